@@ -1,0 +1,107 @@
+/**
+ * The import law. A layer may import what is listed for it and itself, nothing else; type imports count.
+ * What reaches the published package is proven once more on the packed tarball (scripts/closure.ts).
+ */
+
+/** @param {string} name @param {string} comment @param {object} from @param {object} to */
+const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to })
+
+/** Files that may import `node:` modules. */
+const NODE = '^src/(cli/|drivers/sqlite/node-sqlite\\.ts$)'
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    forbid('core-is-alone', 'The core imports nothing else', { path: '^src/core/' }, { pathNot: '^src/core/' }),
+    forbid(
+      'stores-import-core',
+      'A store imports the core and what stores share: backends are not its business',
+      { path: '^src/stores/' },
+      { pathNot: '^src/(core|stores)/' },
+    ),
+    forbid(
+      'drivers-import-core',
+      'A driver imports the core, its own folder and its own peer dependency',
+      { path: '^src/drivers/([^/]+)' },
+      { path: '^src/', pathNot: '^src/(core/|drivers/$1(/|$))' },
+    ),
+    forbid(
+      'wrappers-import-core',
+      'A wrapper imports the core',
+      { path: '^src/wrappers/([^/]+)' },
+      { pathNot: '^src/(core/|wrappers/$1(/|$))' },
+    ),
+    forbid(
+      'ops-and-adapters',
+      'Operations and adapters import the core and stores',
+      { path: '^src/(ops|adapters)/' },
+      { path: '^src/', pathNot: '^src/(core|stores|$1)/' },
+    ),
+    forbid(
+      'http-imports-core',
+      'The handler and the remote driver import the core',
+      { path: '^src/http/' },
+      { path: '^src/', pathNot: '^src/(core|http)/' },
+    ),
+    forbid(
+      'testing-is-neutral',
+      'The conformance suite runs anywhere, under any test runner',
+      { path: '^src/testing/' },
+      { pathNot: '^src/(core/|stores/|testing/|drivers/memory\\.ts$)' },
+    ),
+    forbid(
+      'face-holds-memory-only',
+      'The main entry, the files directly in src, brings no backend but memory',
+      { path: '^src/[^/]+\\.ts$' },
+      { pathNot: '^src/([^/]+\\.ts$|core/|stores/|drivers/memory\\.ts$)' },
+    ),
+    forbid(
+      'nobody-imports-index',
+      'index.ts is the face for users; inside, import the file that defines the thing',
+      { path: '^src/' },
+      { path: '^src/index\\.ts$' },
+    ),
+    forbid(
+      'node-in-its-place',
+      'node: only in the SQLite engine made for it and in the CLI',
+      { path: '^src/', pathNot: NODE },
+      { dependencyTypes: ['core'] },
+    ),
+    forbid(
+      'node-in-its-place-by-name',
+      'The same for modules that the running Node does not know yet',
+      { path: '^src/', pathNot: NODE },
+      { path: '^node:' },
+    ),
+    forbid(
+      'declared-packages',
+      'The published sources import declared (peer) dependencies only',
+      { path: '^src/' },
+      { dependencyTypes: ['npm', 'npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
+    ),
+    forbid(
+      'src-is-closed',
+      'The published sources import no test, script or example',
+      { path: '^src/' },
+      { path: '^(?!src/|node_modules/|node:)[^/]+/' },
+    ),
+    forbid(
+      'examples-use-the-name',
+      'Examples import the package by name',
+      { path: '^examples/' },
+      { path: '^(src|test|scripts)/' },
+    ),
+    forbid('no-cycles', 'No import cycles, of types neither', { path: '^src/' }, { circular: true }),
+    forbid('resolvable', 'Every import resolves', {}, { couldNotResolve: true, pathNot: '^node:sqlite$' }),
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.node.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: '^(node_modules|dist)/' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      extensions: ['.ts', '.js', '.d.ts'],
+    },
+  },
+}

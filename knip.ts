@@ -1,0 +1,20 @@
+import type { KnipConfig } from 'knip'
+import { entries } from './scripts/entries.ts'
+
+const config: KnipConfig = {
+  // Run by scripts/check.ts, where knip does not look for commands.
+  ignoreDependencies: ['@arethetypeswrong/cli', 'oxlint', 'oxlint-tsgolint', 'typedoc'],
+  entry: [
+    ...entries.map((entry) => entry.source),
+    'scripts/{check,closure,parts}.ts',
+    'test/crash/*.ts',
+    'examples/*/*.ts',
+    'types/*.ts',
+  ],
+  // A part, see scripts/parts.ts.
+  ignoreBinaries: ['sha256sum'],
+  ignoreExportsUsedInFile: { interface: true, type: true },
+  project: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts', 'scripts/**/*.ts', 'types/**/*.ts'],
+}
+
+export default config

@@ -1,0 +1,31 @@
+/**
+ * The published entry points, read from `exports` in package.json: the one list that the bundler, the gates and the
+ * API docs share, so that none of them can know an entry that the others do not.
+ */
+import { readFileSync } from 'node:fs'
+
+export interface Entry {
+  /** As in package.json: `.` or `./memory`. */
+  readonly name: string
+  /** `dist/drivers/memory.js` */
+  readonly dist: string
+  /** `src/drivers/memory.ts` */
+  readonly source: string
+}
+
+export interface Manifest {
+  readonly name: string
+  readonly version: string
+  readonly exports: Record<string, string>
+  readonly peerDependencies: Record<string, string>
+}
+
+export const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
+
+export const entries: readonly Entry[] = Object.entries(manifest.exports)
+  .filter(([name]) => name !== './package.json')
+  .map(([name, target]) => {
+    const path = /^\.\/dist\/([\w/-]+)\.js$/.exec(target)?.[1]
+    if (!path) throw new Error(`The export ${name} must be one file ./dist/….js, received ${JSON.stringify(target)}`)
+    return { name, dist: `dist/${path}.js`, source: `src/${path}.ts` }
+  })

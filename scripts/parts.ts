@@ -1,0 +1,163 @@
+/**
+ * The real parts that tests need beside the npm dependencies: where each is found, how it is installed, and which
+ * suites cannot run without it. Run as a script it installs what is missing and reports; tests ask `part()`.
+ *
+ * Nothing is skipped in silence: what is missing is listed with its suites, and with CI=true it is a failure.
+ */
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+interface Part {
+  readonly what: string
+  readonly suites: readonly string[]
+  /** Where it is, or `undefined` when it is not there or does not work. */
+  find(): string | undefined
+  /** Throws when it cannot be installed here. */
+  install(): void
+}
+
+/** Installed apart from node_modules: the `node` package would put its own `node` before the machine's in npm scripts. */
+const DIRECTORY = resolve(import.meta.dirname, '../.parts')
+const NODE24 = { name: 'node', version: '24.21.0' }
+const BETTER_SQLITE3_13 = { name: 'better-sqlite3', version: '13.2.0' }
+
+const PARTS = {
+  node24: {
+    what: 'Node 24',
+    suites: ['sqlite under Node 24'],
+    find: () => works(npmFolder(NODE24, 'bin/node')),
+    install: () => installNpm(NODE24),
+  },
+  betterSqlite13: {
+    what: 'better-sqlite3 13, which needs Node 22 or newer',
+    suites: ['sqlite under Node 24'],
+    find: () => existing(npmFolder(BETTER_SQLITE3_13, 'package.json')) && npmFolder(BETTER_SQLITE3_13),
+    install: () => installNpm(BETTER_SQLITE3_13),
+  },
+  sha256sum: {
+    what: 'sha256sum',
+    suites: ['checksum example'],
+    find: () => onPath('sha256sum'),
+    install: () => installApt('coreutils'),
+  },
+  tmpfs: {
+    what: 'the right to mount a tmpfs',
+    suites: ['full disk'],
+    find: mountTmpfs,
+    install: () => {
+      throw new Error('needs root')
+    },
+  },
+} satisfies Record<string, Part>
+
+export type PartName = keyof typeof PARTS
+
+const found = new Map<PartName, string | undefined>()
+
+/** Where a part is, or `undefined` when the suites that need it have to be skipped. */
+export function part(name: PartName): string | undefined {
+  if (!found.has(name)) found.set(name, PARTS[name].find())
+  return found.get(name)
+}
+
+/** What is missing, one line each, with the suites that are skipped for it. In CI the process then fails. */
+export function reportMissing(): string[] {
+  const missing = names().filter((name) => !part(name))
+  if (missing.length && process.env['CI'] === 'true') process.exitCode = 1
+  return missing.map((name) => `${PARTS[name].what} is missing, skipped: ${PARTS[name].suites.join(', ')}`)
+}
+
+function names(): PartName[] {
+  return Object.keys(PARTS) as PartName[]
+}
+
+function setUp(): void {
+  for (const name of names()) {
+    let trouble = ''
+    if (!part(name)) {
+      try {
+        PARTS[name].install()
+      } catch (cause) {
+        trouble = `: ${(cause as Error).message.trim().replaceAll('\n', '\n    ')}`
+      }
+      found.delete(name)
+    }
+    console.log(`part ${name.padEnd(15)} ${part(name) ?? 'missing' + trouble}`)
+  }
+  for (const line of reportMissing()) console.log(line)
+}
+
+function run(command: string, ...args: string[]): string {
+  return execFileSync(command, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+  })
+}
+
+function existing(path: string): string | undefined {
+  return existsSync(path) ? path : undefined
+}
+
+function works(binary: string): string | undefined {
+  try {
+    run(binary, '--version')
+    return binary
+  } catch {
+    return undefined
+  }
+}
+
+function onPath(command: string): string | undefined {
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((directory) => join(directory, command))
+    .find((path) => existsSync(path))
+}
+
+function mountTmpfs(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return undefined
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-tmpfs-'))
+  try {
+    run('mount', '-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', directory)
+    run('umount', directory)
+    return onPath('mount')
+  } catch {
+    return undefined
+  } finally {
+    rmdirSync(directory)
+  }
+}
+
+interface NpmPackage {
+  readonly name: string
+  readonly version: string
+}
+
+function npmPrefix({ name, version }: NpmPackage): string {
+  return join(DIRECTORY, `${name}-${version}`)
+}
+
+function npmFolder(wanted: NpmPackage, ...path: string[]): string {
+  return join(npmPrefix(wanted), 'node_modules', wanted.name, ...path)
+}
+
+function installNpm(wanted: NpmPackage): void {
+  const { name, version } = wanted
+  const prefix = npmPrefix(wanted)
+  mkdirSync(prefix, { recursive: true })
+  const manifest = { private: true, dependencies: { [name]: version }, allowScripts: { [name]: true } }
+  writeFileSync(join(prefix, 'package.json'), JSON.stringify(manifest))
+  run('npm', 'install', '--prefix', prefix, '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error')
+}
+
+function installApt(packageName: string): void {
+  if (process.getuid?.() !== 0 || !onPath('apt-get')) throw new Error('needs root and apt-get')
+  run('apt-get', 'update')
+  run('apt-get', 'install', '--yes', '--no-install-recommends', packageName)
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) setUp()

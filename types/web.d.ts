@@ -1,0 +1,43 @@
+/**
+ * The globals that every target has: browsers, workers, Node, Deno, Bun, workerd. The portable sources are compiled
+ * against these and nothing else, so code that needs one host does not compile. Add a member when it is used, after
+ * checking that all of them have it.
+ */
+
+declare class AbortSignal {
+  static abort(reason?: unknown): AbortSignal
+  static timeout(milliseconds: number): AbortSignal
+  readonly aborted: boolean
+  readonly reason: unknown
+  throwIfAborted(): void
+  addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean; signal?: AbortSignal }): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
+declare class AbortController {
+  readonly signal: AbortSignal
+  abort(reason?: unknown): void
+}
+
+declare class TextEncoder {
+  encode(text?: string): Uint8Array<ArrayBuffer>
+  encodeInto(text: string, target: Uint8Array): { read: number; written: number }
+}
+
+declare class TextDecoder {
+  constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean })
+  decode(bytes?: ArrayBuffer | ArrayBufferView, options?: { stream?: boolean }): string
+}
+
+declare const crypto: {
+  getRandomValues<T extends ArrayBufferView>(array: T): T
+  randomUUID(): `${string}-${string}-${string}-${string}-${string}`
+}
+
+declare const performance: { now(): number }
+
+/** A number in browsers, an object in Node: to be handed back to `clearTimeout`, nothing else. */
+declare function setTimeout(callback: () => void, milliseconds?: number): unknown
+declare function clearTimeout(timer: unknown): void
+declare function queueMicrotask(callback: () => void): void
+declare function structuredClone<T>(value: T): T
