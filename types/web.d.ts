@@ -41,3 +41,5 @@ declare function setTimeout(callback: () => void, milliseconds?: number): unknow
 declare function clearTimeout(timer: unknown): void
 declare function queueMicrotask(callback: () => void): void
 declare function structuredClone<T>(value: T): T
+declare function btoa(binary: string): string
+declare function atob(base64: string): string

@@ -1,0 +1,150 @@
+/**
+ * Read-modify-write in one round trip: guess what an entry holds, let the commit check the guess, learn from the answer.
+ *
+ * A store remembers the entries it last saw or wrote, with their versions. A change is proposed from the remembered
+ * state and committed under a check of that version. Where the guess was right, that was one round trip; where not, the
+ * failed check brought what is there instead, and the change is proposed again from that. Changes made one after the
+ * other without waiting build on each other's outcome before it is known, and so leave in one batch.
+ *
+ * Nothing is ever decided by the memory alone: a proposal that refuses is made again from what the backend says now.
+ *
+ * @module
+ */
+import type { Database, Draft, WriteOptions } from './database.ts'
+import type { Check, Entry, Expiry, FailedCheck, Key, Op, Outcome, Value } from './driver.ts'
+
+/** A new content of a cell. */
+export interface NextContent<T> {
+  readonly value: Value
+  readonly expires?: Expiry
+  /** What it means; left out where that cannot be known beforehand. */
+  readonly holds?: T
+}
+
+/** What a change wants committed, given what the cell holds. */
+export interface Proposal<T, R> {
+  /** What the cell holds afterwards; `null` to delete it. Left out: as before. */
+  readonly next?: NextContent<T> | null
+  readonly checks?: readonly Check[]
+  readonly ops?: readonly Op[]
+  /** Committed in the same request, just before. */
+  readonly before?: Draft
+  /** Makes the result of a commit that took effect; `before` is the outcome of the draft of that name. */
+  readonly done: (seqs: readonly number[], before: Outcome | undefined) => R
+  /**
+   * Judges failed {@link checks}, by their index in it: returns the result or throws, or returns `undefined` to have the
+   * change proposed again. `stale` tells that the cell itself did not hold what the proposal was made from.
+   */
+  readonly failed?: (failed: readonly FailedCheck[], stale: boolean) => R | undefined | Promise<R | undefined>
+}
+
+/** Entries of one kind, remembered. */
+export interface Cells<T> {
+  /**
+   * Changes the entry at a key.
+   *
+   * @param key - where it is
+   * @param propose - given what it holds, or `undefined` where it is absent, says what to commit, or throws to refuse.
+   *   Called again with newer state until a commit's check held.
+   * @param options - of the commit
+   */
+  change<R>(key: Key, propose: (holds: T | undefined) => Proposal<T, R>, options?: WriteOptions): Promise<R>
+}
+
+/** What a cell is believed to hold. */
+interface Guess<T> {
+  readonly version: string | null
+  readonly holds?: T | undefined
+  /** Guesses built on each other share it, and fail together: the first of them to fail corrects the memory for all. */
+  readonly epoch: number
+}
+
+/** How often a change may lose against other processes before it waits a little between attempts. */
+const PATIENCE = 2
+/** The longest it waits, in milliseconds. */
+const MAX_WAIT = 128
+
+/**
+ * Makes a memory of cells.
+ *
+ * @param db - where they are
+ * @param decode - says what a stored entry means
+ * @param capacity - how many are remembered; the least recently used is forgotten
+ */
+export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1000): Cells<T> {
+  const memory = new Map<string, Guess<T>>()
+  let epochs = 0
+
+  function remember(name: string, guess: Guess<T> | undefined): void {
+    memory.delete(name)
+    if (guess !== undefined) memory.set(name, guess)
+    if (memory.size > capacity) memory.delete(memory.keys().next().value!)
+  }
+
+  const learn = (entry: Entry | null): Guess<T> => ({
+    version: entry && entry.version,
+    holds: entry ? decode(entry) : undefined,
+    epoch: ++epochs,
+  })
+
+  return {
+    async change(key, propose, options = {}) {
+      const name = `${key.part}\n${key.key}`
+      let told: Guess<T> | undefined
+      for (let attempt = 0; ; attempt++) {
+        if (attempt > PATIENCE) await pause(attempt)
+        const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
+        const { epoch } = guess
+        const isMine = (): boolean => memory.get(name)?.epoch === epoch
+
+        let proposal
+        try {
+          proposal = propose(guess.holds)
+        } catch (refusal) {
+          // Made from what the backend has just said, it counts.
+          if (guess === told) throw refusal
+          const [entry] = await db.read([{ get: key }], options)
+          remember(name, (told = learn(entry)))
+          continue
+        }
+
+        const { next, checks = [], ops = [], before } = proposal
+        const id = db.newId()
+        const draft = {
+          id,
+          checks: [...checks, { at: key, version: guess.version }],
+          ops: next === undefined ? ops : [...ops, next ? { put: key, ...next } : { delete: key }],
+        }
+        remember(name, next === undefined ? guess : speculate(next, id, epoch))
+        let outcomes
+        try {
+          outcomes = await db.commitAll(before ? [before, draft] : [draft], options)
+        } catch (error) {
+          if (isMine()) memory.delete(name)
+          throw error
+        }
+
+        const outcome = outcomes.at(-1)!
+        if (outcome.ok) return proposal.done(outcome.seqs, outcomes[0])
+        const own = outcome.failed.find((failure) => failure.check === checks.length)
+        told = own && learn(own.current as Entry | null)
+        if (isMine()) remember(name, told ?? { ...guess, epoch: ++epochs })
+        const others = outcome.failed.filter((failure) => failure !== own)
+        const result = others.length > 0 ? await proposal.failed?.(others, own !== undefined) : undefined
+        if (result !== undefined) return result
+      }
+    },
+  }
+}
+
+/** What the cell will hold if the commit takes effect. */
+const speculate = <T>(next: NextContent<T> | null, version: string, epoch: number): Guess<T> | undefined =>
+  next === null
+    ? { version: null, epoch }
+    : next.holds === undefined
+      ? undefined
+      : { version, holds: next.holds, epoch }
+
+/** Waits with full jitter, so that processes in each other's way stop meeting. */
+const pause = (attempt: number): Promise<void> =>
+  new Promise((resolve) => void setTimeout(resolve, Math.random() * Math.min(2 ** attempt, MAX_WAIT)))

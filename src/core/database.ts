@@ -1,0 +1,229 @@
+/**
+ * The facade over a driver: group commit, limits, abort, life cycle, and the backend's time. Stores speak to this, never
+ * to a driver.
+ *
+ * @module
+ */
+import { type Call, batcher } from './batcher.ts'
+import { type Clock, idSource, systemClock } from './clock.ts'
+import type {
+  Answer,
+  CallOptions,
+  Check,
+  Commit,
+  Driver,
+  Durability,
+  Entry,
+  EntryPage,
+  Key,
+  Op,
+  Outcome,
+  PartPage,
+  PartRange,
+  Range,
+  Read,
+} from './driver.ts'
+import { HoldfastError, aborted } from './errors.ts'
+import { validate } from './validate.ts'
+
+/** Options of {@link createDatabase}. */
+export interface DatabaseOptions {
+  readonly driver: Driver
+  /** Whether concurrent calls leave as one request; `true` by default. */
+  readonly groupCommit?: boolean
+  /** The level of commits that name none; `strict` by default. */
+  readonly durability?: Durability
+  /** This machine's clock, in milliseconds since 1970. */
+  readonly clock?: Clock
+  /** Makes globally unique ids of printable ASCII. */
+  readonly newId?: () => string
+}
+
+/** Options of every call that writes. */
+export interface WriteOptions extends CallOptions {
+  /** What the answered write survives; the database's level by default. */
+  readonly durability?: Durability | undefined
+}
+
+/** A commit as a store states it. */
+export interface Draft {
+  /** Given where the version of what it writes must be known beforehand. */
+  readonly id?: string
+  readonly checks?: readonly Check[]
+  readonly ops?: readonly Op[]
+}
+
+/** The answer that belongs to a question. */
+export type AnswerTo<R extends Read> = R extends { get: Key }
+  ? Entry | null
+  : R extends { range: Range }
+    ? EntryPage
+    : R extends { parts: PartRange }
+      ? PartPage
+      : Answer
+
+/** What {@link Database.health} found. */
+export interface Health {
+  /** How long the round trip took, in milliseconds. */
+  readonly latency: number
+  /** The backend's clock minus this machine's, in milliseconds. */
+  readonly skew: number
+}
+
+/** A driver with everything that is the same over every driver. */
+export interface Database {
+  readonly driver: Pick<Driver, 'name' | 'capabilities'>
+  /** Connects now instead of at the first call. */
+  open(options?: CallOptions): Promise<void>
+  /** Asks everything in one round trip, from one consistent view. */
+  read<const R extends readonly Read[]>(reads: R, options?: CallOptions): Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
+  /** Applies one commit; a lost race is a value. */
+  commit(draft: Draft, options?: WriteOptions): Promise<Outcome>
+  /** Applies commits next to each other in one request, in order, each atomic by itself. */
+  commitAll(drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
+  /** The backend's clock, as its last answer told it. */
+  now(): number
+  newId(): string
+  /** Reaches for the backend. */
+  health(options?: CallOptions): Promise<Health>
+  /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
+  close(): Promise<void>
+}
+
+/**
+ * Puts the facade over a driver.
+ *
+ * Calls made in the same turn of the event loop, or while a batch is under way, leave as one request; each keeps its
+ * own checks and its own outcome, and the order of calls is the order of commits.
+ *
+ * @param options - the driver, and what to do differently
+ * @returns a database; it connects at the first call
+ *
+ * @example
+ * ```ts
+ * import { createDatabase, memory, stateStore } from 'holdfast'
+ *
+ * const db = createDatabase({ driver: memory() })
+ * const state = stateStore(db, { tenant: 'acme' })
+ * await state.set('greeting', 'hello')
+ * await db.close()
+ * ```
+ */
+export function createDatabase(options: DatabaseOptions): Database {
+  const { driver, groupCommit = true, durability = 'strict', clock = systemClock } = options
+  const newId = options.newId ?? idSource()
+  const { limits } = driver.capabilities
+  let opening: Promise<void> | undefined
+  let opened = false
+  let closing: Promise<void> | undefined
+  let skew = 0
+
+  const commits = batcher<Commit, readonly Outcome[]>({
+    maxItems: limits.requestCommits,
+    maxBytes: limits.requestBytes,
+    group: groupCommit,
+    ambiguous: true,
+    send: (batch, signal) =>
+      answer(batch, async (items) => {
+        const { now, outcomes } = await driver.commit({ id: newId(), commits: items }, callOptions(signal))
+        return (hear(now), outcomes)
+      }),
+  })
+
+  const reads = batcher<Read, readonly Answer[]>({
+    maxItems: limits.requestReads,
+    maxBytes: Number.POSITIVE_INFINITY,
+    group: groupCommit,
+    ambiguous: false,
+    send: (batch, signal) =>
+      answer(batch, async (items) => {
+        const { now, answers } = await driver.read(items, callOptions(signal))
+        return (hear(now), answers)
+      }),
+  })
+
+  function hear(now: number): void {
+    skew = now - clock()
+  }
+
+  /** Sends a batch as one request and gives every call its share of the answer. */
+  async function answer<Item, Part>(
+    batch: readonly Call<Item, readonly Part[]>[],
+    ask: (items: readonly Item[]) => Promise<readonly Part[]>,
+  ): Promise<void> {
+    try {
+      if (!opened) await open()
+      const parts = await ask(batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items))
+      let from = 0
+      for (const call of batch) call.resolve(parts.slice(from, (from += call.items.length)))
+    } catch (cause) {
+      const error = toHoldfastError(cause)
+      for (const call of batch) call.reject(error)
+    }
+  }
+
+  function open(): Promise<void> {
+    // A failure is not kept: the next call tries again.
+    opening ??= driver.open().then(
+      () => void (opened = true),
+      (cause: unknown) => {
+        opening = undefined
+        throw toHoldfastError(cause)
+      },
+    )
+    return opening
+  }
+
+  function enter(signal: AbortSignal | undefined): void {
+    if (closing !== undefined) throw new HoldfastError('CLOSED', 'The database is closed')
+    if (signal?.aborted) throw aborted(signal, false)
+  }
+
+  async function commitAll(drafts: readonly Draft[], write: WriteOptions = {}): Promise<readonly Outcome[]> {
+    enter(write.signal)
+    if (drafts.length === 0) return []
+    const items = drafts.map((draft) => ({
+      id: draft.id ?? newId(),
+      checks: draft.checks ?? [],
+      ops: draft.ops ?? [],
+      durability: write.durability ?? durability,
+    }))
+    return commits.add(items, validate(items, limits), write.signal)
+  }
+
+  const database: Database = {
+    driver,
+    async open({ signal } = {}) {
+      enter(signal)
+      await open()
+    },
+    async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
+      enter(signal)
+      return reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
+    },
+    commit: async (draft, write) => (await commitAll([draft], write))[0]!,
+    commitAll,
+    now: () => clock() + skew,
+    newId,
+    async health({ signal } = {}) {
+      const start = clock()
+      await database.read([], signal === undefined ? {} : { signal })
+      return { latency: clock() - start, skew }
+    },
+    close() {
+      closing ??= (async () => {
+        await Promise.all([commits.idle(), reads.idle()])
+        await driver.close()
+      })()
+      return closing
+    },
+  }
+  return database
+}
+
+const callOptions = (signal: AbortSignal | undefined): CallOptions => (signal === undefined ? {} : { signal })
+
+const toHoldfastError = (cause: unknown): unknown =>
+  (cause as Error | null)?.name === 'HoldfastError'
+    ? cause
+    : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous: true })

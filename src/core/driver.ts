@@ -1,0 +1,208 @@
+/**
+ * The driver contract: all that a backend has to do for holdfast.
+ *
+ * **Isolation.** A driver is strictly serializable: every commit takes effect at one moment between its call and its
+ * answer, and a read sees every commit that was answered before the read began. The commits of one request take effect
+ * in their order, each atomic by itself and with no other request's commit between them. **Durability.** A commit that
+ * is answered survives what its {@link Durability} level names; one that fails its checks or throws leaves nothing
+ * behind. **Exactly once.** A request repeated under the same id within {@link Capabilities.replayWindow} takes effect
+ * once and gives the same verdicts and numbers.
+ *
+ * Everything else (time to live, logs, snapshots, claims, retention) is written once, above this file. A driver
+ * receives only well-formed requests inside its declared limits: the database facade has checked them before any I/O.
+ * It maps whatever its backend throws to a `HoldfastError`, and knows nothing of stores.
+ *
+ * The shape comes from key-value stores with one conditional write path: Deno KV's `atomic().commit()`, FoundationDB's
+ * conflict ranges, DynamoDB's conditional `TransactWriteItems`.
+ *
+ * @module
+ */
+
+/** What a backend stores: text stays text on the backend, bytes stay bytes. Text holds no NUL and no lone surrogate. */
+export type Value = string | Uint8Array
+
+/**
+ * Where an entry lives. Both halves are printable ASCII (0x20-0x7E), at least one character, and sort by code unit;
+ * `core/keys.ts` makes them.
+ */
+export interface Key {
+  /** The unit that is kept and deleted together: everything of one run, or one index. Ranges never leave a part. */
+  readonly part: string
+  readonly key: string
+}
+
+/** One stored entry. */
+export interface Entry {
+  readonly key: string
+  /** The id of the commit that wrote it: globally unique, so equal versions mean nothing happened in between. */
+  readonly version: string
+  /** The value, owned by the caller; `''` where the range asked for `keysOnly`. */
+  readonly value: Value
+  /** When it expires, in milliseconds since 1970 by the backend's clock; `null` for never. */
+  readonly expiresAt: number | null
+}
+
+/** The entries of one part with `start <= key < end`, in key order. */
+export interface Range {
+  readonly part: string
+  readonly start: string
+  readonly end: string
+  /** At most this many entries, 1 to {@link Limits.rangeEntries}. A driver may answer fewer and set `more`. */
+  readonly limit: number
+  /** From the end downwards. */
+  readonly reverse?: boolean
+  /** Leave the values out: every `value` is `''`. */
+  readonly keysOnly?: boolean
+}
+
+/** The names of the parts that hold an entry (an expired one that was not yet removed may count), in order. */
+export interface PartRange {
+  readonly start: string
+  readonly end: string
+  readonly limit: number
+}
+
+/** One question of a read request. */
+export type Read = { readonly get: Key } | { readonly range: Range } | { readonly parts: PartRange }
+
+/** A page of a range: `more` tells that the range holds further entries behind the last one given. */
+export interface EntryPage {
+  readonly entries: readonly Entry[]
+  readonly more: boolean
+}
+
+/** A page of part names. */
+export interface PartPage {
+  readonly parts: readonly string[]
+  readonly more: boolean
+}
+
+/** The answer to one question: an entry or `null` for a get, a page for a range, names for parts. */
+export type Answer = Entry | null | EntryPage | PartPage
+
+/** The answers of a read request, in the order of the questions, all from one consistent view. */
+export interface ReadAnswer {
+  /** The backend's clock, in milliseconds since 1970. */
+  readonly now: number
+  readonly answers: readonly Answer[]
+}
+
+/** What must hold for a commit to take effect; all checks of a commit are evaluated before any of its ops. */
+export type Check =
+  /** The entry has this version; `null`: it is absent. An expired entry is absent. */
+  | { readonly at: Key; readonly version: string | null }
+  /** The log under this prefix ends at this number; `0`: it is empty. */
+  | { readonly log: Key; readonly last: number }
+
+/** When a put entry expires: after `in` milliseconds, by the clock of the commit, or `at` a moment of that clock. */
+export type Expiry = { readonly in: number } | { readonly at: number }
+
+/**
+ * One change. The ops of one commit touch a key at most once (several appends to one log are fine); deletes of ranges
+ * and parts are applied first, the rest in order.
+ */
+export type Op =
+  | { readonly put: Key; readonly value: Value; readonly expires?: Expiry }
+  /**
+   * Writes at the prefix followed by the next number, 16 digits, counted from 1 without gaps and assigned inside the
+   * commit. Nothing but the log lives under the prefix. `ref` names a key of the same part that receives the number as
+   * text, so that the entry can be found again by a name of its own.
+   */
+  | { readonly append: Key; readonly value: Value; readonly ref?: string }
+  | { readonly delete: Key }
+  | { readonly deleteRange: { readonly part: string; readonly start: string; readonly end: string } }
+  | { readonly deletePart: string }
+
+/**
+ * What an answered commit survives. `strict`: the loss of power, as far as the backend can promise it. `relaxed`: the
+ * death of the process; the last commits before a loss of power may be missing, but none is torn.
+ */
+export type Durability = 'strict' | 'relaxed'
+
+/** An atomic, conditional change. */
+export interface Commit {
+  /** Globally unique; becomes the version of every entry it writes. */
+  readonly id: string
+  readonly checks: readonly Check[]
+  readonly ops: readonly Op[]
+  readonly durability: Durability
+}
+
+/** A batch of commits that travels, is made durable and is repeated as one. */
+export interface CommitRequest {
+  /** Globally unique; the same id means the same request, byte for byte. */
+  readonly id: string
+  readonly commits: readonly Commit[]
+}
+
+/** A check that did not hold, and what is there instead: the entry, `null` where absent, or the end of the log. */
+export interface FailedCheck {
+  /** Index into the commit's checks. */
+  readonly check: number
+  readonly current: Entry | null | { readonly last: number }
+}
+
+/** The verdict on one commit. A lost race is a value; throwing means misuse or a fault, of the whole request. */
+export type Outcome =
+  /** It took effect; `seqs` holds one number per append, in the order of the ops. */
+  | { readonly ok: true; readonly seqs: readonly number[] }
+  /** It changed nothing; `failed` names every check that did not hold. */
+  | { readonly ok: false; readonly failed: readonly FailedCheck[] }
+
+/** The verdicts of a request, in the order of its commits. */
+export interface CommitAnswer {
+  /** The backend's clock, in milliseconds since 1970: the moment by which this request judged expiry. */
+  readonly now: number
+  readonly outcomes: readonly Outcome[]
+}
+
+/** The most that one request may hold. Sizes are UTF-8 bytes of text, or bytes. */
+export interface Limits {
+  /** Of one value. */
+  readonly valueBytes: number
+  /** Of one request: all its keys, versions and values. */
+  readonly requestBytes: number
+  /** Checks and ops of one commit together. */
+  readonly commitKeys: number
+  readonly requestCommits: number
+  readonly requestReads: number
+  readonly rangeEntries: number
+}
+
+/** What a backend can do: constants, declared and never sniffed. The conformance suite holds a driver to them. */
+export interface Capabilities {
+  /** Who may write at the same time with all promises kept: any number of processes, or only this one. */
+  readonly writers: 'many' | 'one'
+  /** `strict`: as promised above. `session`: reads may come from a replica; own writes are seen, and checks are exact. */
+  readonly reads: 'strict' | 'session'
+  /** The strongest level a commit can have; `none` where all is lost with the process. */
+  readonly durability: Durability | 'none'
+  /** Whose clock judges expiry: one that all clients share, or this machine's. */
+  readonly clock: 'shared' | 'local'
+  /** Whether it needs a network: then outcomes can be unknown, and every call costs a round trip. */
+  readonly network: boolean
+  /** How long a repeated request is recognised, in milliseconds; `0`: not at all, no outcome is ever unknown here. */
+  readonly replayWindow: number
+  readonly limits: Limits
+}
+
+/** Options of every call. */
+export interface CallOptions {
+  /** Stops waiting. Whether a commit under way took effect is then unknown to the caller. */
+  readonly signal?: AbortSignal
+}
+
+/** A backend behind the contract of this file. */
+export interface Driver {
+  /** For messages and metrics, such as `memory`. */
+  readonly name: string
+  readonly capabilities: Capabilities
+  /** Connects, creates or migrates the schema. Idempotent, and safe when ten callers in ten processes race. */
+  open(options?: CallOptions): Promise<void>
+  /** Answers all questions from one consistent view in one round trip. */
+  read(reads: readonly Read[], options?: CallOptions): Promise<ReadAnswer>
+  /** Applies the commits in one round trip and one sync to disk. */
+  commit(request: CommitRequest, options?: CallOptions): Promise<CommitAnswer>
+  /** Lets go of the backend; a handle that was handed in stays open. Idempotent. */
+  close(): Promise<void>
+}

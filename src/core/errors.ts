@@ -1,0 +1,109 @@
+/**
+ * One error class with a closed set of codes. Errors are told apart by `code`, never by `instanceof`: two copies of
+ * this package in one bundle make two classes, and a code crosses processes.
+ *
+ * @module
+ */
+
+/**
+ * What went wrong.
+ *
+ * | code | raised when |
+ * | --- | --- |
+ * | `INVALID_ARGUMENT` | an argument is malformed: id, number, time to live, option |
+ * | `PAYLOAD_TOO_LARGE` | a value, a batch or a commit is over the backend's declared limit |
+ * | `SERIALIZATION` | a value cannot be stored, or stored data cannot be read; `details.reason` tells why |
+ * | `NOT_FOUND` | a run that the call needs does not exist |
+ * | `ALREADY_COMPLETED` | the run has ended: append, resume, or another completion |
+ * | `WORKFLOW_MISMATCH` | the run belongs to another workflow |
+ * | `CONFLICT` | an expected seq or version is not there, or a key was used with other content |
+ * | `SCHEMA` | the store is of a newer format, or is not ours |
+ * | `UNSUPPORTED` | the backend lacks what the call needs |
+ * | `QUOTA_EXCEEDED` | the disk or the quota is full |
+ * | `READ_ONLY` | the store cannot be written |
+ * | `UNAVAILABLE` | the backend cannot be reached or is locked; retrying may help |
+ * | `ABORTED` | the caller's signal was aborted |
+ * | `CLOSED` | the database was closed |
+ * | `BACKEND` | anything else that the backend threw, with its error as `cause` |
+ */
+export type ErrorCode =
+  | 'INVALID_ARGUMENT'
+  | 'PAYLOAD_TOO_LARGE'
+  | 'SERIALIZATION'
+  | 'NOT_FOUND'
+  | 'ALREADY_COMPLETED'
+  | 'WORKFLOW_MISMATCH'
+  | 'CONFLICT'
+  | 'SCHEMA'
+  | 'UNSUPPORTED'
+  | 'QUOTA_EXCEEDED'
+  | 'READ_ONLY'
+  | 'UNAVAILABLE'
+  | 'ABORTED'
+  | 'CLOSED'
+  | 'BACKEND'
+
+/** What an error carries besides its code and message. */
+export interface ErrorOptions {
+  /** Facts for programs: never a stored value. */
+  readonly details?: Readonly<Record<string, unknown>> | undefined
+  /** Whether the same call may succeed when made again. */
+  readonly retryable?: boolean
+  /** Whether the change may have taken effect all the same. */
+  readonly ambiguous?: boolean
+  /** The error underneath. */
+  readonly cause?: unknown
+}
+
+/**
+ * The only error this package throws.
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast, isHoldfastError, memory } from 'holdfast'
+ *
+ * const { state } = createHoldfast({ driver: memory() })
+ * try {
+ *   await state.set('', 'no name')
+ * } catch (error) {
+ *   if (!isHoldfastError(error, 'INVALID_ARGUMENT')) throw error
+ *   console.log(error.message)
+ * }
+ * ```
+ */
+export class HoldfastError extends Error {
+  override readonly name = 'HoldfastError'
+  readonly code: ErrorCode
+  /** Whether the same call may succeed when made again. */
+  readonly retryable: boolean
+  /** Whether the change may have taken effect all the same: repeat it under its idempotency key, or read. */
+  readonly ambiguous: boolean
+  readonly details: Readonly<Record<string, unknown>> | undefined
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.code = code
+    this.retryable = options.retryable ?? false
+    this.ambiguous = options.ambiguous ?? false
+    this.details = options.details
+  }
+}
+
+/**
+ * Tells a {@link HoldfastError}, of this or another copy of the package, by name and code.
+ *
+ * @param error - anything caught
+ * @param code - also require this code
+ * @returns whether it is one
+ */
+export function isHoldfastError(error: unknown, code?: ErrorCode): error is HoldfastError {
+  const e = error as Partial<HoldfastError> | null | undefined
+  return e?.name === 'HoldfastError' && (code === undefined ? typeof e.code === 'string' : e.code === code)
+}
+
+/** `INVALID_ARGUMENT` with a message that names the argument and what is wrong with it. */
+export const invalid = (message: string): HoldfastError => new HoldfastError('INVALID_ARGUMENT', message)
+
+/** `ABORTED` with the signal's reason as cause; `ambiguous` when a commit was under way. */
+export const aborted = (signal: AbortSignal, ambiguous: boolean): HoldfastError =>
+  new HoldfastError('ABORTED', 'The call was aborted', { cause: signal.reason, ambiguous, retryable: true })

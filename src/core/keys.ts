@@ -1,0 +1,139 @@
+/**
+ * The key codec and the key space: tuples of ids and numbers, as printable ASCII that sorts as the tuples do.
+ *
+ * A part is `tenant!family[!runId]`, a key `family[!id…]`. Every id is encoded so that no id can reach into another
+ * element, another family or another tenant: code units `$` to `}` stand for themselves, `!` only separates.
+ *
+ * The key space, drawn once:
+ *
+ * | part | key | holds |
+ * | --- | --- | --- |
+ * | `tenant!values` | `name` | a plain value of the tenant |
+ * | `tenant!runs` | `runId` | index: the run exists |
+ * | `tenant!snapshots` | `runId` | index: summary of the run's snapshot |
+ * | `tenant!run!runId` | `run` | the run's record: workflow, completion, resume cursor |
+ * | | `event!` + seq | the log |
+ * | | `idempotency!` + key | the seq of the event appended under this key |
+ * | | `intervention!` + number | operator overrides, in order |
+ * | | `consumed` | how many interventions were consumed |
+ * | | `snapshot` | the snapshot document |
+ * | | `value!` + name | a value of the run |
+ *
+ * The idea of a key tree with typed levels comes from FoundationDB's tuple and subspace layers.
+ *
+ * @module
+ */
+import { invalid } from './errors.ts'
+
+/** Between the elements of a tuple; sorts below every character of an encoded id, so `a` comes before `a…`. */
+const SEPARATOR = '!'
+/** Sorts above the separator and below everything an id is made of: the end of a family's range. */
+const AFTER = '"'
+/** An id of only these stands for itself. */
+const PLAIN = /^[$-}]+$/
+const MAX_ID_BYTES = 256
+/** The tenant of stores that name none. */
+export const DEFAULT_TENANT = 'default'
+/** Decimal digits of the largest safe integer. */
+const DIGITS = 16
+
+/** UTF-8 length of well-formed text, without encoding it. */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i)
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1
+  }
+  return bytes
+}
+
+/** In Unicode mode this matches a surrogate only where it is unpaired; such text does not survive UTF-8. */
+const LONE_SURROGATE = /\p{Surrogate}/u
+
+/** Whether every surrogate in the text is paired. */
+export const isWellFormed = (text: string): boolean => !LONE_SURROGATE.test(text)
+
+/** 36-ary, fixed width: digits sort below letters in ASCII, so the text sorts as the number. */
+const fixed = (n: number, width: number): string => n.toString(36).padStart(width, '0')
+
+/**
+ * Encodes one id, order-preserving (by code point) and injective.
+ *
+ * Below `$` an escape is `#` and two characters, above `}` it is `~` and four (code points to U+10FFFF fit in 36^4).
+ *
+ * @param id - 1 to 256 UTF-8 bytes of well-formed Unicode
+ * @param what - the argument's name, for the message
+ * @throws `INVALID_ARGUMENT` for anything else
+ */
+export function encodeId(id: string, what: string): string {
+  if (typeof id !== 'string') throw invalid(`${what} must be a string, not ${id === null ? 'null' : typeof id}`)
+  const plain = PLAIN.test(id)
+  const bytes = plain ? id.length : utf8Bytes(id)
+  if (bytes < 1 || bytes > MAX_ID_BYTES) {
+    throw invalid(`${what} must have 1 to ${MAX_ID_BYTES} UTF-8 bytes, not ${bytes}`)
+  }
+  if (plain) return id
+  if (!isWellFormed(id)) throw invalid(`${what} must be well-formed Unicode`)
+  let encoded = ''
+  for (const char of id) {
+    const point = char.codePointAt(0)!
+    encoded += point < 0x24 ? `#${fixed(point, 2)}` : point > 0x7d ? `~${fixed(point, 4)}` : char
+  }
+  return encoded
+}
+
+/** The id that {@link encodeId} made this of. */
+export const decodeId = (encoded: string): string =>
+  encoded.replace(/#(..)|~(.{4})/g, (_, low?: string, high?: string) =>
+    String.fromCodePoint(Number.parseInt((low ?? high)!, 36)),
+  )
+
+/** Encodes a safe, non-negative integer as 16 digits. */
+export const encodeNumber = (n: number): string => String(n).padStart(DIGITS, '0')
+
+/** The number at the end of a log key. */
+export const decodeNumber = (key: string): number => Number(key.slice(-DIGITS))
+
+/** The keys that begin with this prefix, as the bounds of a range. A prefix ends with the separator. */
+export const under = (prefix: string): { start: string; end: string } => ({
+  start: prefix,
+  end: prefix.slice(0, -1) + AFTER,
+})
+
+/** Every part or key there is, as the bounds of a range: no encoded id has two `~` in a row. */
+export const EVERYTHING: { readonly start: string; readonly end: string } = { start: ' ', end: '~~' }
+
+/** The record of a run, its snapshot, and how many of its interventions were consumed. */
+export const RUN = 'run'
+export const SNAPSHOT = 'snapshot'
+export const CONSUMED = 'consumed'
+/** Prefixes inside the part of a run. */
+export const EVENTS = 'event!'
+export const IDEMPOTENCY = 'idempotency!'
+export const INTERVENTIONS = 'intervention!'
+export const VALUES = 'value!'
+
+/** The parts of one tenant. */
+export interface TenantParts {
+  readonly values: string
+  readonly runs: string
+  readonly snapshots: string
+  /** @throws `INVALID_ARGUMENT` for a malformed id */
+  run(runId: string): string
+}
+
+/**
+ * The parts of a tenant. A store handle takes its parts from here alone, so no call can reach another tenant's keys.
+ *
+ * @param tenant - the tenant's id; `default` by default
+ * @throws `INVALID_ARGUMENT` for a malformed id
+ */
+export function tenantParts(tenant = DEFAULT_TENANT): TenantParts {
+  const root = encodeId(tenant, 'tenant') + SEPARATOR
+  return {
+    values: `${root}values`,
+    runs: `${root}runs`,
+    snapshots: `${root}snapshots`,
+    run: (runId) => `${root}run!${encodeId(runId, 'runId')}`,
+  }
+}

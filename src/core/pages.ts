@@ -1,0 +1,59 @@
+/** Lists as pages with an opaque cursor, stable under inserts, and as iterators that hold one page. @module */
+import { requireInteger } from './arguments.ts'
+import type { Database } from './database.ts'
+import type { CallOptions, Entry, Range } from './driver.ts'
+import { invalid } from './errors.ts'
+
+/** One page of a list. */
+export interface Page<T> {
+  readonly items: readonly T[]
+  /** Asks for the page behind this one; absent on the last. Its content is ours, and may change between releases. */
+  readonly cursor?: string
+}
+
+/** Options of every list. */
+export interface PageOptions extends CallOptions {
+  /** The most items of a page, from 1; 100 by default. A page may be shorter. */
+  readonly limit?: number
+  /** From the page before. */
+  readonly cursor?: string | undefined
+}
+
+const DEFAULT_LIMIT = 100
+const CURSOR = /^[!-~]{1,2048}$/
+
+/** The range that a page asks for: keys strictly behind the cursor, and no more than the backend gives at once. */
+export function pageRange(
+  db: Database,
+  part: string,
+  bounds: { start: string; end: string },
+  { limit = DEFAULT_LIMIT, cursor }: PageOptions,
+): Range {
+  requireInteger(limit, 'limit', 1)
+  if (cursor !== undefined && (typeof cursor !== 'string' || !CURSOR.test(cursor))) {
+    throw invalid('cursor must be one that a page gave')
+  }
+  return {
+    part,
+    // A space sorts below everything a key is made of: the first key that could follow.
+    start: cursor === undefined ? bounds.start : `${cursor} `,
+    end: bounds.end,
+    limit: Math.min(limit, db.driver.capabilities.limits.rangeEntries),
+  }
+}
+
+/** Makes a page of a range's answer. */
+export function toPage<T>(entries: readonly Entry[], more: boolean, item: (entry: Entry) => T): Page<T> {
+  const last = entries.at(-1)
+  return { items: entries.map(item), ...(more && last !== undefined && { cursor: last.key }) }
+}
+
+/** Goes through all pages, one in memory at a time. */
+export async function* eachItem<T>(page: (cursor: string | undefined) => Promise<Page<T>>): AsyncGenerator<T, void> {
+  let cursor: string | undefined
+  do {
+    const { items, cursor: next } = await page(cursor)
+    yield* items
+    cursor = next
+  } while (cursor !== undefined)
+}

@@ -1,0 +1,41 @@
+/**
+ * Raw values, as callers hand them in. Text with NUL is refused by PostgreSQL and cut by SQLite, so it travels as bytes:
+ * a mark, `0`, and its UTF-8. Bytes that happen to begin with the mark travel behind the mark and `1`.
+ *
+ * @module
+ */
+import type { Value } from './driver.ts'
+import { HoldfastError } from './errors.ts'
+import { isWellFormed } from './keys.ts'
+
+/** No UTF-8 holds this byte, and no common file format begins with it. */
+const MARK = 0xf5
+
+const mark = (kind: number, bytes: Uint8Array): Uint8Array => {
+  const marked = new Uint8Array(bytes.length + 2)
+  marked.set([MARK, kind])
+  marked.set(bytes, 2)
+  return marked
+}
+
+/**
+ * Makes a raw value storable.
+ *
+ * @throws `SERIALIZATION` for text with a lone surrogate, and for anything but text and bytes
+ */
+export function pack(value: Value): Value {
+  if (typeof value === 'string' && isWellFormed(value)) {
+    return value.includes('\0') ? mark(0, new TextEncoder().encode(value)) : value
+  }
+  if (value instanceof Uint8Array) return value[0] === MARK ? mark(1, value) : value
+  throw new HoldfastError('SERIALIZATION', 'A raw value must be well-formed text or a Uint8Array', {
+    details: { reason: 'payload' },
+  })
+}
+
+/** The raw value that {@link pack} made this of. */
+export function unpack(value: Value): Value {
+  if (typeof value === 'string' || value[0] !== MARK) return value
+  const content = value.slice(2)
+  return value[1] === 1 ? content : new TextDecoder('utf-8', { ignoreBOM: true }).decode(content)
+}

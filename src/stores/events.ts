@@ -1,0 +1,91 @@
+/** Log entries: how they are handed in, stored and read. @module */
+import { requireInteger } from '../core/arguments.ts'
+import { decode, encode } from '../core/codec.ts'
+import type { Entry, Value } from '../core/driver.ts'
+import { invalid } from '../core/errors.ts'
+import { decodeNumber, encodeId } from '../core/keys.ts'
+
+/** A log entry as it is handed in. */
+export interface NewEvent {
+  readonly runId: string
+  /** Of the run, fixed by its first event. */
+  readonly workflow: string
+  /** What happened, 1 to 256 bytes, such as `step.completed`. */
+  readonly kind: string
+  /** The step it happened to. */
+  readonly stepId?: string | undefined
+  /** The version of the workflow's definition that produced it. */
+  readonly definitionVersion?: string | undefined
+  /** When it happened, in milliseconds since 1970; now by default. */
+  readonly at?: number | undefined
+  /** Any structured value, see `setJson`. */
+  readonly payload?: unknown
+  /** For the caller's own use. */
+  readonly payloadHash?: string | undefined
+  /** The number it must get: the next one of the log. Repeating an accepted event under its number is a duplicate. */
+  readonly seq?: number | undefined
+  /** Names this event within its run, 1 to 256 bytes. Repeating an accepted event under its key is a duplicate. */
+  readonly idempotencyKey?: string | undefined
+}
+
+/** A stored log entry. */
+export interface RunEvent {
+  readonly runId: string
+  readonly workflow: string
+  /** Its position in the run's log, from 1, without gaps. */
+  readonly seq: number
+  readonly kind: string
+  readonly stepId?: string
+  readonly definitionVersion?: string
+  readonly at: number
+  readonly payload?: unknown
+  readonly payloadHash?: string
+  readonly idempotencyKey?: string
+}
+
+type Stored = Omit<RunEvent, 'runId' | 'workflow' | 'seq'>
+
+/** Checks an event and makes what is stored of it. */
+export function encodeEvent(event: Omit<NewEvent, 'runId' | 'workflow'>, now: number): Value {
+  const { kind, stepId, definitionVersion, payload, payloadHash, idempotencyKey } = event
+  encodeId(kind, 'kind')
+  const stored: Record<string, unknown> = { kind }
+  for (const [name, id] of Object.entries({ stepId, definitionVersion, payloadHash, idempotencyKey })) {
+    if (id === undefined) continue
+    encodeId(id, name)
+    stored[name] = id
+  }
+  stored.at = event.at === undefined ? now : requireInteger(event.at, 'at')
+  if (payload !== undefined) stored.payload = payload
+  return encode(stored)
+}
+
+/** Reads a stored event back. */
+export const decodeEvent = (entry: Entry, runId: string, workflow: string): RunEvent => ({
+  runId,
+  workflow,
+  seq: decodeNumber(entry.key),
+  ...(decode(entry.value) as Stored),
+})
+
+/** Whether two stored events say the same, whenever it was said: a repetition may carry a later `at`. */
+export function isSameEvent(a: Value, b: Value): boolean {
+  return a === b || isSameJson(withoutTime(a), withoutTime(b))
+}
+
+/** The stored text is JSON whatever its payload holds, so comparing that is comparing the values. */
+function withoutTime(value: Value): unknown {
+  if (typeof value !== 'string') throw invalid('A stored event must be text')
+  return { ...(JSON.parse(value) as object), at: 0 }
+}
+
+function isSameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const names = Object.keys(a)
+  return (
+    names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && isSameJson(Reflect.get(a, name), Reflect.get(b, name)))
+  )
+}

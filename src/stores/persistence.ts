@@ -1,0 +1,448 @@
+/**
+ * The persistence store: an append-only log per run with its resume cursor, completion and operator interventions.
+ *
+ * The surface joins Ranvier's `PersistenceStore` and enact's `EventStore`. Numbers are assigned inside the commit, an
+ * append can be repeated safely, and every call that changes something is one commit.
+ *
+ * @module
+ */
+import { requireInteger } from '../core/arguments.ts'
+import type { Proposal } from '../core/cells.ts'
+import { decode, encode } from '../core/codec.ts'
+import type { Database, WriteOptions } from '../core/database.ts'
+import type { CallOptions, Entry, EntryPage, Op, Range } from '../core/driver.ts'
+import { HoldfastError, invalid } from '../core/errors.ts'
+import {
+  CONSUMED,
+  DEFAULT_TENANT,
+  EVENTS,
+  EVERYTHING,
+  INTERVENTIONS,
+  RUN,
+  decodeId,
+  decodeNumber,
+  encodeId,
+  encodeNumber,
+  tenantParts,
+  under,
+} from '../core/keys.ts'
+import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../core/pages.ts'
+import { type Append, type AppendResult, prepareAppend } from './append.ts'
+import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
+import type { StoreOptions } from './options.ts'
+import { type RunRecord, decodeRun, nextRun, runCells } from './run-record.ts'
+import { type Completion, isTerminal } from './status.ts'
+
+/** Options of appends. */
+export interface AppendOptions extends WriteOptions {
+  /** Appends only where the log ends at this number; `0`: where it is empty. */
+  readonly expectedSeq?: number
+}
+
+/** Where to go on. */
+export interface ResumeCursor {
+  readonly runId: string
+  /** The number behind the one resumed from. */
+  readonly nextSeq: number
+  /** How often the run was resumed, this time included. */
+  readonly attempt: number
+  /** The event resumed from. */
+  readonly anchor?: RunEvent
+  /** There is no event with that number; resuming from 0 is no gap. */
+  readonly gap: boolean
+}
+
+/** An instruction of an operator to a run, as it is handed in. */
+export interface NewIntervention {
+  readonly targetStep: string
+  /** Replaces the step's input; any structured value. */
+  readonly payload?: unknown
+  /** In milliseconds since 1970; now by default. */
+  readonly at?: number | undefined
+}
+
+/** A stored intervention. */
+export interface Intervention extends NewIntervention {
+  /** Its number within the run, from 1. */
+  readonly id: number
+  readonly at: number
+  readonly consumed: boolean
+}
+
+/** A run as its log tells it. */
+export interface RunSummary {
+  readonly runId: string
+  readonly workflow: string
+  readonly createdAt: number
+}
+
+/** A run with all of its log. */
+export interface Trace extends RunSummary {
+  /** Of the event appended last. */
+  readonly definitionVersion?: string
+  readonly events: readonly RunEvent[]
+  readonly interventions: readonly Intervention[]
+  readonly resumedFromSeq?: number
+  readonly completion?: Completion
+  readonly completedAt?: number
+}
+
+/** What {@link PersistenceStore.complete} stored, or found stored. */
+export interface CompletionResult {
+  readonly completion: Completion
+  /** By the backend's clock, in milliseconds since 1970. */
+  readonly completedAt: number
+  /** The run had been completed in the same way before. */
+  readonly duplicate: boolean
+}
+
+/** Options of {@link PersistenceStore.complete}. */
+export interface CompleteOptions extends WriteOptions {
+  /** The last event of the log, written in the same commit. */
+  readonly event?: Omit<NewEvent, 'runId' | 'workflow'>
+}
+
+/**
+ * The logs of one tenant.
+ *
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
+ * the close, before any I/O. A call that is refused has changed nothing.
+ */
+export interface PersistenceStore {
+  /**
+   * Appends an event; the first one makes the run.
+   *
+   * @returns its number; `duplicate` where the same event was stored before under its seq or idempotency key
+   * @throws `WORKFLOW_MISMATCH` where the run is of another workflow, `ALREADY_COMPLETED` where it has ended, `CONFLICT`
+   *   where the log does not end as expected, or other content has the seq or key; `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+   */
+  append(event: NewEvent, options?: AppendOptions): Promise<AppendResult>
+  /**
+   * Appends events of one run in one commit, all or none. No events: nothing happens, and `seq` is 0.
+   *
+   * @throws as {@link append}
+   */
+  appendBatch(events: readonly NewEvent[], options?: AppendOptions): Promise<AppendResult>
+  /** The run with all of its log, from one moment; `undefined` where there is none. To bound memory, use `events`. */
+  load(runId: string, options?: CallOptions): Promise<Trace | undefined>
+  /** The log from its beginning, by page; empty for an unknown run. */
+  loadEvents(runId: string, options?: PageOptions): Promise<Page<RunEvent>>
+  /** The log strictly behind a number, by page. */
+  loadEventsAfter(runId: string, seq: number, options?: PageOptions): Promise<Page<RunEvent>>
+  /** The log behind a number, reading page by page; `limit` is the size of a page. */
+  events(runId: string, options?: PageOptions & { readonly after?: number }): AsyncIterable<RunEvent>
+  /** The number of the last event; `undefined` where there is none. */
+  getLatestSeq(runId: string, options?: CallOptions): Promise<number | undefined>
+  /** Whether the run is there. */
+  exists(runId: string, options?: CallOptions): Promise<boolean>
+  /** Lists the tenant's runs in the order of their ids, by page. */
+  listRuns(options?: PageOptions): Promise<Page<RunSummary>>
+  /** All runs of the tenant, reading page by page; `limit` is the size of a page. */
+  runs(options?: PageOptions): AsyncIterable<RunSummary>
+  /**
+   * Records that the run goes on behind a number; the last call wins.
+   *
+   * @param fromSeq - the last number that counts as done; `0` to begin again
+   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
+   */
+  resume(runId: string, fromSeq: number, options?: WriteOptions): Promise<ResumeCursor>
+  /**
+   * Ends the run. The first completion stays; repeating it is a success.
+   *
+   * @throws `NOT_FOUND`, `ALREADY_COMPLETED` where it ended in another way, told in `details.completion`
+   */
+  complete(runId: string, completion: Completion, options?: CompleteOptions): Promise<CompletionResult>
+  /**
+   * Leaves an instruction to the run, also to one that has ended.
+   *
+   * @throws `NOT_FOUND`, `SERIALIZATION`
+   */
+  saveIntervention(runId: string, intervention: NewIntervention, options?: WriteOptions): Promise<Intervention>
+  /** Takes the oldest intervention that was not taken yet: of several callers, exactly one gets it. */
+  consumeIntervention(runId: string, options?: WriteOptions): Promise<Intervention | undefined>
+}
+
+/** Events read at once by {@link PersistenceStore.load}. */
+const LOAD_PAGE = 1000
+
+/**
+ * Makes a persistence store.
+ *
+ * @param db - the database it is kept in
+ * @param options - the tenant
+ * @returns the store; making one is cheap and does no I/O
+ * @throws `INVALID_ARGUMENT` for a malformed tenant
+ *
+ * @example
+ * ```ts
+ * import { createDatabase, memory, persistenceStore } from 'holdfast'
+ *
+ * const log = persistenceStore(createDatabase({ driver: memory() }), { tenant: 'acme' })
+ * const event = { runId: 'order-17', workflow: 'order', kind: 'step.completed', stepId: 'charge' }
+ * const { seq } = await log.append({ ...event, payload: { amount: 42n }, idempotencyKey: 'charge' })
+ * await log.append({ ...event, payload: { amount: 42n }, idempotencyKey: 'charge' }) // a duplicate: nothing happens
+ * for await (const { kind, payload } of log.events('order-17')) console.log(kind, payload)
+ * await log.complete('order-17', 'completed')
+ * console.log(seq) // 1
+ * ```
+ */
+export function persistenceStore(db: Database, options: StoreOptions = {}): PersistenceStore {
+  const { tenant = DEFAULT_TENANT } = options
+  const parts = tenantParts(tenant)
+  const records = runCells(db)
+
+  async function appendAll(runId: string, workflow: string, events: readonly NewEvent[], options: AppendOptions) {
+    const part = parts.run(runId)
+    encodeId(workflow, 'workflow')
+    const append = prepareAppend(db, part, events, options.expectedSeq)
+    const definitionVersion = events.at(-1)!.definitionVersion
+    const judge: Proposal<RunRecord, AppendResult>['failed'] = (failed) => append.judge(failed, options)
+    return records.change(
+      { part, key: RUN },
+      (record): Proposal<RunRecord, AppendResult> => {
+        const refusal = record && refuse(record, workflow)
+        if (refusal !== undefined) return askWhetherStored(append, refusal, judge)
+        const next = record ?? { runId, tenant, workflow, createdAt: db.now() }
+        const isNew = record === undefined || (definitionVersion ?? next.definitionVersion) !== next.definitionVersion
+        return {
+          checks: append.checks,
+          ops: record === undefined ? [...append.ops, indexOf(next)] : append.ops,
+          ...(isNew && { next: nextRun(definitionVersion === undefined ? next : { ...next, definitionVersion }) }),
+          done: (seqs) => ({ seq: seqs.at(-1)!, duplicate: false }),
+          failed: judge,
+        }
+      },
+      options,
+    )
+  }
+
+  const indexOf = ({ runId, workflow, createdAt }: RunRecord): Op => ({
+    put: { part: parts.runs, key: encodeId(runId, 'runId') },
+    value: encode({ workflow, createdAt }),
+  })
+
+  async function readPage(runId: string, after: number, options: PageOptions): Promise<Page<RunEvent>> {
+    const part = parts.run(runId)
+    const bounds = { ...under(EVENTS), start: EVENTS + encodeNumber(after + 1) }
+    const range = pageRange(db, part, bounds, options)
+    const [record, { entries, more }] = await db.read([{ get: { part, key: RUN } }, { range }], options)
+    if (record === null) return { items: [] }
+    const { workflow } = decodeRun(record.value)
+    return toPage(entries, more, (entry) => decodeEvent(entry, runId, workflow))
+  }
+
+  /** All entries of a range whose first page is there. */
+  async function readRest(range: Range, first: EntryPage, options: CallOptions): Promise<readonly Entry[]> {
+    const entries = [...first.entries]
+    for (let { more } = first; more;) {
+      const [page] = await db.read([{ range: { ...range, start: `${entries.at(-1)!.key} ` } }], options)
+      entries.push(...page.entries)
+      more = page.more
+    }
+    return entries
+  }
+
+  const changeRun = <R>(
+    runId: string,
+    propose: (run: RunRecord) => Proposal<RunRecord, R>,
+    options: WriteOptions,
+  ): Promise<R> =>
+    records.change(
+      { part: parts.run(runId), key: RUN },
+      (run) => {
+        if (run === undefined) throw new HoldfastError('NOT_FOUND', 'There is no such run', { details: { runId } })
+        return propose(run)
+      },
+      options,
+    )
+
+  const store: PersistenceStore = {
+    append: async (event, options = {}) => appendAll(event.runId, event.workflow, [event], options),
+    async appendBatch(events, options = {}) {
+      const [first] = events
+      if (first === undefined) return { seq: 0, duplicate: false }
+      const { runId, workflow } = first
+      if (events.some((event) => event.runId !== runId || event.workflow !== workflow)) {
+        throw invalid('The events of a batch must be of one run')
+      }
+      return appendAll(runId, workflow, events, options)
+    },
+    async load(runId, options = {}) {
+      const part = parts.run(runId)
+      const limit = Math.min(LOAD_PAGE, db.driver.capabilities.limits.rangeEntries)
+      const eventRange = { part, ...under(EVENTS), limit }
+      const interventionRange = { part, ...under(INTERVENTIONS), limit }
+      const [record, last, cursor, firstEvents, firstInterventions] = await db.read(
+        [
+          { get: { part, key: RUN } },
+          { range: { ...eventRange, limit: 1, reverse: true, keysOnly: true } },
+          { get: { part, key: CONSUMED } },
+          { range: eventRange },
+          { range: interventionRange },
+        ],
+        options,
+      )
+      if (record === null) return undefined
+      const { resumes: _, tenant: __, ...known } = decodeRun(record.value)
+      // What is appended while this reads on is of a later moment than the record.
+      const latest = last.entries[0] === undefined ? 0 : decodeNumber(last.entries[0].key)
+      const bounded = { ...eventRange, end: EVENTS + encodeNumber(latest + 1) }
+      const taken = Number(cursor?.value ?? 0)
+      return {
+        ...known,
+        events: (await readRest(bounded, firstEvents, options)).map((e) => decodeEvent(e, runId, known.workflow)),
+        interventions: (await readRest(interventionRange, firstInterventions, options)).map((e) =>
+          toIntervention(e, taken),
+        ),
+      }
+    },
+    loadEvents: async (runId, options = {}) => readPage(runId, 0, options),
+    loadEventsAfter: async (runId, seq, options = {}) => readPage(runId, requireInteger(seq, 'seq'), options),
+    events: (runId, { after = 0, ...options } = {}) =>
+      eachItem((cursor) => store.loadEventsAfter(runId, after, { ...options, cursor })),
+    async getLatestSeq(runId, options = {}) {
+      const range = { part: parts.run(runId), ...under(EVENTS), limit: 1, reverse: true, keysOnly: true }
+      const [{ entries }] = await db.read([{ range }], options)
+      return entries[0] && decodeNumber(entries[0].key)
+    },
+    async exists(runId, options = {}) {
+      const [record] = await db.read([{ get: { part: parts.run(runId), key: RUN } }], options)
+      return record !== null
+    },
+    async listRuns(options = {}) {
+      const range = pageRange(db, parts.runs, EVERYTHING, options)
+      const [{ entries, more }] = await db.read([{ range }], options)
+      return toPage(entries, more, ({ key, value }) => ({
+        runId: decodeId(key),
+        ...(decode(value) as Omit<RunSummary, 'runId'>),
+      }))
+    },
+    runs: (options = {}) => eachItem((cursor) => store.listRuns({ ...options, cursor })),
+    async resume(runId, fromSeq, options = {}) {
+      requireInteger(fromSeq, 'fromSeq')
+      const anchorAt = { part: parts.run(runId), key: EVENTS + encodeNumber(fromSeq) }
+      return changeRun(
+        runId,
+        (run): Proposal<RunRecord, ResumeCursor> => {
+          if (run.completion !== undefined) throw ended(run)
+          const attempt = (run.resumes ?? 0) + 1
+          return {
+            next: nextRun({ ...run, resumedFromSeq: fromSeq, resumes: attempt }),
+            // Fails where the event is there, and so brings it along.
+            before: { checks: [{ at: anchorAt, version: null }] },
+            done(_, before) {
+              const entry = before?.ok === false ? (before.failed[0]!.current as Entry) : undefined
+              return {
+                runId,
+                nextSeq: Math.min(fromSeq + 1, Number.MAX_SAFE_INTEGER),
+                attempt,
+                ...(entry && { anchor: decodeEvent(entry, runId, run.workflow) }),
+                gap: fromSeq > 0 && entry === undefined,
+              }
+            },
+          }
+        },
+        options,
+      )
+    },
+    async complete(runId, completion, options = {}) {
+      if (!isTerminal(completion)) throw invalid('completion must be completed, failed, cancelled or compensated')
+      const append = prepareAppend(db, parts.run(runId), options.event === undefined ? [] : [options.event])
+      return changeRun(
+        runId,
+        (run): Proposal<RunRecord, CompletionResult> => {
+          if (run.completion === completion) {
+            const stored = { completion, completedAt: run.completedAt!, duplicate: true }
+            return { done: () => stored }
+          }
+          if (run.completion !== undefined) throw ended(run)
+          const completedAt = db.now()
+          return {
+            next: nextRun({ ...run, completion, completedAt }),
+            checks: append.checks,
+            ops: append.ops,
+            done: () => ({ completion, completedAt, duplicate: false }),
+            failed: async (failed, stale) => {
+              // Another caller may have completed the run with this very event.
+              if (stale) return undefined
+              await append.judge(failed, options)
+              throw new HoldfastError('CONFLICT', 'The final event is stored already', { details: { runId } })
+            },
+          }
+        },
+        options,
+      )
+    },
+    async saveIntervention(runId, intervention, options = {}) {
+      const { targetStep, payload, at = db.now() } = intervention
+      encodeId(targetStep, 'targetStep')
+      requireInteger(at, 'at')
+      const stored = { targetStep, ...(payload !== undefined && { payload }), at }
+      const append = { append: { part: parts.run(runId), key: INTERVENTIONS }, value: encode(stored) }
+      return changeRun(
+        runId,
+        () => ({ ops: [append], done: ([id]) => ({ ...stored, id: id!, consumed: false }) }),
+        options,
+      )
+    },
+    async consumeIntervention(runId, options = {}) {
+      const part = parts.run(runId)
+      const consumed = { part, key: CONSUMED }
+      for (let guess = 0; ;) {
+        const next = { part, key: INTERVENTIONS + encodeNumber(guess + 1) }
+        const [cursor, entry] = await db.read([{ get: consumed }, { get: next }], options)
+        const taken = Number(cursor?.value ?? 0)
+        if (taken !== guess) {
+          guess = taken
+          continue
+        }
+        if (entry === null) return undefined
+        const { ok } = await db.commit(
+          {
+            checks: [{ at: consumed, version: cursor?.version ?? null }],
+            ops: [{ put: consumed, value: String(guess + 1) }],
+          },
+          options,
+        )
+        if (ok) return toIntervention(entry, guess + 1)
+      }
+    },
+  }
+  return store
+}
+
+const toIntervention = (entry: Entry, taken: number): Intervention => {
+  const id = decodeNumber(entry.key)
+  return { ...(decode(entry.value) as NewIntervention & { at: number }), id, consumed: id <= taken }
+}
+
+/** Why a run takes no event of this workflow. */
+function refuse(run: RunRecord, workflow: string): HoldfastError | undefined {
+  if (run.workflow !== workflow) {
+    return new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', {
+      details: { runId: run.runId, workflow: run.workflow },
+    })
+  }
+  return run.completion === undefined ? undefined : ended(run)
+}
+
+const ended = ({ runId, completion, completedAt }: RunRecord): HoldfastError =>
+  new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${completion}`, {
+    details: { runId, completion, completedAt },
+  })
+
+/** A refused append may still be the repetition of one that was accepted: asks, and changes nothing. */
+function askWhetherStored(
+  append: Append,
+  refusal: HoldfastError,
+  failed: NonNullable<Proposal<RunRecord, AppendResult>['failed']>,
+): Proposal<RunRecord, AppendResult> {
+  if (!append.isRepeatable) throw refusal
+  return {
+    checks: append.checks,
+    done: () => {
+      throw refusal
+    },
+    failed,
+  }
+}

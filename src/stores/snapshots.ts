@@ -1,0 +1,147 @@
+/**
+ * Snapshots: one versioned state document per run, with an index by tenant.
+ *
+ * @module
+ */
+import { requireInteger } from '../core/arguments.ts'
+import { cells } from '../core/cells.ts'
+import { decode, encode } from '../core/codec.ts'
+import type { Database, WriteOptions } from '../core/database.ts'
+import type { CallOptions, Key } from '../core/driver.ts'
+import { HoldfastError, invalid } from '../core/errors.ts'
+import { EVERYTHING, SNAPSHOT, decodeId, encodeId, tenantParts } from '../core/keys.ts'
+import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../core/pages.ts'
+import type { StoreOptions } from './options.ts'
+import { type RunStatus, isRunStatus, isTerminal } from './status.ts'
+
+/** A snapshot as it is handed in. */
+export interface SnapshotInput<S = unknown> {
+  readonly runId: string
+  /** Any structured value, see `setJson`. */
+  readonly state: S
+  readonly status?: RunStatus | undefined
+  /**
+   * The seq of the last event whose effect the state holds, where the snapshot is a cache of the log. Left out, the
+   * snapshot is the truth.
+   */
+  readonly throughSeq?: number | undefined
+}
+
+/** What is known of a snapshot without its state. */
+export interface SnapshotSummary {
+  readonly runId: string
+  /** How often it was saved, from 1. */
+  readonly version: number
+  readonly status?: RunStatus
+  readonly throughSeq?: number
+  /** When it was saved, in milliseconds since 1970. */
+  readonly updatedAt: number
+}
+
+/** A stored snapshot. */
+export interface Snapshot<S = unknown> extends SnapshotSummary {
+  readonly state: S
+}
+
+/** Options of {@link SnapshotStore.saveSnapshot}. */
+export interface SaveSnapshotOptions extends WriteOptions {
+  /** Saves only over this version; `0`: only where there is none. */
+  readonly expectedVersion?: number
+}
+
+/** Snapshots of one tenant. */
+export interface SnapshotStore {
+  /**
+   * Saves a run's snapshot, replacing the one before.
+   *
+   * @returns what was saved, without the state
+   * @throws `CONFLICT` where the stored version is not the expected one, holds more of the log (a higher `throughSeq`),
+   *   or is of an ended run while this one is not; nothing has changed then. `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+   */
+  saveSnapshot(snapshot: SnapshotInput, options?: SaveSnapshotOptions): Promise<SnapshotSummary>
+  /** The run's snapshot; `undefined` where there is none. */
+  loadSnapshot<S = unknown>(runId: string, options?: CallOptions): Promise<Snapshot<S> | undefined>
+  /** Removes a run's snapshot; tells whether there was one. */
+  deleteSnapshot(runId: string, options?: WriteOptions): Promise<boolean>
+  /** Lists the snapshots of the tenant, without their states, in the order of run ids, by page. */
+  listSnapshots(options?: PageOptions): Promise<Page<SnapshotSummary>>
+  /** All snapshots of the tenant, without their states, reading page by page; `limit` is the size of a page. */
+  snapshots(options?: PageOptions): AsyncIterable<SnapshotSummary>
+}
+
+type Meta = Omit<SnapshotSummary, 'runId'>
+
+/** The snapshot part of a state store. */
+export function snapshotStore(db: Database, options: StoreOptions = {}): SnapshotStore {
+  const parts = tenantParts(options.tenant)
+  const heads = cells(db, (entry): Meta => {
+    const { state: _, ...meta } = decode(entry.value) as Meta & { state: unknown }
+    return meta
+  })
+
+  const at = (runId: string): Key => ({ part: parts.run(runId), key: SNAPSHOT })
+  const indexAt = (runId: string): Key => ({ part: parts.snapshots, key: encodeId(runId, 'runId') })
+
+  const store: SnapshotStore = {
+    async saveSnapshot({ runId, state, status, throughSeq }, options = {}) {
+      const { expectedVersion } = options
+      const key = at(runId)
+      if (throughSeq !== undefined) requireInteger(throughSeq, 'throughSeq')
+      if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
+      if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+      return heads.change(
+        key,
+        (stored) => {
+          const version = stored?.version ?? 0
+          refuseStale(stored, { status, throughSeq, expectedVersion })
+          const meta: Meta = {
+            version: version + 1,
+            ...(status !== undefined && { status }),
+            ...(throughSeq !== undefined && { throughSeq }),
+            updatedAt: db.now(),
+          }
+          return {
+            next: { value: encode({ ...meta, state }), holds: meta },
+            ops: [{ put: indexAt(runId), value: encode(meta) }],
+            done: () => ({ runId, ...meta }),
+          }
+        },
+        options,
+      )
+    },
+    async loadSnapshot<S>(runId: string, options: CallOptions = {}) {
+      const [entry] = await db.read([{ get: at(runId) }], options)
+      return entry === null ? undefined : { runId, ...(decode(entry.value) as Omit<Snapshot<S>, 'runId'>) }
+    },
+    async deleteSnapshot(runId, options = {}) {
+      const key = at(runId)
+      const [absent] = await db.commitAll(
+        [{ checks: [{ at: key, version: null }] }, { ops: [{ delete: key }, { delete: indexAt(runId) }] }],
+        options,
+      )
+      return !absent!.ok
+    },
+    async listSnapshots(options = {}) {
+      const range = pageRange(db, parts.snapshots, EVERYTHING, options)
+      const [{ entries, more }] = await db.read([{ range }], options)
+      return toPage(entries, more, ({ key, value }) => ({ runId: decodeId(key), ...(decode(value) as Meta) }))
+    },
+    snapshots: (options = {}) => eachItem((cursor) => store.listSnapshots({ ...options, cursor })),
+  }
+  return store
+}
+
+function refuseStale(
+  stored: Meta | undefined,
+  next: { status: RunStatus | undefined; throughSeq: number | undefined; expectedVersion: number | undefined },
+): void {
+  const version = stored?.version ?? 0
+  const refuse = (message: string): never => {
+    throw new HoldfastError('CONFLICT', message, { details: { version, throughSeq: stored?.throughSeq } })
+  }
+  if (next.expectedVersion !== undefined && next.expectedVersion !== version) {
+    refuse(`The snapshot has version ${version}, not ${next.expectedVersion}`)
+  }
+  if ((next.throughSeq ?? 0) < (stored?.throughSeq ?? 0)) refuse('The stored snapshot holds more of the log')
+  if (isTerminal(stored?.status) && !isTerminal(next.status)) refuse('The stored snapshot is of an ended run')
+}

@@ -1,0 +1,241 @@
+/**
+ * The state store: named values with a time to live, of the tenant or of one run, and one snapshot per run.
+ *
+ * The surface is that of enact's `StateStore`, with the atomic verbs that its users ask for elsewhere.
+ *
+ * @module
+ */
+import { requireInteger } from '../core/arguments.ts'
+import { cells } from '../core/cells.ts'
+import { decode, encode } from '../core/codec.ts'
+import type { Database, WriteOptions } from '../core/database.ts'
+import type { CallOptions, Entry, Expiry, Key, Value } from '../core/driver.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { EVERYTHING, SNAPSHOT, VALUES, decodeId, encodeId, tenantParts, under } from '../core/keys.ts'
+import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../core/pages.ts'
+import { pack, unpack } from '../core/text.ts'
+import type { StoreOptions } from './options.ts'
+import { type SnapshotStore, snapshotStore } from './snapshots.ts'
+
+/** Where a value belongs. */
+export interface ScopeOptions extends CallOptions {
+  /** The run that the value belongs to, and is deleted with; the tenant itself by default. */
+  readonly runId?: string
+}
+
+/** Options of calls that change a value. */
+export interface ChangeOptions extends WriteOptions, ScopeOptions {}
+
+/** Options of calls that store a value. */
+export interface SetOptions extends ChangeOptions {
+  /** For how long the value is there, in milliseconds by the backend's clock, from 1; for ever by default. */
+  readonly ttl?: number | undefined
+}
+
+/** Options of {@link StateStore.listKeys}. */
+export interface ListKeysOptions extends PageOptions, ScopeOptions {
+  /** Only keys that begin with this. */
+  readonly prefix?: string
+}
+
+/**
+ * Named values and snapshots of one tenant.
+ *
+ * Keys are any well-formed Unicode of 1 to 256 UTF-8 bytes: separators are just characters. Every method throws
+ * `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after the close, before any
+ * I/O.
+ */
+export interface StateStore extends SnapshotStore {
+  /**
+   * Stores text or bytes as they are, replacing what is there and its time to live.
+   *
+   * @throws `SERIALIZATION` for anything else, `PAYLOAD_TOO_LARGE` for more than the backend takes
+   */
+  set(key: string, value: Value, options?: SetOptions): Promise<void>
+  /** The text or bytes under a key; `undefined` where there is none, or it has expired. */
+  get(key: string, options?: ScopeOptions): Promise<Value | undefined>
+  /** The values under several keys, from one consistent view; those that are missing are left out. */
+  getMany(keys: readonly string[], options?: ScopeOptions): Promise<Map<string, Value>>
+  /** Removes a value; tells whether there was one. */
+  delete(key: string, options?: ChangeOptions): Promise<boolean>
+  /** Whether there is a value. */
+  exists(key: string, options?: ScopeOptions): Promise<boolean>
+  /**
+   * Stores a structured value: JSON, and besides Date, BigInt, Map, Set, undefined, NaN, infinities, -0, Uint8Array and
+   * ArrayBuffer anywhere in it.
+   *
+   * @throws `SERIALIZATION` with the path of what cannot be stored, `PAYLOAD_TOO_LARGE`
+   */
+  setJson(key: string, value: unknown, options?: SetOptions): Promise<void>
+  /**
+   * The structured value under a key; `undefined` where there is none, or it has expired.
+   *
+   * @throws `SERIALIZATION` where the value is not one that `setJson` stored
+   */
+  getJson<T = unknown>(key: string, options?: ScopeOptions): Promise<T | undefined>
+  /** Stores a value only where there is none; tells whether it did. */
+  setIfAbsent(key: string, value: Value, options?: SetOptions): Promise<boolean>
+  /**
+   * Adds to the integer under a key, atomically; a missing one counts as 0.
+   *
+   * @param by - what to add, a safe integer; 1 by default
+   * @param options - `ttl` takes effect where the call creates the key; one that is there keeps its own
+   * @returns the sum
+   * @throws `CONFLICT` where the value is not an integer, or the sum would not be a safe one
+   */
+  increment(key: string, by?: number, options?: SetOptions): Promise<number>
+  /** Removes a value and returns it: of several callers, exactly one gets it. */
+  getAndDelete(key: string, options?: ChangeOptions): Promise<Value | undefined>
+  /** Lists keys in order, by page. */
+  listKeys(options?: ListKeysOptions): Promise<Page<string>>
+  /** All keys in order, reading page by page; `limit` is the size of a page. */
+  keys(options?: ListKeysOptions): AsyncIterable<string>
+  /** Removes a run's snapshot and all its values in one commit; its log stays. */
+  deleteExecutionState(runId: string, options?: WriteOptions): Promise<void>
+}
+
+/**
+ * Makes a state store.
+ *
+ * @param db - the database it is kept in
+ * @param options - the tenant
+ * @returns the store; making one is cheap and does no I/O
+ * @throws `INVALID_ARGUMENT` for a malformed tenant
+ *
+ * @example
+ * ```ts
+ * import { createDatabase, memory, stateStore } from 'holdfast'
+ *
+ * const state = stateStore(createDatabase({ driver: memory() }), { tenant: 'acme' })
+ * await state.setJson('cart', { items: new Set(['kelp']), at: new Date() }, { ttl: 60_000 })
+ * console.log(await state.increment('visits')) // 1
+ * console.log(await state.setIfAbsent('leader', 'me')) // true
+ * ```
+ */
+export function stateStore(db: Database, options: StoreOptions = {}): StateStore {
+  const parts = tenantParts(options.tenant)
+  const contents = cells(db, (entry): Entry => entry)
+
+  const at = (key: string, { runId }: ScopeOptions): Key =>
+    runId === undefined
+      ? { part: parts.values, key: encodeId(key, 'key') }
+      : { part: parts.run(runId), key: VALUES + encodeId(key, 'key') }
+
+  const put = (key: string, value: Value, options: SetOptions) => ({
+    put: at(key, options),
+    value,
+    ...expiry(options.ttl),
+  })
+
+  async function entryAt(key: string, options: ScopeOptions): Promise<Entry | null> {
+    const [entry] = await db.read([{ get: at(key, options) }], options)
+    return entry
+  }
+
+  const store: StateStore = {
+    ...snapshotStore(db, options),
+    async set(key, value, options = {}) {
+      await db.commit({ ops: [put(key, pack(value), options)] }, options)
+    },
+    async get(key, options = {}) {
+      const entry = await entryAt(key, options)
+      return entry === null ? undefined : unpack(entry.value)
+    },
+    async getMany(names, options = {}) {
+      const answers = await db.read(
+        names.map((name) => ({ get: at(name, options) })),
+        options,
+      )
+      const found = new Map<string, Value>()
+      names.forEach((name, i) => {
+        const entry = answers[i]
+        if (entry) found.set(name, unpack(entry.value))
+      })
+      return found
+    },
+    async delete(key, options = {}) {
+      const where = at(key, options)
+      // The first commit only asks; nothing comes between it and the second.
+      const [absent] = await db.commitAll(
+        [{ checks: [{ at: where, version: null }] }, { ops: [{ delete: where }] }],
+        options,
+      )
+      return !absent!.ok
+    },
+    exists: async (key, options = {}) => (await entryAt(key, options)) !== null,
+    async setJson(key, value, options = {}) {
+      await db.commit({ ops: [put(key, pack(encode(value)), options)] }, options)
+    },
+    async getJson<T>(key: string, options: ScopeOptions = {}) {
+      const entry = await entryAt(key, options)
+      return entry === null ? undefined : (decode(unpack(entry.value)) as T)
+    },
+    async setIfAbsent(key, value, options = {}) {
+      const op = put(key, pack(value), options)
+      const outcome = await db.commit({ checks: [{ at: op.put, version: null }], ops: [op] }, options)
+      return outcome.ok
+    },
+    async increment(key, by = 1, options = {}) {
+      requireInteger(by, 'by', Number.MIN_SAFE_INTEGER)
+      const { expires } = expiry(options.ttl)
+      return contents.change(
+        at(key, options),
+        (entry) => {
+          const sum = add(entry?.value ?? '0', by)
+          const value = String(sum)
+          const expiresAt = entry?.expiresAt ?? null
+          return {
+            next:
+              entry === undefined && expires !== undefined
+                ? { value, expires }
+                : { value, ...expiresOf(expiresAt), holds: { key: '', version: '', value, expiresAt } },
+            done: () => sum,
+          }
+        },
+        options,
+      )
+    },
+    getAndDelete: async (key, options = {}) =>
+      contents.change(
+        at(key, options),
+        (entry) => (entry === undefined ? { done: () => undefined } : { next: null, done: () => unpack(entry.value) }),
+        options,
+      ),
+    async listKeys(options = {}) {
+      const { prefix = '', runId } = options
+      const family = runId === undefined ? '' : VALUES
+      const start = family + (prefix && encodeId(prefix, 'prefix'))
+      const bounds = start === VALUES ? under(start) : { start: start || EVERYTHING.start, end: start + EVERYTHING.end }
+      const part = runId === undefined ? parts.values : parts.run(runId)
+      const range = { ...pageRange(db, part, bounds, options), keysOnly: true }
+      const [{ entries, more }] = await db.read([{ range }], options)
+      return toPage(entries, more, (entry) => decodeId(entry.key.slice(family.length)))
+    },
+    keys: (options = {}) => eachItem((cursor) => store.listKeys({ ...options, cursor })),
+    async deleteExecutionState(runId, options = {}) {
+      const part = parts.run(runId)
+      const index = { part: parts.snapshots, key: encodeId(runId, 'runId') }
+      await db.commit(
+        {
+          ops: [{ deleteRange: { part, ...under(VALUES) } }, { delete: { part, key: SNAPSHOT } }, { delete: index }],
+        },
+        options,
+      )
+    },
+  }
+  return store
+}
+
+function expiry(ttl: number | undefined): { expires?: Expiry } {
+  return ttl === undefined ? {} : { expires: { in: requireInteger(ttl, 'ttl', 1) } }
+}
+
+const expiresOf = (expiresAt: number | null): { expires?: Expiry } =>
+  expiresAt === null ? {} : { expires: { at: expiresAt } }
+
+function add(value: Value, by: number): number {
+  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : Number.NaN
+  const sum = number + by
+  if (!Number.isSafeInteger(sum)) throw new HoldfastError('CONFLICT', 'The value and the sum must be safe integers')
+  return sum
+}
