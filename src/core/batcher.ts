@@ -89,36 +89,28 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     return batch
   }
 
-  function watch(signal: AbortSignal, items: readonly Item[], bytes: number): Promise<Result> {
-    return new Promise<Result>((resolve, reject) => {
-      const call: C = {
-        items,
-        bytes,
-        signal,
-        resolve: (result) => (stop(), resolve(result)),
-        reject: (error) => (stop(), reject(error)),
-      }
+  function add(items: readonly Item[], bytes: number, signal: AbortSignal | undefined): Promise<Result> {
+    return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         const at = queue.indexOf(call)
         if (at >= 0) queue.splice(at, 1)
-        call.reject(aborted(signal, options.ambiguous && at < 0))
+        call.reject(aborted(signal!, options.ambiguous && at < 0))
       }
-      const stop = (): void => signal.removeEventListener('abort', onAbort)
-      signal.addEventListener('abort', onAbort)
-      enqueue(call)
+      // A signal may outlive many calls, and must not collect their listeners.
+      const leave =
+        <T>(settle: (outcome: T) => void) =>
+        (outcome: T): void => {
+          signal!.removeEventListener('abort', onAbort)
+          settle(outcome)
+        }
+      const call: C = signal
+        ? { items, bytes, signal, resolve: leave(resolve), reject: leave(reject) }
+        : { items, bytes, signal, resolve, reject }
+      signal?.addEventListener('abort', onAbort)
+      queue.push(call)
+      if (!busy) start()
     })
   }
 
-  function enqueue(call: C): void {
-    queue.push(call)
-    if (!busy) start()
-  }
-
-  return {
-    add: (items, bytes, signal) =>
-      signal === undefined
-        ? new Promise((resolve, reject) => enqueue({ items, bytes, signal, resolve, reject }))
-        : watch(signal, items, bytes),
-    idle: () => (busy ? new Promise((resolve) => idlers.push(resolve)) : Promise.resolve()),
-  }
+  return { add, idle: () => new Promise((resolve) => (busy ? void idlers.push(resolve) : resolve())) }
 }

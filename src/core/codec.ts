@@ -9,7 +9,6 @@
  */
 import type { Value } from './driver.ts'
 import { HoldfastError } from './errors.ts'
-import { isWellFormed } from './keys.ts'
 
 const TAG = '$1'
 /** Keys that are tags, of this or another version, or escaped keys of the caller. */
@@ -65,7 +64,7 @@ function tagged(value: unknown, path: string, parents: object[]): unknown {
   const tag = (type: string, content?: unknown): object => ({ [TAG]: type, value: content })
   switch (typeof value) {
     case 'string':
-      if (!isWellFormed(value)) throw no('a lone surrogate')
+      if (!value.isWellFormed()) throw no('a lone surrogate')
       return value
     case 'number':
       if (isPlain(value, 0)) return value
@@ -99,7 +98,7 @@ function tagged(value: unknown, path: string, parents: object[]): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, part]) => {
       const at = /^\w+$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
-      if (!isWellFormed(key)) throw no('a key with a lone surrogate')
+      if (!key.isWellFormed()) throw no('a key with a lone surrogate')
       return [RESERVED.test(key) ? `$${key}` : key, inside(part, at)]
     }),
   )

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type Call, batcher } from './batcher.ts'
+import { type Batcher, batcher } from './batcher.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
   Answer,
@@ -23,7 +23,7 @@ import type {
   Range,
   Read,
 } from './driver.ts'
-import { HoldfastError, aborted } from './errors.ts'
+import { HoldfastError, aborted, isHoldfastError } from './errors.ts'
 import { validate } from './validate.ts'
 
 /** Options of {@link createDatabase}. */
@@ -118,49 +118,40 @@ export function createDatabase(options: DatabaseOptions): Database {
   let closing: Promise<void> | undefined
   let skew = 0
 
-  const commits = batcher<Commit, readonly Outcome[]>({
-    maxItems: limits.requestCommits,
-    maxBytes: limits.requestBytes,
-    group: groupCommit,
-    ambiguous: true,
-    send: (batch, signal) =>
-      answer(batch, async (items) => {
-        const { now, outcomes } = await driver.commit({ id: newId(), commits: items }, callOptions(signal))
-        return (hear(now), outcomes)
-      }),
+  /** A queue of calls, each to get its share of what one request answers. */
+  const queue = <Item, Part>(
+    maxItems: number,
+    ambiguous: boolean,
+    ask: (items: readonly Item[], options: CallOptions) => Promise<{ now: number; parts: readonly Part[] }>,
+  ): Batcher<Item, readonly Part[]> =>
+    batcher({
+      maxItems,
+      maxBytes: limits.requestBytes,
+      group: groupCommit,
+      ambiguous,
+      async send(batch, signal) {
+        try {
+          if (!opened) await open()
+          const items = batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items)
+          const { now, parts } = await ask(items, { signal })
+          skew = now - clock()
+          let from = 0
+          for (const call of batch) call.resolve(parts.slice(from, (from += call.items.length)))
+        } catch (cause) {
+          for (const call of batch) call.reject(toHoldfastError(cause, ambiguous))
+        }
+      },
+    })
+
+  const commits = queue<Commit, Outcome>(limits.requestCommits, true, async (items, options) => {
+    const { now, outcomes } = await driver.commit({ id: newId(), commits: items }, options)
+    return { now, parts: outcomes }
   })
 
-  const reads = batcher<Read, readonly Answer[]>({
-    maxItems: limits.requestReads,
-    maxBytes: Number.POSITIVE_INFINITY,
-    group: groupCommit,
-    ambiguous: false,
-    send: (batch, signal) =>
-      answer(batch, async (items) => {
-        const { now, answers } = await driver.read(items, callOptions(signal))
-        return (hear(now), answers)
-      }),
+  const reads = queue<Read, Answer>(limits.requestReads, false, async (items, options) => {
+    const { now, answers } = await driver.read(items, options)
+    return { now, parts: answers }
   })
-
-  function hear(now: number): void {
-    skew = now - clock()
-  }
-
-  /** Sends a batch as one request and gives every call its share of the answer. */
-  async function answer<Item, Part>(
-    batch: readonly Call<Item, readonly Part[]>[],
-    ask: (items: readonly Item[]) => Promise<readonly Part[]>,
-  ): Promise<void> {
-    try {
-      if (!opened) await open()
-      const parts = await ask(batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items))
-      let from = 0
-      for (const call of batch) call.resolve(parts.slice(from, (from += call.items.length)))
-    } catch (cause) {
-      const error = toHoldfastError(cause)
-      for (const call of batch) call.reject(error)
-    }
-  }
 
   function open(): Promise<void> {
     // A failure is not kept: the next call tries again.
@@ -168,7 +159,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       () => void (opened = true),
       (cause: unknown) => {
         opening = undefined
-        throw toHoldfastError(cause)
+        throw toHoldfastError(cause, false)
       },
     )
     return opening
@@ -207,7 +198,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     newId,
     async health({ signal } = {}) {
       const start = clock()
-      await database.read([], signal === undefined ? {} : { signal })
+      await database.read([], { signal })
       return { latency: clock() - start, skew }
     },
     close() {
@@ -221,9 +212,5 @@ export function createDatabase(options: DatabaseOptions): Database {
   return database
 }
 
-const callOptions = (signal: AbortSignal | undefined): CallOptions => (signal === undefined ? {} : { signal })
-
-const toHoldfastError = (cause: unknown): unknown =>
-  (cause as Error | null)?.name === 'HoldfastError'
-    ? cause
-    : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous: true })
+const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>
+  isHoldfastError(cause) ? cause : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous })

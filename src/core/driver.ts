@@ -189,7 +189,7 @@ export interface Capabilities {
 /** Options of every call. */
 export interface CallOptions {
   /** Stops waiting. Whether a commit under way took effect is then unknown to the caller. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A backend behind the contract of this file. */

@@ -47,12 +47,6 @@ export function utf8Bytes(text: string): number {
   return bytes
 }
 
-/** In Unicode mode this matches a surrogate only where it is unpaired; such text does not survive UTF-8. */
-const LONE_SURROGATE = /\p{Surrogate}/u
-
-/** Whether every surrogate in the text is paired. */
-export const isWellFormed = (text: string): boolean => !LONE_SURROGATE.test(text)
-
 /** 36-ary, fixed width: digits sort below letters in ASCII, so the text sorts as the number. */
 const fixed = (n: number, width: number): string => n.toString(36).padStart(width, '0')
 
@@ -73,7 +67,7 @@ export function encodeId(id: string, what: string): string {
     throw invalid(`${what} must have 1 to ${MAX_ID_BYTES} UTF-8 bytes, not ${bytes}`)
   }
   if (plain) return id
-  if (!isWellFormed(id)) throw invalid(`${what} must be well-formed Unicode`)
+  if (!id.isWellFormed()) throw invalid(`${what} must be well-formed Unicode`)
   let encoded = ''
   for (const char of id) {
     const point = char.codePointAt(0)!

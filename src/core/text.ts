@@ -6,7 +6,6 @@
  */
 import type { Value } from './driver.ts'
 import { HoldfastError } from './errors.ts'
-import { isWellFormed } from './keys.ts'
 
 /** No UTF-8 holds this byte, and no common file format begins with it. */
 const MARK = 0xf5
@@ -24,7 +23,7 @@ const mark = (kind: number, bytes: Uint8Array): Uint8Array => {
  * @throws `SERIALIZATION` for text with a lone surrogate, and for anything but text and bytes
  */
 export function pack(value: Value): Value {
-  if (typeof value === 'string' && isWellFormed(value)) {
+  if (typeof value === 'string' && value.isWellFormed()) {
     return value.includes('\0') ? mark(0, new TextEncoder().encode(value)) : value
   }
   if (value instanceof Uint8Array) return value[0] === MARK ? mark(1, value) : value

@@ -164,11 +164,11 @@ export function stateStore(db: Database, options: StoreOptions = {}): StateStore
     },
     exists: async (key, options = {}) => (await entryAt(key, options)) !== null,
     async setJson(key, value, options = {}) {
-      await db.commit({ ops: [put(key, pack(encode(value)), options)] }, options)
+      await store.set(key, encode(value), options)
     },
-    async getJson<T>(key: string, options: ScopeOptions = {}) {
-      const entry = await entryAt(key, options)
-      return entry === null ? undefined : (decode(unpack(entry.value)) as T)
+    async getJson<T>(key: string, options?: ScopeOptions) {
+      const value = await store.get(key, options)
+      return value === undefined ? value : (decode(value) as T)
     },
     async setIfAbsent(key, value, options = {}) {
       const op = put(key, pack(value), options)
