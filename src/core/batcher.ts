@@ -22,6 +22,8 @@ export interface Call<Item, Result> {
   readonly resolve: (result: Result) => void
   readonly reject: (error: unknown) => void
   readonly signal: AbortSignal | undefined
+  /** Tells the batch that it is under way in that nobody waits for this call any more. */
+  leave?: () => void
 }
 
 /** How much leaves together, and who takes it away. */
@@ -34,6 +36,19 @@ export interface BatcherOptions<Item, Result> {
   readonly ambiguous: boolean
   /** Answers every call of the batch, and never rejects. */
   readonly send: (batch: readonly Call<Item, Result>[], signal: AbortSignal | undefined) => Promise<void>
+}
+
+/** A signal for the driver: aborted when every caller of the batch has gone, and never before. */
+function joint<Item, Result>(batch: readonly Call<Item, Result>[]): AbortSignal | undefined {
+  if (batch.some((call) => call.signal === undefined)) return undefined
+  const controller = new AbortController()
+  let waiting = batch.length
+  for (const call of batch) {
+    call.leave = () => {
+      if (--waiting === 0) controller.abort(call.signal!.reason)
+    }
+  }
+  return controller.signal
 }
 
 /** Gathers calls into batches, one under way at a time, in the order of the calls. */
@@ -66,8 +81,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
   async function flush(): Promise<void> {
     const batch = take()
     if (batch.length > 0) {
-      // One caller may stop the driver's work, one of several may not.
-      await options.send(batch, batch.length === 1 ? batch[0]!.signal : undefined)
+      await options.send(batch, joint(batch))
     }
     if (queue.length > 0) return start()
     busy = false
@@ -94,17 +108,18 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
       const onAbort = (): void => {
         const at = queue.indexOf(call)
         if (at >= 0) queue.splice(at, 1)
+        call.leave?.()
         call.reject(aborted(signal!, options.ambiguous && at < 0))
       }
       // A signal may outlive many calls, and must not collect their listeners.
-      const leave =
+      const finish =
         <T>(settle: (outcome: T) => void) =>
         (outcome: T): void => {
           signal!.removeEventListener('abort', onAbort)
           settle(outcome)
         }
       const call: C = signal
-        ? { items, bytes, signal, resolve: leave(resolve), reject: leave(reject) }
+        ? { items, bytes, signal, resolve: finish(resolve), reject: finish(reject) }
         : { items, bytes, signal, resolve, reject }
       signal?.addEventListener('abort', onAbort)
       queue.push(call)

@@ -24,7 +24,7 @@ import type {
   Read,
 } from './driver.ts'
 import { HoldfastError, aborted, isHoldfastError } from './errors.ts'
-import { validate } from './validate.ts'
+import { validateCommits, validateReads } from './validate.ts'
 
 /** Options of {@link createDatabase}. */
 export interface DatabaseOptions {
@@ -179,17 +179,18 @@ export function createDatabase(options: DatabaseOptions): Database {
       ops: draft.ops ?? [],
       durability: write.durability ?? durability,
     }))
-    return commits.add(items, validate(items, limits), write.signal)
+    return commits.add(items, validateCommits(items, limits), write.signal)
   }
 
   const database: Database = {
     driver,
     async open({ signal } = {}) {
       enter(signal)
-      await open()
+      await (signal ? Promise.race([open(), gone(signal)]) : open())
     },
     async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
       enter(signal)
+      validateReads(questions, limits)
       return reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
     },
     commit: async (draft, write) => (await commitAll([draft], write))[0]!,
@@ -204,6 +205,8 @@ export function createDatabase(options: DatabaseOptions): Database {
     close() {
       closing ??= (async () => {
         await Promise.all([commits.idle(), reads.idle()])
+        // Whether it succeeds is the concern of who asked for it.
+        await opening?.catch(() => {})
         await driver.close()
       })()
       return closing
@@ -211,6 +214,10 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
   return database
 }
+
+/** Rejects when the caller goes. */
+const gone = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(aborted(signal, false)), { once: true }))
 
 const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>
   isHoldfastError(cause) ? cause : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous })

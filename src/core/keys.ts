@@ -122,7 +122,7 @@ export interface TenantParts {
  * @param tenant - the tenant's id; `default` by default
  * @throws `INVALID_ARGUMENT` for a malformed id
  */
-export function tenantParts(tenant = DEFAULT_TENANT): TenantParts {
+export function tenantParts(tenant: string = DEFAULT_TENANT): TenantParts {
   const root = encodeId(tenant, 'tenant') + SEPARATOR
   return {
     values: `${root}values`,

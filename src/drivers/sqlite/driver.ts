@@ -1,0 +1,348 @@
+/**
+ * The SQLite driver: one file, many processes, behind any engine that can be called synchronously.
+ *
+ * A request is one `BEGIN IMMEDIATE` transaction of prepared statements; SQLite's lock makes commits of all processes
+ * one after the other, and a commit runs from its first statement to its last without giving way to other code of this
+ * process. `strict` is `synchronous = FULL` in WAL mode (one sync to disk per request), `relaxed` is `NORMAL` (none).
+ * Waiting for another process's lock blocks the event loop, for up to the busy timeout.
+ *
+ * @module
+ */
+import { type RequestRecord, type Transaction, applyCommits, recordOf, replay } from '../../core/apply.ts'
+import { requireInteger } from '../../core/arguments.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import type {
+  Capabilities,
+  CommitAnswer,
+  CommitRequest,
+  Driver,
+  Durability,
+  Outcome,
+  ReadAnswer,
+} from '../../core/driver.ts'
+import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
+import type { SqliteHandle } from './handle.ts'
+import { migrate } from './migrations.ts'
+import { answer, transaction } from './rows.ts'
+import { type Statements, prepareStatements } from './statements.ts'
+
+/** Options of every SQLite driver. */
+export interface SqliteOptions {
+  /** Judges expiry, in milliseconds since 1970; the machine's clock by default. The processes of a file share it. */
+  readonly clock?: Clock
+  /**
+   * How long a repeated request is recognised, in milliseconds. By default `0`, not at all: inside one process no
+   * outcome is ever unknown. Wanted where the driver is served to others.
+   */
+  readonly replayWindow?: number
+  /**
+   * How long to wait for a lock that another process holds, in milliseconds; 5000 by default. A database that is handed
+   * in keeps its own setting unless this is given.
+   */
+  readonly busyTimeout?: number
+  /**
+   * Whether to put the file into WAL mode, which it then keeps; `true` by default. In other modes everything holds as
+   * well, but commits are slower, and readers and writers wait for each other.
+   */
+  readonly wal?: boolean
+}
+
+/** How a driver gets at its SQLite. */
+export interface SqliteEngine {
+  readonly name: string
+  /** Whether the connection is also used by its owner: then it stays open, and its settings are left as they are. */
+  readonly isShared: boolean
+  /** Whether the database is lost with the process. */
+  readonly isMemory: boolean
+  open(): SqliteHandle | Promise<SqliteHandle>
+}
+
+interface Connection {
+  readonly handle: SqliteHandle
+  readonly statements: Statements
+  readonly tx: Transaction
+  /** The settings of `PRAGMA synchronous` that make good the promises, in the journal mode that the file has. */
+  readonly levels: Readonly<Record<Durability, number>>
+  /** What it is set to, as far as is known. */
+  level: number
+}
+
+const DEFAULT_BUSY_TIMEOUT = 5000
+/** Expired rows taken away at once, and how often it is tried while there are fewer, in milliseconds. */
+const SWEEP = 64
+const SWEEP_INTERVAL = 1000
+/** In WAL mode a commit under NORMAL is not synced, yet never torn; elsewhere that takes one step more each. */
+const LEVELS_IN_WAL = { relaxed: 1, strict: 2 }
+const LEVELS_ELSEWHERE = { relaxed: 2, strict: 3 }
+
+const CAPABILITIES: Capabilities = {
+  writers: 'many',
+  reads: 'strict',
+  durability: 'strict',
+  clock: 'local',
+  network: false,
+  replayWindow: 0,
+  // SQLite would take values of 1 GB; these are what can be written while the event loop stands still.
+  limits: {
+    valueBytes: 2 ** 26,
+    requestBytes: 2 ** 28,
+    commitKeys: 1e5,
+    requestCommits: 1e4,
+    requestReads: 1e4,
+    rangeEntries: 1e5,
+  },
+}
+
+/**
+ * Makes a driver over an engine.
+ *
+ * @param engine - opens the connection
+ * @param options - clock, replay window, busy timeout, WAL
+ * @returns a driver; it connects in `open()`
+ * @throws `INVALID_ARGUMENT` for a malformed option
+ */
+export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}): Driver {
+  const { clock = systemClock, replayWindow = 0, busyTimeout, wal = true } = options
+  requireInteger(replayWindow, 'replayWindow')
+  if (busyTimeout !== undefined) requireInteger(busyTimeout, 'busyTimeout')
+  let opening: Promise<Connection> | undefined
+  let connection: Connection | undefined
+  let sweptAt = Number.NEGATIVE_INFINITY
+
+  // SQLite keeps integers, and an entry is live as long as its expiry is above the clock.
+  const readClock = (): number => Math.trunc(clock())
+
+  function connected(): Connection {
+    if (connection === undefined) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+    return connection
+  }
+
+  async function connect(): Promise<Connection> {
+    const patience = busyTimeout ?? DEFAULT_BUSY_TIMEOUT
+    const handle = await engine.open()
+    try {
+      if (!engine.isShared || busyTimeout !== undefined) handle.exec(`PRAGMA busy_timeout = ${patience}`)
+      // Without it, a sync on macOS ends in the cache of the disk.
+      handle.exec('PRAGMA fullfsync = 1')
+      const isWal = await whileBusy(patience, () => prepareFile(handle, wal, engine.isMemory))
+      const levels = isWal ? LEVELS_IN_WAL : LEVELS_ELSEWHERE
+      const statements = prepareStatements(handle)
+      return { handle, statements, tx: transaction(statements), levels, level: readLevel(handle) }
+    } catch (cause) {
+      if (!engine.isShared) handle.close()
+      throw cause
+    }
+  }
+
+  function sweep({ sweepEntries, sweepRequests }: Statements, now: number): void {
+    if (now >= sweptAt && now - sweptAt < SWEEP_INTERVAL) return
+    const found = Number(sweepEntries.run(now, SWEEP).changes)
+    const foundRequests = replayWindow > 0 ? Number(sweepRequests.run(now, SWEEP).changes) : 0
+    // Where there is more to do, the next commit goes on with it.
+    if (found < SWEEP && foundRequests < SWEEP) sweptAt = now
+  }
+
+  function apply({ id, commits }: CommitRequest, { statements, tx }: Connection, now: number): readonly Outcome[] {
+    if (replayWindow === 0) return applyCommits(commits, tx, now)
+    const kept = statements.findRequest.get(id, now)
+    if (kept !== undefined) return replay({ id, commits }, JSON.parse(kept[0] as string) as RequestRecord, tx, now)
+    const outcomes = applyCommits(commits, tx, now)
+    const record = recordOf(outcomes)
+    if (record !== undefined) statements.keepRequest.run(id, JSON.stringify(record), now + replayWindow)
+    return outcomes
+  }
+
+  function commit(request: CommitRequest, connection: Connection): CommitAnswer {
+    // Read under the lock: waiting for it can take longer than an entry has to live.
+    const now = readClock()
+    sweep(connection.statements, now)
+    return { now, outcomes: apply(request, connection, now) }
+  }
+
+  return {
+    name: engine.name,
+    capabilities: {
+      ...CAPABILITIES,
+      replayWindow,
+      ...(engine.isMemory && { writers: 'one', durability: 'none' }),
+    },
+    async open() {
+      opening ??= connect()
+      try {
+        connection = await opening
+      } catch (cause) {
+        opening = undefined
+        throw toHoldfastError(cause)
+      }
+    },
+    async read(reads) {
+      const { handle, statements } = connected()
+      try {
+        const answerAll = (): ReadAnswer => {
+          const now = readClock()
+          return { now, answers: reads.map((read) => answer(read, statements, now)) }
+        }
+        if (reads.length > 1) return inTransaction(handle, statements.begin, statements, answerAll)
+        if (reads.length === 0) statements.ping.get()
+        return answerAll()
+      } catch (cause) {
+        throw toHoldfastError(cause)
+      }
+    },
+    async commit(request) {
+      const connection = connected()
+      const { handle, statements, levels, level: before } = connection
+      const isStrict = request.commits.some((commit) => commit.durability === 'strict')
+      const level = isStrict ? levels.strict : levels.relaxed
+      try {
+        // It cannot be changed inside of a transaction; the owner of a shared connection may have lowered it since.
+        if (level !== before || (isStrict && engine.isShared)) setLevel(connection, level)
+        try {
+          return inTransaction(handle, statements.beginImmediate, statements, () => commit(request, connection))
+        } finally {
+          if (level !== before && engine.isShared) setLevel(connection, before)
+        }
+      } catch (cause) {
+        throw toHoldfastError(cause)
+      }
+    },
+    async close() {
+      const open = await opening?.catch(() => undefined)
+      opening = undefined
+      connection = undefined
+      if (!engine.isShared) open?.handle.close()
+    },
+  }
+}
+
+/** Tries again while the file is locked: switching to WAL does not wait for locks by itself. */
+async function whileBusy<T>(patience: number, attempt: () => T): Promise<T> {
+  const deadline = performance.now() + patience
+  for (;;) {
+    try {
+      return attempt()
+    } catch (cause) {
+      if (resultOf(cause) !== 'BUSY' || performance.now() >= deadline) throw cause
+    }
+    await new Promise<void>((resolve) => setTimeout(resolve, 1 + Math.random() * 20))
+  }
+}
+
+/** Journal mode and schema; tells whether the file is in WAL mode. */
+function prepareFile(handle: SqliteHandle, wal: boolean, isMemory: boolean): boolean {
+  const ask = (sql: string): unknown => handle.prepare(sql).get()?.[0]
+  let mode = ask('PRAGMA journal_mode')
+  if (wal && mode !== 'wal' && !isMemory) {
+    try {
+      mode = ask('PRAGMA journal_mode = WAL')
+    } catch (cause) {
+      // What cannot be written can still be read.
+      if (resultOf(cause) !== 'READONLY') throw cause
+    }
+  }
+  if (!isMemory && (mode === 'off' || mode === 'memory')) {
+    throw new HoldfastError('UNSUPPORTED', `Under journal_mode = ${mode} a commit can be torn; use wal`)
+  }
+  migrate(handle)
+  return mode === 'wal'
+}
+
+// Asked anew each time: a prepared pragma would answer with what held when it was prepared.
+const readLevel = (handle: SqliteHandle): number => Number(handle.prepare('PRAGMA synchronous').get()?.[0])
+
+function setLevel(connection: Connection, level: number): void {
+  connection.handle.exec(`PRAGMA synchronous = ${level}`)
+  connection.level = level
+}
+
+function inTransaction<T>(handle: SqliteHandle, begin: Statements['begin'], { commit }: Statements, body: () => T): T {
+  // A refusal to begin is not ours to roll back: the owner of a shared connection may be inside a transaction.
+  begin.run()
+  let isCommitting = false
+  try {
+    const result = body()
+    isCommitting = true
+    commit.run()
+    return result
+  } catch (cause) {
+    try {
+      handle.exec('ROLLBACK')
+    } catch {
+      // Some failures, such as a full disk, have rolled back already.
+    }
+    throw toHoldfastError(cause, isCommitting)
+  }
+}
+
+/** Result codes by number, as `node:sqlite` gives them in `errcode`; better-sqlite3 gives `SQLITE_` and the name in `code`. */
+const RESULTS: Readonly<Record<number, string>> = {
+  3: 'PERM',
+  5: 'BUSY',
+  6: 'LOCKED',
+  8: 'READONLY',
+  10: 'IOERR',
+  11: 'CORRUPT',
+  13: 'FULL',
+  14: 'CANTOPEN',
+  18: 'TOOBIG',
+  26: 'NOTADB',
+}
+/** The shared memory beside a WAL file could not grow: the disk is full. */
+const IOERR_SHMSIZE = 4874
+
+/** The primary result code by name, without `SQLITE_`; `undefined` when the error is not SQLite's or needs no telling. */
+function resultOf(cause: unknown): string | undefined {
+  const { code, errcode } = Object(cause) as { code?: unknown; errcode?: unknown }
+  if (errcode === IOERR_SHMSIZE || code === 'SQLITE_IOERR_SHMSIZE') return 'FULL'
+  if (typeof errcode === 'number') return RESULTS[errcode & 0xff]
+  return typeof code === 'string' ? /^SQLITE_([A-Z]+)/.exec(code)?.[1] : undefined
+}
+
+type Fault = readonly [code: ErrorCode, message: string, isRetryable?: boolean]
+
+const LOCKED: Fault = ['UNAVAILABLE', 'The database is locked by another connection; try again later', true]
+const NOT_WRITABLE: Fault = ['READ_ONLY', 'The database cannot be written; check the rights of its file and directory']
+const NOT_OPENED: Fault = ['UNAVAILABLE', 'The database file cannot be opened; check its path and rights', true]
+
+/** A directory that is missing may be one that is not mounted yet, so what cannot be opened may be tried again. */
+const BY_RESULT: Readonly<Record<string, Fault>> = {
+  BUSY: LOCKED,
+  LOCKED,
+  READONLY: NOT_WRITABLE,
+  PERM: NOT_WRITABLE,
+  CANTOPEN: NOT_OPENED,
+  FULL: ['QUOTA_EXCEEDED', 'The disk is full, nothing was changed; make room and try again'],
+  TOOBIG: ['PAYLOAD_TOO_LARGE', 'A value is larger than SQLite takes; split it'],
+  NOTADB: ['SCHEMA', 'The file is not a database; check its path'],
+  CORRUPT: ['SCHEMA', 'The database is damaged; restore it from a backup'],
+  IOERR: ['BACKEND', 'The database file cannot be read or written; check the disk'],
+}
+
+/** Faults that have no result code of their own, by what SQLite and the engines say. */
+const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
+  [/database .*is not open/, ['CLOSED', 'The connection was closed; open the database again']],
+  [
+    /(within|inside) a transaction|is busy executing/,
+    ['UNAVAILABLE', 'The connection is inside a transaction or a query of its owner; finish that first', true],
+  ],
+  [/directory does not exist/, NOT_OPENED],
+  [
+    /no such (table|column)|already exists/,
+    ['SCHEMA', 'The tables of holdfast are missing or not its own; check which file this is'],
+  ],
+  [
+    /bindings file|NODE_MODULE_VERSION/,
+    ['UNSUPPORTED', 'The native part of better-sqlite3 does not load; install or rebuild it for this runtime'],
+  ],
+]
+
+/** Maps what an engine throws. Only where the disk failed in the middle of a commit can it have taken effect. */
+function toHoldfastError(cause: unknown, isCommitting = false): HoldfastError {
+  if (isHoldfastError(cause)) return cause
+  const result = resultOf(cause)
+  const said = String((cause as Error | null)?.message)
+  const [code, message, retryable = false]: Fault = (result === undefined ? undefined : BY_RESULT[result]) ??
+    BY_MESSAGE.find(([pattern]) => pattern.test(said))?.[1] ?? ['BACKEND', 'SQLite failed; the cause tells why']
+  const ambiguous = isCommitting && code === 'BACKEND'
+  return new HoldfastError(code, message, { cause, retryable, ambiguous, details: { result } })
+}

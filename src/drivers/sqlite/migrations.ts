@@ -1,0 +1,139 @@
+/**
+ * The schema as SQL, version by version: what drizzle cannot express (STRICT, WITHOUT ROWID, views over JSON).
+ *
+ * A version that has been released is never edited. One that changes what rows mean renames the table: statements that
+ * an older process has prepared then fail instead of writing rows of the old kind.
+ *
+ * @module
+ */
+import { HoldfastError } from '../../core/errors.ts'
+import type { SqliteHandle } from './handle.ts'
+
+// The value stands last: what precedes it is read without touching the overflow pages of a large one.
+const TABLES = [
+  `CREATE TABLE holdfast_entries (
+    part TEXT NOT NULL,
+    key TEXT NOT NULL,
+    version TEXT NOT NULL,
+    expires_at INTEGER,
+    value ANY NOT NULL,
+    PRIMARY KEY (part, key)
+  ) STRICT, WITHOUT ROWID`,
+  'CREATE INDEX holdfast_entries_expiry ON holdfast_entries (expires_at) WHERE expires_at IS NOT NULL',
+  `CREATE TABLE holdfast_requests (
+    id TEXT NOT NULL PRIMARY KEY,
+    record TEXT NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID`,
+  'CREATE INDEX holdfast_requests_expiry ON holdfast_requests (expires_at)',
+]
+
+/** The value of a character as a digit of base 36. */
+const digit = (at: number): string => `(instr('0123456789abcdefghijklmnopqrstuvwxyz', substr(rest, ${at}, 1)) - 1)`
+
+/** `decodeId` of core/keys.ts in SQL: text without escapes, nearly all of it, is returned as it is. */
+const decoded = (id: string): string => `CASE WHEN ${id} NOT GLOB '*[#~]*' THEN ${id} ELSE (
+    WITH RECURSIVE decoding (text, rest) AS (
+      SELECT '', ${id}
+      UNION ALL
+      SELECT text || CASE substr(rest, 1, 1)
+          WHEN '#' THEN char(${digit(2)} * 36 + ${digit(3)})
+          WHEN '~' THEN char(((${digit(2)} * 36 + ${digit(3)}) * 36 + ${digit(4)}) * 36 + ${digit(5)})
+          ELSE substr(rest, 1, 1) END,
+        substr(rest, CASE substr(rest, 1, 1) WHEN '#' THEN 4 WHEN '~' THEN 6 ELSE 2 END)
+      FROM decoding WHERE rest <> ''
+    ) SELECT text FROM decoding WHERE rest = ''
+  ) END`
+
+const LIVE = `(e.expires_at IS NULL OR e.expires_at > unixepoch('subsec') * 1000)`
+const TENANT = decoded(`substr(e.part, 1, instr(e.part, '!') - 1)`)
+const RUN_ID = decoded(`substr(e.part, instr(e.part, '!') + 5)`)
+/** Exactly `tenant!run!runId`: parts under a prefix of several elements belong to another database. */
+const IS_RUN = `substr(e.part, instr(e.part, '!') + 1, 4) = 'run!' AND instr(substr(e.part, instr(e.part, '!') + 5), '!') = 0`
+const JSON_OR_NULL = `CASE WHEN typeof(e.value) = 'text' AND json_valid(e.value) THEN e.value END`
+
+/** The entries of all runs under one key: hops from part to part, so that the length of logs does not matter. */
+const ofEachRun = (key: string): string => `(
+    WITH RECURSIVE parts (part) AS (
+      SELECT min(part) FROM holdfast_entries
+      UNION ALL
+      SELECT (SELECT min(next.part) FROM holdfast_entries AS next WHERE next.part > parts.part)
+      FROM parts WHERE parts.part IS NOT NULL
+    )
+    SELECT ${TENANT} AS tenant, ${RUN_ID} AS run_id, ${JSON_OR_NULL} AS data
+    FROM parts CROSS JOIN holdfast_entries AS e ON e.part = parts.part AND e.key = '${key}'
+    WHERE ${IS_RUN} AND ${LIVE}
+  )`
+
+const VIEWS = [
+  `CREATE VIEW holdfast_runs AS SELECT tenant, run_id,
+    data ->> '$.workflow' AS workflow, data ->> '$.definitionVersion' AS definition_version,
+    data ->> '$.completion' AS completion, data ->> '$.completedAt' AS completed_at,
+    data ->> '$.createdAt' AS created_at, data
+  FROM ${ofEachRun('run')}`,
+  `CREATE VIEW holdfast_events AS SELECT tenant, run_id, seq,
+    data ->> '$.kind' AS kind, data ->> '$.stepId' AS step_id, data ->> '$.at' AS at, data -> '$.payload' AS payload, data
+  FROM (
+    SELECT ${TENANT} AS tenant, ${RUN_ID} AS run_id, CAST(substr(e.key, 7) AS INTEGER) AS seq, ${JSON_OR_NULL} AS data
+    FROM holdfast_entries AS e WHERE ${IS_RUN} AND e.key >= 'event!' AND e.key < 'event"' AND ${LIVE}
+  )`,
+  `CREATE VIEW holdfast_snapshots AS SELECT tenant, run_id,
+    data ->> '$.version' AS version, data ->> '$.status' AS status, data ->> '$.throughSeq' AS through_seq,
+    data ->> '$.updatedAt' AS updated_at, data -> '$.state' AS state, data
+  FROM ${ofEachRun('snapshot')}`,
+  `CREATE VIEW holdfast_values AS
+  SELECT ${TENANT} AS tenant, NULL AS run_id, ${decoded('e.key')} AS name, e.value, e.expires_at
+  FROM holdfast_entries AS e WHERE substr(e.part, instr(e.part, '!') + 1) = 'values' AND ${LIVE}
+  UNION ALL
+  SELECT ${TENANT}, ${RUN_ID}, ${decoded('substr(e.key, 7)')}, e.value, e.expires_at
+  FROM holdfast_entries AS e WHERE ${IS_RUN} AND e.key >= 'value!' AND e.key < 'value"' AND ${LIVE}`,
+]
+
+/** What leads from each version to the next; the first from an empty database. */
+const MIGRATIONS: readonly (readonly string[])[] = [
+  [
+    'CREATE TABLE holdfast_schema (version INTEGER NOT NULL) STRICT',
+    'INSERT INTO holdfast_schema VALUES (0)',
+    ...TABLES,
+    ...VIEWS,
+  ],
+]
+
+/** The version that a database is brought to. */
+export const SCHEMA_VERSION: number = MIGRATIONS.length
+
+/**
+ * Brings the schema to this version, in one transaction; where it is there already, only looks.
+ *
+ * @throws `SCHEMA` when the database is of a newer one; whatever the handle throws
+ */
+export function migrate(handle: SqliteHandle): void {
+  // The look outside of the transaction lets a database that cannot be written be read.
+  if (versionOf(handle) === SCHEMA_VERSION) return
+  handle.exec('BEGIN IMMEDIATE')
+  try {
+    const from = versionOf(handle)
+    for (const statement of MIGRATIONS.slice(from).flat()) handle.exec(statement)
+    handle.exec(`UPDATE holdfast_schema SET version = ${SCHEMA_VERSION}`)
+    handle.exec('COMMIT')
+  } catch (cause) {
+    try {
+      handle.exec('ROLLBACK')
+    } catch {
+      // Rolled back already, as on a full disk.
+    }
+    throw cause
+  }
+}
+
+function versionOf(handle: SqliteHandle): number {
+  const named = handle.prepare(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_schema'`).get()
+  if (named === undefined) return 0
+  const version = Number(handle.prepare('SELECT max(version) FROM holdfast_schema').get()?.[0])
+  if (version <= SCHEMA_VERSION) return version
+  throw new HoldfastError(
+    'SCHEMA',
+    `The database has schema version ${version}, and this release knows ${SCHEMA_VERSION}; use a newer release of holdfast`,
+    { details: { found: version, known: SCHEMA_VERSION } },
+  )
+}

@@ -1,0 +1,201 @@
+/**
+ * The tables and views of the SQLite drivers as a drizzle schema: to read and join what is stored with drizzle of your
+ * own, in the same file. Writing to them is the driver's alone.
+ *
+ * The driver creates them itself, with options that drizzle cannot express; keep them out of drizzle-kit with
+ * `tablesFilter: ['!holdfast_*']`.
+ *
+ * @example
+ * ```ts
+ * import Database from 'better-sqlite3'
+ * import { desc } from 'drizzle-orm'
+ * import { drizzle } from 'drizzle-orm/better-sqlite3'
+ * import { createHoldfast } from 'holdfast'
+ * import { sqlite } from 'holdfast/better-sqlite3'
+ * import { runs } from 'holdfast/sqlite-schema'
+ *
+ * const db = drizzle(new Database('app.db'))
+ * const holdfast = createHoldfast({ driver: sqlite({ db }) })
+ * await holdfast.db.open()
+ * console.log(db.select().from(runs).orderBy(desc(runs.createdAt)).limit(10).all())
+ * ```
+ *
+ * @module
+ */
+import { type BuildColumns, type ColumnBuilderBase, type NotNull, isNotNull } from 'drizzle-orm'
+import {
+  type ConvertCustomConfig,
+  type SQLiteCustomColumnBuilder,
+  type SQLiteIntegerBuilderInitial,
+  type SQLiteTableWithColumns,
+  type SQLiteTextBuilderInitial,
+  type SQLiteTextJsonBuilderInitial,
+  type SQLiteViewWithSelection,
+  customType,
+  index,
+  integer,
+  primaryKey,
+  sqliteTable,
+  sqliteView,
+  text,
+} from 'drizzle-orm/sqlite-core'
+
+// Every type is written out: declarations of this package are made file by file, without inference.
+
+/** A drizzle table of these columns. */
+export type Table<Name extends string, Columns extends Record<string, ColumnBuilderBase>> = SQLiteTableWithColumns<{
+  name: Name
+  schema: undefined
+  columns: BuildColumns<Name, Columns, 'sqlite'>
+  dialect: 'sqlite'
+}>
+/** A drizzle view of these columns. */
+export type View<Name extends string, Columns extends Record<string, ColumnBuilderBase>> = SQLiteViewWithSelection<
+  Name,
+  true,
+  BuildColumns<Name, Columns, 'sqlite'>
+>
+
+/** A column of text. */
+export type Text<Name extends string> = SQLiteTextBuilderInitial<Name, [string, ...string[]], number | undefined>
+/** A column of integers. */
+export type Integer<Name extends string> = SQLiteIntegerBuilderInitial<Name>
+/** A column of JSON text, parsed by drizzle. */
+export type Json<Name extends string> = SQLiteTextJsonBuilderInitial<Name>
+/** What {@link Stored} holds. */
+export type StoredType = { data: string | Uint8Array; driverData: string | Uint8Array }
+/** A column of text or bytes, as they were stored. */
+export type Stored<Name extends string> = SQLiteCustomColumnBuilder<ConvertCustomConfig<Name, StoredType>>
+
+const stored = customType<StoredType>({ dataType: () => 'any' })
+
+/** Every entry: `part` and `key` as `core/keys.ts` draws them, expiry in milliseconds since 1970. */
+export const entries: Table<
+  'holdfast_entries',
+  {
+    part: NotNull<Text<'part'>>
+    key: NotNull<Text<'key'>>
+    version: NotNull<Text<'version'>>
+    expiresAt: Integer<'expires_at'>
+    value: NotNull<Stored<'value'>>
+  }
+> = sqliteTable(
+  'holdfast_entries',
+  {
+    part: text('part').notNull(),
+    key: text('key').notNull(),
+    version: text('version').notNull(),
+    expiresAt: integer('expires_at'),
+    value: stored('value').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.part, table.key] }),
+    index('holdfast_entries_expiry').on(table.expiresAt).where(isNotNull(table.expiresAt)),
+  ],
+)
+
+/** Requests that took effect, for as long as their repetition is recognised. */
+export const requests: Table<
+  'holdfast_requests',
+  { id: NotNull<Text<'id'>>; record: NotNull<Text<'record'>>; expiresAt: NotNull<Integer<'expires_at'>> }
+> = sqliteTable(
+  'holdfast_requests',
+  { id: text('id').notNull(), record: text('record').notNull(), expiresAt: integer('expires_at').notNull() },
+  (table) => [primaryKey({ columns: [table.id] }), index('holdfast_requests_expiry').on(table.expiresAt)],
+)
+
+/** One row: the version of this schema. */
+export const schemaVersion: Table<'holdfast_schema', { version: NotNull<Integer<'version'>> }> = sqliteTable(
+  'holdfast_schema',
+  { version: integer('version').notNull() },
+)
+
+/** The runs of all tenants; `data` is the whole record. What is no JSON reads as null, here and below. */
+export const runs: View<
+  'holdfast_runs',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: NotNull<Text<'run_id'>>
+    workflow: Text<'workflow'>
+    definitionVersion: Text<'definition_version'>
+    completion: Text<'completion'>
+    completedAt: Integer<'completed_at'>
+    createdAt: Integer<'created_at'>
+    data: Json<'data'>
+  }
+> = sqliteView('holdfast_runs', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id').notNull(),
+  workflow: text('workflow'),
+  definitionVersion: text('definition_version'),
+  completion: text('completion'),
+  completedAt: integer('completed_at'),
+  createdAt: integer('created_at'),
+  data: text('data', { mode: 'json' }),
+}).existing()
+
+/** The logs of all runs; `data` is the whole event. */
+export const events: View<
+  'holdfast_events',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: NotNull<Text<'run_id'>>
+    seq: NotNull<Integer<'seq'>>
+    kind: Text<'kind'>
+    stepId: Text<'step_id'>
+    at: Integer<'at'>
+    payload: Json<'payload'>
+    data: Json<'data'>
+  }
+> = sqliteView('holdfast_events', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id').notNull(),
+  seq: integer('seq').notNull(),
+  kind: text('kind'),
+  stepId: text('step_id'),
+  at: integer('at'),
+  payload: text('payload', { mode: 'json' }),
+  data: text('data', { mode: 'json' }),
+}).existing()
+
+/** The snapshots of all runs; `data` is the whole document around `state`. */
+export const snapshots: View<
+  'holdfast_snapshots',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: NotNull<Text<'run_id'>>
+    version: Integer<'version'>
+    status: Text<'status'>
+    throughSeq: Integer<'through_seq'>
+    updatedAt: Integer<'updated_at'>
+    state: Json<'state'>
+    data: Json<'data'>
+  }
+> = sqliteView('holdfast_snapshots', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id').notNull(),
+  version: integer('version'),
+  status: text('status'),
+  throughSeq: integer('through_seq'),
+  updatedAt: integer('updated_at'),
+  state: text('state', { mode: 'json' }),
+  data: text('data', { mode: 'json' }),
+}).existing()
+
+/** The plain values of tenants (`runId` is null) and of runs, as they were stored. */
+export const values: View<
+  'holdfast_values',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: Text<'run_id'>
+    name: NotNull<Text<'name'>>
+    value: NotNull<Stored<'value'>>
+    expiresAt: Integer<'expires_at'>
+  }
+> = sqliteView('holdfast_values', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id'),
+  name: text('name').notNull(),
+  value: stored('value').notNull(),
+  expiresAt: integer('expires_at'),
+}).existing()

@@ -1,0 +1,77 @@
+/** The surroundings of one run of one case. @module */
+import { idSource } from '../core/clock.ts'
+import { createDatabase, type Database } from '../core/database.ts'
+import type { Driver } from '../core/driver.ts'
+import { ok } from './assert.ts'
+import { type Client, client } from './client.ts'
+import type { Backend, Context, Harness } from './case.ts'
+
+/** Really waits. */
+export const wait = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
+
+/** Makes a fresh database with an opened driver, and the way to get rid of it. */
+export async function createContext(harness: Harness): Promise<{ context: Context; dispose: () => Promise<void> }> {
+  const id = idSource()
+  const drivers: Driver[] = []
+  const databases: Database[] = []
+  const backends: Backend[] = []
+
+  async function open(driver: Driver): Promise<Client> {
+    drivers.push(driver)
+    await driver.open()
+    return client(driver, id)
+  }
+
+  async function create(): Promise<Backend> {
+    const backend = await harness.create()
+    backends.push(backend)
+    return backend
+  }
+
+  /** Databases first: they may still be at work. What a case left broken must not hide what it found. */
+  async function dispose(): Promise<void> {
+    for (const database of databases) await database.close().catch(() => {})
+    for (const driver of drivers) await driver.close()
+    for (const backend of backends) await backend.dispose?.()
+  }
+
+  async function start(): Promise<Context> {
+    const backend = await create()
+    const main = await open(backend.driver)
+    return {
+      ...main,
+      harness,
+      backend,
+      capabilities: backend.driver.capabilities,
+      tenant: `tenant ${id()}`,
+      sleep: async (ms) => (backend.advance === undefined ? wait(ms) : backend.advance(ms)),
+      db(options = {}) {
+        const database = createDatabase({ driver: backend.driver, ...options })
+        databases.push(database)
+        return database
+      },
+      async reopen() {
+        ok(backend.reopen !== undefined, 'The harness cannot reopen')
+        return open(await backend.reopen())
+      },
+      another: async () => open((await create()).driver),
+      dump: async () => (backend.dump === undefined ? dumpThrough(main) : backend.dump()),
+    }
+  }
+
+  try {
+    return { context: await start(), dispose }
+  } catch (error) {
+    await dispose().catch(() => {})
+    throw error
+  }
+}
+
+/** All that the driver itself shows. */
+async function dumpThrough(main: Client): Promise<unknown[]> {
+  const found: unknown[] = []
+  for (const part of await main.parts()) {
+    for (const entry of await main.all({ part })) found.push({ part, ...entry })
+  }
+  return found
+}

@@ -1,0 +1,195 @@
+/** Opening at the first call, closing after the last, faults in between, and the backend's time. @module */
+import { HoldfastError } from '../../core/errors.ts'
+import { equal, ok, rejects } from '../assert.ts'
+import { append, at, atOnce, put, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { wait } from '../context.ts'
+import { spyOn } from '../spy.ts'
+
+/** It connects at the first call, once. */
+export const opensLazily: Case = defineCase(
+  'DB-301',
+  'a database opens its driver once, at the first call',
+  async (t) => {
+    const spy = spyOn(t.driver)
+    const db = t.db({ driver: spy.driver })
+    equal(spy.opens, 0)
+    await Promise.all([
+      ...upTo(5).map((n) => db.commit({ ops: [append('log!', String(n))] })),
+      ...upTo(5).map(() => db.read([{ get: at('k') }])),
+      db.open(),
+      db.open(),
+    ])
+    await db.open()
+    equal(spy.opens, 1)
+  },
+)
+
+/** A failure to open is of that moment. */
+export const openFails: Case = defineCase(
+  'DB-302',
+  'a failure to open is not kept: the next call tries again',
+  async (t) => {
+    const spy = spyOn(t.driver)
+    const db = t.db({ driver: spy.driver })
+    const cause = new Error('Not yet')
+    spy.fail('open', cause, new HoldfastError('UNAVAILABLE', 'Nor now', { retryable: true }))
+    const [one, two] = await Promise.all([
+      rejects(db.commit({ ops: [append('log!', 'a')] }), 'BACKEND'),
+      rejects(db.commit({ ops: [append('log!', 'b')] }), 'BACKEND'),
+    ])
+    equal([one.cause, two.cause], [cause, cause])
+    equal(one.ambiguous, false, 'Nothing was sent')
+    equal((await rejects(db.open(), 'UNAVAILABLE')).retryable, true)
+    equal(spy.commits.length, 0)
+    equal(await db.commit({ ops: [append('log!', 'c')] }), { ok: true, seqs: [1] })
+  },
+)
+
+/** Every method says so. */
+export const closed: Case = defineCase('DB-303', 'calls after close are refused', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  await db.commit({ ops: [put('k', 'v')] })
+  await db.close()
+  await rejects(db.commit({ ops: [put('k', 'w')] }), 'CLOSED')
+  await rejects(db.commitAll([]), 'CLOSED')
+  await rejects(db.read([{ get: at('k') }]), 'CLOSED')
+  await rejects(db.health(), 'CLOSED')
+  await rejects(db.open(), 'CLOSED')
+  equal([spy.commits.length, spy.reads.length, spy.opens, spy.closes], [1, 0, 1, 1])
+})
+
+/** Refuses new calls at once, waits for those under way. */
+export const closeWaits: Case = defineCase('DB-304', 'close waits for what is under way and queued', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  spy.hold()
+  const calls = [db.commit({ ops: [append('log!', 'a')] }), db.read([{ get: at('k') }])]
+  await spy.arrived(2)
+  calls.push(db.commit({ ops: [append('log!', 'b')] }))
+  const closing = db.close()
+  await rejects(db.commit({ ops: [append('log!', 'c')] }), 'CLOSED')
+  await wait(20)
+  equal(spy.closes, 0, 'The driver is still needed')
+  spy.release()
+  equal(await Promise.all(calls), [{ ok: true, seqs: [1] }, [null], { ok: true, seqs: [2] }])
+  await closing
+  equal(spy.closes, 1)
+})
+
+/** An open is under way as any other call. */
+export const closeWaitsForOpen: Case = defineCase('DB-305', 'close waits for an open under way', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  spy.hold('open')
+  const opening = db.open()
+  const closing = db.close()
+  await wait(20)
+  equal([spy.opens, spy.closes], [1, 0])
+  spy.release()
+  await opening
+  await closing
+  equal(spy.closes, 1)
+})
+
+/** `close` is idempotent. */
+export const closeTwice: Case = defineCase('DB-306', 'closing again is fine, and closes the driver once', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  await db.open()
+  await Promise.all([db.close(), db.close()])
+  await db.close()
+  equal(spy.closes, 1)
+  await t.db({ driver: spyOn(t.driver).driver }).close()
+})
+
+/** A fault under way does not keep the door open. */
+export const closeAfterFault: Case = defineCase('DB-307', 'close works while a request is failing', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  spy.fail('commit', new Error('The cable was cut'))
+  const lost = rejects(db.commit({ ops: [put('k', 'v')] }), 'BACKEND')
+  await db.close()
+  await lost
+  equal(spy.closes, 1)
+})
+
+/** What a driver throws without having mapped it is still told in our words. */
+export const foreignErrors: Case = defineCase(
+  'DB-308',
+  'a foreign error is BACKEND, with the error as cause',
+  async (t) => {
+    const spy = spyOn(t.driver)
+    const db = t.db({ driver: spy.driver })
+    await db.open()
+    for (const cause of [new TypeError('x is not a function'), 'a string', undefined, null]) {
+      spy.fail('commit', cause)
+      const commit = await rejects(db.commit({ ops: [put('k', 'v')] }), 'BACKEND')
+      equal([commit.cause, commit.ambiguous], [cause, true], 'Whether it took effect is unknown')
+      spy.fail('read', cause)
+      const read = await rejects(db.read([{ get: at('k') }]), 'BACKEND')
+      equal([read.cause, read.ambiguous], [cause, false], 'A read changes nothing')
+    }
+  },
+)
+
+/** Our own errors pass as they are. */
+export const ownErrors: Case = defineCase('DB-309', 'a HoldfastError of the driver passes unchanged', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  const thrown = new HoldfastError('QUOTA_EXCEEDED', 'Full', { details: { quota: 1 } })
+  spy.fail('commit', thrown)
+  const found = await rejects(db.commit({ ops: [put('k', 'v')] }), 'QUOTA_EXCEEDED')
+  ok(found === thrown, 'The very same error')
+})
+
+/** `health` reaches for the backend. */
+export const health: Case = defineCase(
+  'DB-310',
+  'health makes a round trip, and tells when there is none',
+  async (t) => {
+    const spy = spyOn(t.driver, { ahead: 3_600_000 })
+    const db = t.db({ driver: spy.driver })
+    const { latency, skew } = await db.health()
+    ok(latency >= 0 && latency < 60_000, `A latency of ${latency} ms`)
+    ok(Number.isFinite(skew), 'A number')
+    equal(spy.reads.length + spy.commits.length, 1, 'Requests')
+    spy.fail('read', new HoldfastError('UNAVAILABLE', 'Nobody there', { retryable: true }))
+    await rejects(db.health(), 'UNAVAILABLE')
+    await db.health()
+  },
+)
+
+/** Time is the backend's. */
+export const backendTime: Case = defineCase(
+  'DB-311',
+  "now is the backend's clock, as its last answer told",
+  async (t) => {
+    const spy = spyOn(t.driver, { ahead: 3_600_000 })
+    let mine = 1_000_000
+    const db = t.db({ driver: spy.driver, clock: () => mine })
+    const { now } = await t.driver.read([])
+    await db.read([{ get: at('k') }])
+    const told = db.now()
+    ok(told >= now + 3_600_000 && told < now + 3_660_000, `${told} is an hour ahead of ${now}`)
+    mine += 5000
+    equal(db.now(), told + 5000, 'It goes on with the clock of this machine')
+    equal((await db.health()).skew > 1_000_000, true)
+  },
+)
+
+/** Databases do not share more than their driver. */
+export const twoDatabases: Case = defineCase(
+  'DB-312',
+  'two databases over one driver agree on everything',
+  async (t) => {
+    const [one, two] = [t.db(), t.db()]
+    const outcomes = await atOnce(20, (i) =>
+      (i % 2 ? one : two).commit({ checks: [{ at: at('k'), version: null }], ops: [put('k', String(i))] }),
+    )
+    equal(outcomes.filter((outcome) => outcome.ok).length, 1)
+    const [[mine], [theirs]] = await Promise.all([one.read([{ get: at('k') }]), two.read([{ get: at('k') }])])
+    equal(mine, theirs)
+  },
+)

@@ -1,0 +1,9 @@
+/**
+ * The conformance suite: what every driver has to do, as cases without a test runner.
+ *
+ * @module
+ */
+export type { Backend, Case, CaseBase, Context, GatedCase, Group, Harness, PlainCase } from './case.ts'
+export { cases } from './cases.ts'
+export type { Client, RangeOptions, Written } from './client.ts'
+export { type ConformanceOptions, type Runner, type Skip, conformance, runCase } from './suite.ts'

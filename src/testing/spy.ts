@@ -1,0 +1,98 @@
+/** A driver in between, that counts, holds and breaks what passes through it. @module */
+import type { Capabilities, CommitRequest, Driver, Limits, Read } from '../core/driver.ts'
+
+/** What passed, and the handles to hold it up. */
+export interface Spy {
+  readonly driver: Driver
+  readonly commits: CommitRequest[]
+  readonly reads: (readonly Read[])[]
+  readonly signals: (AbortSignal | undefined)[]
+  opens: number
+  closes: number
+  /** Holds every request, or every opening, that comes from now on until {@link release}. */
+  hold(what?: 'requests' | 'open'): void
+  /** Lets go of what is held and what will come. */
+  release(): void
+  /** Resolves when this many requests have come, commits and reads together. */
+  arrived(n: number): Promise<void>
+  /** Throws instead of the next calls of this kind: one per given error. */
+  fail(call: 'open' | 'commit' | 'read', ...errors: unknown[]): void
+}
+
+/** What the spy pretends. */
+export interface SpyOptions {
+  readonly limits?: Partial<Limits>
+  /** Added to the clock of the backend. */
+  readonly ahead?: number
+}
+
+/** Puts a spy in front of a driver. */
+export function spyOn(driver: Driver, { limits = {}, ahead = 0 }: SpyOptions = {}): Spy {
+  const capabilities: Capabilities = {
+    ...driver.capabilities,
+    limits: { ...driver.capabilities.limits, ...limits },
+  }
+  const failures = { open: [] as unknown[], commit: [] as unknown[], read: [] as unknown[] }
+  let gate: { what: 'requests' | 'open'; wait: Promise<void>; open: () => void } | undefined
+  let waiting: { n: number; resolve: () => void }[] = []
+
+  async function pass(call: keyof typeof failures): Promise<void> {
+    if (call !== 'open') {
+      const count = spy.commits.length + spy.reads.length
+      for (const { n, resolve } of waiting) if (n <= count) resolve()
+      waiting = waiting.filter(({ n }) => n > count)
+    }
+    if (gate !== undefined && (gate.what === 'open') === (call === 'open')) await gate.wait
+    if (failures[call].length > 0) throw failures[call].shift()
+  }
+
+  const spy: Spy = {
+    commits: [],
+    reads: [],
+    signals: [],
+    opens: 0,
+    closes: 0,
+    hold(what = 'requests') {
+      let open = (): void => {}
+      const wait = new Promise<void>((resolve) => (open = resolve))
+      gate = { what, wait, open }
+    },
+    release() {
+      gate?.open()
+      gate = undefined
+    },
+    arrived: (n) =>
+      spy.commits.length + spy.reads.length >= n
+        ? Promise.resolve()
+        : new Promise((resolve) => void waiting.push({ n, resolve })),
+    fail: (call, ...errors) => void failures[call].push(...errors),
+    driver: {
+      name: driver.name,
+      capabilities,
+      async open(options) {
+        spy.opens++
+        await pass('open')
+        await driver.open(options)
+      },
+      async commit(request, options) {
+        spy.commits.push(request)
+        spy.signals.push(options?.signal)
+        await pass('commit')
+        const answer = await driver.commit(request, options)
+        return { ...answer, now: answer.now + ahead }
+      },
+      async read(reads, options) {
+        spy.reads.push(reads)
+        spy.signals.push(options?.signal)
+        await pass('read')
+        const answer = await driver.read(reads, options)
+        return { ...answer, now: answer.now + ahead }
+      },
+      async close() {
+        spy.closes++
+        await driver.close()
+      },
+    },
+  }
+  return spy
+}

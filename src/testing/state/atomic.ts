@@ -1,0 +1,157 @@
+/** The verbs that read and write at once. @module */
+import { equal, rejects } from '../assert.ts'
+import { atOnce, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { changesNothing, several, stores } from '../stores.ts'
+
+const LARGEST = Number.MAX_SAFE_INTEGER
+
+/** Stores only where there is nothing. */
+export const setIfAbsent: Case = defineCase('ST-301', 'setIfAbsent stores where nothing is, and tells', async (t) => {
+  const { state } = stores(t)
+  equal(await state.setIfAbsent('k', 'first'), true)
+  equal(await state.setIfAbsent('k', 'second'), false)
+  equal(await state.get('k'), 'first')
+  await state.delete('k')
+  equal(await state.setIfAbsent('k', new Uint8Array()), true)
+  equal(await state.get('k'), new Uint8Array())
+  await state.set('empty', '')
+  equal(await state.setIfAbsent('empty', 'v'), false, 'Empty is there')
+})
+
+/** Of all who ask, one is first. */
+export const oneWinner: Case = defineCase('ST-302', 'of concurrent setIfAbsent calls exactly one wins', async (t) => {
+  const handles = several(t, 4)
+  const won = await atOnce(16, (i) => handles[i % 4]!.state.setIfAbsent('k', String(i)))
+  equal(won.filter(Boolean).length, 1)
+  equal(await handles[0]!.state.get('k'), String(won.indexOf(true)))
+})
+
+/** A missing number counts as 0. */
+export const increments: Case = defineCase('ST-303', 'increment adds to the number there is', async (t) => {
+  const { state } = stores(t)
+  equal(await state.increment('n'), 1)
+  equal(await state.increment('n', 41), 42)
+  equal(await state.increment('n', -50), -8)
+  equal(await state.increment('n', 0), -8)
+  equal(await state.increment('other', 0), 0)
+  equal([await state.get('n'), await state.get('other')], ['-8', '0'])
+  equal(await state.increment('n', 1, { runId: 'r' }), 1)
+})
+
+/** No increment is lost, and each gets its own sum. */
+export const incrementTogether: Case = defineCase('ST-304', 'concurrent increments all count, in order', async (t) => {
+  const { state } = stores(t)
+  equal(await atOnce(100, () => state.increment('n')), upTo(100))
+  equal(await atOnce(100, (i) => state.increment('n', i % 2 ? -1 : 1)).then((sums) => sums.at(-1)), 100)
+})
+
+/** Nor between processes. */
+export const incrementApart: Case = defineCase('ST-305', 'increments by several databases all count', async (t) => {
+  const handles = several(t, 4)
+  const sums = await atOnce(60, (i) => handles[i % 4]!.state.increment('n'))
+  equal(
+    sums.toSorted((a, b) => a - b),
+    upTo(60),
+  )
+})
+
+/** Only integers can be added to. */
+export const notAnInteger: Case = defineCase('ST-306', 'incrementing what is no integer is a conflict', async (t) => {
+  const { state } = stores(t)
+  const values = ['', ' 1', '1 ', '1.5', '1e3', '0x10', '+1', '--1', 'NaN', 'null', '٣', '1\n', new Uint8Array([49])]
+  for (const value of values) {
+    await state.set('k', value)
+    await changesNothing(t, () => rejects(state.increment('k'), 'CONFLICT'))
+  }
+  await state.set('k', '1')
+  equal(await state.increment('k'), 2)
+})
+
+/** A sum that cannot be told exactly is none. */
+export const overflow: Case = defineCase('ST-307', 'a sum that is no safe integer is a conflict', async (t) => {
+  const { state } = stores(t)
+  equal(await state.increment('high', LARGEST), LARGEST)
+  equal(await state.increment('low', -LARGEST), -LARGEST)
+  await changesNothing(t, async () => {
+    await rejects(state.increment('high'), 'CONFLICT')
+    await rejects(state.increment('high', LARGEST), 'CONFLICT')
+    await rejects(state.increment('low', -1), 'CONFLICT')
+  })
+  equal(await state.increment('high', -1), LARGEST - 1)
+  equal(await state.increment('high', 1), LARGEST)
+})
+
+/** Nor is a number that cannot be read exactly. */
+export const unsafeValue: Case = defineCase('ST-308', 'so is adding to a number that is not safe', async (t) => {
+  const { state } = stores(t)
+  for (const value of ['9007199254740993', '-9007199254740993', '9'.repeat(400)]) {
+    await state.set('k', value)
+    await changesNothing(t, async () => {
+      for (const by of [-5, 5]) await rejects(state.increment('k', by), 'CONFLICT')
+    })
+  }
+})
+
+/** A counter is text, and JSON. */
+export const numbersAsText: Case = defineCase(
+  'ST-309',
+  'a counter can be set and read as text and as JSON',
+  async (t) => {
+    const { state } = stores(t)
+    await state.setJson('n', 41)
+    equal(await state.increment('n'), 42)
+    equal([await state.get('n'), await state.getJson('n')], ['42', 42])
+    await state.set('n', '-7')
+    equal(await state.increment('n'), -6)
+  },
+)
+
+/** Gives and removes. */
+export const takes: Case = defineCase('ST-310', 'getAndDelete gives a value once', async (t) => {
+  const { state } = stores(t)
+  await state.set('text', 'a\0b')
+  await state.set('bytes', new Uint8Array([0xf5, 1]))
+  equal(await state.getAndDelete('text'), 'a\0b')
+  equal(await state.getAndDelete('bytes'), new Uint8Array([0xf5, 1]))
+  equal([await state.getAndDelete('text'), await state.get('text')], [undefined, undefined])
+  await state.set('text', 'again')
+  equal(await state.getAndDelete('text'), 'again')
+})
+
+/** Of all who ask, one gets it. */
+export const oneTaker: Case = defineCase(
+  'ST-311',
+  'of concurrent getAndDelete calls exactly one gets it',
+  async (t) => {
+    const handles = several(t, 4)
+    for (const round of upTo(3)) {
+      await handles[0]!.state.set('k', `v${round}`)
+      const taken = await atOnce(16, (i) => handles[i % 4]!.state.getAndDelete('k'))
+      equal(
+        taken.filter((value) => value !== undefined),
+        [`v${round}`],
+      )
+    }
+  },
+)
+
+/** What a store remembers of a value is only a guess. */
+export const memoryIsNoTruth: Case = defineCase(
+  'ST-312',
+  'changes made elsewhere are seen by every verb',
+  async (t) => {
+    const [one, other] = [stores(t).state, stores(t).state]
+    equal(await one.increment('n', 5), 5)
+    await other.set('n', '100')
+    equal(await one.increment('n'), 101)
+    await other.delete('n')
+    equal(await one.increment('n'), 1)
+    equal(await other.getAndDelete('n'), '1')
+    equal(await one.getAndDelete('n'), undefined)
+    await other.set('n', 'text')
+    await rejects(one.increment('n'), 'CONFLICT')
+    await other.set('n', '1')
+    equal(await one.increment('n'), 2)
+  },
+)

@@ -1,0 +1,175 @@
+/** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
+import type { CallOptions } from '../../core/driver.ts'
+import type { SetOptions, StateStore } from '../../stores/state.ts'
+import { stateStore } from '../../stores/state.ts'
+import { equal, ok, rejects } from '../assert.ts'
+import { type Case, type Context, defineCase } from '../case.ts'
+import { BAD_IDS, BAD_NUMBERS, changesNothing, collect, RUN, type SpiedStores, spied, stores } from '../stores.ts'
+
+/** Every method that takes a key, with the others well-formed. */
+const BY_KEY: readonly ((s: StateStore, key: string, options?: SetOptions) => Promise<unknown>)[] = [
+  (s, key, o) => s.set(key, 'v', o),
+  (s, key, o) => s.setJson(key, 1, o),
+  (s, key, o) => s.setIfAbsent(key, 'v', o),
+  (s, key, o) => s.increment(key, 1, o),
+  (s, key, o) => s.get(key, o),
+  (s, key, o) => s.getJson(key, o),
+  (s, key, o) => s.getMany(['k', key], o),
+  (s, key, o) => s.exists(key, o),
+  (s, key, o) => s.delete(key, o),
+  (s, key, o) => s.getAndDelete(key, o),
+]
+
+/** Every method that takes a run. */
+const BY_RUN: readonly ((s: StateStore, runId: string, options?: CallOptions) => Promise<unknown>)[] = [
+  (s, runId, o) => s.saveSnapshot({ runId, state: 1 }, o),
+  (s, runId, o) => s.loadSnapshot(runId, o),
+  (s, runId, o) => s.deleteSnapshot(runId, o),
+  (s, runId, o) => s.deleteExecutionState(runId, o),
+]
+
+/** Every list. */
+const LISTS: readonly ((s: StateStore, options?: object) => Promise<unknown>)[] = [
+  (s, o) => s.listKeys(o),
+  (s, o) => s.listKeys({ runId: RUN, ...o }),
+  (s, o) => collect(s.keys(o)),
+  (s, o) => s.listSnapshots(o),
+  (s, o) => collect(s.snapshots(o)),
+]
+
+const ALL: readonly ((s: StateStore, options?: CallOptions) => Promise<unknown>)[] = [
+  ...BY_KEY.map((call) => (s: StateStore, o?: CallOptions) => call(s, 'k', o)),
+  ...BY_RUN.map((call) => (s: StateStore, o?: CallOptions) => call(s, RUN, o)),
+  ...LISTS,
+  (s, o) => s.getMany([], o),
+]
+
+/** Requires all calls to be refused without a request and without a change. */
+async function refused(t: Context, calls: (stores: SpiedStores) => Iterable<Promise<unknown>>): Promise<void> {
+  const it = spied(t)
+  await it.state.set('k', '1')
+  await it.state.saveSnapshot({ runId: RUN, state: 1 })
+  await changesNothing(t, async () => {
+    const cost = await it.cost(async () => {
+      for (const call of [...calls(it)].map((promise) => rejects(promise, 'INVALID_ARGUMENT'))) await call
+    })
+    equal(cost, 0, 'Requests')
+  })
+}
+
+/** Effect on nothing: an id is text of 1 to 256 bytes, and no object can slip in as an operator. */
+export const badKeys: Case = defineCase('ST-601', 'malformed keys are refused', (t) =>
+  refused(t, ({ state }) => BAD_IDS.flatMap((id) => BY_KEY.map((call) => call(state, id as string)))),
+)
+
+/** Only left out is left out: an empty run is no tenant. */
+export const badRuns: Case = defineCase('ST-602', 'malformed run ids are refused', (t) =>
+  refused(t, ({ state }) =>
+    (BAD_IDS as readonly string[]).flatMap((runId) => [
+      ...BY_RUN.map((call) => call(state, runId)),
+      ...(runId === undefined ? [] : BY_KEY.map((call) => call(state, 'k', { runId } as object))),
+      ...(runId === undefined ? [] : [state.listKeys({ runId }), collect(state.keys({ runId }))]),
+    ]),
+  ),
+)
+
+/** A prefix may be empty. */
+export const badPrefixes: Case = defineCase('ST-603', 'malformed prefixes are refused', (t) =>
+  refused(t, ({ state }) =>
+    (BAD_IDS as readonly string[])
+      .filter((prefix) => prefix !== '' && prefix !== undefined)
+      .flatMap((prefix) => [state.listKeys({ prefix }), state.listKeys({ prefix, runId: RUN })]),
+  ),
+)
+
+/** A time to live is a whole number of milliseconds, at least one. */
+export const badTtls: Case = defineCase('ST-604', 'malformed times to live are refused', (t) =>
+  refused(t, ({ state }) =>
+    ([0, -0, ...BAD_NUMBERS] as number[]).flatMap((ttl) => [
+      state.set('k', 'v', { ttl }),
+      state.setJson('k', 1, { ttl }),
+      state.setIfAbsent('k', 'v', { ttl }),
+      state.setIfAbsent('new', 'v', { ttl }),
+      state.increment('k', 1, { ttl }),
+      state.increment('new', 1, { ttl }),
+    ]),
+  ),
+)
+
+/** Only safe integers are added; they may be negative. */
+export const badIncrements: Case = defineCase('ST-605', 'malformed increments are refused', (t) =>
+  refused(t, ({ state }) =>
+    ([...BAD_NUMBERS.slice(1), -(2 ** 53)] as number[]).flatMap((by) => [
+      state.increment('k', by),
+      state.increment('new', by),
+    ]),
+  ),
+)
+
+/** A page holds at least one item, and follows one that we gave. */
+export const badPages: Case = defineCase('ST-606', 'malformed limits and cursors are refused', (t) =>
+  refused(t, ({ state }) => [
+    ...[0, ...BAD_NUMBERS].flatMap((limit) => LISTS.map((list) => list(state, { limit }))),
+    ...['', ' ', 'a b', '\0', 'é', '\n', 'x'.repeat(5000), 5, null, {}, ['a']].flatMap((cursor) => [
+      state.listKeys({ cursor: cursor as string }),
+      state.listKeys({ cursor: cursor as string, runId: RUN }),
+      state.listSnapshots({ cursor: cursor as string }),
+    ]),
+  ]),
+)
+
+/** A snapshot's numbers and its status. */
+export const badSnapshots: Case = defineCase('ST-607', 'malformed snapshots are refused', (t) =>
+  refused(t, ({ state }) => [
+    ...(BAD_NUMBERS as number[]).flatMap((n) => [
+      state.saveSnapshot({ runId: RUN, state: 1, throughSeq: n }),
+      state.saveSnapshot({ runId: RUN, state: 1 }, { expectedVersion: n }),
+    ]),
+    ...(['', 'done', 'COMPLETED', 'toString', 0, null, {}] as 'failed'[]).map((status) =>
+      state.saveSnapshot({ runId: RUN, state: 1, status }),
+    ),
+  ]),
+)
+
+/** Malformed tenants are refused where a store is made. */
+export const badTenants: Case = defineCase('ST-608', 'a store for a malformed tenant cannot be made', async (t) => {
+  const db = t.db()
+  for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
+    await rejects((async () => stateStore(db, { tenant }))(), 'INVALID_ARGUMENT')
+  }
+})
+
+/** EN-13: closed is closed, and closing again is fine. */
+export const afterClose: Case = defineCase('ST-609', 'after the close every method is refused', async (t) => {
+  const { db, state, spy, cost } = spied(t)
+  await state.set('k', '1')
+  await Promise.all([db.close(), db.close()])
+  await db.close()
+  const requests = await cost(async () => {
+    for (const call of ALL) await rejects(call(state), 'CLOSED')
+    await rejects(db.health(), 'CLOSED')
+  })
+  equal([requests, spy.closes], [0, 1])
+})
+
+/** EN-13: what needs no network says so. */
+export const health: Case = defineCase('ST-610', 'an open database is healthy, and tells of the network', async (t) => {
+  const { db } = stores(t)
+  ok((await db.health()).latency >= 0, 'A round trip takes time')
+  equal(typeof db.driver.capabilities.network, 'boolean')
+})
+
+/** An aborted signal is respected by all, before any I/O. */
+export const aborted: Case = defineCase('ST-611', 'with an aborted signal every method is refused', async (t) => {
+  const { state, cost } = spied(t)
+  await state.set('k', '1')
+  await state.saveSnapshot({ runId: RUN, state: 1 })
+  const signal = AbortSignal.abort(new Error('Changed my mind'))
+  await changesNothing(t, async () => {
+    const requests = await cost(async () => {
+      for (const call of ALL) equal((await rejects(call(state, { signal }), 'ABORTED')).ambiguous, false)
+    })
+    equal(requests, 0)
+  })
+  for (const call of ALL) await call(state, { signal: new AbortController().signal })
+})

@@ -1,0 +1,127 @@
+/** What calls cost: one request, two where nothing is known yet. And what failures cost: nothing. @module */
+import { HoldfastError } from '../../core/errors.ts'
+import { equal, ok, rejects } from '../assert.ts'
+import { atOnce, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { changesNothing, losing, RUN, spied, stores } from '../stores.ts'
+
+/** Needs nothing to be known. */
+export const blindWrites: Case = defineCase('ST-701', 'every write of a value is one request', async (t) => {
+  const { state, db, cost } = spied(t)
+  await db.open()
+  equal(await cost(() => state.set('k', 'v')), 1)
+  equal(await cost(() => state.setJson('k', 1, { ttl: 600_000 })), 1)
+  equal(await cost(() => state.setIfAbsent('k', 'v')), 1)
+  equal(await cost(() => state.setIfAbsent('new', 'v')), 1)
+  equal(await cost(() => state.delete('k')), 1)
+  equal(await cost(() => state.delete('k')), 1)
+  equal(await cost(() => state.deleteSnapshot(RUN)), 1)
+  equal(await cost(() => state.deleteExecutionState(RUN)), 1)
+})
+
+/** Warm means that the store saw the value; cold costs one more. */
+export const readAndWrite: Case = defineCase('ST-702', 'increment is one request, at most two when cold', async (t) => {
+  await stores(t).state.increment('n', 5)
+  const { state, cost } = spied(t)
+  ok((await cost(() => state.increment('n'))) <= 2, 'Cold')
+  for (const _ of upTo(3)) equal(await cost(() => state.increment('n')), 1, 'Warm')
+  equal(await cost(() => state.increment('new')), 1, 'Nothing there')
+  await stores(t).state.set('n', '7')
+  ok((await cost(() => state.increment('n'))) <= 2, 'Changed elsewhere')
+  equal(await state.get('n'), '8')
+  equal(await cost(() => state.getAndDelete('n')), 1, 'Known')
+  equal(await cost(() => state.getAndDelete('n')), 1, 'Known to be gone')
+  await state.set('k', 'v')
+  ok((await cost(() => state.getAndDelete('k'))) <= 2, 'Unknown')
+})
+
+/** Group commit: the hundred share their round trip, and build on each other. */
+export const hundredIncrements: Case = defineCase('ST-703', 'concurrent increments are one request', async (t) => {
+  const n = Math.min(100, t.limits.requestCommits)
+  const { state, db, cost } = spied(t)
+  await db.open()
+  equal(await cost(() => atOnce(n, () => state.increment('n'))), 1, 'Nothing there')
+  equal(await cost(() => atOnce(n, () => state.increment('n'))), 1, 'Warm')
+  const cold = spied(t)
+  ok((await cold.cost(() => atOnce(n, () => cold.state.increment('n')))) <= 2, 'Cold')
+  equal(await state.get('n'), String(3 * n))
+  equal(await cost(() => atOnce(n, (i) => state.set(`k${i}`, 'v'))), 1, 'Writes')
+})
+
+/** One request, with the index. */
+export const snapshots: Case = defineCase(
+  'ST-704',
+  'saving a snapshot is one request, at most two when cold',
+  async (t) => {
+    const { state, db, cost } = spied(t)
+    await db.open()
+    equal(await cost(() => state.saveSnapshot({ runId: RUN, state: 1 })), 1)
+    equal(await cost(() => state.saveSnapshot({ runId: RUN, state: 2, throughSeq: 3 }, { expectedVersion: 1 })), 1)
+    equal(await cost(() => atOnce(20, (i) => state.saveSnapshot({ runId: `r${i}`, state: i }))), 1)
+    const cold = spied(t)
+    ok((await cold.cost(() => cold.state.saveSnapshot({ runId: RUN, state: 4, throughSeq: 5 }))) <= 2, 'Cold')
+    equal(await cold.cost(() => cold.state.saveSnapshot({ runId: RUN, state: 6, throughSeq: 7 })), 1, 'Warm')
+  },
+)
+
+/** Reads are one request, whatever they ask for. */
+export const reads: Case = defineCase('ST-705', 'every read is one request', async (t) => {
+  const { state, cost } = spied(t)
+  await Promise.all(upTo(8).map((n) => state.set(`k${n}`, String(n))))
+  await state.saveSnapshot({ runId: RUN, state: 1 })
+  equal(await cost(() => state.get('k1')), 1)
+  equal(await cost(() => state.getJson('k1')), 1)
+  equal(await cost(() => state.exists('k1')), 1)
+  equal(await cost(() => state.getMany(upTo(8).map((n) => `k${n}`))), 1)
+  equal(await cost(() => state.listKeys({ limit: 3 })), 1)
+  equal(await cost(() => state.listSnapshots()), 1)
+  equal(await cost(() => state.loadSnapshot(RUN)), 1)
+  equal(await cost(() => atOnce(8, (i) => state.get(`k${i}`))), 1, 'Together')
+})
+
+/** An iterator reads a page when it needs one, and not before. */
+export const lazyPages: Case = defineCase(
+  'ST-706',
+  'an iterator reads page by page, as far as it is asked',
+  async (t) => {
+    const { state, cost } = spied(t)
+    await Promise.all(upTo(10).map((n) => state.set(`k${n}`, 'v')))
+    const keys = state.keys({ limit: 2 })[Symbol.asyncIterator]()
+    equal(await cost(() => keys.next()), 1)
+    equal(await cost(() => keys.next()), 0)
+    equal(await cost(() => keys.next()), 1)
+    await keys.return?.()
+  },
+)
+
+/** A failure leaves the data as it was, and the store's memory right. */
+export const failed: Case = defineCase('ST-707', 'after a request that failed the next call works', async (t) => {
+  const { state, spy } = spied(t)
+  await state.increment('n', 5)
+  await state.saveSnapshot({ runId: RUN, state: 1 })
+  await changesNothing(t, async () => {
+    spy.fail('commit', new HoldfastError('UNAVAILABLE', 'Locked', { retryable: true }), new Error('Cut'))
+    const calls = [state.increment('n'), state.increment('n'), state.saveSnapshot({ runId: RUN, state: 2 })]
+    for (const call of calls.map((it) => rejects(it, 'UNAVAILABLE'))) await call
+    await rejects(state.getAndDelete('n'), 'BACKEND')
+  })
+  equal(await state.increment('n'), 6)
+  equal((await state.saveSnapshot({ runId: RUN, state: 2 })).version, 2)
+})
+
+/** Whether it took effect is not known: the next call asks what is there. */
+export const lost: Case = defineCase('ST-708', 'after an answer that was lost the store does not guess', async (t) => {
+  const line = losing(t.driver)
+  const { state } = stores(t, { driver: line.driver })
+  await state.increment('n', 5)
+  line.lose()
+  equal((await rejects(state.increment('n'), 'UNAVAILABLE')).ambiguous, true)
+  equal(await state.increment('n'), 7)
+  line.lose()
+  await rejects(state.saveSnapshot({ runId: RUN, state: 1 }, { expectedVersion: 0 }), 'UNAVAILABLE')
+  const again = await rejects(state.saveSnapshot({ runId: RUN, state: 1 }, { expectedVersion: 0 }), 'CONFLICT')
+  equal(again.details?.version, 1, 'The repetition tells that the first was stored')
+  line.lose()
+  await rejects(state.getAndDelete('n'), 'UNAVAILABLE')
+  equal(await state.getAndDelete('n'), undefined)
+})

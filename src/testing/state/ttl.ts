@@ -1,0 +1,132 @@
+/** Values that end by themselves, by the backend's clock. @module */
+import { equal } from '../assert.ts'
+import { type Case, type Context, defineCase } from '../case.ts'
+import { soon, stores } from '../stores.ts'
+
+const LIFE = 300
+const LONG = 600_000
+const HOUR = 3_600_000
+
+/** Lets a value that lives {@link LIFE} expire. */
+const outlive = (t: Context): Promise<void> => t.sleep(LIFE + 50)
+
+const SCOPES = [{}, { runId: 'r' }]
+
+/** EN-4: readable before, none after. */
+export const expires: Case = defineCase('ST-201', 'a value is there for its time to live, and not after', async (t) => {
+  const { state } = stores(t)
+  for (const scope of SCOPES) {
+    await state.set('long', 'v', { ttl: LONG, ...scope })
+    await state.set('short', 'v', { ttl: LIFE, ...scope })
+    await state.setJson('json', 1, { ttl: LIFE, ...scope })
+  }
+  await outlive(t)
+  for (const scope of SCOPES) {
+    equal([await state.get('long', scope), await state.exists('long', scope)], ['v', true])
+    equal([await state.get('short', scope), await state.exists('short', scope)], [undefined, false])
+    equal(await state.getJson('json', scope), undefined)
+  }
+})
+
+/** EN-4: set again without one, it stays. */
+export const cleared: Case = defineCase('ST-202', 'setting again without a time to live makes it stay', async (t) => {
+  const { state } = stores(t)
+  await state.set('k', 'v', { ttl: LIFE })
+  await state.set('k', 'w')
+  await state.set('u', 'v', { ttl: LIFE })
+  await state.set('u', 'w', { ttl: undefined })
+  await outlive(t)
+  equal([await state.get('k'), await state.get('u')], ['w', 'w'])
+})
+
+/** EN-4: set again with one, it starts anew. */
+export const restarted: Case = defineCase('ST-203', 'setting again starts the time to live anew', async (t) => {
+  const { state } = stores(t)
+  await state.set('longer', 'v', { ttl: LIFE })
+  await state.set('longer', 'v', { ttl: LONG })
+  await state.set('shorter', 'v', { ttl: LONG })
+  await state.set('shorter', 'v', { ttl: LIFE })
+  await outlive(t)
+  equal([await state.get('longer'), await state.get('shorter')], ['v', undefined])
+})
+
+/** An expired value is absent, whoever asks. */
+export const absentEverywhere: Case = defineCase('ST-204', 'an expired value is absent in every method', async (t) => {
+  const { state } = stores(t)
+  for (const key of ['a', 'c', 'd']) await state.set(key, 'v', { ttl: LIFE })
+  await state.set('b', 'v')
+  await state.increment('n', 5, { ttl: LIFE })
+  await outlive(t)
+  equal([...(await state.getMany(['a', 'b', 'n'])).keys()], ['b'])
+  equal(await state.listKeys(), { items: ['b'] })
+  equal(await state.listKeys({ limit: 1 }), { items: ['b'] })
+  equal(await state.delete('a'), false)
+  equal(await state.getAndDelete('c'), undefined)
+  equal(await state.setIfAbsent('d', 'new'), true)
+  equal(await state.increment('n'), 1)
+})
+
+/** A name can be taken for a while. */
+export const absentAgain: Case = defineCase('ST-205', 'setIfAbsent works again after expiry', async (t) => {
+  const { state } = stores(t)
+  equal(await state.setIfAbsent('leader', 'me', { ttl: LIFE }), true)
+  await state.set('stays', 'v', { ttl: LONG })
+  equal(await state.setIfAbsent('stays', 'w', { ttl: LIFE }), false)
+  await outlive(t)
+  equal(await state.get('stays'), 'v', 'A refused call leaves the time to live')
+  equal(await state.setIfAbsent('leader', 'you'), true)
+  equal(await state.setIfAbsent('leader', 'they'), false)
+  equal(await state.get('leader'), 'you')
+})
+
+/** `ttl` takes effect where the call creates the key: a window that does not move. */
+export const incrementKeeps: Case = defineCase('ST-206', 'incrementing keeps the expiry there is', async (t) => {
+  const [state, other] = [stores(t).state, stores(t).state]
+  equal(await state.increment('hits', 1, { ttl: LIFE }), 1)
+  equal(await soon(state.increment('hits', 1, { ttl: LONG })), 2)
+  equal(await soon(other.increment('hits')), 3)
+  await state.set('stays', '1')
+  equal(await soon(state.increment('stays', 1, { ttl: LIFE })), 2)
+  await outlive(t)
+  equal([await state.get('hits'), await state.get('stays')], [undefined, '2'])
+})
+
+/** Every window is a new one. */
+export const incrementAgain: Case = defineCase('ST-207', 'a counter begins anew after its expiry', async (t) => {
+  const { state } = stores(t)
+  equal(await state.increment('hits', 1, { ttl: LIFE }), 1)
+  await outlive(t)
+  equal(await soon(state.increment('hits', 1, { ttl: LIFE })), 1)
+  await outlive(t)
+  equal(await soon(state.increment('hits', 1)), 1)
+  await outlive(t)
+  equal(await soon(state.increment('hits', 1)), 2, 'Created without one, it stays')
+})
+
+/** Whether it is the first call or one of many. */
+export const incrementManyWithTtl: Case = defineCase(
+  'ST-208',
+  'concurrent increments with a time to live all count',
+  async (t) => {
+    const [one, two] = [stores(t).state, stores(t).state]
+    const calls = Array.from({ length: 20 }, (_, i) => (i % 2 ? one : two).increment('hits', 1, { ttl: LONG }))
+    const sums = await soon(Promise.all(calls))
+    equal(new Set(sums).size, 20)
+    equal(Math.max(...sums), 20)
+  },
+)
+
+/** The clock of the caller has no say. */
+export const skewed: Case = defineCase('ST-209', "a time to live runs by the backend's clock", async (t) => {
+  for (const skew of [-HOUR, HOUR]) {
+    const { state } = stores(t, { clock: () => Date.now() + skew })
+    const scope = { runId: String(skew) }
+    await state.set('long', 'v', { ttl: LONG, ...scope })
+    await state.set('short', 'v', { ttl: LIFE, ...scope })
+    await state.increment('n', 1, { ttl: LIFE, ...scope })
+    await state.increment('kept', 1, { ttl: LONG, ...scope })
+    await soon(state.increment('kept', 1, scope))
+    await outlive(t)
+    equal(await state.getMany(['long', 'short', 'n', 'kept'], scope), new Map().set('long', 'v').set('kept', '2'))
+  }
+})

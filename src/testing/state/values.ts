@@ -1,0 +1,188 @@
+/** Text and bytes under a name. @module */
+import { equal, ok, rejects } from '../assert.ts'
+import { atOnce, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { changesNothing, spied, stores } from '../stores.ts'
+
+/** EN-3: what was set is there. */
+export const setAndGet: Case = defineCase('ST-1', 'a value that was set is read', async (t) => {
+  const { state } = stores(t)
+  await state.set('k', 'one')
+  equal([await state.get('k'), await state.exists('k')], ['one', true])
+  await state.set('k', 'two')
+  equal(await state.get('k'), 'two', 'Replaced')
+  await state.set('k', new Uint8Array([3]))
+  equal(await state.get('k'), new Uint8Array([3]), 'Replaced by bytes')
+})
+
+/** EN-3: what was deleted is gone. */
+export const deletes: Case = defineCase('ST-2', 'a deleted value is gone, and delete tells', async (t) => {
+  const { state } = stores(t)
+  await state.set('k', 'v')
+  await state.set('other', 'v')
+  equal(await state.delete('k'), true)
+  equal([await state.get('k'), await state.exists('k'), await state.delete('k')], [undefined, false, false])
+  equal(await state.get('other'), 'v')
+  await state.set('k', 'again')
+  equal(await state.get('k'), 'again')
+})
+
+/** Absent is `undefined`, everywhere. */
+export const missing: Case = defineCase('ST-3', 'nothing is found where nothing was set', async (t) => {
+  const { state } = stores(t)
+  for (const options of [{}, { runId: 'r' }]) {
+    equal(await state.get('k', options), undefined)
+    equal(await state.getJson('k', options), undefined)
+    equal(await state.getAndDelete('k', options), undefined)
+    equal(await state.exists('k', options), false)
+    equal(await state.delete('k', options), false)
+    equal(await state.getMany(['k', 'l'], options), new Map())
+    equal(await state.listKeys(options), { items: [] })
+  }
+})
+
+/** EN-5: all 256 byte values, and none at all. */
+export const bytes: Case = defineCase('ST-4', 'bytes of every value survive, and so does their absence', async (t) => {
+  const { state } = stores(t)
+  const all = Uint8Array.from({ length: 256 }, (_, i) => i)
+  const values = [all, all.toReversed(), new Uint8Array(), ...upTo(256).map((n) => new Uint8Array([n - 1, 0, 1]))]
+  await Promise.all(values.map((value, i) => state.set(`k${i}`, value)))
+  for (const [i, value] of values.entries()) {
+    const found = await state.get(`k${i}`)
+    ok(found instanceof Uint8Array, 'Bytes come back as bytes')
+    equal(found, value)
+  }
+})
+
+/** Text that looks like something else stays text. */
+export const texts: Case = defineCase('ST-5', 'text comes back as it was, whatever it looks like', async (t) => {
+  const { state } = stores(t)
+  const values = ['', '0', '123', '1e3', 'true', 'null', 'undefined', '{"a":1}', '[]', '"', "'", '\\', '%', '\n\r\n']
+  values.push('\0', 'a\0b', '\ufeffb', 'é', 'e\u0301', '\uffff', '😀', '{"$1":"Date","value":"x"}', 'x'.repeat(70_000))
+  await Promise.all(values.map((value, i) => state.set(`k${i}`, value)))
+  for (const [i, value] of values.entries()) equal(await state.get(`k${i}`), value)
+})
+
+/** A view of a larger buffer is only what it shows. */
+export const bytesOfView: Case = defineCase('ST-6', 'of a view, only what it shows is stored', async (t) => {
+  const { state } = stores(t)
+  const buffer = Uint8Array.from({ length: 10 }, (_, i) => i)
+  await state.set('k', buffer.subarray(3, 6))
+  equal(await state.get('k'), new Uint8Array([3, 4, 5]))
+})
+
+/** What is read is the caller's own. */
+export const ownBytes: Case = defineCase('ST-7', 'bytes that were read can be changed without harm', async (t) => {
+  const { state } = stores(t)
+  await state.set('k', new Uint8Array([1, 2, 3]))
+  const found = (await state.get('k')) as Uint8Array
+  found.fill(0)
+  const [many] = (await state.getMany(['k'])).values()
+  equal(many, new Uint8Array([1, 2, 3]))
+  equal(await state.get('k'), new Uint8Array([1, 2, 3]))
+})
+
+/** Only text and bytes are raw values, and text must be well-formed. */
+export const notRaw: Case = defineCase('ST-8', 'a raw value that is neither text nor bytes is refused', async (t) => {
+  const { state } = stores(t)
+  await state.set('k', 'v')
+  const values = ['\ud800', 'a\udc00b', 1, null, undefined, {}, [1], new ArrayBuffer(1), new Date(0)] as string[]
+  await changesNothing(t, async () => {
+    for (const value of values) {
+      await rejects(state.set('k', value), 'SERIALIZATION')
+      await rejects(state.setIfAbsent('new', value), 'SERIALIZATION')
+    }
+  })
+})
+
+/** Several values in one call; those that are missing are left out. */
+export const getMany: Case = defineCase(
+  'ST-9',
+  'getMany gives what is there, and leaves out what is not',
+  async (t) => {
+    const { state } = stores(t)
+    await Promise.all([state.set('a', '1'), state.set('b', new Uint8Array([2])), state.set('c', '')])
+    const found = await state.getMany(['c', 'nothing', 'a', 'b', 'a'])
+    equal(
+      [...found],
+      [
+        ['c', ''],
+        ['a', '1'],
+        ['b', new Uint8Array([2])],
+      ],
+    )
+  },
+)
+
+/** Nothing asked, nothing found. */
+export const getNone: Case = defineCase('ST-10', 'getMany of no keys is an empty map', async (t) => {
+  equal(await stores(t).state.getMany([]), new Map())
+})
+
+/** `a` is always raised before `b`: a view in which `b` is ahead is none. */
+export const getManyView: Case = defineCase('ST-11', 'getMany is one consistent view', async (t) => {
+  const [writer, reader] = [stores(t).state, stores(t).state]
+  let writing = true
+  const write = async (): Promise<void> => {
+    for (const _ of upTo(30)) {
+      await writer.increment('a')
+      await writer.increment('b')
+    }
+    writing = false
+  }
+  const done = write()
+  while (writing) {
+    const found = await reader.getMany(['a', 'b'])
+    const [a, b] = [Number(found.get('a') ?? 0), Number(found.get('b') ?? 0)]
+    ok(a === b || a === b + 1, `One view: ${a}, ${b}`)
+  }
+  await done
+})
+
+/** Large values are taken whole, too large ones not at all. */
+export const sizes: Case = defineCase('ST-12', 'a large value survives; one over the limit is refused', async (t) => {
+  const most = Math.min(t.limits.valueBytes - 16, 2 ** 20)
+  const { state } = stores(t)
+  const large = Uint8Array.from({ length: most }, (_, i) => i % 251)
+  await state.set('bytes', large)
+  await state.set('text', 'é'.repeat(most / 2))
+  equal(await state.get('bytes'), large)
+  equal(await state.get('text'), 'é'.repeat(most / 2))
+
+  const small = spied(t, { limits: { valueBytes: 1000 } }).state
+  await changesNothing(t, async () => {
+    for (const key of ['bytes', 'new']) await rejects(small.set(key, 'é'.repeat(501)), 'PAYLOAD_TOO_LARGE')
+    await rejects(small.setIfAbsent('new', new Uint8Array(1001)), 'PAYLOAD_TOO_LARGE')
+    await rejects(small.setJson('new', 'x'.repeat(1000)), 'PAYLOAD_TOO_LARGE')
+  })
+})
+
+/** The order of the calls is the order of their effects, also when nobody waits. */
+export const lastWins: Case = defineCase('ST-13', 'of calls made without waiting, the last wins', async (t) => {
+  const { state } = stores(t)
+  await atOnce(30, (i) => state.set('k', String(i)))
+  equal(await state.get('k'), '29')
+  const results = await Promise.all([
+    state.set('n', '5'),
+    state.increment('n'),
+    state.increment('n', 10),
+    state.getAndDelete('n'),
+    state.setIfAbsent('n', '1'),
+    state.setIfAbsent('n', '2'),
+    state.delete('n'),
+    state.delete('n'),
+    state.increment('n', -3),
+  ])
+  equal(results, [undefined, 6, 16, '16', true, false, true, false, -3])
+})
+
+/** Read your writes: a write that was answered is seen by everyone. */
+export const seenByOthers: Case = defineCase('ST-14', 'a value that was set is seen by other stores', async (t) => {
+  const [one, two] = [stores(t).state, stores(t).state]
+  for (const n of upTo(10)) {
+    await one.set('k', String(n))
+    equal(await two.get('k'), String(n))
+    await two.delete('k')
+    equal(await one.get('k'), undefined)
+  }
+})

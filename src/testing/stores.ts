@@ -1,0 +1,187 @@
+/** Short ways to the stores and to what goes wrong around them, for the cases. @module */
+import type { Database, DatabaseOptions } from '../core/database.ts'
+import type { Driver } from '../core/driver.ts'
+import { HoldfastError } from '../core/errors.ts'
+import type { Page, PageOptions } from '../core/pages.ts'
+import type { NewEvent } from '../stores/events.ts'
+import { type PersistenceStore, persistenceStore } from '../stores/persistence.ts'
+import { type StateStore, stateStore } from '../stores/state.ts'
+import { AssertionError, equal, ok } from './assert.ts'
+import type { Context } from './case.ts'
+import { type Spy, type SpyOptions, spyOn } from './spy.ts'
+
+/** The run and the workflow that cases use where one is enough. */
+export const RUN = 'run-1'
+export const WORKFLOW = 'order'
+
+/** Both stores of a tenant over a database of their own. */
+export interface Stores {
+  readonly db: Database
+  readonly state: StateStore
+  readonly log: PersistenceStore
+}
+
+/** Stores that remember nothing yet, over the driver or another one. */
+export function stores(t: Context, options: Partial<DatabaseOptions> = {}, tenant: string = t.tenant): Stores {
+  const db = t.db(options)
+  return { db, state: stateStore(db, { tenant }), log: persistenceStore(db, { tenant }) }
+}
+
+/** Stores whose requests are counted. */
+export interface SpiedStores extends Stores {
+  readonly spy: Spy
+  /** How many requests it takes. */
+  cost(run: () => Promise<unknown>): Promise<number>
+}
+
+/** Stores over a spy. */
+export function spied(t: Context, options?: SpyOptions): SpiedStores {
+  const spy = spyOn(t.driver, options)
+  const count = (): number => spy.commits.length + spy.reads.length
+  return {
+    ...stores(t, { driver: spy.driver }),
+    spy,
+    async cost(run) {
+      const before = count()
+      await run()
+      return count() - before
+    },
+  }
+}
+
+/** Several stores with nothing in common but the data. */
+export const several = (t: Context, n: number): Stores[] => Array.from({ length: n }, () => stores(t))
+
+/** An event of {@link RUN}, or another one. */
+export const event = (kind: string, more: Partial<NewEvent> = {}): NewEvent => ({
+  runId: RUN,
+  workflow: WORKFLOW,
+  kind,
+  ...more,
+})
+
+/** A driver whose answers can get lost on the way. */
+export interface Losing {
+  readonly driver: Driver
+  /** The next commits are applied, and answered with an error that says it does not know. */
+  lose(commits?: number): void
+}
+
+/** Puts a bad line in front of a driver. */
+export function losing(driver: Driver): Losing {
+  let left = 0
+  return {
+    driver: {
+      ...driver,
+      async commit(request, options) {
+        const answer = await driver.commit(request, options)
+        if (left === 0) return answer
+        left--
+        throw new HoldfastError('UNAVAILABLE', 'The answer was lost', { retryable: true, ambiguous: true })
+      },
+    },
+    lose: (commits = 1) => void (left = commits),
+  }
+}
+
+/** Requires a call to leave everything as it was. */
+export async function changesNothing(t: Context, run: () => Promise<unknown>): Promise<void> {
+  const before = await t.dump()
+  await run()
+  equal(await t.dump(), before, 'What the backend holds')
+}
+
+/** Whether anything that the backend holds speaks of this. */
+export const mentions = async (t: Context, marker: string): Promise<boolean> =>
+  (await t.dump()).some((item) => (typeof item === 'string' ? item : JSON.stringify(item)).includes(marker))
+
+/** Gives up waiting for what may never come. */
+export async function soon<T>(promise: Promise<T>): Promise<T> {
+  let timer: unknown
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new AssertionError('It does not come to an end')), 10_000)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** All items of a list, by pages of this size. */
+export async function byPage<T>(list: (options: PageOptions) => Promise<Page<T>>, limit: number): Promise<T[]> {
+  const items: T[] = []
+  let cursor: string | undefined
+  do {
+    const page = await list({ limit, cursor })
+    ok(page.items.length <= limit, 'A page holds at most as many items as asked for')
+    items.push(...page.items)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return items
+}
+
+/** All that an iterator gives. */
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = []
+  for await (const item of items) found.push(item)
+  return found
+}
+
+/** What a promise came to: its value, or the code of its error. */
+export const verdict = async (promise: Promise<unknown>): Promise<unknown> =>
+  promise.catch((error: HoldfastError) => error.code)
+
+/** The first element, which has to be there. */
+export function first<T>(items: readonly T[]): T {
+  const [item] = items
+  ok(item !== undefined, 'Something was found')
+  return item
+}
+
+/** Compares by code point, as ids are ordered; `<` compares by code unit. */
+export function byCodePoint(a: string, b: string): number {
+  const [x, y] = [[...a], [...b]]
+  const at = x.findIndex((char, i) => char !== y[i])
+  return at < 0 ? x.length - y.length : x[at]!.codePointAt(0)! - (y[at]?.codePointAt(0) ?? -1)
+}
+
+/** Ids that backends have stumbled over, each different from all others. */
+export const ODD_IDS: readonly string[] = [
+  ...['a', 'A', 'a:b', 'a/b', 'a_b', 'a.b', 'aa', 'a ', ' a', 'a\0', 'a\0b', 'a!', 'a!b', 'a"b', 'a#b', 'a$b', 'a~b'],
+  ...[':', '{', '}', '{}', '{a}', '%', '%25', '_', '*', '?', '[', ']', '[a-z]', '\\', '\\0', '|', '/', '//', "'", '"'],
+  ...['`', '.', '..', ' ', '\n', '\r\n', '\t', '\0', '\u007f', '!', '#', '#00', '#0w', '~', '~~', '~0000', '$', '$1'],
+  ...['é', 'e\u0301', 'ß', 'ſ', 'İ', 'i', 'ı', '中', '\ue000', '\ufeff', '\uffff', '😀', '😀😀', '\u{10ffff}'],
+  ...['__proto__', 'constructor', 'toString', 'null', 'undefined', 'NaN', '0', '00', '-1', '1e3', 'true'],
+  ...['run', 'runs', 'values', 'snapshot', 'snapshots', 'consumed', 'event!', 'event!0000000000000001', 'value!a'],
+  ...["'; DROP TABLE entries; --", '../../etc/passwd', 'x'.repeat(256), 'é'.repeat(128), '😀'.repeat(64)],
+]
+
+/** What is no id. */
+export const BAD_IDS: readonly unknown[] = [
+  ...['', 'x'.repeat(257), 'é'.repeat(129), '\ud800', 'a\udc00', 'x'.repeat(100_000)],
+  ...[undefined, null, 0, 7, true, {}, ['a'], Symbol.iterator, { $ne: '' }],
+]
+
+/** What is no number to count with. */
+export const BAD_NUMBERS: readonly unknown[] = [-1, 0.5, 2 ** 53, Number.NaN, Infinity, -Infinity, '1', null, {}, 1n]
+
+/** A structured value with all that JSON cannot say. */
+export const structured = (): Record<string, unknown> => ({
+  nothing: null,
+  undefined: undefined,
+  yes: true,
+  numbers: [0, -0, 1.5, Number.NaN, Infinity, -Infinity, Number.MAX_SAFE_INTEGER, 5e-324],
+  bigints: [0n, -1n, 2n ** 70n],
+  texts: ['', '\0', '"', '\\', 'é😀', '\ufeff', '{"$1":"Date"}'],
+  dates: [new Date(0), new Date(Number.NaN)],
+  empty: [[], {}, new Map(), new Set(), new Uint8Array(), new ArrayBuffer(0)],
+  bytes: Uint8Array.from({ length: 256 }, (_, i) => i),
+  map: new Map<unknown, unknown>([
+    ['a', new Set([1, new Date(1)])],
+    [{ key: 1 }, undefined],
+  ]),
+  // As an own property, not as the prototype.
+  ...(JSON.parse('{"a":{"__proto__":{"b":1},"constructor":null,"":0}}') as object),
+  tags: { $1: 'Date', $$1: 'x', $: 1, value: '2026-01-01', $2: [] },
+})

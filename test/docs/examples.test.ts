@@ -1,0 +1,76 @@
+/**
+ * Every example that people see is compiled and run: the README's, and each `@example` of a doc comment. Where a line
+ * that logs ends in a comment, that is what it must print.
+ */
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, describe, expect, test } from 'vitest'
+
+interface Example {
+  readonly name: string
+  readonly code: string
+}
+
+const run = promisify(execFile)
+const ROOT = resolve(import.meta.dirname, '../..')
+/** Inside the package, so that it can be imported by its name. */
+const HOME = join(ROOT, 'build/examples')
+
+const fromMarkdown = (file: string): Example[] =>
+  [...readFileSync(join(ROOT, file), 'utf8').matchAll(/```ts\n(.*?)```/gs)].map(([, code], i) => ({
+    name: `${file} ${i + 1}`,
+    code: code!,
+  }))
+
+const fromSource = (file: string): Example[] =>
+  [...readFileSync(join(ROOT, file), 'utf8').matchAll(/@example\n \* ```ts\n(.*?) \* ```/gs)].map(([, code], i) => ({
+    name: `${file} ${i + 1}`,
+    code: code!.replaceAll(/^ \* ?/gm, ''),
+  }))
+
+/** What the comments behind the logs say that they print. */
+const promised = (code: string): string[] =>
+  [...code.matchAll(/^.*console\.log\(.*\) \/\/ (.*)$/gm)].map(([, output]) => output!)
+
+const examples = [...fromMarkdown('README.md'), ...sources(join(ROOT, 'src')).flatMap((file) => fromSource(file))]
+
+function sources(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts'))
+    .map((file) => join('src', file))
+    .sort()
+}
+
+describe('examples', () => {
+  rmSync(HOME, { recursive: true, force: true })
+  mkdirSync(HOME, { recursive: true })
+  const files = examples.map(({ name, code }) => {
+    const file = join(HOME, `${name.replaceAll(/\W+/g, '-')}.ts`)
+    writeFileSync(file, `${code}\nexport {}\n`)
+    return file
+  })
+  const scratch = mkdtempSync(join(tmpdir(), 'holdfast-examples-'))
+  afterAll(() => rmSync(scratch, { recursive: true }))
+
+  test('there are some', () => expect(examples.length).toBeGreaterThan(5))
+
+  test('compile', { timeout: 60_000 }, async () => {
+    const config = join(HOME, 'tsconfig.json')
+    writeFileSync(config, JSON.stringify({ extends: '../../tsconfig.test.json', include: ['*.ts'] }))
+    const { stdout } = await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', config]).catch((error) => error)
+    expect(stdout).toBe('')
+  })
+
+  test.each(examples.map(({ name, code }, i) => ({ name, code, file: files[i]! })))(
+    '$name runs and prints what it says',
+    { timeout: 60_000 },
+    async ({ code, file }) => {
+      const { stdout } = await run(join(ROOT, 'node_modules/.bin/tsx'), [file], { cwd: scratch })
+      const lines = stdout.trimEnd().split('\n')
+      for (const line of promised(code)) expect(lines).toContain(line)
+    },
+  )
+})

@@ -1,0 +1,25 @@
+import { describe, it } from 'vitest'
+import { memory } from '../../src/drivers/memory.ts'
+import { type Harness, conformance } from '../../src/testing/index.ts'
+import { prefix } from '../../src/wrappers/prefix.ts'
+import { replay } from '../../src/wrappers/replay.ts'
+import type { Clock } from '../../src/core/clock.ts'
+import type { Driver } from '../../src/core/driver.ts'
+
+/** A clock that is moved by hand: nothing waits. */
+const harness = (name: string, make: (clock: Clock) => Driver): Harness => ({
+  name,
+  async create() {
+    let time = Date.UTC(2026, 0, 1)
+    return { driver: make(() => time), advance: (ms) => void (time += ms) }
+  },
+})
+
+conformance({ harness: harness('memory', (clock) => memory({ clock })), describe, it })
+conformance({ harness: harness('memory under a prefix', (clock) => prefix(memory({ clock }), 'app 1')), describe, it })
+conformance({
+  harness: harness('memory that recognises repeats', (clock) => replay(memory({ clock }), { clock, window: 60_000 })),
+  describe,
+  it,
+})
+conformance({ harness: { name: 'memory by the real clock', create: async () => ({ driver: memory() }) }, describe, it })

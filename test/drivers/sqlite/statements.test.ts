@@ -1,0 +1,191 @@
+/** What a call costs: statements counted, plans looked at. */
+import { describe, expect, test } from 'vitest'
+import type { CommitRequest, Driver, Read } from '../../../src/core/driver.ts'
+import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
+import { type SqliteOptions, sqliteDriver } from '../../../src/drivers/sqlite/driver.ts'
+import { PART, append, database, engine, entriesOf, opened, put, request } from './support.ts'
+
+/** A driver whose clock stands still, and what it runs. */
+async function counting(options: SqliteOptions = {}, isShared = false) {
+  const ran: string[] = []
+  const db = database()
+  const time = { now: 1_000_000 }
+  const on = engine(db, (sql) => void ran.push(sql), isShared)
+  const driver = await opened(sqliteDriver(on, { clock: () => time.now, ...options }))
+  await driver.commit(request([put('first')]))
+  const during = async (call: () => Promise<unknown>): Promise<string[]> => {
+    ran.length = 0
+    await call()
+    return ran.map((sql) => /^(BEGIN|COMMIT|SELECT|INSERT|DELETE|WITH|PRAGMA)/.exec(sql)?.[0] ?? sql)
+  }
+  return { db, driver, time, ran, during }
+}
+
+const APPEND = ['BEGIN', 'SELECT', 'SELECT', 'INSERT', 'COMMIT']
+const checked = (durability: 'strict' | 'relaxed' = 'strict'): CommitRequest =>
+  request([append('x')], { checks: [{ at: { part: PART, key: 'absent' }, version: null }], durability })
+
+describe('statements', () => {
+  test('an append is begin, check, last, insert, commit', async () => {
+    const { driver, during } = await counting()
+    for (let i = 0; i < 3; i++) expect(await during(() => driver.commit(checked()))).toEqual(APPEND)
+  })
+
+  test('ten appends in one request begin and commit once', async () => {
+    const { driver, during } = await counting()
+    const commits = Array.from({ length: 10 }, () => checked().commits[0]!)
+    const ran = await during(() => driver.commit({ id: 'r', commits }))
+    expect(ran).toEqual(['BEGIN', ...commits.flatMap(() => ['SELECT', 'SELECT', 'INSERT']), 'COMMIT'])
+  })
+
+  test('the level is set when it changes, outside of the transaction', async () => {
+    const { db, driver, during } = await counting()
+    const level = () => db.pragma('synchronous', { simple: true })
+    expect(level()).toBe(2)
+    expect(await during(() => driver.commit(checked('relaxed')))).toEqual(['PRAGMA', ...APPEND])
+    expect(level()).toBe(1)
+    expect(await during(() => driver.commit(checked('relaxed')))).toEqual(APPEND)
+    expect(await during(() => driver.commit(checked()))).toEqual(['PRAGMA', ...APPEND])
+    expect(level()).toBe(2)
+    const commits = [checked('relaxed').commits[0]!, checked().commits[0]!]
+    await driver.commit(checked('relaxed'))
+    await driver.commit({ id: 'mixed', commits })
+    expect(level()).toBe(2)
+  })
+
+  test('the owner of a connection finds the level as it was, and cannot weaken a strict commit', async () => {
+    const { db, driver, ran } = await counting({}, true)
+    const level = () => db.pragma('synchronous', { simple: true })
+    const before = level()
+    for (const durability of ['strict', 'relaxed'] as const) {
+      await driver.commit(checked(durability))
+      expect(level()).toBe(before)
+    }
+    db.pragma('synchronous = OFF')
+    ran.length = 0
+    await driver.commit(checked())
+    expect(ran.slice(0, 2)).toEqual(['PRAGMA synchronous = 2', 'BEGIN IMMEDIATE'])
+  })
+
+  test('outside of WAL mode each level is one higher', async () => {
+    const { db, driver } = await counting({ wal: false })
+    expect(db.pragma('journal_mode', { simple: true })).toBe('delete')
+    await driver.commit(checked('relaxed'))
+    expect(db.pragma('synchronous', { simple: true })).toBe(2)
+    await driver.commit(checked())
+    expect(db.pragma('synchronous', { simple: true })).toBe(3)
+  })
+
+  test('one question is one statement, several are one transaction', async () => {
+    const { driver, during } = await counting()
+    const get: Read = { get: { part: PART, key: 'first' } }
+    const range: Read = { range: { part: PART, start: ' ', end: '~~', limit: 10 } }
+    const parts: Read = { parts: { start: ' ', end: '~~', limit: 10 } }
+    expect(await during(() => driver.read([get]))).toEqual(['SELECT'])
+    expect(await during(() => driver.read([range]))).toEqual(['SELECT'])
+    expect(await during(() => driver.read([parts]))).toEqual(['WITH'])
+    expect(await during(() => driver.read([get, range, parts]))).toEqual([
+      'BEGIN',
+      'SELECT',
+      'SELECT',
+      'WITH',
+      'COMMIT',
+    ])
+    expect(await during(() => driver.read([]))).toEqual(['SELECT'])
+  })
+
+  test('keys without values do not ask for the values', async () => {
+    const { driver, ran } = await counting()
+    ran.length = 0
+    const entries = await entriesOf(driver, PART, { keysOnly: true })
+    expect(entries).toMatchObject([{ key: 'first', value: '' }])
+    expect(ran).toHaveLength(1)
+    expect(ran[0]).not.toContain('"value"')
+  })
+
+  test('a recognised repetition is one look', async () => {
+    const { driver, during } = await counting({ replayWindow: 60_000 })
+    const once = checked()
+    const first = await driver.commit(once)
+    expect(await during(async () => expect(await driver.commit(once)).toEqual(first))).toEqual([
+      'BEGIN',
+      'SELECT',
+      'COMMIT',
+    ])
+  })
+})
+
+const expiring = (n: number) =>
+  request(Array.from({ length: n }, (_, i) => ({ put: { part: 'p', key: `k${i}` }, value: '', expires: { in: 10 } })))
+const rows = (driver: { db: ReturnType<typeof database> }) =>
+  driver.db.prepare(`SELECT count(*) FROM holdfast_entries WHERE part = 'p'`).pluck().get()
+
+describe('sweeping', () => {
+  test('is done at most once a second, but goes on where more is due', async () => {
+    const it = await counting()
+    await it.driver.commit(expiring(150))
+    it.time.now += 999
+    expect(await it.during(() => it.driver.commit(checked()))).toEqual(APPEND)
+    expect(await entriesOf(it.driver, 'p')).toEqual([])
+    expect(rows(it)).toBe(150)
+    it.time.now += 1
+    for (const left of [86, 22, 0]) {
+      expect(await it.during(() => it.driver.commit(checked()))).toEqual(['BEGIN', 'DELETE', ...APPEND.slice(1)])
+      expect(rows(it)).toBe(left)
+    }
+    expect(await it.during(() => it.driver.commit(checked()))).toEqual(APPEND)
+  })
+
+  test('takes the records of requests too, when their window is over', async () => {
+    const { db, driver, time } = await counting({ replayWindow: 5000 })
+    const count = () => db.prepare('SELECT count(*) FROM holdfast_requests').pluck().get()
+    await driver.commit(checked())
+    expect(count()).toBe(2)
+    time.now += 5000
+    await driver.commit(checked())
+    expect(count()).toBe(1)
+  })
+})
+
+/** The plan of every statement that the driver prepared for entries and requests. */
+async function plans(): Promise<[string, string][]> {
+  const prepared: string[] = []
+  const db = database()
+  const on = engine(db, () => {})
+  const handle = await on.open()
+  const listening = { ...handle, prepare: (sql: string) => (prepared.push(sql), handle.prepare(sql)) }
+  await opened(sqliteDriver({ ...on, open: () => listening }, { replayWindow: 1000 }))
+  return prepared
+    .filter((sql) => /holdfast_(entries|requests)"/.test(sql))
+    .map((sql) => {
+      const values = Array.from({ length: sql.split('?').length - 1 }, () => null)
+      const steps = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[]
+      return [sql.trim().replaceAll(/\s+/g, ' '), steps.map((step) => step.detail).join('\n')]
+    })
+}
+
+describe('plans', () => {
+  test('every statement seeks, none scans a table or sorts', async () => {
+    const all = await plans()
+    expect(all.length).toBeGreaterThan(12)
+    for (const [sql, plan] of all) {
+      if (sql.startsWith('INSERT')) continue
+      expect(plan, sql).toContain('SEARCH')
+      expect(plan, sql).not.toMatch(/SCAN (holdfast|"holdfast)|TEMP B-TREE/)
+    }
+  })
+
+  test('the names of parts cost a seek each, however many entries they hold', async () => {
+    const db = database()
+    const driver: Driver = await opened(sqlite({ db }))
+    for (const part of ['a', 'b', 'c']) {
+      await driver.commit(request(Array.from({ length: 5000 }, (_, i) => put(`k${i}`, 'v', part))))
+    }
+    const ask = async () => (await driver.read([{ parts: { start: ' ', end: '~~', limit: 2 } }])).answers[0]
+    expect(await ask()).toEqual({ parts: ['a', 'b'], more: true })
+    const start = performance.now()
+    for (let i = 0; i < 200; i++) await ask()
+    // Scanning 15 000 entries takes about a millisecond each time.
+    expect((performance.now() - start) / 200).toBeLessThan(0.5)
+  })
+})
