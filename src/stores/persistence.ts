@@ -7,7 +7,6 @@
  * @module
  */
 import { requireInteger } from '../core/arguments.ts'
-import type { Proposal } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions, Entry, EntryPage, Op, Range } from '../core/driver.ts'
@@ -29,8 +28,9 @@ import {
 import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../core/pages.ts'
 import { type Append, type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
+import { type Intervention, type InterventionStore, interventionStore, toIntervention } from './interventions.ts'
 import type { StoreOptions } from './options.ts'
-import { type RunRecord, decodeRun, nextRun, runCells } from './run-record.ts'
+import { type RunProposal, type RunRecord, decodeRun, ended, nextRun, refusal, runRecords } from './run-record.ts'
 import { type Completion, isTerminal } from './status.ts'
 
 /** Options of appends. */
@@ -50,23 +50,6 @@ export interface ResumeCursor {
   readonly anchor?: RunEvent
   /** There is no event with that number; resuming from 0 is no gap. */
   readonly gap: boolean
-}
-
-/** An instruction of an operator to a run, as it is handed in. */
-export interface NewIntervention {
-  readonly targetStep: string
-  /** Replaces the step's input; any structured value. */
-  readonly payload?: unknown
-  /** In milliseconds since 1970; now by default. */
-  readonly at?: number | undefined
-}
-
-/** A stored intervention. */
-export interface Intervention extends NewIntervention {
-  /** Its number within the run, from 1. */
-  readonly id: number
-  readonly at: number
-  readonly consumed: boolean
 }
 
 /** A run as its log tells it. */
@@ -108,7 +91,7 @@ export interface CompleteOptions extends WriteOptions {
  * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
  * the close, before any I/O. A call that is refused has changed nothing.
  */
-export interface PersistenceStore {
+export interface PersistenceStore extends InterventionStore {
   /**
    * Appends an event; the first one makes the run.
    *
@@ -152,14 +135,6 @@ export interface PersistenceStore {
    * @throws `NOT_FOUND`, `ALREADY_COMPLETED` where it ended in another way, told in `details.completion`
    */
   complete(runId: string, completion: Completion, options?: CompleteOptions): Promise<CompletionResult>
-  /**
-   * Leaves an instruction to the run, also to one that has ended.
-   *
-   * @throws `NOT_FOUND`, `SERIALIZATION`
-   */
-  saveIntervention(runId: string, intervention: NewIntervention, options?: WriteOptions): Promise<Intervention>
-  /** Takes the oldest intervention that was not taken yet: of several callers, exactly one gets it. */
-  consumeIntervention(runId: string, options?: WriteOptions): Promise<Intervention | undefined>
 }
 
 /** Events read at once by {@link PersistenceStore.load}. */
@@ -189,25 +164,26 @@ const LOAD_PAGE = 1000
 export function persistenceStore(db: Database, options: StoreOptions = {}): PersistenceStore {
   const { tenant = DEFAULT_TENANT } = options
   const parts = tenantParts(tenant)
-  const records = runCells(db)
+  const runs = runRecords(db, parts)
 
   async function appendAll(runId: string, workflow: string, events: readonly NewEvent[], options: AppendOptions) {
     const part = parts.run(runId)
     encodeId(workflow, 'workflow')
     const append = prepareAppend(db, part, events, options.expectedSeq)
-    const definitionVersion = events.at(-1)!.definitionVersion
-    const judge: Proposal<RunRecord, AppendResult>['failed'] = (failed) => append.judge(failed, options)
-    return records.change(
-      { part, key: RUN },
-      (record): Proposal<RunRecord, AppendResult> => {
-        const refusal = record && refuse(record, workflow)
-        if (refusal !== undefined) return askWhetherStored(append, refusal, judge)
+    const version = versionOf(events.at(-1))
+    const judge: RunProposal<AppendResult>['failed'] = (failed) => append.judge(failed, options)
+    return runs.change(
+      runId,
+      (record): RunProposal<AppendResult> => {
+        const reason = record && refusal(record, workflow)
+        if (reason !== undefined) return askWhetherStored(append, reason, judge)
         const next = record ?? { runId, tenant, workflow, createdAt: db.now() }
-        const isNew = record === undefined || (definitionVersion ?? next.definitionVersion) !== next.definitionVersion
+        const isNew =
+          record === undefined || (version.definitionVersion ?? next.definitionVersion) !== next.definitionVersion
         return {
           checks: append.checks,
           ops: record === undefined ? [...append.ops, indexOf(next)] : append.ops,
-          ...(isNew && { next: nextRun(definitionVersion === undefined ? next : { ...next, definitionVersion }) }),
+          ...(isNew && { next: nextRun({ ...next, ...version }) }),
           done: (seqs) => ({ seq: seqs.at(-1)!, duplicate: false }),
           failed: judge,
         }
@@ -242,21 +218,8 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     return entries
   }
 
-  const changeRun = <R>(
-    runId: string,
-    propose: (run: RunRecord) => Proposal<RunRecord, R>,
-    options: WriteOptions,
-  ): Promise<R> =>
-    records.change(
-      { part: parts.run(runId), key: RUN },
-      (run) => {
-        if (run === undefined) throw new HoldfastError('NOT_FOUND', 'There is no such run', { details: { runId } })
-        return propose(run)
-      },
-      options,
-    )
-
   const store: PersistenceStore = {
+    ...interventionStore(db, parts, runs),
     append: async (event, options = {}) => appendAll(event.runId, event.workflow, [event], options),
     async appendBatch(events, options = {}) {
       const [first] = events
@@ -321,9 +284,9 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     async resume(runId, fromSeq, options = {}) {
       requireInteger(fromSeq, 'fromSeq')
       const anchorAt = { part: parts.run(runId), key: EVENTS + encodeNumber(fromSeq) }
-      return changeRun(
+      return runs.changeExisting(
         runId,
-        (run): Proposal<RunRecord, ResumeCursor> => {
+        (run): RunProposal<ResumeCursor> => {
           if (run.completion !== undefined) throw ended(run)
           const attempt = (run.resumes ?? 0) + 1
           return {
@@ -348,9 +311,9 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     async complete(runId, completion, options = {}) {
       if (!isTerminal(completion)) throw invalid('completion must be completed, failed, cancelled or compensated')
       const append = prepareAppend(db, parts.run(runId), options.event === undefined ? [] : [options.event])
-      return changeRun(
+      return runs.changeExisting(
         runId,
-        (run): Proposal<RunRecord, CompletionResult> => {
+        (run): RunProposal<CompletionResult> => {
           if (run.completion === completion) {
             const stored = { completion, completedAt: run.completedAt!, duplicate: true }
             return { done: () => stored }
@@ -358,7 +321,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
           if (run.completion !== undefined) throw ended(run)
           const completedAt = db.now()
           return {
-            next: nextRun({ ...run, completion, completedAt }),
+            next: nextRun({ ...run, ...versionOf(options.event), completion, completedAt }),
             checks: append.checks,
             ops: append.ops,
             done: () => ({ completion, completedAt, duplicate: false }),
@@ -373,75 +336,25 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
         options,
       )
     },
-    async saveIntervention(runId, intervention, options = {}) {
-      const { targetStep, payload, at = db.now() } = intervention
-      encodeId(targetStep, 'targetStep')
-      requireInteger(at, 'at')
-      const stored = { targetStep, ...(payload !== undefined && { payload }), at }
-      const append = { append: { part: parts.run(runId), key: INTERVENTIONS }, value: encode(stored) }
-      return changeRun(
-        runId,
-        () => ({ ops: [append], done: ([id]) => ({ ...stored, id: id!, consumed: false }) }),
-        options,
-      )
-    },
-    async consumeIntervention(runId, options = {}) {
-      const part = parts.run(runId)
-      const consumed = { part, key: CONSUMED }
-      for (let guess = 0; ;) {
-        const next = { part, key: INTERVENTIONS + encodeNumber(guess + 1) }
-        const [cursor, entry] = await db.read([{ get: consumed }, { get: next }], options)
-        const taken = Number(cursor?.value ?? 0)
-        if (taken !== guess) {
-          guess = taken
-          continue
-        }
-        if (entry === null) return undefined
-        const { ok } = await db.commit(
-          {
-            checks: [{ at: consumed, version: cursor?.version ?? null }],
-            ops: [{ put: consumed, value: String(guess + 1) }],
-          },
-          options,
-        )
-        if (ok) return toIntervention(entry, guess + 1)
-      }
-    },
   }
   return store
 }
 
-const toIntervention = (entry: Entry, taken: number): Intervention => {
-  const id = decodeNumber(entry.key)
-  return { ...(decode(entry.value) as NewIntervention & { at: number }), id, consumed: id <= taken }
-}
-
-/** Why a run takes no event of this workflow. */
-function refuse(run: RunRecord, workflow: string): HoldfastError | undefined {
-  if (run.workflow !== workflow) {
-    return new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', {
-      details: { runId: run.runId, workflow: run.workflow },
-    })
-  }
-  return run.completion === undefined ? undefined : ended(run)
-}
-
-const ended = ({ runId, completion, completedAt }: RunRecord): HoldfastError =>
-  new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${completion}`, {
-    details: { runId, completion, completedAt },
-  })
+/** The version of the definition that a run takes over from its last event. */
+const versionOf = (event: { definitionVersion?: string | undefined } | undefined): { definitionVersion?: string } =>
+  event?.definitionVersion === undefined ? {} : { definitionVersion: event.definitionVersion }
 
 /** A refused append may still be the repetition of one that was accepted: asks, and changes nothing. */
 function askWhetherStored(
   append: Append,
-  refusal: HoldfastError,
-  failed: NonNullable<Proposal<RunRecord, AppendResult>['failed']>,
-): Proposal<RunRecord, AppendResult> {
-  if (!append.isRepeatable) throw refusal
+  reason: HoldfastError,
+  failed: NonNullable<RunProposal<AppendResult>['failed']>,
+): RunProposal<AppendResult> {
+  if (!append.isRepeatable) throw reason
   return {
     checks: append.checks,
     done: () => {
-      throw refusal
+      throw reason
     },
     failed,
   }

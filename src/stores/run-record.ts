@@ -1,8 +1,10 @@
 /** The record of a run: what is known of it besides its log. @module */
-import { type Cells, cells } from '../core/cells.ts'
+import { type Proposal, cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
-import type { Database } from '../core/database.ts'
-import type { Value } from '../core/driver.ts'
+import type { Database, WriteOptions } from '../core/database.ts'
+import type { Key, Value } from '../core/driver.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { RUN, type TenantParts } from '../core/keys.ts'
 import type { Completion } from './status.ts'
 
 /** What is stored under a run's record key. Ids are kept in clear, so that views can show them. */
@@ -20,10 +22,55 @@ export interface RunRecord {
   readonly resumes?: number
 }
 
-/** The run records of a database, remembered. */
-export const runCells = (db: Database): Cells<RunRecord> => cells(db, (entry) => decodeRun(entry.value))
+/** What a change of a run wants committed. */
+export type RunProposal<R> = Proposal<RunRecord, R>
+
+/** The run records of a tenant, remembered. */
+export interface RunRecords {
+  /** Changes a run, or makes it: see `Cells.change`. */
+  change<R>(runId: string, propose: (run: RunRecord | undefined) => RunProposal<R>, options: WriteOptions): Promise<R>
+  /**
+   * Changes a run that must be there.
+   *
+   * @throws `NOT_FOUND`
+   */
+  changeExisting<R>(runId: string, propose: (run: RunRecord) => RunProposal<R>, options: WriteOptions): Promise<R>
+}
+
+export function runRecords(db: Database, parts: TenantParts): RunRecords {
+  const { change } = cells(db, (entry) => decodeRun(entry.value))
+  const at = (runId: string): Key => ({ part: parts.run(runId), key: RUN })
+  return {
+    change: (runId, propose, options) => change(at(runId), propose, options),
+    changeExisting: (runId, propose, options) =>
+      change(
+        at(runId),
+        (run) => {
+          if (run === undefined) throw new HoldfastError('NOT_FOUND', 'There is no such run', { details: { runId } })
+          return propose(run)
+        },
+        options,
+      ),
+  }
+}
 
 export const decodeRun = (value: Value): RunRecord => decode(value) as RunRecord
 
 /** A new content of a run's record. */
 export const nextRun = (run: RunRecord): { value: Value; holds: RunRecord } => ({ value: encode(run), holds: run })
+
+/** Why a run takes no event of this workflow. */
+export function refusal(run: RunRecord, workflow: string): HoldfastError | undefined {
+  if (run.workflow !== workflow) {
+    return new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', {
+      details: { runId: run.runId, workflow: run.workflow },
+    })
+  }
+  return run.completion === undefined ? undefined : ended(run)
+}
+
+/** `ALREADY_COMPLETED`, with how and when. */
+export const ended = ({ runId, completion, completedAt }: RunRecord): HoldfastError =>
+  new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${completion}`, {
+    details: { runId, completion, completedAt },
+  })

@@ -6,7 +6,7 @@
 import type { ErrorCode, HoldfastError } from '../core/errors.ts'
 
 /** What a failed assertion throws; test runners show `actual` and `expected` next to each other. */
-export class AssertionError extends Error {
+class AssertionError extends Error {
   override readonly name = 'AssertionError'
   readonly actual: unknown
   readonly expected: unknown

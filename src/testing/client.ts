@@ -40,7 +40,7 @@ export interface Client {
   /** Sends one commit without checks, which has to take effect. */
   write(...ops: Op[]): Promise<Written>
   /** Writes any number of ops, in as many requests as the limits want. */
-  fill(ops: readonly Op[]): Promise<void>
+  writeAll(ops: readonly Op[]): Promise<void>
   read<const R extends readonly Read[]>(...reads: R): Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
   get(key: Key): Promise<Entry | null>
   /** One page. */
@@ -85,7 +85,7 @@ export function client(driver: Driver, id: () => string): Client {
     return { version, seqs: outcome.seqs, now }
   }
 
-  async function fill(ops: readonly Op[]): Promise<void> {
+  async function writeAll(ops: readonly Op[]): Promise<void> {
     const perCommit = Math.min(OPS_PER_COMMIT, limits.commitKeys)
     const perRequest = perCommit * Math.min(OPS_PER_COMMIT, limits.requestCommits)
     for (let from = 0; from < ops.length; from += perRequest) {
@@ -142,7 +142,7 @@ export function client(driver: Driver, id: () => string): Client {
     send,
     commit: async (draft) => (await send([draft])).outcomes[0]!,
     write,
-    fill,
+    writeAll,
     read,
     get: async (key) => (await read({ get: key }))[0],
     page,

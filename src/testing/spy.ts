@@ -53,9 +53,9 @@ export function spyOn(driver: Driver, { limits = {}, ahead = 0 }: SpyOptions = {
     opens: 0,
     closes: 0,
     hold(what = 'requests') {
-      let open = (): void => {}
+      let open: (() => void) | undefined
       const wait = new Promise<void>((resolve) => (open = resolve))
-      gate = { what, wait, open }
+      gate = { what, wait, open: () => open?.() }
     },
     release() {
       gate?.open()

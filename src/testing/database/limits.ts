@@ -225,10 +225,9 @@ export const tooManyQuestions: Case = defineCase(
   async (t) => {
     const spy = spyOn(t.driver, { limits: { requestReads: 8 } })
     const db = t.db({ driver: spy.driver })
-    const questions = (n: number) => upTo(n).map(() => ({ get: at('k') }))
-    await rejects(db.read(questions(9)), 'PAYLOAD_TOO_LARGE')
+    await rejects(db.read(Array.from({ length: 9 }, () => ({ get: at('k') }))), 'PAYLOAD_TOO_LARGE')
     equal(spy.reads.length, 0)
-    equal((await db.read(questions(8))).length, 8)
+    equal((await db.read(Array.from({ length: 8 }, () => ({ get: at('k') })))).length, 8)
   },
 )
 

@@ -11,18 +11,29 @@ const LOG = { start: 'log!', end: 'log"' } as const
 
 const winners = (outcomes: readonly Outcome[]): number => outcomes.filter((outcome) => outcome.ok).length
 
-/** Runs watchers over and over while the work is under way, and stops them however it ends. */
-async function during(work: () => Promise<void>, ...watchers: readonly (() => Promise<void>)[]): Promise<void> {
-  const state = { isDone: false }
-  const watch = async (look: () => Promise<void>): Promise<void> => {
-    for (let n = 1; !state.isDone; n++) {
-      await look()
-      // A driver that answers at once must not keep the work from the event loop.
-      if (n % 8 === 0) await wait(0)
+/** How often each side of {@link during} gets its turn, at least. */
+const ROUNDS = 24
+
+/** Works and watches at the same time, until everybody has had enough turns or somebody fails. */
+async function during(
+  work: (n: number) => Promise<unknown>,
+  ...watchers: readonly (() => Promise<void>)[]
+): Promise<void> {
+  const rounds = [work, ...watchers].map(() => 0)
+  const state = { isOver: false }
+  const loop = async (run: (n: number) => Promise<unknown>, i: number): Promise<void> => {
+    for (let n = 0; !state.isOver && rounds.some((done) => done < ROUNDS); n++) {
+      await run(n)
+      rounds[i]!++
+      // A driver that answers at once must not keep the others from the event loop.
+      if (n % 4 === 3) await wait(0)
     }
   }
-  const working = work().finally(() => (state.isDone = true))
-  await Promise.all([working, ...watchers.map(watch)])
+  try {
+    await Promise.all([work, ...watchers].map(loop))
+  } finally {
+    state.isOver = true
+  }
 }
 
 /** Adds one to a counter, by compare-and-set, until it works. */
@@ -121,9 +132,7 @@ export const consistentView: Case = defineCase(
   async (t) => {
     const [here, there] = [at('n'), at('n', 'elsewhere')]
     await t.write(put(here, '5'), put(there, '5'))
-    const move = async (): Promise<void> => {
-      for (let n = 0; n < 40; n++) await t.write(put(here, String(n % 11)), put(there, String(10 - (n % 11))))
-    }
+    const move = (n: number) => t.write(put(here, String(n % 11)), put(there, String(10 - (n % 11))))
     const watch = async (): Promise<void> => {
       const [a, page, b] = await t.read({ get: here }, { range: { part: PART, ...LOG, limit: 1 } }, { get: there })
       equal(page.entries, [])
@@ -136,11 +145,7 @@ export const consistentView: Case = defineCase(
 /** A commit is seen whole. */
 export const seenWhole: Case = defineCase('DR-1207', 'a range never shows half of a commit', async (t) => {
   const keys = upTo(12).map((n) => `k${n + 10}`)
-  const write = async (): Promise<void> => {
-    for (let n = 0; n < 30; n++) {
-      await t.write(...(n % 5 === 4 ? [removePart()] : keys.map((key) => put(key, String(n)))))
-    }
-  }
+  const write = (n: number) => t.write(...(n % 5 === 4 ? [removePart()] : keys.map((key) => put(key, String(n)))))
   const watch = async (): Promise<void> => {
     const { entries, more } = await t.page({ limit: 16 })
     ok(entries.length === 0 || more || entries.length === keys.length, `${entries.length} of ${keys.length} entries`)
@@ -194,9 +199,7 @@ export const readsGoForward: Case = defineCase(
   'DR-1210',
   'concurrent readers never see an older state after a newer one',
   async (t) => {
-    const write = async (): Promise<void> => {
-      for (const n of upTo(40)) await t.write(put('n', String(n)))
-    }
+    const write = (n: number) => t.write(put('n', String(n + 1)))
     const watcher = (): (() => Promise<void>) => {
       let seen = 0
       return async () => {

@@ -199,7 +199,7 @@ export const neighboursLive: Case = defineCase(
   'DR-515',
   'expiry of some entries leaves the rest of the part alone',
   async (t) => {
-    await t.fill(upTo(30).map((n) => put(`k${n + 10}`, 'v', n % 3 === 0 ? { in: LIFE } : undefined)))
+    await t.writeAll(upTo(30).map((n) => put(`k${n + 10}`, 'v', n % 3 === 0 ? { in: LIFE } : undefined)))
     await outlive(t)
     await t.write(put(at('k', 'elsewhere'), 'a commit in which a sweep may happen'))
     const live = upTo(30).filter((n) => n % 3 !== 0)

@@ -65,7 +65,7 @@ const sorted = (names: readonly string[]): string[] => names.toSorted((a, b) => 
 /** Order is by code unit: no collation, no case folding. */
 export const keysSort: Case = defineCase('DR-601', 'keys of every printable character sort by code unit', async (t) => {
   const names = [...PRINTABLE.map((char) => `k${char}`), ...PRINTABLE.map((char) => `k${char}k`)]
-  await t.fill(names.toReversed().map((key) => put(key, `v${key}`)))
+  await t.writeAll(names.toReversed().map((key) => put(key, `v${key}`)))
   equal(
     pairs(await t.all()),
     sorted(names).map((key) => [key, `v${key}`]),
@@ -79,7 +79,7 @@ export const partsSort: Case = defineCase(
   'parts of every printable character sort by code unit',
   async (t) => {
     const names = PRINTABLE.flatMap((char) => [`p${char}`, `p${char}p`])
-    await t.fill(names.toReversed().map((part) => put(at('k', part), part)))
+    await t.writeAll(names.toReversed().map((part) => put(at('k', part), part)))
     equal(await t.parts(), sorted(names))
     for (const part of names) equal((await t.get(at('k', part)))?.value, part)
   },
@@ -87,7 +87,7 @@ export const partsSort: Case = defineCase(
 
 /** A single character is a key, also one that has a meaning elsewhere. */
 export const singleCharacters: Case = defineCase('DR-603', 'keys and parts of one character', async (t) => {
-  await t.fill(PRINTABLE.map((char) => put(at(char, char), char)))
+  await t.writeAll(PRINTABLE.map((char) => put(at(char, char), char)))
   equal(await t.parts(), [...PRINTABLE])
   for (const char of PRINTABLE) equal(pairs(await t.all({ part: char })), [[char, char]])
 })
@@ -97,7 +97,7 @@ export const awkwardKeys: Case = defineCase(
   'DR-604',
   'quotes, wildcards and reserved words are just keys',
   async (t) => {
-    await t.fill(AWKWARD.map((key) => put(key, `v${key}`)))
+    await t.writeAll(AWKWARD.map((key) => put(key, `v${key}`)))
     const answers = await t.read(...AWKWARD.slice(0, t.limits.requestReads).map((key) => ({ get: at(key) })))
     equal(
       pairs(answers.filter((entry) => entry !== null)),
@@ -113,7 +113,7 @@ export const awkwardDeletes: Case = defineCase(
   'DR-605',
   'deleting a key with wildcards deletes that key only',
   async (t) => {
-    await t.fill(AWKWARD.map((key) => put(key, key)))
+    await t.writeAll(AWKWARD.map((key) => put(key, key)))
     const left = new Set(AWKWARD)
     for (const key of ['*', '%', '_', '?', '[a]', 'a_', 'a%', 'a ', '{}', '\\', "'", '__proto__']) {
       await t.write(remove(key))
@@ -131,7 +131,7 @@ export const awkwardParts: Case = defineCase(
   'DR-606',
   'deleting a part with wildcards deletes that part only',
   async (t) => {
-    await t.fill(AWKWARD.map((part) => put(at('k', part), part)))
+    await t.writeAll(AWKWARD.map((part) => put(at('k', part), part)))
     const left = new Set(AWKWARD)
     for (const part of ['*', '%', '_', '?', 'a*', 'a_', 'a%', '[a]', 'a', 'a ', '{}', '\\', '../a', "'"]) {
       await t.write(removePart(part))
@@ -148,7 +148,7 @@ export const partAndKey: Case = defineCase(
   async (t) => {
     const names = ['a', 'a!', 'a!b', 'a:b', 'a/b', 'a b', 'a|b', 'a,b', 'a.b', 'b', '!b', ':b', '/b', ' b', 'c', 'b!c']
     const all = names.flatMap((part) => names.map((key) => ({ part, key })))
-    await t.fill(all.map(({ part, key }) => put(at(key, part), `${part}\n${key}`)))
+    await t.writeAll(all.map(({ part, key }) => put(at(key, part), `${part}\n${key}`)))
     for (const part of names) {
       equal(
         pairs(await t.all({ part })),
@@ -168,7 +168,7 @@ export const longNames: Case = defineCase(
       long += encodeId(String.fromCodePoint(0x7e + (((i * 7919) % 60_000) % 55_000)), 'id')
     const name = (last: string): string => long.slice(0, 1599) + last
     const names = [name('0'), name('1'), name('9')]
-    await t.fill(names.flatMap((part) => names.map((key) => put(at(key, part), `${part.at(-1)}${key.at(-1)}`))))
+    await t.writeAll(names.flatMap((part) => names.map((key) => put(at(key, part), `${part.at(-1)}${key.at(-1)}`))))
     equal(await t.parts(), names)
     equal(pairs(await t.all({ part: name('1'), start: name('1') })), [
       [name('1'), '11'],

@@ -7,6 +7,8 @@ import { type Case, defineCase } from '../case.ts'
 const ENOUGH = 1000
 const ENOUGH_BYTES = 4_000_000
 
+const key = (n: number): string => `k${String(n).padStart(4, '0')}`
+
 /** Less than this, and the stores could not work. */
 const LEAST = {
   valueBytes: 65_536,
@@ -62,7 +64,6 @@ export const mostKeys: Case = defineCase(
   'a commit of as many checks and ops as declared is taken',
   async (t) => {
     const half = upTo(Math.floor(Math.min(t.limits.commitKeys, ENOUGH) / 2))
-    const key = (n: number): string => `k${String(n).padStart(4, '0')}`
     const checks = half.map((n) => ({ at: at(key(n)), version: null }))
     equal((await t.commit({ checks, ops: half.map((n) => put(key(n), String(n))) })).ok, true)
     equal(await t.keys(), half.map(key))
@@ -106,7 +107,7 @@ export const longestPage: Case = defineCase(
   'a page of as many entries as declared may be asked for',
   async (t) => {
     const limit = Math.min(t.limits.rangeEntries, ENOUGH)
-    await t.fill(upTo(limit + 1).map((n) => append('log!', String(n))))
+    await t.writeAll(upTo(limit + 1).map((n) => append('log!', String(n))))
     const { entries, more } = await t.page({ limit })
     ok(entries.length > 0 && entries.length <= limit, 'Between 1 and limit entries')
     equal(more, true)

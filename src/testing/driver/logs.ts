@@ -116,7 +116,7 @@ export const digitBoundaries: Case = defineCase(
   'DR-408',
   'order holds from 9 to 10, 99 to 100 and 999 to 1000',
   async (t) => {
-    await t.fill(upTo(1001).map((n) => append('log!', String(n))))
+    await t.writeAll(upTo(1001).map((n) => append('log!', String(n))))
     equal(
       await t.keys(LOG),
       upTo(1001).map((n) => entryKey('log!', n)),
@@ -175,7 +175,7 @@ export const restarts: Case = defineCase('DR-412', 'a log that was deleted as a 
 
 /** Cutting off the beginning of a log is what retention does. */
 export const truncated: Case = defineCase('DR-413', 'a log without its beginning keeps its numbers', async (t) => {
-  await t.fill(upTo(12).map((n) => append('log!', String(n))))
+  await t.writeAll(upTo(12).map((n) => append('log!', String(n))))
   await t.write(removeRange(entryKey('log!', 1), entryKey('log!', 11)))
   equal(await t.commit({ checks: [ends('log!', 12)], ops: [append('log!', '13')] }), { ok: true, seqs: [13] })
   equal(

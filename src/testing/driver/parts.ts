@@ -35,7 +35,7 @@ export const listedHalfOpen: Case = defineCase('DR-902', 'a list of parts holds 
 /** Pages of parts, as pages of entries. */
 export const listedInPages: Case = defineCase('DR-903', 'parts come in pages', async (t) => {
   const names = upTo(12).map(name)
-  await t.fill(names.map((part) => put(at('k', part), '1')))
+  await t.writeAll(names.map((part) => put(at('k', part), '1')))
   const [page] = await t.read({ parts: { start: ' ', end: '~~', limit: 5 } })
   ok(page.parts.length > 0 && page.parts.length <= 5, 'Between 1 and limit parts')
   equal(page, { parts: names.slice(0, page.parts.length), more: true })
@@ -94,7 +94,7 @@ export const deletedWhole: Case = defineCase(
   'DR-907',
   'deletePart takes a thousand entries in one commit',
   async (t) => {
-    await t.fill([...upTo(500).map((n) => put(`k${n}`, '1')), ...upTo(500).map((n) => append('log!', String(n)))])
+    await t.writeAll([...upTo(500).map((n) => put(`k${n}`, '1')), ...upTo(500).map((n) => append('log!', String(n)))])
     await t.write(put(at('k', 'elsewhere'), '1'))
     await t.write(removePart())
     equal(await t.all(), [])

@@ -9,7 +9,7 @@ const names = (n: number): string[] => upTo(n).map(name)
 
 /** Puts `k0001` to `k000n`, in an order of its own. */
 const fill = (t: Client, n: number): Promise<void> =>
-  t.fill(
+  t.writeAll(
     [...names(n).filter((_, i) => i % 2), ...names(n).filter((_, i) => i % 2 === 0)].map((key) => put(key, `v${key}`)),
   )
 
@@ -264,7 +264,7 @@ export const deleteLongRange: Case = defineCase(
 
 /** Numbers of a log sort as keys: ranges over logs are ranges over numbers. */
 export const rangeOfLog: Case = defineCase('DR-319', 'a range finds the entries of a log by number', async (t) => {
-  await t.fill(upTo(40).map((n) => append('log!', String(n))))
+  await t.writeAll(upTo(40).map((n) => append('log!', String(n))))
   await t.write(put('log', 'before'), put('log"', 'behind'))
   const values = async (from: number, to: number, reverse = false): Promise<unknown[]> =>
     (await t.all({ start: entryKey('log!', from), end: entryKey('log!', to), reverse })).map((e) => e.value)

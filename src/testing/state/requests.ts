@@ -102,7 +102,7 @@ export const failed: Case = defineCase('ST-707', 'after a request that failed th
   await changesNothing(t, async () => {
     spy.fail('commit', new HoldfastError('UNAVAILABLE', 'Locked', { retryable: true }), new Error('Cut'))
     const calls = [state.increment('n'), state.increment('n'), state.saveSnapshot({ runId: RUN, state: 2 })]
-    for (const call of calls.map((it) => rejects(it, 'UNAVAILABLE'))) await call
+    await Promise.all(calls.map((call) => rejects(call, 'UNAVAILABLE')))
     await rejects(state.getAndDelete('n'), 'BACKEND')
   })
   equal(await state.increment('n'), 6)
