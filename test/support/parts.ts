@@ -5,7 +5,7 @@
 export { part } from '../../scripts/parts.ts'
 
 /**
- * Where to import better-sqlite3 from: the installed package, or under Node 24 (the suites `test/drivers/sqlite*.test.ts`
+ * Where to import better-sqlite3 from: the installed package, or under Node 24 (where the suites of SQLite
  * run a second time there) version 13, as a file URL.
  */
 export const betterSqlite3: string = process.env['HOLDFAST_BETTER_SQLITE3'] ?? 'better-sqlite3'
