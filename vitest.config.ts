@@ -3,9 +3,14 @@ import { defineConfig } from 'vitest/config'
 /** Set when the SQLite suites run a second time, under Node 24: see scripts/check.ts. */
 const node24 = process.env['HOLDFAST_SQLITE'] === 'node24'
 
+/** What goes through a SQLite engine. */
+const SQLITE_SUITES = ['drivers/sqlite', 'model', 'linearizability', 'crash'].map(
+  (folder) => `test/${folder}/**/*.test.ts`,
+)
+
 export default defineConfig({
   test: {
-    include: [node24 ? 'test/drivers/sqlite*.test.ts' : 'test/**/*.test.ts'],
+    include: node24 ? SQLITE_SUITES : ['test/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,

@@ -95,7 +95,8 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
         if (attempt > PATIENCE) await pause(attempt)
         const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
         const { epoch } = guess
-        const isMine = (): boolean => memory.get(name)?.epoch === epoch
+        // Forgotten counts: what is told now is better than nothing.
+        const isMine = (): boolean => (memory.get(name)?.epoch ?? epoch) === epoch
 
         let proposal
         try {

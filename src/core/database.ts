@@ -195,7 +195,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     },
     commit: async (draft, write) => (await commitAll([draft], write))[0]!,
     commitAll,
-    now: () => clock() + skew,
+    now: () => Math.trunc(clock() + skew),
     newId,
     async health({ signal } = {}) {
       const start = clock()

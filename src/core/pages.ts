@@ -30,8 +30,11 @@ export function pageRange(
   { limit = DEFAULT_LIMIT, cursor }: PageOptions,
 ): Range {
   requireInteger(limit, 'limit', 1)
-  if (cursor !== undefined && (typeof cursor !== 'string' || !CURSOR.test(cursor))) {
-    throw invalid('cursor must be one that a page gave')
+  if (
+    cursor !== undefined &&
+    !(typeof cursor === 'string' && CURSOR.test(cursor) && cursor >= bounds.start && cursor < bounds.end)
+  ) {
+    throw invalid('cursor must be one that a page of this list gave')
   }
   return {
     part,
@@ -48,11 +51,14 @@ export function toPage<T>(entries: readonly Entry[], more: boolean, item: (entry
   return { items: entries.map(item), ...(more && last !== undefined && { cursor: last.key }) }
 }
 
-/** Goes through all pages, one in memory at a time. */
-export async function* eachItem<T>(page: (cursor: string | undefined) => Promise<Page<T>>): AsyncGenerator<T, void> {
-  let cursor: string | undefined
+/** Goes through all pages from where the options say, one in memory at a time. */
+export async function* eachItem<T, O extends PageOptions>(
+  options: O,
+  page: (options: O) => Promise<Page<T>>,
+): AsyncGenerator<T, void> {
+  let { cursor } = options
   do {
-    const { items, cursor: next } = await page(cursor)
+    const { items, cursor: next } = await page({ ...options, cursor })
     yield* items
     cursor = next
   } while (cursor !== undefined)

@@ -28,9 +28,10 @@ export interface Append {
   /**
    * Judges failed {@link checks}.
    *
+   * @param otherwise - thrown where none of the events is stored, in place of the `CONFLICT` about the end of the log
    * @throws `CONFLICT` unless all events are stored already
    */
-  judge(failed: readonly FailedCheck[], options: CallOptions): Promise<AppendResult>
+  judge(failed: readonly FailedCheck[], options: CallOptions, otherwise?: HoldfastError): Promise<AppendResult>
 }
 
 /** Names the events that a check is about: by the place of their numbers, or of their keys. */
@@ -58,13 +59,15 @@ export function prepareAppend(
     subjects.push(subject)
   }
   const log = { part, key: EVENTS }
-  const eventAt = (seq: number): Key => ({ part, key: EVENTS + encodeNumber(requireInteger(seq, 'seq', 1)) })
+  const first = events[0]?.seq
+  const eventAt = (seq: number): Key => ({ part, key: EVENTS + encodeNumber(seq) })
   const names = new Set<string>()
   const values: Value[] = []
   const ops = events.map((event, i): Op => {
     const value = encodeEvent(event, db.now())
     values.push(value)
-    if (event.seq !== events[0]!.seq && event.seq !== events[0]!.seq! + i) {
+    if (event.seq !== undefined) requireInteger(event.seq, 'seq', 1)
+    if (event.seq !== (first && first + i)) {
       throw invalid('seq must be given to all events of a batch, one after the other, or to none')
     }
     if (event.seq !== undefined) add({ at: eventAt(event.seq), version: null }, { event: i, by: 'seq' })
@@ -75,7 +78,6 @@ export function prepareAppend(
     add({ at: { part, key: ref }, version: null }, { event: i, by: 'key' })
     return { append: log, value, ref }
   })
-  const first = events[0]?.seq
   if (first !== undefined) add({ log, last: first - 1 }, 'end')
   if (expectedSeq !== undefined) add({ log, last: requireInteger(expectedSeq, 'expectedSeq') }, 'end')
 
@@ -83,7 +85,7 @@ export function prepareAppend(
     checks,
     ops,
     isRepeatable: subjects.some((subject) => subject !== 'end'),
-    async judge(failed, options) {
+    async judge(failed, options, otherwise) {
       const seqs = new Map<number, number>()
       const stored = new Map<number, Entry>()
       let latest: number | undefined
@@ -96,7 +98,7 @@ export function prepareAppend(
           stored.set(subject.event, current as Entry)
         }
       }
-      if (seqs.size === 0) throw conflict(`The log ends at ${latest}`, { latestSeq: latest })
+      if (seqs.size === 0) throw otherwise ?? conflict(`The log ends at ${latest}`, { latestSeq: latest })
       if (seqs.size < events.length) throw conflict('Some events of the batch are stored, others are not', {})
       const missing = [...seqs].filter(([event]) => !stored.has(event))
       const entries = await db.read(

@@ -26,11 +26,11 @@ import {
   under,
 } from '../core/keys.ts'
 import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../core/pages.ts'
-import { type Append, type AppendResult, prepareAppend } from './append.ts'
+import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
 import { type Intervention, type InterventionStore, interventionStore, toIntervention } from './interventions.ts'
 import type { StoreOptions } from './options.ts'
-import { type RunProposal, type RunRecord, decodeRun, ended, nextRun, refusal, runRecords } from './run-record.ts'
+import { type RunProposal, type RunRecord, decodeRun, ended, mismatch, nextRun, runRecords } from './run-record.ts'
 import { type Completion, isTerminal } from './status.ts'
 
 /** Options of appends. */
@@ -170,13 +170,22 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     const part = parts.run(runId)
     encodeId(workflow, 'workflow')
     const append = prepareAppend(db, part, events, options.expectedSeq)
-    const version = versionOf(events.at(-1))
-    const judge: RunProposal<AppendResult>['failed'] = (failed) => append.judge(failed, options)
+    const version = versionOf(events)
+    const judge =
+      (otherwise?: HoldfastError): NonNullable<RunProposal<AppendResult>['failed']> =>
+      // Of a run that was not what it seemed, the run is judged first.
+      (failed, stale) =>
+        stale ? undefined : append.judge(failed, options, otherwise)
     return runs.change(
       runId,
       (record): RunProposal<AppendResult> => {
-        const reason = record && refusal(record, workflow)
-        if (reason !== undefined) return askWhetherStored(append, reason, judge)
+        if (record !== undefined && record.workflow !== workflow) throw mismatch(record)
+        if (record?.completion !== undefined) {
+          // A refused append may still be the repetition of one that was accepted: asks, and changes nothing.
+          const reason = ended(record)
+          if (!append.isRepeatable) throw reason
+          return { checks: append.checks, done: () => fail(reason), failed: judge(reason) }
+        }
         const next = record ?? { runId, tenant, workflow, createdAt: db.now() }
         const isNew =
           record === undefined || (version.definitionVersion ?? next.definitionVersion) !== next.definitionVersion
@@ -185,7 +194,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
           ops: record === undefined ? [...append.ops, indexOf(next)] : append.ops,
           ...(isNew && { next: nextRun({ ...next, ...version }) }),
           done: (seqs) => ({ seq: seqs.at(-1)!, duplicate: false }),
-          failed: judge,
+          failed: judge(),
         }
       },
       options,
@@ -223,7 +232,10 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     append: async (event, options = {}) => appendAll(event.runId, event.workflow, [event], options),
     async appendBatch(events, options = {}) {
       const [first] = events
-      if (first === undefined) return { seq: 0, duplicate: false }
+      if (first === undefined) {
+        await db.commitAll([], options)
+        return { seq: 0, duplicate: false }
+      }
       const { runId, workflow } = first
       if (events.some((event) => event.runId !== runId || event.workflow !== workflow)) {
         throw invalid('The events of a batch must be of one run')
@@ -235,34 +247,36 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
       const limit = Math.min(LOAD_PAGE, db.driver.capabilities.limits.rangeEntries)
       const eventRange = { part, ...under(EVENTS), limit }
       const interventionRange = { part, ...under(INTERVENTIONS), limit }
-      const [record, last, cursor, firstEvents, firstInterventions] = await db.read(
+      const lastOf = (range: Range): Range => ({ ...range, limit: 1, reverse: true, keysOnly: true })
+      const [record, cursor, events, lastEvent, interventions, lastIntervention] = await db.read(
         [
           { get: { part, key: RUN } },
-          { range: { ...eventRange, limit: 1, reverse: true, keysOnly: true } },
           { get: { part, key: CONSUMED } },
           { range: eventRange },
+          { range: lastOf(eventRange) },
           { range: interventionRange },
+          { range: lastOf(interventionRange) },
         ],
         options,
       )
       if (record === null) return undefined
       const { resumes: _, tenant: __, ...known } = decodeRun(record.value)
-      // What is appended while this reads on is of a later moment than the record.
-      const latest = last.entries[0] === undefined ? 0 : decodeNumber(last.entries[0].key)
-      const bounded = { ...eventRange, end: EVENTS + encodeNumber(latest + 1) }
       const taken = Number(cursor?.value ?? 0)
+      // What is appended while this reads on is of a later moment than the record.
+      const all = async (range: Range, first: EntryPage, { entries: [last] }: EntryPage): Promise<readonly Entry[]> =>
+        first.more ? readRest({ ...range, end: `${last!.key} ` }, first, options) : first.entries
       return {
         ...known,
-        events: (await readRest(bounded, firstEvents, options)).map((e) => decodeEvent(e, runId, known.workflow)),
-        interventions: (await readRest(interventionRange, firstInterventions, options)).map((e) =>
-          toIntervention(e, taken),
+        events: (await all(eventRange, events, lastEvent)).map((entry) => decodeEvent(entry, runId, known.workflow)),
+        interventions: (await all(interventionRange, interventions, lastIntervention)).map((entry) =>
+          toIntervention(entry, taken),
         ),
       }
     },
     loadEvents: async (runId, options = {}) => readPage(runId, 0, options),
     loadEventsAfter: async (runId, seq, options = {}) => readPage(runId, requireInteger(seq, 'seq'), options),
     events: (runId, { after = 0, ...options } = {}) =>
-      eachItem((cursor) => store.loadEventsAfter(runId, after, { ...options, cursor })),
+      eachItem(options, (page) => store.loadEventsAfter(runId, after, page)),
     async getLatestSeq(runId, options = {}) {
       const range = { part: parts.run(runId), ...under(EVENTS), limit: 1, reverse: true, keysOnly: true }
       const [{ entries }] = await db.read([{ range }], options)
@@ -280,7 +294,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
         ...(decode(value) as Omit<RunSummary, 'runId'>),
       }))
     },
-    runs: (options = {}) => eachItem((cursor) => store.listRuns({ ...options, cursor })),
+    runs: (options = {}) => eachItem(options, store.listRuns),
     async resume(runId, fromSeq, options = {}) {
       requireInteger(fromSeq, 'fromSeq')
       const anchorAt = { part: parts.run(runId), key: EVENTS + encodeNumber(fromSeq) }
@@ -310,7 +324,8 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     },
     async complete(runId, completion, options = {}) {
       if (!isTerminal(completion)) throw invalid('completion must be completed, failed, cancelled or compensated')
-      const append = prepareAppend(db, parts.run(runId), options.event === undefined ? [] : [options.event])
+      const final = options.event === undefined ? [] : [options.event]
+      const append = prepareAppend(db, parts.run(runId), final)
       return runs.changeExisting(
         runId,
         (run): RunProposal<CompletionResult> => {
@@ -321,7 +336,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
           if (run.completion !== undefined) throw ended(run)
           const completedAt = db.now()
           return {
-            next: nextRun({ ...run, ...versionOf(options.event), completion, completedAt }),
+            next: nextRun({ ...run, ...versionOf(final), completion, completedAt }),
             checks: append.checks,
             ops: append.ops,
             done: () => ({ completion, completedAt, duplicate: false }),
@@ -340,22 +355,12 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
   return store
 }
 
-/** The version of the definition that a run takes over from its last event. */
-const versionOf = (event: { definitionVersion?: string | undefined } | undefined): { definitionVersion?: string } =>
-  event?.definitionVersion === undefined ? {} : { definitionVersion: event.definitionVersion }
+/** The version of the definition that a run takes over from its events: the last that is named. */
+function versionOf(events: readonly { definitionVersion?: string | undefined }[]): { definitionVersion?: string } {
+  const definitionVersion = events.findLast((event) => event.definitionVersion !== undefined)?.definitionVersion
+  return definitionVersion === undefined ? {} : { definitionVersion }
+}
 
-/** A refused append may still be the repetition of one that was accepted: asks, and changes nothing. */
-function askWhetherStored(
-  append: Append,
-  reason: HoldfastError,
-  failed: NonNullable<RunProposal<AppendResult>['failed']>,
-): RunProposal<AppendResult> {
-  if (!append.isRepeatable) throw reason
-  return {
-    checks: append.checks,
-    done: () => {
-      throw reason
-    },
-    failed,
-  }
+const fail = (reason: HoldfastError): never => {
+  throw reason
 }

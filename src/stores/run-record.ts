@@ -59,15 +59,9 @@ export const decodeRun = (value: Value): RunRecord => decode(value) as RunRecord
 /** A new content of a run's record. */
 export const nextRun = (run: RunRecord): { value: Value; holds: RunRecord } => ({ value: encode(run), holds: run })
 
-/** Why a run takes no event of this workflow. */
-export function refusal(run: RunRecord, workflow: string): HoldfastError | undefined {
-  if (run.workflow !== workflow) {
-    return new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', {
-      details: { runId: run.runId, workflow: run.workflow },
-    })
-  }
-  return run.completion === undefined ? undefined : ended(run)
-}
+/** `WORKFLOW_MISMATCH`, with the workflow that the run is of. */
+export const mismatch = ({ runId, workflow }: RunRecord): HoldfastError =>
+  new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', { details: { runId, workflow } })
 
 /** `ALREADY_COMPLETED`, with how and when. */
 export const ended = ({ runId, completion, completedAt }: RunRecord): HoldfastError =>

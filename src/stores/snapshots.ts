@@ -126,7 +126,7 @@ export function snapshotStore(db: Database, options: StoreOptions = {}): Snapsho
       const [{ entries, more }] = await db.read([{ range }], options)
       return toPage(entries, more, ({ key, value }) => ({ runId: decodeId(key), ...(decode(value) as Meta) }))
     },
-    snapshots: (options = {}) => eachItem((cursor) => store.listSnapshots({ ...options, cursor })),
+    snapshots: (options = {}) => eachItem(options, store.listSnapshots),
   }
   return store
 }

@@ -204,14 +204,14 @@ export function stateStore(db: Database, options: StoreOptions = {}): StateStore
     async listKeys(options = {}) {
       const { prefix = '', runId } = options
       const family = runId === undefined ? '' : VALUES
-      const start = family + (prefix && encodeId(prefix, 'prefix'))
+      const start = family + (prefix === '' ? '' : encodeId(prefix, 'prefix'))
       const bounds = start === VALUES ? under(start) : { start: start || EVERYTHING.start, end: start + EVERYTHING.end }
       const part = runId === undefined ? parts.values : parts.run(runId)
       const range = { ...pageRange(db, part, bounds, options), keysOnly: true }
       const [{ entries, more }] = await db.read([{ range }], options)
       return toPage(entries, more, (entry) => decodeId(entry.key.slice(family.length)))
     },
-    keys: (options = {}) => eachItem((cursor) => store.listKeys({ ...options, cursor })),
+    keys: (options = {}) => eachItem(options, store.listKeys),
     async deleteExecutionState(runId, options = {}) {
       const part = parts.run(runId)
       const index = { part: parts.snapshots, key: encodeId(runId, 'runId') }
@@ -236,6 +236,7 @@ const expiresOf = (expiresAt: number | null): { expires?: Expiry } =>
 function add(value: Value, by: number): number {
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : Number.NaN
   const sum = number + by
-  if (!Number.isSafeInteger(sum)) throw new HoldfastError('CONFLICT', 'The value and the sum must be safe integers')
+  if (!Number.isSafeInteger(number) || !Number.isSafeInteger(sum))
+    throw new HoldfastError('CONFLICT', 'The value and the sum must be safe integers')
   return sum
 }

@@ -16,6 +16,24 @@ import * as parts from './driver/parts.ts'
 import * as ranges from './driver/ranges.ts'
 import * as replay from './driver/replay.ts'
 import * as values from './driver/values.ts'
+import * as logAppend from './persistence/append.ts'
+import * as logCompletion from './persistence/completion.ts'
+import * as logConcurrency from './persistence/concurrency.ts'
+import * as logInterventions from './persistence/interventions.ts'
+import * as logIsolation from './persistence/isolation.ts'
+import * as logReading from './persistence/reading.ts'
+import * as logRefusals from './persistence/refusals.ts'
+import * as logRepeats from './persistence/repeats.ts'
+import * as logRequests from './persistence/requests.ts'
+import * as logResume from './persistence/resume.ts'
+import * as stateAtomic from './state/atomic.ts'
+import * as stateJson from './state/json.ts'
+import * as stateKeys from './state/keys.ts'
+import * as stateRefusals from './state/refusals.ts'
+import * as stateRequests from './state/requests.ts'
+import * as stateSnapshots from './state/snapshots.ts'
+import * as stateTtl from './state/ttl.ts'
+import * as stateValues from './state/values.ts'
 
 /** Every export of such a file is a case. */
 type CaseFile = Readonly<Record<string, Case>>
@@ -37,6 +55,24 @@ const FILES: readonly CaseFile[] = [
   abort,
   databaseLifecycle,
   databaseLimits,
+  stateValues,
+  stateJson,
+  stateTtl,
+  stateAtomic,
+  stateKeys,
+  stateSnapshots,
+  stateRefusals,
+  stateRequests,
+  logAppend,
+  logRepeats,
+  logCompletion,
+  logResume,
+  logInterventions,
+  logReading,
+  logIsolation,
+  logRefusals,
+  logRequests,
+  logConcurrency,
 ]
 
 const numberOf = (it: Case): number => Number(it.id.slice(it.id.indexOf('-') + 1))

@@ -6,7 +6,7 @@ import type { Page, PageOptions } from '../core/pages.ts'
 import type { NewEvent } from '../stores/events.ts'
 import { type PersistenceStore, persistenceStore } from '../stores/persistence.ts'
 import { type StateStore, stateStore } from '../stores/state.ts'
-import { AssertionError, equal, ok } from './assert.ts'
+import { equal, ok } from './assert.ts'
 import type { Context } from './case.ts'
 import { type Spy, type SpyOptions, spyOn } from './spy.ts'
 
@@ -98,11 +98,12 @@ export const mentions = async (t: Context, marker: string): Promise<boolean> =>
 /** Gives up waiting for what may never come. */
 export async function soon<T>(promise: Promise<T>): Promise<T> {
   let timer: unknown
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new AssertionError('It does not come to an end')), 10_000)
+  const late = new Promise<'late'>((resolve) => {
+    timer = setTimeout(() => resolve('late'), 10_000)
   })
   try {
-    return await Promise.race([promise, late])
+    ok((await Promise.race([promise, late])) !== 'late', 'It comes to an end')
+    return await promise
   } finally {
     clearTimeout(timer)
   }
@@ -141,7 +142,7 @@ export function first<T>(items: readonly T[]): T {
 
 /** Compares by code point, as ids are ordered; `<` compares by code unit. */
 export function byCodePoint(a: string, b: string): number {
-  const [x, y] = [[...a], [...b]]
+  const [x, y] = [Array.from(a), Array.from(b)]
   const at = x.findIndex((char, i) => char !== y[i])
   return at < 0 ? x.length - y.length : x[at]!.codePointAt(0)! - (y[at]?.codePointAt(0) ?? -1)
 }

@@ -37,7 +37,9 @@ export interface ConformanceOptions extends Runner {
  * import { memory } from 'holdfast'
  * import { cases, runCase } from 'holdfast/testing'
  *
- * const harness = { name: 'memory', create: async () => ({ driver: memory() }) }
+ * let time = 0
+ * const create = async () => ({ driver: memory({ clock: () => time }), advance: (ms: number) => void (time += ms) })
+ * const harness = { name: 'memory', create }
  * for (const it of cases) {
  *   await runCase(it, harness).catch((error) => console.log(it.id, it.name, error))
  * }

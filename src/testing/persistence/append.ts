@@ -8,7 +8,7 @@ import { changesNothing, event, first, RUN, spied, stores, structured, WORKFLOW 
 const HOUR = 3_600_000
 
 /** RV-1: two appends, then load. */
-export const appendAndLoad: Case = defineCase('PE-1', 'appended events are loaded in order', async (t) => {
+export const appendAndLoad: Case = defineCase('PE-101', 'appended events are loaded in order', async (t) => {
   const { log } = stores(t)
   equal(await log.append(event('enter')), { seq: 1, duplicate: false })
   equal(await log.append(event('next')), { seq: 2, duplicate: false })
@@ -25,7 +25,7 @@ export const appendAndLoad: Case = defineCase('PE-1', 'appended events are loade
 })
 
 /** All that an event can hold, and nothing that it does not. */
-export const roundTrip: Case = defineCase('PE-2', 'an event comes back as it was appended', async (t) => {
+export const roundTrip: Case = defineCase('PE-102', 'an event comes back as it was appended', async (t) => {
   const { log } = stores(t)
   const full: NewEvent = {
     ...event('step.completed'),
@@ -44,7 +44,7 @@ export const roundTrip: Case = defineCase('PE-2', 'an event comes back as it was
 })
 
 /** EN-9: from 1, one by one, for every run by itself. */
-export const numbers: Case = defineCase('PE-3', 'numbers begin at 1 and leave no gaps, in every run', async (t) => {
+export const numbers: Case = defineCase('PE-103', 'numbers begin at 1 and leave no gaps, in every run', async (t) => {
   const { log } = stores(t)
   for (const n of upTo(5)) {
     for (const runId of ['a', 'a:b', 'aa']) equal((await log.append(event('e', { runId }))).seq, n)
@@ -52,7 +52,7 @@ export const numbers: Case = defineCase('PE-3', 'numbers begin at 1 and leave no
 })
 
 /** EN-9: next to each other, with the number of the last. */
-export const batches: Case = defineCase('PE-4', 'a batch is contiguous, and tells its last number', async (t) => {
+export const batches: Case = defineCase('PE-104', 'a batch is contiguous, and tells its last number', async (t) => {
   const { log } = stores(t)
   equal(await log.appendBatch(upTo(3).map((n) => event(`a${n}`))), { seq: 3, duplicate: false })
   equal(await log.append(event('b')), { seq: 4, duplicate: false })
@@ -64,7 +64,7 @@ export const batches: Case = defineCase('PE-4', 'a batch is contiguous, and tell
 })
 
 /** EN-9: all or nothing. */
-export const allOrNothing: Case = defineCase('PE-5', 'a batch with one bad event changes nothing', async (t) => {
+export const allOrNothing: Case = defineCase('PE-105', 'a batch with one bad event changes nothing', async (t) => {
   const { log } = spied(t, { limits: { valueBytes: 1000 } })
   await log.append(event('first', { idempotencyKey: 'first' }))
   const batch = (bad: Partial<NewEvent>): NewEvent[] => [event('a'), event('b', bad), event('c')]
@@ -82,7 +82,7 @@ export const allOrNothing: Case = defineCase('PE-5', 'a batch with one bad event
 })
 
 /** MongoDB threw at it. */
-export const emptyBatch: Case = defineCase('PE-6', 'a batch of nothing does nothing', async (t) => {
+export const emptyBatch: Case = defineCase('PE-106', 'a batch of nothing does nothing', async (t) => {
   const { log, cost } = spied(t)
   equal(await cost(() => log.appendBatch([])), 0)
   equal(await log.appendBatch([]), { seq: 0, duplicate: false })
@@ -90,7 +90,7 @@ export const emptyBatch: Case = defineCase('PE-6', 'a batch of nothing does noth
 })
 
 /** RV-4: a run is of one workflow. */
-export const otherWorkflow: Case = defineCase('PE-7', 'an event of another workflow changes nothing', async (t) => {
+export const otherWorkflow: Case = defineCase('PE-107', 'an event of another workflow changes nothing', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   await one.append(event('a', { definitionVersion: 'v1' }))
   await changesNothing(t, async () => {
@@ -104,40 +104,48 @@ export const otherWorkflow: Case = defineCase('PE-7', 'an event of another workf
 })
 
 /** Two drivers of one run: the second is told. */
-export const expectedSeq: Case = defineCase('PE-8', 'an append is made only where the log ends as expected', async (t) => {
-  const [one, two] = [stores(t).log, stores(t).log]
-  await changesNothing(t, () => rejects(one.append(event('a'), { expectedSeq: 1 }), 'CONFLICT'))
-  equal((await one.append(event('a'), { expectedSeq: 0 })).seq, 1)
-  equal((await two.appendBatch([event('b'), event('c')], { expectedSeq: 1 })).seq, 3)
-  await changesNothing(t, async () => {
-    for (const expectedSeq of [0, 1, 2, 4]) {
-      for (const log of [one, two]) {
-        equal((await rejects(log.append(event('d'), { expectedSeq }), 'CONFLICT')).details?.latestSeq, 3)
+export const expectedSeq: Case = defineCase(
+  'PE-108',
+  'an append is made only where the log ends as expected',
+  async (t) => {
+    const [one, two] = [stores(t).log, stores(t).log]
+    await changesNothing(t, () => rejects(one.append(event('a'), { expectedSeq: 1 }), 'CONFLICT'))
+    equal((await one.append(event('a'), { expectedSeq: 0 })).seq, 1)
+    equal((await two.appendBatch([event('b'), event('c')], { expectedSeq: 1 })).seq, 3)
+    await changesNothing(t, async () => {
+      for (const expectedSeq of [0, 1, 2, 4]) {
+        for (const log of [one, two]) {
+          equal((await rejects(log.append(event('d'), { expectedSeq }), 'CONFLICT')).details?.latestSeq, 3)
+        }
       }
-    }
-  })
-  equal((await one.append(event('d'), { expectedSeq: 3 })).seq, 4)
-})
+    })
+    equal((await one.append(event('d'), { expectedSeq: 3 })).seq, 4)
+  },
+)
 
 /** Import: the caller knows the numbers. */
-export const givenSeq: Case = defineCase('PE-9', 'a given number is taken where it is the next, and only there', async (t) => {
-  const { log } = stores(t)
-  await changesNothing(t, () => rejects(log.append(event('a', { seq: 2 })), 'CONFLICT'))
-  equal(await log.append(event('a', { seq: 1 })), { seq: 1, duplicate: false })
-  equal(await log.appendBatch([event('b', { seq: 2 }), event('c', { seq: 3 })]), { seq: 3, duplicate: false })
-  await changesNothing(t, async () => {
-    for (const seq of [1, 2, 3, 5, 6, Number.MAX_SAFE_INTEGER]) {
-      await rejects(log.append(event('x', { seq })), 'CONFLICT')
-    }
-    await rejects(log.appendBatch([event('x', { seq: 3 }), event('y', { seq: 4 })]), 'CONFLICT')
-    await rejects(log.append(event('x', { seq: 4 }), { expectedSeq: 2 }), 'CONFLICT')
-  })
-  equal((await log.append(event('d', { seq: 4 }), { expectedSeq: 3 })).seq, 4)
-  equal((await log.append(event('e'))).seq, 5)
-})
+export const givenSeq: Case = defineCase(
+  'PE-109',
+  'a given number is taken where it is the next, and only there',
+  async (t) => {
+    const { log } = stores(t)
+    await changesNothing(t, () => rejects(log.append(event('a', { seq: 2 })), 'CONFLICT'))
+    equal(await log.append(event('a', { seq: 1 })), { seq: 1, duplicate: false })
+    equal(await log.appendBatch([event('b', { seq: 2 }), event('c', { seq: 3 })]), { seq: 3, duplicate: false })
+    await changesNothing(t, async () => {
+      for (const seq of [1, 2, 3, 5, 6, Number.MAX_SAFE_INTEGER]) {
+        await rejects(log.append(event('x', { seq })), 'CONFLICT')
+      }
+      await rejects(log.appendBatch([event('x', { seq: 3 }), event('y', { seq: 4 })]), 'CONFLICT')
+      await rejects(log.append(event('x', { seq: 4 }), { expectedSeq: 2 }), 'CONFLICT')
+    })
+    equal((await log.append(event('d', { seq: 4 }), { expectedSeq: 3 })).seq, 4)
+    equal((await log.append(event('e'))).seq, 5)
+  },
+)
 
 /** A log can be copied into another database, number by number. */
-export const copies: Case = defineCase('PE-10', 'what was loaded can be appended elsewhere as it is', async (t) => {
+export const copies: Case = defineCase('PE-110', 'what was loaded can be appended elsewhere as it is', async (t) => {
   const { log } = stores(t)
   await log.append(event('a', { payload: structured(), idempotencyKey: 'k' }))
   await log.appendBatch([event('b'), event('c', { definitionVersion: 'v2' })])
@@ -149,24 +157,28 @@ export const copies: Case = defineCase('PE-10', 'what was loaded can be appended
 })
 
 /** Of the event appended last; one that names none leaves it. */
-export const definitionVersion: Case = defineCase('PE-11', 'a run has the definition version of its last events', async (t) => {
-  const { log } = stores(t)
-  const versionOf = async (): Promise<string | undefined> => (await log.load(RUN))?.definitionVersion
-  await log.append(event('a'))
-  equal(await versionOf(), undefined)
-  for (const version of ['v1', 'v2', 'v2', 'v1']) {
-    await log.append(event('b', { definitionVersion: version }))
-    equal(await versionOf(), version)
-  }
-  await log.append(event('c'))
-  equal(await versionOf(), 'v1')
-  await log.appendBatch([event('d', { definitionVersion: 'v3' }), event('e', { definitionVersion: 'v4' })])
-  equal(await versionOf(), 'v4')
-})
+export const definitionVersion: Case = defineCase(
+  'PE-111',
+  'a run has the definition version of its last events',
+  async (t) => {
+    const { log } = stores(t)
+    const versionOf = async (): Promise<string | undefined> => (await log.load(RUN))?.definitionVersion
+    await log.append(event('a'))
+    equal(await versionOf(), undefined)
+    for (const version of ['v1', 'v2', 'v2', 'v1']) {
+      await log.append(event('b', { definitionVersion: version }))
+      equal(await versionOf(), version)
+    }
+    await log.append(event('c'))
+    equal(await versionOf(), 'v1')
+    await log.appendBatch([event('d', { definitionVersion: 'v3' }), event('e', { definitionVersion: 'v4' })])
+    equal(await versionOf(), 'v4')
+  },
+)
 
 /** In a batch as one by one. */
 export const definitionVersionOfBatch: Case = defineCase(
-  'PE-12',
+  'PE-112',
   'a batch names the definition version as its events one by one would',
   async (t) => {
     const { log } = stores(t)
@@ -177,7 +189,7 @@ export const definitionVersionOfBatch: Case = defineCase(
 )
 
 /** Payloads are structured values; `null` is one, and none is none. */
-export const payloads: Case = defineCase('PE-13', 'payloads of every kind come back as they were', async (t) => {
+export const payloads: Case = defineCase('PE-113', 'payloads of every kind come back as they were', async (t) => {
   const { log } = stores(t)
   const payloads: unknown[] = [structured(), null, '', 0, -0, Number.NaN, false, [], {}, new Map(), 1n, new Date(1)]
   payloads.push(new Uint8Array(), new Uint8Array([0, 0xf5]), '\0', { toString: 1 }, [undefined], [[], {}])
@@ -187,45 +199,61 @@ export const payloads: Case = defineCase('PE-13', 'payloads of every kind come b
     found.map(({ payload }) => payload),
     payloads,
   )
-  ok(found.every((it) => Object.hasOwn(it, 'payload')), 'All are there')
+  ok(
+    found.every((it) => Object.hasOwn(it, 'payload')),
+    'All are there',
+  )
   await log.append(event('none'))
   const none = first((await log.loadEventsAfter(RUN, payloads.length)).items)
   equal([none.kind, Object.hasOwn(none, 'payload')], ['none', false])
 })
 
 /** Nothing is stored that could not be read back. */
-export const unserialisable: Case = defineCase('PE-14', 'a payload that cannot be stored is refused, with its path', async (t) => {
-  const { log, cost } = spied(t)
-  await log.append(event('a'))
-  class Secret {}
-  await changesNothing(t, async () => {
-    for (const payload of [() => 1, Symbol('s'), new Secret(), '\udc00', new WeakSet()]) {
-      for (const runId of [RUN, 'new']) {
-        const requests = await cost(async () => {
-          const error = await rejects(log.append(event('b', { runId, payload: { list: [payload] } })), 'SERIALIZATION')
-          ok(String(error.details?.path).endsWith('.list[0]'), `The path is ${String(error.details?.path)}`)
-        })
-        equal(requests, 0)
-      }
+export const unserialisable: Case = defineCase(
+  'PE-114',
+  'a payload that cannot be stored is refused, with its path',
+  async (t) => {
+    const { log, cost } = spied(t)
+    await log.append(event('a'))
+    class Secret {
+      word = 'xyzzy'
     }
-  })
-})
+    await changesNothing(t, async () => {
+      for (const payload of [() => 1, Symbol('s'), new Secret(), '\udc00', new WeakSet()]) {
+        for (const runId of [RUN, 'new']) {
+          const requests = await cost(async () => {
+            const error = await rejects(
+              log.append(event('b', { runId, payload: { list: [payload] } })),
+              'SERIALIZATION',
+            )
+            ok(String(error.details?.path).endsWith('.list[0]'), `The path is ${String(error.details?.path)}`)
+          })
+          equal(requests, 0)
+        }
+      }
+    })
+  },
+)
 
 /** Large events. */
-export const large: Case = defineCase('PE-15', 'a large payload survives; one over the limit is refused', async (t) => {
-  const { log } = stores(t)
-  const payload = Uint8Array.from({ length: Math.min(t.limits.valueBytes / 2, 2 ** 20) }, (_, i) => i % 251)
-  await log.append(event('large', { payload }))
-  equal(first((await log.loadEvents(RUN)).items).payload, payload)
-  const small = spied(t, { limits: { valueBytes: 2000 } }).log
-  await changesNothing(t, async () => {
-    await rejects(small.append(event('b', { payload: 'é'.repeat(1000) })), 'PAYLOAD_TOO_LARGE')
-    await rejects(small.append(event('b', { runId: 'new', payload: 'é'.repeat(1000) })), 'PAYLOAD_TOO_LARGE')
-  })
-})
+export const large: Case = defineCase(
+  'PE-115',
+  'a large payload survives; one over the limit is refused',
+  async (t) => {
+    const { log } = stores(t)
+    const payload = Uint8Array.from({ length: Math.min(t.limits.valueBytes / 2, 2 ** 20) }, (_, i) => i % 251)
+    await log.append(event('large', { payload }))
+    equal(first((await log.loadEvents(RUN)).items).payload, payload)
+    const small = spied(t, { limits: { valueBytes: 2000 } }).log
+    await changesNothing(t, async () => {
+      await rejects(small.append(event('b', { payload: 'é'.repeat(1000) })), 'PAYLOAD_TOO_LARGE')
+      await rejects(small.append(event('b', { runId: 'new', payload: 'é'.repeat(1000) })), 'PAYLOAD_TOO_LARGE')
+    })
+  },
+)
 
 /** Events are dated by the backend's clock, unless the caller says when. */
-export const dated: Case = defineCase('PE-16', "events and runs are dated by the backend's clock", async (t) => {
+export const dated: Case = defineCase('PE-116', "events and runs are dated by the backend's clock", async (t) => {
   const { now } = await t.driver.read([])
   for (const skew of [-HOUR, HOUR]) {
     const { db, log } = stores(t, { clock: () => Date.now() + skew })
@@ -239,7 +267,7 @@ export const dated: Case = defineCase('PE-16', "events and runs are dated by the
 })
 
 /** A backend may count in fractions; we do not. */
-export const wholeMilliseconds: Case = defineCase('PE-17', 'dates are whole milliseconds', async (t) => {
+export const wholeMilliseconds: Case = defineCase('PE-117', 'dates are whole milliseconds', async (t) => {
   const { log, state } = stores(t, { driver: spied(t, { ahead: 0.25 }).spy.driver })
   await log.append(event('a'))
   await log.append(event('b'))
@@ -252,11 +280,15 @@ export const wholeMilliseconds: Case = defineCase('PE-17', 'dates are whole mill
 })
 
 /** Order is by number: a clock that goes backwards moves nothing. */
-export const backwards: Case = defineCase('PE-18', 'a clock that goes backwards does not disturb the order', async (t) => {
-  const { log } = stores(t)
-  for (const n of upTo(10)) await log.append(event(`e${n}`, { at: 1000 - n }))
-  equal(
-    (await log.loadEvents(RUN)).items.map(({ seq, kind }) => [seq, kind]),
-    upTo(10).map((n) => [n, `e${n}`]),
-  )
-})
+export const backwards: Case = defineCase(
+  'PE-118',
+  'a clock that goes backwards does not disturb the order',
+  async (t) => {
+    const { log } = stores(t)
+    for (const n of upTo(10)) await log.append(event(`e${n}`, { at: 1000 - n }))
+    equal(
+      (await log.loadEvents(RUN)).items.map(({ seq, kind }) => [seq, kind]),
+      upTo(10).map((n) => [n, `e${n}`]),
+    )
+  },
+)

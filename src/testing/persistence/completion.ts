@@ -9,7 +9,7 @@ const HOUR = 3_600_000
 const COMPLETIONS: readonly Completion[] = ['completed', 'failed', 'cancelled', 'compensated']
 
 /** RV-3: it is visible, and blocks what would go on. */
-export const completes: Case = defineCase('PE-201', 'a completed run takes no event and no resume', async (t) => {
+export const completes: Case = defineCase('PE-301', 'a completed run takes no event and no resume', async (t) => {
   for (const completion of COMPLETIONS) {
     const [one, two] = [stores(t).log, stores(t).log]
     const runId = completion
@@ -30,7 +30,7 @@ export const completes: Case = defineCase('PE-201', 'a completed run takes no ev
 })
 
 /** 7.4: repeating the same is a success that changes nothing. */
-export const again: Case = defineCase('PE-202', 'completing again in the same way is a success', async (t) => {
+export const again: Case = defineCase('PE-302', 'completing again in the same way is a success', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
   const { completedAt } = await log.complete(RUN, 'failed')
@@ -43,7 +43,7 @@ export const again: Case = defineCase('PE-202', 'completing again in the same wa
 })
 
 /** The first completion stays. */
-export const differently: Case = defineCase('PE-203', 'completing in another way is refused', async (t) => {
+export const differently: Case = defineCase('PE-303', 'completing in another way is refused', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
   await log.complete(RUN, 'failed')
@@ -58,7 +58,7 @@ export const differently: Case = defineCase('PE-203', 'completing in another way
 })
 
 /** A run begins with an event. */
-export const unknown: Case = defineCase('PE-204', 'an unknown run cannot be completed', async (t) => {
+export const unknown: Case = defineCase('PE-304', 'an unknown run cannot be completed', async (t) => {
   const { log } = stores(t)
   await rejects(log.complete(RUN, 'completed'), 'NOT_FOUND')
   await rejects(log.complete(RUN, 'completed', { event: { kind: 'done' } }), 'NOT_FOUND')
@@ -68,7 +68,7 @@ export const unknown: Case = defineCase('PE-204', 'an unknown run cannot be comp
 })
 
 /** 7.8: the last event, in the same commit. */
-export const finalEvent: Case = defineCase('PE-205', 'a completion can bring the final event', async (t) => {
+export const finalEvent: Case = defineCase('PE-305', 'a completion can bring the final event', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
   await log.complete(RUN, 'completed', { event: { kind: 'done', payload: { total: 1n }, seq: 2 } })
@@ -84,37 +84,45 @@ export const finalEvent: Case = defineCase('PE-205', 'a completion can bring the
 })
 
 /** Either both or none. */
-export const finalEventRefused: Case = defineCase('PE-206', 'a final event that is refused leaves the run open', async (t) => {
-  const { log } = stores(t)
-  await log.append(event('a', { idempotencyKey: 'a' }))
-  await changesNothing(t, async () => {
-    for (const it of [log, stores(t).log]) {
-      await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', idempotencyKey: 'a' } }), 'CONFLICT')
-      await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', seq: 3 } }), 'CONFLICT')
-      await rejects(it.complete(RUN, 'completed', { event: { kind: '' } }), 'INVALID_ARGUMENT')
-      await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', payload: () => 1 } }), 'SERIALIZATION')
-    }
-  })
-  equal((await log.append(event('b'))).seq, 2)
-})
+export const finalEventRefused: Case = defineCase(
+  'PE-306',
+  'a final event that is refused leaves the run open',
+  async (t) => {
+    const { log } = stores(t)
+    await log.append(event('a', { idempotencyKey: 'a' }))
+    await changesNothing(t, async () => {
+      for (const it of [log, stores(t).log]) {
+        await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', idempotencyKey: 'a' } }), 'CONFLICT')
+        await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', seq: 3 } }), 'CONFLICT')
+        await rejects(it.complete(RUN, 'completed', { event: { kind: '' } }), 'INVALID_ARGUMENT')
+        await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', payload: () => 1 } }), 'SERIALIZATION')
+      }
+    })
+    equal((await log.append(event('b'))).seq, 2)
+  },
+)
 
 /** Completed once, with one final event, whatever became of the answer. */
-export const lostAnswer: Case = defineCase('PE-207', 'a completion whose answer was lost can be repeated', async (t) => {
-  const line = losing(t.driver)
-  const { log } = stores(t, { driver: line.driver })
-  await log.append(event('a'))
-  for (const more of [{ kind: 'done', idempotencyKey: 'done' }, { kind: 'done' }]) {
-    const runId = `with ${Object.keys(more).length}`
-    await log.append(event('a', { runId }))
-    line.lose()
-    equal((await rejects(log.complete(runId, 'completed', { event: more }), 'UNAVAILABLE')).ambiguous, true)
-    equal((await log.complete(runId, 'completed', { event: more })).duplicate, true)
-    equal(await log.getLatestSeq(runId), 2)
-  }
-})
+export const lostAnswer: Case = defineCase(
+  'PE-307',
+  'a completion whose answer was lost can be repeated',
+  async (t) => {
+    const line = losing(t.driver)
+    const { log } = stores(t, { driver: line.driver })
+    await log.append(event('a'))
+    for (const more of [{ kind: 'done', idempotencyKey: 'done' }, { kind: 'done' }]) {
+      const runId = `with ${Object.keys(more).length}`
+      await log.append(event('a', { runId }))
+      line.lose()
+      equal((await rejects(log.complete(runId, 'completed', { event: more }), 'UNAVAILABLE')).ambiguous, true)
+      equal((await log.complete(runId, 'completed', { event: more })).duplicate, true)
+      equal(await log.getLatestSeq(runId), 2)
+    }
+  },
+)
 
 /** One final event, one time of completion. */
-export const together: Case = defineCase('PE-208', 'of concurrent equal completions one is new', async (t) => {
+export const together: Case = defineCase('PE-308', 'of concurrent equal completions one is new', async (t) => {
   const handles = several(t, 4)
   await handles[0]!.log.append(event('a'))
   const results = await atOnce(12, (i) =>
@@ -126,7 +134,7 @@ export const together: Case = defineCase('PE-208', 'of concurrent equal completi
 })
 
 /** dbos-ts #1205: one outcome. */
-export const oneOutcome: Case = defineCase('PE-209', 'of concurrent different completions one wins', async (t) => {
+export const oneOutcome: Case = defineCase('PE-309', 'of concurrent different completions one wins', async (t) => {
   const handles = several(t, 4)
   await handles[0]!.log.append(event('a'))
   const verdicts = await atOnce(12, (i) =>
@@ -139,7 +147,7 @@ export const oneOutcome: Case = defineCase('PE-209', 'of concurrent different co
 })
 
 /** A.5-6: nothing lands behind the end. */
-export const race: Case = defineCase('PE-210', 'no event is accepted after the completion', async (t) => {
+export const race: Case = defineCase('PE-310', 'no event is accepted after the completion', async (t) => {
   const handles = several(t, 4)
   for (const round of upTo(3)) {
     const runId = `race ${round}`
@@ -161,7 +169,7 @@ export const race: Case = defineCase('PE-210', 'no event is accepted after the c
 })
 
 /** `completedAt` is the backend's time. */
-export const backendTime: Case = defineCase('PE-211', "a completion is dated by the backend's clock", async (t) => {
+export const backendTime: Case = defineCase('PE-311', "a completion is dated by the backend's clock", async (t) => {
   const { now } = await t.driver.read([])
   for (const skew of [-HOUR, HOUR]) {
     const runId = `r${skew}`
@@ -172,7 +180,7 @@ export const backendTime: Case = defineCase('PE-211', "a completion is dated by 
 })
 
 /** The final event is an event like others. */
-export const finalVersion: Case = defineCase('PE-212', 'a final event names the definition version, too', async (t) => {
+export const finalVersion: Case = defineCase('PE-312', 'a final event names the definition version, too', async (t) => {
   const { log } = stores(t)
   await log.append(event('a', { definitionVersion: 'v1' }))
   await log.complete(RUN, 'completed', { event: { kind: 'done', definitionVersion: 'v2' } })

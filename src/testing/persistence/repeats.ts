@@ -6,7 +6,7 @@ import { type Case, defineCase } from '../case.ts'
 import { changesNothing, event, first, losing, ODD_IDS, RUN, several, spied, stores, structured } from '../stores.ts'
 
 /** A key names an event within its run. */
-export const byKey: Case = defineCase('PE-101', 'an event repeated under its key is a duplicate', async (t) => {
+export const byKey: Case = defineCase('PE-201', 'an event repeated under its key is a duplicate', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   await one.append(event('a'))
   const charge = event('charged', { idempotencyKey: 'charge', payload: structured(), stepId: 's' })
@@ -21,7 +21,7 @@ export const byKey: Case = defineCase('PE-101', 'an event repeated under its key
 })
 
 /** The same key for something else is a mistake, and told. */
-export const otherContent: Case = defineCase('PE-102', 'a key with other content is a conflict', async (t) => {
+export const otherContent: Case = defineCase('PE-202', 'a key with other content is a conflict', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   const charge = event('charged', { idempotencyKey: 'charge', payload: { amount: 1 } })
   await one.append(charge)
@@ -35,7 +35,7 @@ export const otherContent: Case = defineCase('PE-102', 'a key with other content
 })
 
 /** A number names an event as well. */
-export const bySeq: Case = defineCase('PE-103', 'an event repeated under its number is a duplicate', async (t) => {
+export const bySeq: Case = defineCase('PE-203', 'an event repeated under its number is a duplicate', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   await one.append(event('a', { seq: 1, payload: 1 }))
   await one.appendBatch([event('b', { seq: 2 }), event('c', { seq: 3 })])
@@ -50,7 +50,7 @@ export const bySeq: Case = defineCase('PE-103', 'an event repeated under its num
 })
 
 /** A batch is repeated as a whole. */
-export const batch: Case = defineCase('PE-104', 'a batch repeated under its keys is a duplicate', async (t) => {
+export const batch: Case = defineCase('PE-204', 'a batch repeated under its keys is a duplicate', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   const events = ['a', 'b', 'c'].map((key) => event(key, { idempotencyKey: key }))
   equal(await one.appendBatch(events), { seq: 3, duplicate: false })
@@ -65,7 +65,7 @@ export const batch: Case = defineCase('PE-104', 'a batch repeated under its keys
 })
 
 /** The caller's clock went on in between; the log did, too. */
-export const laterRepeat: Case = defineCase('PE-105', 'a repetition may be later, and the log further', async (t) => {
+export const laterRepeat: Case = defineCase('PE-205', 'a repetition may be later, and the log further', async (t) => {
   const { log } = stores(t)
   const charge = event('charged', { idempotencyKey: 'charge' })
   await log.append({ ...charge, at: 1 }, { expectedSeq: 0 })
@@ -78,27 +78,31 @@ export const laterRepeat: Case = defineCase('PE-105', 'a repetition may be later
 })
 
 /** 7.7: the answer was lost, the append was not. */
-export const afterLostAnswer: Case = defineCase('PE-106', 'an append whose answer was lost can be repeated', async (t) => {
-  for (const warm of [false, true]) {
-    const line = losing(t.driver)
-    const { log } = stores(t, { driver: line.driver })
-    const runId = `warm ${warm}`
-    if (warm) await log.append(event('a', { runId }))
-    const seq = warm ? 2 : 1
-    const charge = event('charged', { runId, idempotencyKey: 'charge', payload: { amount: 42n } })
-    line.lose()
-    equal((await rejects(log.append(charge), 'UNAVAILABLE')).ambiguous, true)
-    equal(await log.append(charge), { seq, duplicate: true })
-    const more = ['x', 'y'].map((key) => event(key, { runId, idempotencyKey: key }))
-    line.lose()
-    await rejects(log.appendBatch(more), 'UNAVAILABLE')
-    equal(await log.appendBatch(more), { seq: seq + 2, duplicate: true })
-    equal(await log.getLatestSeq(runId), seq + 2)
-  }
-})
+export const afterLostAnswer: Case = defineCase(
+  'PE-206',
+  'an append whose answer was lost can be repeated',
+  async (t) => {
+    for (const warm of [false, true]) {
+      const line = losing(t.driver)
+      const { log } = stores(t, { driver: line.driver })
+      const runId = `warm ${warm}`
+      if (warm) await log.append(event('a', { runId }))
+      const seq = warm ? 2 : 1
+      const charge = event('charged', { runId, idempotencyKey: 'charge', payload: { amount: 42n } })
+      line.lose()
+      equal((await rejects(log.append(charge), 'UNAVAILABLE')).ambiguous, true)
+      equal(await log.append(charge), { seq, duplicate: true })
+      const more = ['x', 'y'].map((key) => event(key, { runId, idempotencyKey: key }))
+      line.lose()
+      await rejects(log.appendBatch(more), 'UNAVAILABLE')
+      equal(await log.appendBatch(more), { seq: seq + 2, duplicate: true })
+      equal(await log.getLatestSeq(runId), seq + 2)
+    }
+  },
+)
 
 /** Nothing had happened: then it happens now. */
-export const afterFailure: Case = defineCase('PE-107', 'an append that failed can be repeated', async (t) => {
+export const afterFailure: Case = defineCase('PE-207', 'an append that failed can be repeated', async (t) => {
   const { log, spy } = spied(t)
   const charge = event('charged', { idempotencyKey: 'charge' })
   spy.fail('commit', new HoldfastError('UNAVAILABLE', 'Locked', { retryable: true }))
@@ -110,7 +114,7 @@ export const afterFailure: Case = defineCase('PE-107', 'an append that failed ca
 })
 
 /** Vercel workflow #2039: two workers, one event. */
-export const concurrent: Case = defineCase('PE-108', 'of concurrent repetitions exactly one is new', async (t) => {
+export const concurrent: Case = defineCase('PE-208', 'of concurrent repetitions exactly one is new', async (t) => {
   const handles = several(t, 4)
   const charge = event('charged', { idempotencyKey: 'charge' })
   const results = await atOnce(16, (i) => handles[i % 4]!.log.append(charge))
@@ -120,7 +124,7 @@ export const concurrent: Case = defineCase('PE-108', 'of concurrent repetitions 
 })
 
 /** A key is of its run alone, and any text. */
-export const ofTheRun: Case = defineCase('PE-109', 'keys of different runs and tenants do not meet', async (t) => {
+export const ofTheRun: Case = defineCase('PE-209', 'keys of different runs and tenants do not meet', async (t) => {
   const { log } = stores(t)
   for (const key of ODD_IDS) {
     equal((await log.append(event(`k ${key}`.slice(0, 60).toWellFormed(), { idempotencyKey: key }))).duplicate, false)
@@ -132,24 +136,28 @@ export const ofTheRun: Case = defineCase('PE-109', 'keys of different runs and t
 })
 
 /** 7.4: the exact duplicate of an accepted append is a success, also after the end. */
-export const afterCompletion: Case = defineCase('PE-110', 'a repetition is told also when the run has ended', async (t) => {
-  const { log } = stores(t)
-  const charge = event('charged', { idempotencyKey: 'charge' })
-  await log.append(charge)
-  await log.complete(RUN, 'completed', { event: { kind: 'done', idempotencyKey: 'done' } })
-  for (const it of [log, stores(t).log]) {
-    await changesNothing(t, async () => {
-      equal(await it.append(charge), { seq: 1, duplicate: true })
-      equal(await it.append(event('charged', { seq: 1, idempotencyKey: 'charge' })), { seq: 1, duplicate: true })
-      equal(await it.append(event('done', { idempotencyKey: 'done' })), { seq: 2, duplicate: true })
-      await rejects(it.append(event('new', { idempotencyKey: 'new' })), 'ALREADY_COMPLETED')
-      await rejects(it.append(event('new', { seq: 3 })), 'ALREADY_COMPLETED')
-    })
-  }
-})
+export const afterCompletion: Case = defineCase(
+  'PE-210',
+  'a repetition is told also when the run has ended',
+  async (t) => {
+    const { log } = stores(t)
+    const charge = event('charged', { idempotencyKey: 'charge' })
+    await log.append(charge)
+    await log.complete(RUN, 'completed', { event: { kind: 'done', idempotencyKey: 'done' } })
+    for (const it of [log, stores(t).log]) {
+      await changesNothing(t, async () => {
+        equal(await it.append(charge), { seq: 1, duplicate: true })
+        equal(await it.append(event('charged', { seq: 1, idempotencyKey: 'charge' })), { seq: 1, duplicate: true })
+        equal(await it.append(event('done', { idempotencyKey: 'done' })), { seq: 2, duplicate: true })
+        await rejects(it.append(event('new', { idempotencyKey: 'new' })), 'ALREADY_COMPLETED')
+        await rejects(it.append(event('new', { seq: 3 })), 'ALREADY_COMPLETED')
+      })
+    }
+  },
+)
 
 /** It cannot be a repetition: the run never took an event of that workflow. */
-export const otherWorkflow: Case = defineCase('PE-111', 'a repetition under another workflow is refused', async (t) => {
+export const otherWorkflow: Case = defineCase('PE-211', 'a repetition under another workflow is refused', async (t) => {
   const { log } = stores(t)
   await log.append(event('a', { idempotencyKey: 'a', seq: 1 }))
   await changesNothing(t, async () => {
@@ -161,16 +169,20 @@ export const otherWorkflow: Case = defineCase('PE-111', 'a repetition under anot
 })
 
 /** A refusal is the same whether the store has seen the run before or not. */
-export const sameRefusals: Case = defineCase('PE-112', 'what a store remembers does not change its refusals', async (t) => {
-  const warm = stores(t).log
-  await warm.append(event('a', { seq: 1 }))
-  await warm.append(event('a', { runId: 'ended' }))
-  await warm.complete('ended', 'failed')
-  for (const it of [() => warm, () => stores(t).log]) {
-    const other = event('b', { workflow: 'other' })
-    await rejects(it().append(other, { expectedSeq: 0 }), 'WORKFLOW_MISMATCH')
-    await rejects(it().append(event('b', { runId: 'ended' }), { expectedSeq: 0 }), 'ALREADY_COMPLETED')
-    await rejects(it().append(event('b', { runId: 'ended', seq: 2 }), { expectedSeq: 1 }), 'ALREADY_COMPLETED')
-    await rejects(it().append(event('b'), { expectedSeq: 0 }), 'CONFLICT')
-  }
-})
+export const sameRefusals: Case = defineCase(
+  'PE-212',
+  'what a store remembers does not change its refusals',
+  async (t) => {
+    const warm = stores(t).log
+    await warm.append(event('a', { seq: 1 }))
+    await warm.append(event('a', { runId: 'ended' }))
+    await warm.complete('ended', 'failed')
+    for (const it of [() => warm, () => stores(t).log]) {
+      const other = event('b', { workflow: 'other' })
+      await rejects(it().append(other, { expectedSeq: 0 }), 'WORKFLOW_MISMATCH')
+      await rejects(it().append(event('b', { runId: 'ended' }), { expectedSeq: 0 }), 'ALREADY_COMPLETED')
+      await rejects(it().append(event('b', { runId: 'ended', seq: 2 }), { expectedSeq: 1 }), 'ALREADY_COMPLETED')
+      await rejects(it().append(event('b'), { expectedSeq: 0 }), 'CONFLICT')
+    }
+  },
+)

@@ -7,7 +7,7 @@ import { changesNothing, several, stores } from '../stores.ts'
 const LARGEST = Number.MAX_SAFE_INTEGER
 
 /** Stores only where there is nothing. */
-export const setIfAbsent: Case = defineCase('ST-301', 'setIfAbsent stores where nothing is, and tells', async (t) => {
+export const setIfAbsent: Case = defineCase('ST-401', 'setIfAbsent stores where nothing is, and tells', async (t) => {
   const { state } = stores(t)
   equal(await state.setIfAbsent('k', 'first'), true)
   equal(await state.setIfAbsent('k', 'second'), false)
@@ -20,7 +20,7 @@ export const setIfAbsent: Case = defineCase('ST-301', 'setIfAbsent stores where 
 })
 
 /** Of all who ask, one is first. */
-export const oneWinner: Case = defineCase('ST-302', 'of concurrent setIfAbsent calls exactly one wins', async (t) => {
+export const oneWinner: Case = defineCase('ST-402', 'of concurrent setIfAbsent calls exactly one wins', async (t) => {
   const handles = several(t, 4)
   const won = await atOnce(16, (i) => handles[i % 4]!.state.setIfAbsent('k', String(i)))
   equal(won.filter(Boolean).length, 1)
@@ -28,7 +28,7 @@ export const oneWinner: Case = defineCase('ST-302', 'of concurrent setIfAbsent c
 })
 
 /** A missing number counts as 0. */
-export const increments: Case = defineCase('ST-303', 'increment adds to the number there is', async (t) => {
+export const increments: Case = defineCase('ST-403', 'increment adds to the number there is', async (t) => {
   const { state } = stores(t)
   equal(await state.increment('n'), 1)
   equal(await state.increment('n', 41), 42)
@@ -40,14 +40,14 @@ export const increments: Case = defineCase('ST-303', 'increment adds to the numb
 })
 
 /** No increment is lost, and each gets its own sum. */
-export const incrementTogether: Case = defineCase('ST-304', 'concurrent increments all count, in order', async (t) => {
+export const incrementTogether: Case = defineCase('ST-404', 'concurrent increments all count, in order', async (t) => {
   const { state } = stores(t)
   equal(await atOnce(100, () => state.increment('n')), upTo(100))
   equal(await atOnce(100, (i) => state.increment('n', i % 2 ? -1 : 1)).then((sums) => sums.at(-1)), 100)
 })
 
 /** Nor between processes. */
-export const incrementApart: Case = defineCase('ST-305', 'increments by several databases all count', async (t) => {
+export const incrementApart: Case = defineCase('ST-405', 'increments by several databases all count', async (t) => {
   const handles = several(t, 4)
   const sums = await atOnce(60, (i) => handles[i % 4]!.state.increment('n'))
   equal(
@@ -57,7 +57,7 @@ export const incrementApart: Case = defineCase('ST-305', 'increments by several 
 })
 
 /** Only integers can be added to. */
-export const notAnInteger: Case = defineCase('ST-306', 'incrementing what is no integer is a conflict', async (t) => {
+export const notAnInteger: Case = defineCase('ST-406', 'incrementing what is no integer is a conflict', async (t) => {
   const { state } = stores(t)
   const values = ['', ' 1', '1 ', '1.5', '1e3', '0x10', '+1', '--1', 'NaN', 'null', '٣', '1\n', new Uint8Array([49])]
   for (const value of values) {
@@ -69,7 +69,7 @@ export const notAnInteger: Case = defineCase('ST-306', 'incrementing what is no 
 })
 
 /** A sum that cannot be told exactly is none. */
-export const overflow: Case = defineCase('ST-307', 'a sum that is no safe integer is a conflict', async (t) => {
+export const overflow: Case = defineCase('ST-407', 'a sum that is no safe integer is a conflict', async (t) => {
   const { state } = stores(t)
   equal(await state.increment('high', LARGEST), LARGEST)
   equal(await state.increment('low', -LARGEST), -LARGEST)
@@ -83,7 +83,7 @@ export const overflow: Case = defineCase('ST-307', 'a sum that is no safe intege
 })
 
 /** Nor is a number that cannot be read exactly. */
-export const unsafeValue: Case = defineCase('ST-308', 'so is adding to a number that is not safe', async (t) => {
+export const unsafeValue: Case = defineCase('ST-408', 'so is adding to a number that is not safe', async (t) => {
   const { state } = stores(t)
   for (const value of ['9007199254740993', '-9007199254740993', '9'.repeat(400)]) {
     await state.set('k', value)
@@ -95,7 +95,7 @@ export const unsafeValue: Case = defineCase('ST-308', 'so is adding to a number 
 
 /** A counter is text, and JSON. */
 export const numbersAsText: Case = defineCase(
-  'ST-309',
+  'ST-409',
   'a counter can be set and read as text and as JSON',
   async (t) => {
     const { state } = stores(t)
@@ -108,7 +108,7 @@ export const numbersAsText: Case = defineCase(
 )
 
 /** Gives and removes. */
-export const takes: Case = defineCase('ST-310', 'getAndDelete gives a value once', async (t) => {
+export const takes: Case = defineCase('ST-410', 'getAndDelete gives a value once', async (t) => {
   const { state } = stores(t)
   await state.set('text', 'a\0b')
   await state.set('bytes', new Uint8Array([0xf5, 1]))
@@ -121,7 +121,7 @@ export const takes: Case = defineCase('ST-310', 'getAndDelete gives a value once
 
 /** Of all who ask, one gets it. */
 export const oneTaker: Case = defineCase(
-  'ST-311',
+  'ST-411',
   'of concurrent getAndDelete calls exactly one gets it',
   async (t) => {
     const handles = several(t, 4)
@@ -138,7 +138,7 @@ export const oneTaker: Case = defineCase(
 
 /** What a store remembers of a value is only a guess. */
 export const memoryIsNoTruth: Case = defineCase(
-  'ST-312',
+  'ST-412',
   'changes made elsewhere are seen by every verb',
   async (t) => {
     const [one, other] = [stores(t).state, stores(t).state]

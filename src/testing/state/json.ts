@@ -4,7 +4,7 @@ import { type Case, defineCase } from '../case.ts'
 import { changesNothing, stores, structured } from '../stores.ts'
 
 /** EN-5: `null` is a value. */
-export const nullIsThere: Case = defineCase('ST-101', 'null is there, and is not the same as nothing', async (t) => {
+export const nullIsThere: Case = defineCase('ST-201', 'null is there, and is not the same as nothing', async (t) => {
   const { state } = stores(t)
   await state.setJson('k', null)
   equal([await state.getJson('k'), await state.exists('k')], [null, true])
@@ -14,7 +14,7 @@ export const nullIsThere: Case = defineCase('ST-101', 'null is there, and is not
 })
 
 /** EN-5: what JSON can say; empty lists and objects are neither lost nor mixed up. */
-export const json: Case = defineCase('ST-102', 'JSON values come back as they were', async (t) => {
+export const json: Case = defineCase('ST-202', 'JSON values come back as they were', async (t) => {
   const { state } = stores(t)
   const values = [true, false, 0, 1.5, -1e300, '', 'text', '{}', [], {}, [[], {}], { a: { b: [null, { c: '' }] } }]
   for (const value of values) {
@@ -25,7 +25,7 @@ export const json: Case = defineCase('ST-102', 'JSON values come back as they we
 
 /** What JSON cannot say, anywhere in a value. */
 export const beyondJson: Case = defineCase(
-  'ST-103',
+  'ST-203',
   'values that JSON cannot say come back as they were',
   async (t) => {
     const { state } = stores(t)
@@ -35,7 +35,7 @@ export const beyondJson: Case = defineCase(
 )
 
 /** And by themselves. */
-export const beyondJsonAlone: Case = defineCase('ST-104', 'so do such values by themselves', async (t) => {
+export const beyondJsonAlone: Case = defineCase('ST-204', 'so do such values by themselves', async (t) => {
   const { state } = stores(t)
   const bytes = new Uint8Array([0xf5, 0, 1])
   const values = [undefined, Number.NaN, -0, Infinity, 7n, new Date(5), new Map([[1, 2]]), new Set([1n]), bytes]
@@ -47,7 +47,7 @@ export const beyondJsonAlone: Case = defineCase('ST-104', 'so do such values by 
 
 /** Nothing is stored that could not be read back as it was; the error says where it is. */
 export const unserialisable: Case = defineCase(
-  'ST-105',
+  'ST-205',
   'a value that cannot be stored is refused, with its path',
   async (t) => {
     const { state } = stores(t)
@@ -72,7 +72,7 @@ export const unserialisable: Case = defineCase(
 )
 
 /** A read that cannot be right is an error, not a guess. */
-export const notJson: Case = defineCase('ST-106', 'getJson refuses what setJson did not store', async (t) => {
+export const notJson: Case = defineCase('ST-206', 'getJson refuses what setJson did not store', async (t) => {
   const { state } = stores(t)
   for (const text of ['', 'text', '{"a":', "{'a':1}", '{"$9":"Date","value":1}', '{"$1":"Nothing"}']) {
     await state.set('k', text)
@@ -82,7 +82,7 @@ export const notJson: Case = defineCase('ST-106', 'getJson refuses what setJson 
 })
 
 /** What is stored is what the value was when it was handed in. */
-export const asOfTheCall: Case = defineCase('ST-107', 'a value is stored as it was at the call', async (t) => {
+export const asOfTheCall: Case = defineCase('ST-207', 'a value is stored as it was at the call', async (t) => {
   const { state } = stores(t)
   const cart = { items: ['kelp'], at: new Date(1) }
   const saving = state.setJson('k', cart)
@@ -96,7 +96,7 @@ export const asOfTheCall: Case = defineCase('ST-107', 'a value is stored as it w
 })
 
 /** Documents are large, now and then. */
-export const largeDocument: Case = defineCase('ST-108', 'a large document comes back as it was', async (t) => {
+export const largeDocument: Case = defineCase('ST-208', 'a large document comes back as it was', async (t) => {
   const { state } = stores(t)
   const most = Math.min(t.limits.valueBytes / 40, 20_000)
   const document = Array.from({ length: most }, (_, i) => ({ i, at: i % 100 ? null : new Date(i) }))
@@ -107,7 +107,7 @@ export const largeDocument: Case = defineCase('ST-108', 'a large document comes 
 
 /** Depth is no danger to anyone's stack. */
 export const deep: Case = defineCase(
-  'ST-109',
+  'ST-209',
   'a value nested too deep is refused, one nested deep is not',
   async (t) => {
     const { state } = stores(t)

@@ -12,7 +12,7 @@ const fill = (state: StateStore, keys: readonly string[], runId?: string): Promi
 const sorted = (keys: Iterable<string>): string[] => [...keys].toSorted(byCodePoint)
 
 /** EN-6: separators are just characters. */
-export const separators: Case = defineCase('ST-401', 'keys that differ only in separators are different', async (t) => {
+export const separators: Case = defineCase('ST-501', 'keys that differ only in separators are different', async (t) => {
   const { state } = stores(t)
   const keys = ['a:b', 'a/b', 'a_b', 'a.b', 'a!b', 'a b', 'ab', 'a', 'b', 'A:B', 'a::b', 'a:b:']
   await fill(state, keys)
@@ -22,7 +22,7 @@ export const separators: Case = defineCase('ST-401', 'keys that differ only in s
 })
 
 /** Any well-formed text of 1 to 256 bytes is a key. */
-export const oddKeys: Case = defineCase('ST-402', 'keys of any characters are kept apart, and listed', async (t) => {
+export const oddKeys: Case = defineCase('ST-502', 'keys of any characters are kept apart, and listed', async (t) => {
   const { state } = stores(t)
   for (const options of [{}, { runId: RUN }]) {
     await fill(state, ODD_IDS, options.runId)
@@ -35,7 +35,7 @@ export const oddKeys: Case = defineCase('ST-402', 'keys of any characters are ke
 })
 
 /** Measured in bytes, not characters. */
-export const longestKey: Case = defineCase('ST-403', 'a key has at most 256 bytes', async (t) => {
+export const longestKey: Case = defineCase('ST-503', 'a key has at most 256 bytes', async (t) => {
   const { state } = stores(t)
   for (const key of ['x'.repeat(256), 'é'.repeat(128), '€'.repeat(85), '😀'.repeat(64), '\0'.repeat(256)]) {
     await state.set(key, 'v', { runId: key })
@@ -47,7 +47,7 @@ export const longestKey: Case = defineCase('ST-403', 'a key has at most 256 byte
 
 /** A prefix is text too: wildcards of the backend mean nothing. */
 export const prefixes: Case = defineCase(
-  'ST-404',
+  'ST-504',
   'listing by prefix gives exactly the keys that begin so',
   async (t) => {
     const { state } = stores(t)
@@ -82,7 +82,7 @@ export const prefixes: Case = defineCase(
 )
 
 /** Page by page, without gaps or repeats. */
-export const pages: Case = defineCase('ST-405', 'pages of any size add up to the list', async (t) => {
+export const pages: Case = defineCase('ST-505', 'pages of any size add up to the list', async (t) => {
   const { state } = stores(t)
   const keys = upTo(23).map((n) => `k${n}`)
   await fill(state, keys)
@@ -93,7 +93,7 @@ export const pages: Case = defineCase('ST-405', 'pages of any size add up to the
 })
 
 /** What comes and goes between two pages moves nothing else. */
-export const stablePages: Case = defineCase('ST-406', 'pages are stable under inserts and deletes', async (t) => {
+export const stablePages: Case = defineCase('ST-506', 'pages are stable under inserts and deletes', async (t) => {
   const { state } = stores(t)
   await fill(state, ['b', 'd', 'f', 'h'])
   const one = await state.listKeys({ limit: 2 })
@@ -107,7 +107,7 @@ export const stablePages: Case = defineCase('ST-406', 'pages are stable under in
 })
 
 /** An iterator can begin where a page ended. */
-export const iterateOn: Case = defineCase('ST-407', 'an iterator goes on from a cursor', async (t) => {
+export const iterateOn: Case = defineCase('ST-507', 'an iterator goes on from a cursor', async (t) => {
   const { state } = stores(t)
   await fill(state, ['a', 'b', 'c', 'd'])
   const { cursor } = await state.listKeys({ limit: 2 })
@@ -115,25 +115,29 @@ export const iterateOn: Case = defineCase('ST-407', 'an iterator goes on from a 
 })
 
 /** A cursor belongs to its list: it must not lead out of it. */
-export const foreignCursor: Case = defineCase('ST-408', 'a cursor of another list leads nowhere else', async (t) => {
-  const { state, log } = stores(t)
-  await fill(state, ['a', 'b', 'x1', 'x2', 'z'])
-  await fill(state, ['a', 'b', 'x1', 'z'], RUN)
-  await log.append(event('started'))
-  await state.saveSnapshot({ runId: RUN, state: {} })
-  const { cursor: ofTenant } = await state.listKeys({ limit: 1 })
-  const { cursor: ofRun } = await state.listKeys({ limit: 1, runId: RUN })
-  ok(ofTenant !== undefined && ofRun !== undefined, 'There are cursors')
-  for (const cursor of [ofTenant, 'a', 'event!', 'zzz', '!']) {
-    await rejects(state.listKeys({ runId: RUN, cursor }), 'INVALID_ARGUMENT')
-    await rejects(state.listKeys({ runId: RUN, prefix: 'x', cursor }), 'INVALID_ARGUMENT')
-    await rejects(state.listKeys({ prefix: 'x', cursor }), 'INVALID_ARGUMENT')
-  }
-  await rejects(state.listKeys({ runId: RUN, prefix: 'x', cursor: ofRun }), 'INVALID_ARGUMENT')
-})
+export const foreignCursor: Case = defineCase(
+  'ST-508',
+  'a cursor of another list leads to no other values',
+  async (t) => {
+    const { state, log } = stores(t)
+    await fill(state, ['a', 'b', 'x1', 'x2', 'z'])
+    await fill(state, ['a', 'b', 'x1', 'z'], RUN)
+    await log.append(event('started'))
+    await state.saveSnapshot({ runId: RUN, state: {} })
+    const { cursor: ofTenant } = await state.listKeys({ limit: 1 })
+    const { cursor: ofRun } = await state.listKeys({ limit: 1, runId: RUN })
+    ok(ofTenant !== undefined && ofRun !== undefined, 'There are cursors')
+    for (const cursor of [ofTenant, 'a', 'event!', 'zzz', '!']) {
+      await rejects(state.listKeys({ runId: RUN, cursor }), 'INVALID_ARGUMENT')
+      await rejects(state.listKeys({ runId: RUN, prefix: 'x', cursor }), 'INVALID_ARGUMENT')
+      await rejects(state.listKeys({ prefix: 'x', cursor }), 'INVALID_ARGUMENT')
+    }
+    await rejects(state.listKeys({ runId: RUN, prefix: 'x', cursor: ofRun }), 'INVALID_ARGUMENT')
+  },
+)
 
 /** A value is of the tenant, or of one run. */
-export const scopes: Case = defineCase('ST-409', 'values of the tenant and of its runs do not mix', async (t) => {
+export const scopes: Case = defineCase('ST-509', 'values of the tenant and of its runs do not mix', async (t) => {
   const { state } = stores(t)
   const runs = ['a', 'a:b', 'aa', 'A', 'run', '%', '*', 'values']
   await state.set('k', 'tenant')
@@ -151,7 +155,7 @@ export const scopes: Case = defineCase('ST-409', 'values of the tenant and of it
 })
 
 /** A name that we use ourselves is just a name. */
-export const ourNames: Case = defineCase('ST-410', 'values named like our own keys harm nothing', async (t) => {
+export const ourNames: Case = defineCase('ST-510', 'values named like our own keys harm nothing', async (t) => {
   const { state, log } = stores(t)
   const keys = ['run', 'snapshot', 'consumed', 'event!0000000000000001', 'event!', 'idempotency!i', 'value!', '!']
   await log.append(event('started', { idempotencyKey: 'i' }))
@@ -170,7 +174,7 @@ export const ourNames: Case = defineCase('ST-410', 'values named like our own ke
 const TENANTS = ['a', 'a:', 'aa', 'A', '%', '_', '*', 'a!run', '😀', 'default']
 
 /** EN-12: a store reaches its own tenant's data, and no other's. */
-export const tenants: Case = defineCase('ST-411', 'tenants see nothing of each other', async (t) => {
+export const tenants: Case = defineCase('ST-511', 'tenants see nothing of each other', async (t) => {
   const of = (tenant: string): StateStore => stores(t, {}, tenant).state
   for (const tenant of TENANTS) {
     await of(tenant).set('k', tenant)
@@ -191,7 +195,7 @@ export const tenants: Case = defineCase('ST-411', 'tenants see nothing of each o
 
 /** EN-8: all `exec:{id}:…` keys, the values of a run with us, and nothing of `exec:{id}2`. */
 export const deleteExecutionState: Case = defineCase(
-  'ST-412',
+  'ST-512',
   'deleteExecutionState removes all state of a run, and nothing else',
   async (t) => {
     const { state, log } = stores(t)
@@ -221,7 +225,7 @@ export const deleteExecutionState: Case = defineCase(
 )
 
 /** The store goes on as if the run had never been. */
-export const afterDeletion: Case = defineCase('ST-413', 'a run whose state was deleted begins anew', async (t) => {
+export const afterDeletion: Case = defineCase('ST-513', 'a run whose state was deleted begins anew', async (t) => {
   const { state } = stores(t)
   const options = { runId: RUN }
   await state.increment('n', 5, options)
@@ -233,7 +237,7 @@ export const afterDeletion: Case = defineCase('ST-413', 'a run whose state was d
 
 /** Deleted is gone: not hidden, not left behind in an index. */
 export const nothingLeft: Case = defineCase(
-  'ST-414',
+  'ST-514',
   'what was deleted is gone from the backend',
   async (t: Context) => {
     const { state } = stores(t)

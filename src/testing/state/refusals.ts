@@ -56,23 +56,23 @@ async function refused(t: Context, calls: (stores: SpiedStores) => Iterable<Prom
 }
 
 /** Effect on nothing: an id is text of 1 to 256 bytes, and no object can slip in as an operator. */
-export const badKeys: Case = defineCase('ST-601', 'malformed keys are refused', (t) =>
+export const badKeys: Case = defineCase('ST-701', 'malformed keys are refused', (t) =>
   refused(t, ({ state }) => BAD_IDS.flatMap((id) => BY_KEY.map((call) => call(state, id as string)))),
 )
 
 /** Only left out is left out: an empty run is no tenant. */
-export const badRuns: Case = defineCase('ST-602', 'malformed run ids are refused', (t) =>
+export const badRuns: Case = defineCase('ST-702', 'malformed run ids are refused by values and snapshots', (t) =>
   refused(t, ({ state }) =>
     (BAD_IDS as readonly string[]).flatMap((runId) => [
       ...BY_RUN.map((call) => call(state, runId)),
-      ...(runId === undefined ? [] : BY_KEY.map((call) => call(state, 'k', { runId } as object))),
+      ...(runId === undefined ? [] : BY_KEY.map((call) => call(state, 'k', { runId }))),
       ...(runId === undefined ? [] : [state.listKeys({ runId }), collect(state.keys({ runId }))]),
     ]),
   ),
 )
 
 /** A prefix may be empty. */
-export const badPrefixes: Case = defineCase('ST-603', 'malformed prefixes are refused', (t) =>
+export const badPrefixes: Case = defineCase('ST-703', 'malformed prefixes are refused', (t) =>
   refused(t, ({ state }) =>
     (BAD_IDS as readonly string[])
       .filter((prefix) => prefix !== '' && prefix !== undefined)
@@ -81,7 +81,7 @@ export const badPrefixes: Case = defineCase('ST-603', 'malformed prefixes are re
 )
 
 /** A time to live is a whole number of milliseconds, at least one. */
-export const badTtls: Case = defineCase('ST-604', 'malformed times to live are refused', (t) =>
+export const badTtls: Case = defineCase('ST-704', 'malformed times to live are refused', (t) =>
   refused(t, ({ state }) =>
     ([0, -0, ...BAD_NUMBERS] as number[]).flatMap((ttl) => [
       state.set('k', 'v', { ttl }),
@@ -95,7 +95,7 @@ export const badTtls: Case = defineCase('ST-604', 'malformed times to live are r
 )
 
 /** Only safe integers are added; they may be negative. */
-export const badIncrements: Case = defineCase('ST-605', 'malformed increments are refused', (t) =>
+export const badIncrements: Case = defineCase('ST-705', 'malformed increments are refused', (t) =>
   refused(t, ({ state }) =>
     ([...BAD_NUMBERS.slice(1), -(2 ** 53)] as number[]).flatMap((by) => [
       state.increment('k', by),
@@ -105,19 +105,22 @@ export const badIncrements: Case = defineCase('ST-605', 'malformed increments ar
 )
 
 /** A page holds at least one item, and follows one that we gave. */
-export const badPages: Case = defineCase('ST-606', 'malformed limits and cursors are refused', (t) =>
-  refused(t, ({ state }) => [
-    ...[0, ...BAD_NUMBERS].flatMap((limit) => LISTS.map((list) => list(state, { limit }))),
-    ...['', ' ', 'a b', '\0', 'é', '\n', 'x'.repeat(5000), 5, null, {}, ['a']].flatMap((cursor) => [
-      state.listKeys({ cursor: cursor as string }),
-      state.listKeys({ cursor: cursor as string, runId: RUN }),
-      state.listSnapshots({ cursor: cursor as string }),
+export const badPages: Case = defineCase(
+  'ST-706',
+  'malformed limits and cursors are refused by values and snapshots',
+  (t) =>
+    refused(t, ({ state }) => [
+      ...[0, ...BAD_NUMBERS].flatMap((limit) => LISTS.map((list) => list(state, { limit }))),
+      ...['', ' ', 'a b', '\0', 'é', '\n', 'x'.repeat(5000), 5, null, {}, ['a']].flatMap((cursor) => [
+        state.listKeys({ cursor: cursor as string }),
+        state.listKeys({ cursor: cursor as string, runId: RUN }),
+        state.listSnapshots({ cursor: cursor as string }),
+      ]),
     ]),
-  ]),
 )
 
 /** A snapshot's numbers and its status. */
-export const badSnapshots: Case = defineCase('ST-607', 'malformed snapshots are refused', (t) =>
+export const badSnapshots: Case = defineCase('ST-707', 'malformed snapshots are refused', (t) =>
   refused(t, ({ state }) => [
     ...(BAD_NUMBERS as number[]).flatMap((n) => [
       state.saveSnapshot({ runId: RUN, state: 1, throughSeq: n }),
@@ -130,44 +133,56 @@ export const badSnapshots: Case = defineCase('ST-607', 'malformed snapshots are 
 )
 
 /** Malformed tenants are refused where a store is made. */
-export const badTenants: Case = defineCase('ST-608', 'a store for a malformed tenant cannot be made', async (t) => {
-  const db = t.db()
-  for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
-    await rejects((async () => stateStore(db, { tenant }))(), 'INVALID_ARGUMENT')
-  }
-})
+export const badTenants: Case = defineCase(
+  'ST-708',
+  'a state store for a malformed tenant cannot be made',
+  async (t) => {
+    const db = t.db()
+    for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
+      await rejects((async () => stateStore(db, { tenant }))(), 'INVALID_ARGUMENT')
+    }
+  },
+)
 
 /** EN-13: closed is closed, and closing again is fine. */
-export const afterClose: Case = defineCase('ST-609', 'after the close every method is refused', async (t) => {
-  const { db, state, spy, cost } = spied(t)
-  await state.set('k', '1')
-  await Promise.all([db.close(), db.close()])
-  await db.close()
-  const requests = await cost(async () => {
-    for (const call of ALL) await rejects(call(state), 'CLOSED')
-    await rejects(db.health(), 'CLOSED')
-  })
-  equal([requests, spy.closes], [0, 1])
-})
+export const afterClose: Case = defineCase(
+  'ST-709',
+  'after the close every method of values and snapshots is refused',
+  async (t) => {
+    const { db, state, spy, cost } = spied(t)
+    await state.set('k', '1')
+    await Promise.all([db.close(), db.close()])
+    await db.close()
+    const requests = await cost(async () => {
+      for (const call of ALL) await rejects(call(state), 'CLOSED')
+      await rejects(db.health(), 'CLOSED')
+    })
+    equal([requests, spy.closes], [0, 1])
+  },
+)
 
 /** EN-13: what needs no network says so. */
-export const health: Case = defineCase('ST-610', 'an open database is healthy, and tells of the network', async (t) => {
+export const health: Case = defineCase('ST-710', 'an open database is healthy, and tells of the network', async (t) => {
   const { db } = stores(t)
   ok((await db.health()).latency >= 0, 'A round trip takes time')
   equal(typeof db.driver.capabilities.network, 'boolean')
 })
 
 /** An aborted signal is respected by all, before any I/O. */
-export const aborted: Case = defineCase('ST-611', 'with an aborted signal every method is refused', async (t) => {
-  const { state, cost } = spied(t)
-  await state.set('k', '1')
-  await state.saveSnapshot({ runId: RUN, state: 1 })
-  const signal = AbortSignal.abort(new Error('Changed my mind'))
-  await changesNothing(t, async () => {
-    const requests = await cost(async () => {
-      for (const call of ALL) equal((await rejects(call(state, { signal }), 'ABORTED')).ambiguous, false)
+export const aborted: Case = defineCase(
+  'ST-711',
+  'with an aborted signal every method of values and snapshots is refused',
+  async (t) => {
+    const { state, cost } = spied(t)
+    await state.set('k', '1')
+    await state.saveSnapshot({ runId: RUN, state: 1 })
+    const signal = AbortSignal.abort(new Error('Changed my mind'))
+    await changesNothing(t, async () => {
+      const requests = await cost(async () => {
+        for (const call of ALL) equal((await rejects(call(state, { signal }), 'ABORTED')).ambiguous, false)
+      })
+      equal(requests, 0)
     })
-    equal(requests, 0)
-  })
-  for (const call of ALL) await call(state, { signal: new AbortController().signal })
-})
+    for (const call of ALL) await call(state, { signal: new AbortController().signal })
+  },
+)

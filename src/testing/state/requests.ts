@@ -6,7 +6,7 @@ import { type Case, defineCase } from '../case.ts'
 import { changesNothing, losing, RUN, spied, stores } from '../stores.ts'
 
 /** Needs nothing to be known. */
-export const blindWrites: Case = defineCase('ST-701', 'every write of a value is one request', async (t) => {
+export const blindWrites: Case = defineCase('ST-801', 'every write of a value is one request', async (t) => {
   const { state, db, cost } = spied(t)
   await db.open()
   equal(await cost(() => state.set('k', 'v')), 1)
@@ -20,7 +20,7 @@ export const blindWrites: Case = defineCase('ST-701', 'every write of a value is
 })
 
 /** Warm means that the store saw the value; cold costs one more. */
-export const readAndWrite: Case = defineCase('ST-702', 'increment is one request, at most two when cold', async (t) => {
+export const readAndWrite: Case = defineCase('ST-802', 'increment is one request, at most two when cold', async (t) => {
   await stores(t).state.increment('n', 5)
   const { state, cost } = spied(t)
   ok((await cost(() => state.increment('n'))) <= 2, 'Cold')
@@ -36,7 +36,7 @@ export const readAndWrite: Case = defineCase('ST-702', 'increment is one request
 })
 
 /** Group commit: the hundred share their round trip, and build on each other. */
-export const hundredIncrements: Case = defineCase('ST-703', 'concurrent increments are one request', async (t) => {
+export const hundredIncrements: Case = defineCase('ST-803', 'concurrent increments are one request', async (t) => {
   const n = Math.min(100, t.limits.requestCommits)
   const { state, db, cost } = spied(t)
   await db.open()
@@ -50,7 +50,7 @@ export const hundredIncrements: Case = defineCase('ST-703', 'concurrent incremen
 
 /** One request, with the index. */
 export const snapshots: Case = defineCase(
-  'ST-704',
+  'ST-804',
   'saving a snapshot is one request, at most two when cold',
   async (t) => {
     const { state, db, cost } = spied(t)
@@ -65,7 +65,7 @@ export const snapshots: Case = defineCase(
 )
 
 /** Reads are one request, whatever they ask for. */
-export const reads: Case = defineCase('ST-705', 'every read is one request', async (t) => {
+export const reads: Case = defineCase('ST-805', 'every read is one request', async (t) => {
   const { state, cost } = spied(t)
   await Promise.all(upTo(8).map((n) => state.set(`k${n}`, String(n))))
   await state.saveSnapshot({ runId: RUN, state: 1 })
@@ -81,7 +81,7 @@ export const reads: Case = defineCase('ST-705', 'every read is one request', asy
 
 /** An iterator reads a page when it needs one, and not before. */
 export const lazyPages: Case = defineCase(
-  'ST-706',
+  'ST-806',
   'an iterator reads page by page, as far as it is asked',
   async (t) => {
     const { state, cost } = spied(t)
@@ -95,7 +95,7 @@ export const lazyPages: Case = defineCase(
 )
 
 /** A failure leaves the data as it was, and the store's memory right. */
-export const failed: Case = defineCase('ST-707', 'after a request that failed the next call works', async (t) => {
+export const failed: Case = defineCase('ST-807', 'after a request that failed the next call works', async (t) => {
   const { state, spy } = spied(t)
   await state.increment('n', 5)
   await state.saveSnapshot({ runId: RUN, state: 1 })
@@ -110,7 +110,7 @@ export const failed: Case = defineCase('ST-707', 'after a request that failed th
 })
 
 /** Whether it took effect is not known: the next call asks what is there. */
-export const lost: Case = defineCase('ST-708', 'after an answer that was lost the store does not guess', async (t) => {
+export const lost: Case = defineCase('ST-808', 'after an answer that was lost the store does not guess', async (t) => {
   const line = losing(t.driver)
   const { state } = stores(t, { driver: line.driver })
   await state.increment('n', 5)

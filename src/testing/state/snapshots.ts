@@ -22,7 +22,7 @@ import {
 const HOUR = 3_600_000
 
 /** EN-1: with everything it can hold. */
-export const roundTrip: Case = defineCase('ST-501', 'a snapshot comes back as it was saved', async (t) => {
+export const roundTrip: Case = defineCase('ST-601', 'a snapshot comes back as it was saved', async (t) => {
   const { state } = stores(t)
   const document = { stepOutputs: {}, variables: new Map(), user: undefined, ...structured() }
   const saved = await state.saveSnapshot({ runId: RUN, state: document, status: 'waiting', throughSeq: 7 })
@@ -33,7 +33,7 @@ export const roundTrip: Case = defineCase('ST-501', 'a snapshot comes back as it
 })
 
 /** EN-1: with nothing that it need not hold; an unknown run has none. */
-export const bare: Case = defineCase('ST-502', 'a snapshot without options has none when loaded', async (t) => {
+export const bare: Case = defineCase('ST-602', 'a snapshot without options has none when loaded', async (t) => {
   const { state } = stores(t)
   equal(await state.loadSnapshot(RUN), undefined)
   for (const [i, document] of [undefined, null, 0, '', [], {}, new Map(), new Uint8Array([0xf5])].entries()) {
@@ -46,7 +46,7 @@ export const bare: Case = defineCase('ST-502', 'a snapshot without options has n
 })
 
 /** EN-2: the last one counts. */
-export const replaces: Case = defineCase('ST-503', 'saving again replaces, and counts', async (t) => {
+export const replaces: Case = defineCase('ST-603', 'saving again replaces, and counts', async (t) => {
   const { state } = stores(t)
   for (const n of upTo(3)) equal((await state.saveSnapshot({ runId: RUN, state: { n } })).version, n)
   equal((await state.loadSnapshot(RUN))?.state, { n: 3 })
@@ -54,7 +54,7 @@ export const replaces: Case = defineCase('ST-503', 'saving again replaces, and c
 })
 
 /** EN-2, LangGraph #8810: an older run must not overwrite a newer snapshot. */
-export const lowerSeq: Case = defineCase('ST-504', 'a snapshot of less of the log is refused', async (t) => {
+export const lowerSeq: Case = defineCase('ST-604', 'a snapshot of less of the log is refused', async (t) => {
   const [one, two] = [stores(t).state, stores(t).state]
   await one.saveSnapshot({ runId: RUN, state: 'a', throughSeq: 5 })
   await two.saveSnapshot({ runId: RUN, state: 'b', throughSeq: 9 })
@@ -71,7 +71,7 @@ export const lowerSeq: Case = defineCase('ST-504', 'a snapshot of less of the lo
 
 /** Compare and set. */
 export const expectedVersion: Case = defineCase(
-  'ST-505',
+  'ST-605',
   'a snapshot is saved over the expected version only',
   async (t) => {
     const [one, two] = [stores(t).state, stores(t).state]
@@ -91,7 +91,7 @@ export const expectedVersion: Case = defineCase(
 
 /** Mastra #20443: of all who go on from one version, one may. */
 export const oneWinner: Case = defineCase(
-  'ST-506',
+  'ST-606',
   'of concurrent saves over one version exactly one wins',
   async (t) => {
     const handles = several(t, 4)
@@ -108,7 +108,7 @@ export const oneWinner: Case = defineCase(
 )
 
 /** No save is lost without a trace. */
-export const countsAll: Case = defineCase('ST-507', 'concurrent saves get versions of their own', async (t) => {
+export const countsAll: Case = defineCase('ST-607', 'concurrent saves get versions of their own', async (t) => {
   const handles = several(t, 4)
   const saved = await atOnce(24, (i) => handles[i % 4]!.state.saveSnapshot({ runId: RUN, state: i }))
   equal(
@@ -122,7 +122,7 @@ export const countsAll: Case = defineCase('ST-507', 'concurrent saves get versio
 
 /** An ended run stays ended, and the refusal is loud. */
 export const terminalStays: Case = defineCase(
-  'ST-508',
+  'ST-608',
   'a snapshot of an ended run is not overwritten by another',
   async (t) => {
     const [one, two] = [stores(t).state, stores(t).state]
@@ -141,7 +141,7 @@ export const terminalStays: Case = defineCase(
 )
 
 /** XState #5077: what was loaded can be saved. */
-export const fixedPoint: Case = defineCase('ST-509', 'load, save, load is a fixed point', async (t) => {
+export const fixedPoint: Case = defineCase('ST-609', 'load, save, load is a fixed point', async (t) => {
   const { state } = stores(t)
   await state.saveSnapshot({ runId: RUN, state: structured(), status: 'paused', throughSeq: 3 })
   const before = (await state.loadSnapshot(RUN))!
@@ -150,7 +150,7 @@ export const fixedPoint: Case = defineCase('ST-509', 'load, save, load is a fixe
 })
 
 /** Gone with its place in the list. */
-export const deletes: Case = defineCase('ST-510', 'a deleted snapshot is gone, and delete tells', async (t) => {
+export const deletes: Case = defineCase('ST-610', 'a deleted snapshot is gone, and delete tells', async (t) => {
   const { state } = stores(t)
   equal(await state.deleteSnapshot(RUN), false)
   await state.set('Tungsten', 'v', { runId: 'other' })
@@ -169,7 +169,7 @@ export const deletes: Case = defineCase('ST-510', 'a deleted snapshot is gone, a
 })
 
 /** EN-7: the summaries, without the states, in the order of the ids. */
-export const lists: Case = defineCase('ST-511', 'listSnapshots tells of every snapshot of the tenant', async (t) => {
+export const lists: Case = defineCase('ST-611', 'listSnapshots tells of every snapshot of the tenant', async (t) => {
   const { state } = stores(t)
   equal(await state.listSnapshots(), { items: [] })
   await stores(t, {}, 'another').state.saveSnapshot({ runId: 'x', state: 1 })
@@ -183,7 +183,7 @@ export const lists: Case = defineCase('ST-511', 'listSnapshots tells of every sn
 
 /** EN-7: to the end without gaps or repeats, whatever happens in between. */
 export const stablePages: Case = defineCase(
-  'ST-512',
+  'ST-612',
   'pages of snapshots are stable under saves and deletes',
   async (t) => {
     const { state } = stores(t)
@@ -200,15 +200,22 @@ export const stablePages: Case = defineCase(
       cursor = page.cursor
     }
     equal(runs, ['c', 'f', 'g'])
-    equal(
-      (await collect(state.snapshots({ cursor: one.cursor }))).map(({ runId }) => runId),
-      ['c', 'f', 'g'],
-    )
   },
 )
 
+/** An iterator can begin where a page ended. */
+export const iterateOn: Case = defineCase('ST-617', 'an iterator of snapshots goes on from a cursor', async (t) => {
+  const { state } = stores(t)
+  for (const runId of ['a', 'b', 'c']) await state.saveSnapshot({ runId, state: 1 })
+  const { cursor } = await state.listSnapshots({ limit: 1 })
+  equal(
+    (await collect(state.snapshots({ cursor, limit: 1 }))).map(({ runId }) => runId),
+    ['b', 'c'],
+  )
+})
+
 /** EN-11: a snapshot is a cache of the log, and says how much of it. */
-export const freshness: Case = defineCase('ST-513', 'a stale snapshot tells where to read on', async (t) => {
+export const freshness: Case = defineCase('ST-613', 'a stale snapshot tells where to read on', async (t) => {
   const { state, log } = stores(t)
   await log.appendBatch([event('a'), event('b')])
   await state.saveSnapshot({ runId: RUN, state: ['a', 'b'], throughSeq: 2 })
@@ -221,7 +228,7 @@ export const freshness: Case = defineCase('ST-513', 'a stale snapshot tells wher
 
 /** Refused before anything is written; the run's earlier snapshot stays. */
 export const unserialisable: Case = defineCase(
-  'ST-514',
+  'ST-614',
   'a state that cannot be stored is refused, with its path',
   async (t) => {
     const { state } = stores(t)
@@ -240,7 +247,7 @@ export const unserialisable: Case = defineCase(
 
 /** Index and document are one commit: a list never names what is not there (PostHog #34648). */
 export const listAndLoad: Case = defineCase(
-  'ST-515',
+  'ST-615',
   'what a list names can be loaded, while others save',
   async (t) => {
     const [writer, reader] = [stores(t).state, stores(t).state]
@@ -259,7 +266,7 @@ export const listAndLoad: Case = defineCase(
 )
 
 /** `updatedAt` is the backend's time, whatever the caller's clock says. */
-export const backendTime: Case = defineCase('ST-516', "a snapshot is dated by the backend's clock", async (t) => {
+export const backendTime: Case = defineCase('ST-616', "a snapshot is dated by the backend's clock", async (t) => {
   const { now } = await t.driver.read([])
   const { db, state } = stores(t, { clock: () => Date.now() + HOUR })
   await db.health()

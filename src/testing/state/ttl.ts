@@ -13,7 +13,7 @@ const outlive = (t: Context): Promise<void> => t.sleep(LIFE + 50)
 const SCOPES = [{}, { runId: 'r' }]
 
 /** EN-4: readable before, none after. */
-export const expires: Case = defineCase('ST-201', 'a value is there for its time to live, and not after', async (t) => {
+export const expires: Case = defineCase('ST-301', 'a value is there for its time to live, and not after', async (t) => {
   const { state } = stores(t)
   for (const scope of SCOPES) {
     await state.set('long', 'v', { ttl: LONG, ...scope })
@@ -29,7 +29,7 @@ export const expires: Case = defineCase('ST-201', 'a value is there for its time
 })
 
 /** EN-4: set again without one, it stays. */
-export const cleared: Case = defineCase('ST-202', 'setting again without a time to live makes it stay', async (t) => {
+export const cleared: Case = defineCase('ST-302', 'setting again without a time to live makes it stay', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'v', { ttl: LIFE })
   await state.set('k', 'w')
@@ -40,7 +40,7 @@ export const cleared: Case = defineCase('ST-202', 'setting again without a time 
 })
 
 /** EN-4: set again with one, it starts anew. */
-export const restarted: Case = defineCase('ST-203', 'setting again starts the time to live anew', async (t) => {
+export const restarted: Case = defineCase('ST-303', 'setting again starts the time to live anew', async (t) => {
   const { state } = stores(t)
   await state.set('longer', 'v', { ttl: LIFE })
   await state.set('longer', 'v', { ttl: LONG })
@@ -51,7 +51,7 @@ export const restarted: Case = defineCase('ST-203', 'setting again starts the ti
 })
 
 /** An expired value is absent, whoever asks. */
-export const absentEverywhere: Case = defineCase('ST-204', 'an expired value is absent in every method', async (t) => {
+export const absentEverywhere: Case = defineCase('ST-304', 'an expired value is absent in every method', async (t) => {
   const { state } = stores(t)
   for (const key of ['a', 'c', 'd']) await state.set(key, 'v', { ttl: LIFE })
   await state.set('b', 'v')
@@ -67,7 +67,7 @@ export const absentEverywhere: Case = defineCase('ST-204', 'an expired value is 
 })
 
 /** A name can be taken for a while. */
-export const absentAgain: Case = defineCase('ST-205', 'setIfAbsent works again after expiry', async (t) => {
+export const absentAgain: Case = defineCase('ST-305', 'setIfAbsent works again after expiry', async (t) => {
   const { state } = stores(t)
   equal(await state.setIfAbsent('leader', 'me', { ttl: LIFE }), true)
   await state.set('stays', 'v', { ttl: LONG })
@@ -80,7 +80,7 @@ export const absentAgain: Case = defineCase('ST-205', 'setIfAbsent works again a
 })
 
 /** `ttl` takes effect where the call creates the key: a window that does not move. */
-export const incrementKeeps: Case = defineCase('ST-206', 'incrementing keeps the expiry there is', async (t) => {
+export const incrementKeeps: Case = defineCase('ST-306', 'incrementing keeps the expiry there is', async (t) => {
   const [state, other] = [stores(t).state, stores(t).state]
   equal(await state.increment('hits', 1, { ttl: LIFE }), 1)
   equal(await soon(state.increment('hits', 1, { ttl: LONG })), 2)
@@ -92,7 +92,7 @@ export const incrementKeeps: Case = defineCase('ST-206', 'incrementing keeps the
 })
 
 /** Every window is a new one. */
-export const incrementAgain: Case = defineCase('ST-207', 'a counter begins anew after its expiry', async (t) => {
+export const incrementAgain: Case = defineCase('ST-307', 'a counter begins anew after its expiry', async (t) => {
   const { state } = stores(t)
   equal(await state.increment('hits', 1, { ttl: LIFE }), 1)
   await outlive(t)
@@ -105,7 +105,7 @@ export const incrementAgain: Case = defineCase('ST-207', 'a counter begins anew 
 
 /** Whether it is the first call or one of many. */
 export const incrementManyWithTtl: Case = defineCase(
-  'ST-208',
+  'ST-308',
   'concurrent increments with a time to live all count',
   async (t) => {
     const [one, two] = [stores(t).state, stores(t).state]
@@ -117,7 +117,7 @@ export const incrementManyWithTtl: Case = defineCase(
 )
 
 /** The clock of the caller has no say. */
-export const skewed: Case = defineCase('ST-209', "a time to live runs by the backend's clock", async (t) => {
+export const skewed: Case = defineCase('ST-309', "a time to live runs by the backend's clock", async (t) => {
   for (const skew of [-HOUR, HOUR]) {
     const { state } = stores(t, { clock: () => Date.now() + skew })
     const scope = { runId: String(skew) }

@@ -1,0 +1,185 @@
+/** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
+import type { CallOptions } from '../../core/driver.ts'
+import type { NewEvent } from '../../stores/events.ts'
+import { type PersistenceStore, persistenceStore } from '../../stores/persistence.ts'
+import { equal, rejects } from '../assert.ts'
+import { type Case, type Context, defineCase } from '../case.ts'
+import { BAD_IDS, BAD_NUMBERS, changesNothing, collect, event, RUN, spied } from '../stores.ts'
+
+/** Every method that takes a run. */
+const BY_RUN: readonly ((log: PersistenceStore, runId: string, options?: CallOptions) => Promise<unknown>)[] = [
+  (log, runId, o) => log.append(event('b', { runId }), o),
+  (log, runId, o) => log.appendBatch([event('b', { runId }), event('c', { runId })], o),
+  (log, runId, o) => log.load(runId, o),
+  (log, runId, o) => log.loadEvents(runId, o),
+  (log, runId, o) => log.loadEventsAfter(runId, 0, o),
+  (log, runId, o) => collect(log.events(runId, o)),
+  (log, runId, o) => log.getLatestSeq(runId, o),
+  (log, runId, o) => log.exists(runId, o),
+  (log, runId, o) => log.resume(runId, 0, o),
+  (log, runId, o) => log.saveIntervention(runId, { targetStep: 's' }, o),
+  (log, runId, o) => log.consumeIntervention(runId, o),
+  (log, runId, o) => log.complete(runId, 'completed', o),
+]
+
+const LISTS: readonly ((log: PersistenceStore, options?: object) => Promise<unknown>)[] = [
+  (log, o) => log.listRuns(o),
+  (log, o) => collect(log.runs(o)),
+]
+
+const ALL: readonly ((log: PersistenceStore, options?: CallOptions) => Promise<unknown>)[] = [
+  ...BY_RUN.map((call) => (log: PersistenceStore, o?: CallOptions) => call(log, RUN, o)),
+  ...LISTS,
+]
+
+/** Requires all calls to be refused without a request and without a change. */
+async function refused(t: Context, calls: (log: PersistenceStore) => Iterable<Promise<unknown>>): Promise<void> {
+  const { log, cost } = spied(t)
+  await log.append(event('a'))
+  await changesNothing(t, async () => {
+    const requests = await cost(() => Promise.all([...calls(log)].map((call) => rejects(call, 'INVALID_ARGUMENT'))))
+    equal(requests, 0, 'Requests')
+  })
+}
+
+/** dbos-py #759: an empty id is none. */
+export const badRuns: Case = defineCase('PE-801', 'malformed run ids are refused by logs', (t) =>
+  refused(t, (log) => BAD_IDS.flatMap((id) => BY_RUN.map((call) => call(log, id as string)))),
+)
+
+/** Every name in an event is an id. */
+export const badNames: Case = defineCase('PE-802', 'malformed names in events are refused', (t) =>
+  refused(t, (log) =>
+    (BAD_IDS as readonly string[]).flatMap((id) => [
+      log.append(event(id)),
+      log.append(event('b', { workflow: id })),
+      log.complete(RUN, 'completed', { event: { kind: id } }),
+      ...(['stepId', 'definitionVersion', 'payloadHash', 'idempotencyKey'] as const)
+        .filter(() => id !== undefined)
+        .flatMap((name) => [
+          log.append(event('b', { [name]: id })),
+          log.append(event('b', { runId: 'new', [name]: id })),
+          log.appendBatch([event('b'), event('c', { [name]: id })]),
+          log.complete(RUN, 'completed', { event: { kind: 'done', [name]: id } }),
+        ]),
+    ]),
+  ),
+)
+
+/** Numbers are safe integers. */
+export const badNumbers: Case = defineCase('PE-803', 'malformed numbers are refused', (t) =>
+  refused(t, (log) => [
+    log.append(event('b', { seq: 0 })),
+    log.append(event('b', { seq: -0 })),
+    ...(BAD_NUMBERS as number[]).flatMap((n) => [
+      log.append(event('b', { seq: n })),
+      log.append(event('b', { at: n })),
+      log.append(event('b'), { expectedSeq: n }),
+      log.appendBatch([event('b'), event('c')], { expectedSeq: n }),
+      log.loadEventsAfter(RUN, n),
+      collect(log.events(RUN, { after: n })),
+      log.resume(RUN, n),
+      log.complete(RUN, 'completed', { event: { kind: 'done', seq: n } }),
+    ]),
+  ]),
+)
+
+/** Numbers are given to all events, one after the other, or to none. */
+export const badBatchNumbers: Case = defineCase('PE-804', 'a batch with numbers out of order is refused', (t) => {
+  const batch = (...seqs: (number | undefined)[]): NewEvent[] => seqs.map((seq, i) => event(`e${i}`, { seq }))
+  const last = Number.MAX_SAFE_INTEGER
+  return refused(t, (log) => [
+    log.appendBatch(batch(2, 2)),
+    log.appendBatch(batch(2, 3, 2)),
+    log.appendBatch(batch(2, 4)),
+    log.appendBatch(batch(3, 2)),
+    log.appendBatch(batch(2, undefined)),
+    log.appendBatch(batch(undefined, 2)),
+    log.appendBatch(batch(2, undefined, 4)),
+    log.appendBatch(batch(last, last + 1)),
+  ])
+})
+
+/** A batch is of one run, and names no event twice. */
+export const badBatches: Case = defineCase('PE-805', 'a batch of several runs or with a key twice is refused', (t) =>
+  refused(t, (log) => [
+    log.appendBatch([event('b'), event('c', { runId: 'other' })]),
+    log.appendBatch([event('b', { runId: 'x' }), event('c', { runId: 'y' })]),
+    log.appendBatch([event('b'), event('c', { workflow: 'other' })]),
+    log.appendBatch([event('b', { idempotencyKey: 'k' }), event('c', { idempotencyKey: 'k' })]),
+  ]),
+)
+
+/** There are four ways to end. */
+export const badCompletions: Case = defineCase('PE-806', 'unknown completions are refused', (t) =>
+  refused(t, (log) =>
+    (['', 'done', 'running', 'Completed', 'toString', undefined, null, 0, {}] as 'failed'[]).map((completion) =>
+      log.complete(RUN, completion),
+    ),
+  ),
+)
+
+/** A page holds at least one item, and follows one that we gave. */
+export const badPages: Case = defineCase('PE-807', 'malformed limits and cursors are refused by logs', (t) =>
+  refused(t, (log) => {
+    const lists = [...LISTS, (it: PersistenceStore, o?: object) => it.loadEvents(RUN, o)]
+    return [
+      ...[0, ...BAD_NUMBERS].flatMap((limit) => lists.map((list) => list(log, { limit }))),
+      ...['', ' ', 'a b', '\0', 'é', 'x'.repeat(5000), 5, null, {}, ['a']].flatMap((cursor) => [
+        log.listRuns({ cursor: cursor as string }),
+        log.loadEvents(RUN, { cursor: cursor as string }),
+        log.loadEventsAfter(RUN, 0, { cursor: cursor as string }),
+      ]),
+    ]
+  }),
+)
+
+/** Malformed tenants are refused where a store is made. */
+export const badTenants: Case = defineCase(
+  'PE-808',
+  'a persistence store for a malformed tenant cannot be made',
+  async (t) => {
+    const db = t.db()
+    for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
+      await rejects((async () => persistenceStore(db, { tenant }))(), 'INVALID_ARGUMENT')
+    }
+  },
+)
+
+/** EN-13: closed is closed. */
+export const afterClose: Case = defineCase('PE-809', 'after the close every method of logs is refused', async (t) => {
+  const { db, log, cost } = spied(t)
+  await log.append(event('a'))
+  await db.close()
+  const requests = await cost(async () => {
+    for (const call of ALL) await rejects(call(log), 'CLOSED')
+  })
+  equal(requests, 0)
+})
+
+/** An aborted signal is respected by all, before any I/O. */
+export const aborted: Case = defineCase(
+  'PE-810',
+  'with an aborted signal every method of logs is refused',
+  async (t) => {
+    const { log, cost } = spied(t)
+    await log.append(event('a'))
+    await log.saveIntervention(RUN, { targetStep: 's' })
+    const signal = AbortSignal.abort(new Error('Changed my mind'))
+    await changesNothing(t, async () => {
+      const requests = await cost(async () => {
+        for (const call of ALL) equal((await rejects(call(log, { signal }), 'ABORTED')).ambiguous, false)
+      })
+      equal(requests, 0)
+    })
+    for (const call of ALL) await call(log, { signal: new AbortController().signal })
+  },
+)
+
+/** An empty batch is a call, too. */
+export const emptyBatch: Case = defineCase('PE-811', 'an empty batch is refused as other calls are', async (t) => {
+  const { db, log } = spied(t)
+  await rejects(log.appendBatch([], { signal: AbortSignal.abort() }), 'ABORTED')
+  await db.close()
+  await rejects(log.appendBatch([]), 'CLOSED')
+})

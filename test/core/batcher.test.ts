@@ -1,0 +1,136 @@
+import { describe, expect, it } from 'vitest'
+import { batcher, type BatcherOptions } from '../../src/core/batcher.ts'
+
+/** A batcher whose batches wait to be answered; every item is answered by itself. */
+function gathering(options: Partial<BatcherOptions<string, readonly string[]>> = {}) {
+  const batches: string[][] = []
+  const signals: (AbortSignal | undefined)[] = []
+  const waiting: (() => void)[] = []
+  const it = batcher<string, readonly string[]>({
+    maxItems: 100,
+    maxBytes: 1000,
+    group: true,
+    ambiguous: true,
+    send: (batch, signal) =>
+      new Promise((resolve) => {
+        batches.push(batch.flatMap((call) => call.items))
+        signals.push(signal)
+        waiting.push(() => {
+          for (const call of batch) call.resolve(call.items)
+          resolve()
+        })
+      }),
+    ...options,
+  })
+  const turn = () => new Promise((resolve) => setImmediate(resolve))
+  return {
+    batches,
+    signals,
+    turn,
+    idle: it.idle,
+    add: (items: string, bytes = 1, signal?: AbortSignal) => it.add(Array.from(items), bytes, signal),
+    async answer() {
+      await turn()
+      waiting.shift()!()
+      await turn()
+    },
+  }
+}
+
+describe('batcher', () => {
+  it('sends what was added in one turn together, and what came meanwhile as the next', async () => {
+    const b = gathering()
+    const calls = [b.add('a'), b.add('bc')]
+    await Promise.resolve()
+    calls.push(b.add('d'))
+    await b.turn()
+    calls.push(b.add('e'), b.add('f'))
+    await b.turn()
+    expect(b.batches).toEqual([['a', 'b', 'c', 'd']])
+    await b.answer()
+    expect(b.batches).toEqual([
+      ['a', 'b', 'c', 'd'],
+      ['e', 'f'],
+    ])
+    await b.answer()
+    expect(await Promise.all(calls)).toEqual([['a'], ['b', 'c'], ['d'], ['e'], ['f']])
+  })
+
+  it('splits by items and bytes between calls, never inside one', async () => {
+    const b = gathering({ maxItems: 4, maxBytes: 10 })
+    const calls = ['abc', 'de', 'fghijk', 'l'].map((items) => b.add(items))
+    calls.push(b.add('m', 6), b.add('n', 6), b.add('o', 50))
+    for (let i = 0; i < 6; i++) await b.answer()
+    await Promise.all(calls)
+    expect(b.batches.map((batch) => batch.join(''))).toEqual(['abc', 'de', 'fghijk', 'lm', 'n', 'o'])
+  })
+
+  it('sends every call by itself, in order, where grouping is off', async () => {
+    const b = gathering({ group: false })
+    const calls = [b.add('a'), b.add('bc'), b.add('d')]
+    for (let i = 0; i < 3; i++) await b.answer()
+    await Promise.all(calls)
+    expect(b.batches).toEqual([['a'], ['b', 'c'], ['d']])
+  })
+
+  it('drops a call aborted while it waits, and does not send an empty batch', async () => {
+    const b = gathering()
+    const controller = new AbortController()
+    const dropped = b.add('a', 1, controller.signal)
+    controller.abort()
+    await expect(dropped).rejects.toMatchObject({ code: 'ABORTED', ambiguous: false })
+    await b.idle()
+    expect(b.batches).toEqual([])
+    const call = b.add('b')
+    await b.answer()
+    expect(await call).toEqual(['b'])
+  })
+
+  it('lets a call aborted under way go, and the driver only when all have gone', async () => {
+    const b = gathering()
+    const [one, two] = [new AbortController(), new AbortController()]
+    const calls = [b.add('a', 1, one.signal), b.add('b', 1, two.signal)]
+    await b.turn()
+    one.abort('enough')
+    await expect(calls[0]).rejects.toMatchObject({ code: 'ABORTED', ambiguous: true, cause: 'enough' })
+    expect(b.signals[0]?.aborted).toBe(false)
+    two.abort()
+    await expect(calls[1]).rejects.toMatchObject({ code: 'ABORTED' })
+    expect(b.signals[0]?.aborted).toBe(true)
+    await b.answer()
+    const next = b.add('c')
+    await b.answer()
+    expect(await next).toEqual(['c'])
+    expect(b.signals[1]).toBeUndefined()
+  })
+
+  it('is idle when nothing waits and nothing is under way', async () => {
+    const b = gathering()
+    await b.idle()
+    let idle = false
+    const calls = [b.add('a')]
+    await b.turn()
+    calls.push(b.add('b'))
+    void b.idle().then(() => (idle = true))
+    await b.answer()
+    expect(idle).toBe(false)
+    await b.answer()
+    expect(idle).toBe(true)
+    await Promise.all(calls)
+  })
+
+  it('leaves no listener behind on a signal that outlives its calls', async () => {
+    const b = gathering()
+    const controller = new AbortController()
+    let listeners = 0
+    const { signal } = controller
+    const [add, remove] = [signal.addEventListener.bind(signal), signal.removeEventListener.bind(signal)]
+    signal.addEventListener = (...args: Parameters<typeof add>) => (listeners++, add(...args))
+    signal.removeEventListener = (...args: Parameters<typeof remove>) => (listeners--, remove(...args))
+    const call = b.add('a', 1, signal)
+    expect(listeners).toBe(1)
+    await b.answer()
+    await call
+    expect(listeners).toBe(0)
+  })
+})

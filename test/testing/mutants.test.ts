@@ -1,0 +1,403 @@
+/** The suite must be able to fail: drivers that break one rule each, and are found out. */
+import { describe, expect, it } from 'vitest'
+import type {
+  Answer,
+  Check,
+  Commit,
+  CommitRequest,
+  Driver,
+  Entry,
+  EntryPage,
+  Op,
+  PartPage,
+  Read,
+} from '../../src/core/driver.ts'
+import { memory } from '../../src/drivers/memory.ts'
+import { cases, type Harness, runCase } from '../../src/testing/index.ts'
+
+/** A driver with something replaced. */
+const over = (driver: Driver, changes: Partial<Driver>): Driver => ({ ...driver, ...changes })
+
+const mapCommits = (driver: Driver, change: (commit: Commit) => Commit): Driver =>
+  over(driver, { commit: ({ id, commits }) => driver.commit({ id, commits: commits.map(change) }) })
+
+const mapOps = (driver: Driver, change: (op: Op, commit: Commit) => Op[]): Driver =>
+  mapCommits(driver, (commit) => ({ ...commit, ops: commit.ops.flatMap((op) => change(op, commit)) }))
+
+const mapReads = (driver: Driver, change: (read: Read) => Read): Driver =>
+  over(driver, { read: (reads) => driver.read(reads.map(change)) })
+
+const mapAnswers = (driver: Driver, change: (answer: Answer, read: Read) => Answer): Driver =>
+  over(driver, {
+    async read(reads) {
+      const { now, answers } = await driver.read(reads)
+      return { now, answers: answers.map((answer, i) => change(answer, reads[i]!)) }
+    },
+  })
+
+const mapEntries = (driver: Driver, change: (entry: Entry) => Entry): Driver =>
+  mapAnswers(driver, (answer) => {
+    if (answer === null || 'parts' in answer) return answer
+    return 'entries' in answer ? { ...answer, entries: answer.entries.map(change) } : change(answer)
+  })
+
+const isRange = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op
+
+/** Every commit as two: its ops, then its checks. */
+const split = ({ id, commits }: CommitRequest): CommitRequest => ({
+  id,
+  commits: commits.flatMap((commit) => [
+    { ...commit, checks: [] },
+    { ...commit, ops: [] },
+  ]),
+})
+
+const lower = (read: Read): Read => ('get' in read ? { get: { ...read.get, key: read.get.key.toLowerCase() } } : read)
+const lowerCheck = (c: Check): Check => ('at' in c ? { ...c, at: { ...c.at, key: c.at.key.toLowerCase() } } : c)
+const lowerOp = (o: Op): Op => ('put' in o ? { ...o, put: { ...o.put, key: o.put.key.toLowerCase() } } : o)
+
+/** Each breaks one rule; the clock it gets is the one the cases move. */
+const MUTANTS: Record<string, (clock: () => number) => Driver> = {
+  'ignores checks': (clock) => mapCommits(memory({ clock }), (commit) => ({ ...commit, checks: [] })),
+
+  'ignores checks of logs': (clock) =>
+    mapCommits(memory({ clock }), (commit) => ({ ...commit, checks: commit.checks.filter((check) => 'at' in check) })),
+
+  'reports only the first failed check': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async commit(request) {
+        const { now, outcomes } = await driver.commit(request)
+        return { now, outcomes: outcomes.map((o) => (o.ok ? o : { ok: false, failed: o.failed.slice(0, 1) })) }
+      },
+    })
+  },
+
+  'applies ops before checks': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async commit(request) {
+        const { now, outcomes } = await driver.commit(split(request))
+        return {
+          now,
+          outcomes: request.commits.map((_, i) => (outcomes[2 * i + 1]!.ok ? outcomes[2 * i]! : outcomes[2 * i + 1]!)),
+        }
+      },
+    })
+  },
+
+  'leaves the puts of a failed commit': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async commit(request) {
+        const answer = await driver.commit(request)
+        const torn = request.commits.filter((_, i) => !answer.outcomes[i]!.ok)
+        const puts = torn.map((c) => ({ ...c, checks: [], ops: c.ops.filter((op) => 'put' in op) }))
+        await driver.commit({ id: `${request.id} torn`, commits: puts })
+        return answer
+      },
+    })
+  },
+
+  'commits one by one, with gaps between': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async commit(request) {
+        const outcomes = []
+        let now = clock()
+        for (const commit of request.commits) {
+          const answer = await driver.commit({ id: `${request.id} ${commit.id}`, commits: [commit] })
+          now = answer.now
+          outcomes.push(...answer.outcomes)
+          await new Promise((resolve) => setTimeout(resolve, 0))
+        }
+        return { now, outcomes }
+      },
+    })
+  },
+
+  'checks before it waits, and writes after': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async commit(request) {
+        const dry = request.commits.map((commit) => ({ ...commit, ops: [] }))
+        const { now, outcomes } = await driver.commit({ id: `${request.id} dry`, commits: dry })
+        if (request.commits.length > 1) return driver.commit(request)
+        if (!outcomes[0]?.ok) return { now, outcomes }
+        await new Promise((resolve) => setTimeout(resolve, 0))
+        return driver.commit({ ...request, commits: request.commits.map((commit) => ({ ...commit, checks: [] })) })
+      },
+    })
+  },
+
+  'fails the neighbours of a failing commit': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async commit(request) {
+        const dry = await driver.commit({
+          id: `${request.id} dry`,
+          commits: request.commits.map((c) => ({ ...c, ops: [] })),
+        })
+        const failed = dry.outcomes.find((outcome) => !outcome.ok)
+        return failed ? { now: dry.now, outcomes: request.commits.map(() => failed) } : driver.commit(request)
+      },
+    })
+  },
+
+  'shows expired entries': (clock) => {
+    const driver = mapOps(memory({ clock }), (op) => ('put' in op ? [{ put: op.put, value: op.value }] : [op]))
+    return driver
+  },
+
+  'expires by the second': (clock) =>
+    mapEntries(memory({ clock }), (entry) =>
+      entry.expiresAt === null ? entry : { ...entry, expiresAt: Math.ceil(entry.expiresAt / 1000) * 1000 },
+    ),
+
+  'keeps the expiry of an overwritten entry': (clock) => {
+    const driver = memory({ clock })
+    const expiries = new Map<string, Op>()
+    return mapOps(driver, (op) => {
+      if (!('put' in op)) return [op]
+      const name = `${op.put.part}\n${op.put.key}`
+      const old = expiries.get(name)
+      if (op.expires) expiries.set(name, op)
+      return [old && 'expires' in old && old.expires && !op.expires ? { ...op, expires: old.expires } : op]
+    })
+  },
+
+  'says there is never more': (clock) =>
+    mapAnswers(memory({ clock }), (answer) =>
+      answer !== null && 'more' in answer ? { ...answer, more: false } : answer,
+    ),
+
+  'says there is more when the page is full': (clock) =>
+    mapAnswers(memory({ clock }), (answer, read) =>
+      answer !== null && 'entries' in answer && 'range' in read
+        ? { ...answer, more: answer.entries.length === read.range.limit }
+        : answer,
+    ),
+
+  'counts expired entries toward the limit': (clock) => {
+    const driver = memory({ clock })
+    const hidden = new Set<string>()
+    const dated = mapOps(driver, (op) => {
+      if (!('put' in op)) return [op]
+      const past = op.expires !== undefined && 'at' in op.expires && op.expires.at <= clock()
+      hidden[past ? 'add' : 'delete'](op.put.key)
+      return [past ? { put: op.put, value: op.value } : op]
+    })
+    return mapAnswers(dated, (answer) => {
+      if (answer === null || 'parts' in answer) return answer
+      if (!('entries' in answer)) return hidden.has(answer.key) ? null : answer
+      return { ...answer, entries: answer.entries.filter((entry) => !hidden.has(entry.key)) } satisfies EntryPage
+    })
+  },
+
+  'ignores reverse': (clock) =>
+    mapReads(memory({ clock }), (read) => ('range' in read ? { range: { ...read.range, reverse: false } } : read)),
+
+  'ignores keysOnly': (clock) =>
+    mapReads(memory({ clock }), (read) => ('range' in read ? { range: { ...read.range, keysOnly: false } } : read)),
+
+  'includes the end of a range': (clock) =>
+    mapReads(memory({ clock }), (read) =>
+      'range' in read ? { range: { ...read.range, end: `${read.range.end} ` } } : read,
+    ),
+
+  'lets ranges leave their part': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async read(reads) {
+        const { now, answers } = await driver.read(reads)
+        const more = await driver.read([{ parts: { start: ' ', end: '~~', limit: 1000 } }])
+        const names = (more.answers[0] as PartPage).parts
+        return {
+          now,
+          answers: await Promise.all(
+            answers.map(async (answer, i) => {
+              const read = reads[i]!
+              if (!('range' in read)) return answer
+              const page = answer as EntryPage
+              const next = names.find((name) => name > read.range.part)
+              if (page.more || page.entries.length === read.range.limit || next === undefined) return page
+              const rest = await driver.read([
+                { range: { ...read.range, part: next, limit: read.range.limit - page.entries.length } },
+              ])
+              return { entries: [...page.entries, ...(rest.answers[0] as EntryPage).entries], more: false }
+            }),
+          ),
+        }
+      },
+    })
+  },
+
+  'shares byte buffers': (clock) => {
+    const kept = new Map<string, Uint8Array>()
+    return mapEntries(memory({ clock }), (entry) => {
+      if (typeof entry.value === 'string') return entry
+      const name = `${entry.key} ${entry.version}`
+      if (!kept.has(name)) kept.set(name, entry.value)
+      return { ...entry, value: kept.get(name)! }
+    })
+  },
+
+  'parses text': (clock) =>
+    mapEntries(memory({ clock }), (entry) =>
+      /^\d+$/.test(entry.value as string) ? { ...entry, value: String(Number(entry.value)) } : entry,
+    ),
+
+  'drops a byte order mark': (clock) =>
+    mapEntries(memory({ clock }), (entry) =>
+      typeof entry.value === 'string' ? { ...entry, value: entry.value.replace(/^\uFEFF/, '') } : entry,
+    ),
+
+  'returns bytes as text': (clock) =>
+    mapEntries(memory({ clock }), (entry) =>
+      typeof entry.value === 'string' ? entry : { ...entry, value: new TextDecoder().decode(entry.value) },
+    ),
+
+  'numbers appends with gaps': (clock) => {
+    const driver = memory({ clock })
+    const twice = mapOps(driver, (op) => ('append' in op ? [op, { append: op.append, value: '' }] : [op]))
+    return over(twice, {
+      async commit(request) {
+        const { now, outcomes } = await twice.commit(request)
+        return {
+          now,
+          outcomes: outcomes.map((o) => (o.ok ? { ok: true, seqs: o.seqs.filter((_, i) => i % 2 === 0) } : o)),
+        }
+      },
+    })
+  },
+
+  'does not restart the numbers of a deleted log': (clock) => {
+    const driver = memory({ clock })
+    return mapOps(driver, (op) =>
+      'deletePart' in op ? [{ deleteRange: { part: op.deletePart, start: ' ', end: 'l' } }] : [op],
+    )
+  },
+
+  'forgets refs': (clock) =>
+    mapOps(memory({ clock }), (op) => ('append' in op ? [{ append: op.append, value: op.value }] : [op])),
+
+  'deletes parts that begin with the name': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async commit(request) {
+        const { answers } = await driver.read([{ parts: { start: ' ', end: '~~', limit: 10_000 } }])
+        const names = (answers[0] as PartPage).parts
+        const spread = (op: Op): Op[] =>
+          'deletePart' in op ? names.filter((n) => n.startsWith(op.deletePart)).map((n) => ({ deletePart: n })) : [op]
+        return mapOps(driver, spread).commit(request)
+      },
+    })
+  },
+
+  'applies bulk deletes where they stand': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      commit: ({ id, commits }) =>
+        driver.commit({
+          id,
+          commits: commits.map((commit) => {
+            const first = commit.ops.findIndex(isRange)
+            return first <= 0 ? commit : { ...commit, ops: commit.ops.slice(first) }
+          }),
+        }),
+    })
+  },
+
+  'has versions of its own': (clock) => {
+    let count = 0
+    return mapCommits(memory({ clock }), (commit) => ({ ...commit, id: String(++count) }))
+  },
+
+  'has versions by content': (clock) =>
+    mapEntries(memory({ clock }), (entry) => ({ ...entry, version: `hash of ${String(entry.value)}` })),
+
+  'applies a repeated request twice': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, { capabilities: { ...driver.capabilities, replayWindow: 60_000 } })
+  },
+
+  'promises a network, and recognises no repeats': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, { capabilities: { ...driver.capabilities, network: true } })
+  },
+
+  'reads its questions one after the other': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      async read(reads) {
+        const answers: Answer[] = []
+        let { now } = await driver.read([])
+        for (const read of reads) {
+          await new Promise((resolve) => setTimeout(resolve, 0))
+          const one = await driver.read([read])
+          now = one.now
+          answers.push(...one.answers)
+        }
+        return { now, answers }
+      },
+    })
+  },
+
+  'folds case': (clock) => {
+    const driver = mapCommits(memory({ clock }), (c) => ({
+      ...c,
+      checks: c.checks.map(lowerCheck),
+      ops: c.ops.map(lowerOp),
+    }))
+    return mapReads(driver, lower)
+  },
+
+  'trims keys': (clock) =>
+    mapOps(memory({ clock }), (op) =>
+      'put' in op ? [{ ...op, put: { ...op.put, key: op.put.key.trim() || '_' } }] : [op],
+    ),
+
+  'answers with seconds': (clock) => memory({ clock: () => Math.floor(clock() / 1000) }),
+
+  'keeps something of a deleted part': (clock) =>
+    mapOps(memory({ clock }), (op) =>
+      'deletePart' in op ? [op, { put: { part: 'trash', key: op.deletePart.slice(0, 100) }, value: '' }] : [op],
+    ),
+}
+
+const harnessOf = (name: string, make: (clock: () => number) => Driver): Harness => ({
+  name,
+  async create() {
+    let time = Date.UTC(2026, 0, 1)
+    return { driver: make(() => time), advance: (ms) => void (time += ms) }
+  },
+})
+
+/** The ids of the driver's cases that fail, a case that never ends among them. */
+async function failures(harness: Harness): Promise<string[]> {
+  const failed: string[] = []
+  const drivers = cases.filter((c) => c.group === 'driver')
+  const run = async (c: (typeof cases)[number]): Promise<void> => {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_, reject) => void (timer = setTimeout(() => reject(new Error('late')), 4000)))
+    await Promise.race([runCase(c, harness), late]).catch(() => failed.push(c.id))
+    clearTimeout(timer)
+  }
+  await Promise.all(drivers.map(run))
+  return failed
+}
+
+describe('the cases', () => {
+  it('let a driver pass that breaks nothing', async () => {
+    expect(await failures(harnessOf('memory', (clock) => memory({ clock })))).toEqual([])
+  })
+
+  for (const [name, make] of Object.entries(MUTANTS)) {
+    it(`find out a driver that ${name}`, async () => {
+      const failed = await failures(harnessOf(name, make))
+      expect(failed).not.toEqual([])
+      // One rule, not the end of everything: other cases can still tell what works.
+      expect(failed.length).toBeLessThan(cases.length / 2)
+    })
+  }
+})
