@@ -81,7 +81,7 @@ export interface Database {
   commit(draft: Draft, options?: WriteOptions): Promise<Outcome>
   /** Applies commits next to each other in one request, in order, each atomic by itself. */
   commitAll(drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
-  /** The backend's clock, as its last answer told it. */
+  /** The backend's clock, as its last answer told it; this machine's before the first. */
   now(): number
   newId(): string
   /** Reaches for the backend. */

@@ -18,7 +18,7 @@ const mark = (kind: number, bytes: Uint8Array): Uint8Array => {
 }
 
 /**
- * Makes a raw value storable.
+ * Makes a raw value storable. Bytes are copied: the caller may go on using theirs before the batch has left.
  *
  * @throws `SERIALIZATION` for text with a lone surrogate, and for anything but text and bytes
  */
@@ -26,7 +26,7 @@ export function pack(value: Value): Value {
   if (typeof value === 'string' && value.isWellFormed()) {
     return value.includes('\0') ? mark(0, new TextEncoder().encode(value)) : value
   }
-  if (value instanceof Uint8Array) return value[0] === MARK ? mark(1, value) : value
+  if (value instanceof Uint8Array) return value[0] === MARK ? mark(1, value) : value.slice()
   throw new HoldfastError('SERIALIZATION', 'A raw value must be well-formed text or a Uint8Array', {
     details: { reason: 'payload' },
   })

@@ -89,6 +89,8 @@ export function snapshotStore(db: Database, options: StoreOptions = {}): Snapsho
       if (throughSeq !== undefined) requireInteger(throughSeq, 'throughSeq')
       if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
       if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+      // Once, before any I/O, however often the version has to be guessed.
+      const rest = `,${String(encode({ state })).slice(1)}`
       return heads.change(
         key,
         (stored) => {
@@ -100,9 +102,10 @@ export function snapshotStore(db: Database, options: StoreOptions = {}): Snapsho
             ...(throughSeq !== undefined && { throughSeq }),
             updatedAt: db.now(),
           }
+          const summary = String(encode(meta))
           return {
-            next: { value: encode({ ...meta, state }), holds: meta },
-            ops: [{ put: indexAt(runId), value: encode(meta) }],
+            next: { value: summary.slice(0, -1) + rest, holds: meta },
+            ops: [{ put: indexAt(runId), value: summary }],
             done: () => ({ runId, ...meta }),
           }
         },
