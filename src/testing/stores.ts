@@ -97,15 +97,16 @@ export const mentions = async (t: Context, marker: string): Promise<boolean> =>
 
 /** Gives up waiting for what may never come. */
 export async function soon<T>(promise: Promise<T>): Promise<T> {
-  let timer: unknown
+  let stop = (): void => {}
   const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), 10_000)
+    const timer = setTimeout(() => resolve('late'), 10_000)
+    stop = () => clearTimeout(timer)
   })
   try {
     ok((await Promise.race([promise, late])) !== 'late', 'It comes to an end')
     return await promise
   } finally {
-    clearTimeout(timer)
+    stop()
   }
 }
 

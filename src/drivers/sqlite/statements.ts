@@ -4,10 +4,32 @@ import { SQLiteSyncDialect } from 'drizzle-orm/sqlite-core'
 import type { SqliteHandle, SqliteStatement } from './handle.ts'
 import { entries, requests, schemaVersion } from './schema.ts'
 
+/** The statements, by what they do. */
+export type StatementName =
+  | 'begin'
+  | 'beginImmediate'
+  | 'commit'
+  | 'ping'
+  | 'get'
+  | 'last'
+  | 'rangeUp'
+  | 'rangeDown'
+  | 'keysUp'
+  | 'keysDown'
+  | 'parts'
+  | 'put'
+  | 'delete'
+  | 'deleteRange'
+  | 'deletePart'
+  | 'sweepEntries'
+  | 'sweepRequests'
+  | 'findRequest'
+  | 'keepRequest'
+
 /** A column by its bare name, as assignments need it. */
 const name = (column: Column): SQL => sql`${sql.identifier(column.name)}`
 
-function texts() {
+function texts(): Record<StatementName, SQL> {
   const [part, key, version] = [name(entries.part), name(entries.key), name(entries.version)]
   const [value, expiresAt] = [name(entries.value), name(entries.expiresAt)]
   const [id, record, until] = [name(requests.id), name(requests.record), name(requests.expiresAt)]
@@ -65,7 +87,7 @@ function texts() {
 }
 
 /** The driver's statements by name. */
-export type Statements = Readonly<Record<keyof ReturnType<typeof texts>, SqliteStatement>>
+export type Statements = Readonly<Record<StatementName, SqliteStatement>>
 
 /** Prepares all statements on a connection whose schema is in place. */
 export function prepareStatements(handle: SqliteHandle): Statements {

@@ -11,7 +11,7 @@ const told = new Promise((resolve) => process.stdin.once('end', resolve).resume(
 if (command === 'append') {
   process.stdout.write('ready\n')
   await told
-  const driver = sqlite({ db: new Sqlite(path!) })
+  const driver = sqlite({ db: new Sqlite(path) })
   await driver.open()
   for (let i = 0; i < Number(count); i++) {
     const id = `${process.pid}.${i}`
@@ -19,7 +19,7 @@ if (command === 'append') {
     await driver.commit({ id, commits: [{ id, checks: [], ops: [op], durability: 'relaxed' }] })
   }
 } else {
-  const db = new Sqlite(path!)
+  const db = new Sqlite(path)
   db.exec('BEGIN IMMEDIATE')
   process.stdout.write('ready\n')
   await told
