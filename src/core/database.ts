@@ -83,6 +83,7 @@ export interface Database {
   commitAll(drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
   /** The backend's clock, as its last answer told it; this machine's before the first. */
   now(): number
+  /** A globally unique id, for a commit whose version must be known beforehand. */
   newId(): string
   /** Reaches for the backend. */
   health(options?: CallOptions): Promise<Health>

@@ -16,7 +16,7 @@ import type {
 import { equal, ok } from './assert.ts'
 import { ALL, PART } from './build.ts'
 
-/** A range with defaults: everything of {@link PART}, in pages of a modest size. */
+/** A range with defaults: everything of the part that cases use, in pages of a modest size. */
 export type RangeOptions = Partial<Range>
 
 /** What became of a commit that had to take effect. */
@@ -41,12 +41,15 @@ export interface Client {
   write(...ops: Op[]): Promise<Written>
   /** Writes any number of ops, in as many requests as the limits want. */
   writeAll(ops: readonly Op[]): Promise<void>
+  /** The answers to all questions, from one view. */
   read<const R extends readonly Read[]>(...reads: R): Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
+  /** The entry at a key. */
   get(key: Key): Promise<Entry | null>
   /** One page. */
   page(range?: RangeOptions): Promise<EntryPage>
   /** All entries of a range, page by page. */
   all(range?: RangeOptions): Promise<Entry[]>
+  /** The keys of a range. */
   keys(range?: RangeOptions): Promise<string[]>
   /** All names of parts, page by page. */
   parts(range?: Partial<{ start: string; end: string; limit: number }>): Promise<string[]>

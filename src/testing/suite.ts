@@ -11,9 +11,12 @@ export interface Skip {
 
 /** What the suite uses of a test runner; vitest, Jest, Mocha, `node:test`, Bun and Deno's `bdd` have it. */
 export interface Runner {
+  /** Opens a group of cases. */
   readonly describe: (name: string, body: () => void) => unknown
+  /** Registers a case. */
   readonly it: {
     (name: string, body: () => Promise<void>): unknown
+    /** Registers a case that is left out. */
     readonly skip?: (name: string, body: () => void) => unknown
   }
 }

@@ -16,8 +16,11 @@ export interface BetterSqlite3Statement {
   readonly reader: boolean
   /** Makes rows arrays. */
   raw(): unknown
+  /** The first row. */
   get(...values: unknown[]): unknown
+  /** All rows. */
   all(...values: unknown[]): unknown[]
+  /** Runs what returns no rows. */
   run(...values: unknown[]): { readonly changes: number | bigint }
 }
 
@@ -25,8 +28,11 @@ export interface BetterSqlite3Statement {
 export interface BetterSqlite3Database {
   /** Whether it is in memory only. */
   readonly memory: boolean
+  /** Compiles a statement. */
   prepare(sql: string): BetterSqlite3Statement
+  /** Runs statements without results. */
   exec(sql: string): unknown
+  /** Closes the connection. */
   close(): unknown
 }
 

@@ -9,11 +9,15 @@ import { type SqliteOptions, sqliteDriver } from './driver.ts'
 import type { SqliteHandle, SqliteStatement, SqliteValue } from './handle.ts'
 
 export type { SqliteOptions } from './driver.ts'
+export type { SqliteValue } from './handle.ts'
 
 /** What is used of a `StatementSync`. */
 export interface NodeSqliteStatement {
+  /** The first row. */
   get(...values: SqliteValue[]): unknown
+  /** All rows. */
   all(...values: SqliteValue[]): unknown[]
+  /** Runs what returns no rows. */
   run(...values: SqliteValue[]): { readonly changes: number | bigint }
   /** Makes rows arrays; newer than the module itself. */
   setReturnArrays?(enabled: boolean): void
@@ -21,8 +25,11 @@ export interface NodeSqliteStatement {
 
 /** What is used of a `DatabaseSync`. */
 export interface NodeSqliteDatabase {
+  /** Compiles a statement. */
   prepare(sql: string): NodeSqliteStatement
+  /** Runs statements without results. */
   exec(sql: string): void
+  /** Closes the connection. */
   close(): void
   /** `null` for a database in memory; newer than the module itself. */
   location?(): string | null
@@ -100,6 +107,7 @@ const withArrays = (db: NodeSqliteDatabase): SqliteHandle => ({
 
 /** For the releases whose rows are objects only; these hold their columns in order. */
 const converting = (statement: NodeSqliteStatement): SqliteStatement => ({
+  /** The first row. */
   get(...values) {
     const row = statement.get(...values)
     return row === undefined ? undefined : Object.values(row as object)
