@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Check, Commit, CommitRequest, Entry, FailedCheck, Key, Op, Outcome, Value } from './driver.ts'
+import type { Check, Commit, CommitRequest, Entry, Expiry, FailedCheck, Key, Outcome, Value } from './driver.ts'
 import { encodeNumber } from './keys.ts'
 
 /** A transaction: what was written through it is seen by the next read. */
@@ -20,8 +20,8 @@ export interface Transaction {
 }
 
 /** Whether an entry is there at this moment: an expired one is absent. */
-export const isLive = (entry: Entry | null, now: number): entry is Entry =>
-  entry !== null && (entry.expiresAt === null || entry.expiresAt > now)
+export const isLive = (entry: Entry | null | undefined, now: number): entry is Entry =>
+  !!entry && (entry.expiresAt === null || entry.expiresAt > now)
 
 const current = (check: Check, tx: Transaction, now: number): FailedCheck['current'] => {
   if ('log' in check) return { last: tx.last(check.log) }
@@ -29,39 +29,32 @@ const current = (check: Check, tx: Transaction, now: number): FailedCheck['curre
   return isLive(entry, now) ? entry : null
 }
 
-function evaluate(check: Check, tx: Transaction, now: number): FailedCheck['current'] | undefined {
-  const found = current(check, tx, now)
-  const holds =
-    'log' in check
-      ? (found as { last: number }).last === check.last
-      : ((found as Entry | null)?.version ?? null) === check.version
-  return holds ? undefined : found
-}
+const holds = (check: Check, found: FailedCheck['current']): boolean =>
+  'log' in check
+    ? (found as { last: number }).last === check.last
+    : ((found as Entry | null)?.version ?? null) === check.version
 
-function apply(commit: Commit, tx: Transaction, now: number): number[] {
+function apply({ id, ops }: Commit, tx: Transaction, now: number): number[] {
   const seqs: number[] = []
-  for (const op of commit.ops) {
+  for (const op of ops) {
     if ('deleteRange' in op) tx.deleteRange(op.deleteRange.part, op.deleteRange.start, op.deleteRange.end)
     else if ('deletePart' in op) tx.deletePart(op.deletePart)
   }
-  for (const op of commit.ops) {
-    if ('append' in op) seqs.push(append(op, commit.id, tx))
-    else if ('put' in op) tx.put(op.put, op.value, commit.id, expiryOf(op.expires, now))
+  for (const op of ops) {
+    if ('append' in op) {
+      const { part, key } = op.append
+      const seq = tx.last(op.append) + 1
+      tx.put({ part, key: key + encodeNumber(seq) }, op.value, id, null)
+      if (op.ref !== undefined) tx.put({ part, key: op.ref }, String(seq), id, null)
+      seqs.push(seq)
+    } else if ('put' in op) tx.put(op.put, op.value, id, expiryOf(op.expires, now))
     else if ('delete' in op) tx.delete(op.delete)
   }
   return seqs
 }
 
-function append(op: Extract<Op, { append: Key }>, version: string, tx: Transaction): number {
-  const { part, key } = op.append
-  const seq = tx.last(op.append) + 1
-  tx.put({ part, key: key + encodeNumber(seq) }, op.value, version, null)
-  if (op.ref !== undefined) tx.put({ part, key: op.ref }, String(seq), version, null)
-  return seq
-}
-
-const expiryOf = (expires: { in?: number; at?: number } | undefined, now: number): number | null =>
-  expires === undefined ? null : expires.in === undefined ? expires.at! : now + expires.in
+const expiryOf = (expires: Expiry | undefined, now: number): number | null =>
+  expires ? ('in' in expires ? now + expires.in : expires.at) : null
 
 /**
  * Applies the commits in order, each seeing the effects of those before it.
@@ -73,10 +66,9 @@ const expiryOf = (expires: { in?: number; at?: number } | undefined, now: number
  */
 export const applyCommits = (commits: readonly Commit[], tx: Transaction, now: number): Outcome[] =>
   commits.map((commit) => {
-    const failed: FailedCheck[] = []
-    commit.checks.forEach((check, index) => {
-      const found = evaluate(check, tx, now)
-      if (found !== undefined) failed.push({ check: index, current: found })
+    const failed = commit.checks.flatMap((check, index): FailedCheck[] => {
+      const found = current(check, tx, now)
+      return holds(check, found) ? [] : [{ check: index, current: found }]
     })
     return failed.length > 0 ? { ok: false, failed } : { ok: true, seqs: apply(commit, tx, now) }
   })

@@ -2,14 +2,14 @@
 import { invalid } from './errors.ts'
 
 /**
- * Requires a safe integer.
+ * Requires an integer.
  *
  * @param what - the argument's name, for the message
  * @param least - the smallest it may be
+ * @param most - the largest it may be; the largest safe one by default
  * @throws `INVALID_ARGUMENT`
  */
-export function requireInteger(n: number, what: string, least = 0): number {
-  if (!Number.isSafeInteger(n) || n < least)
-    throw invalid(`${what} must be a safe integer of at least ${least}, not ${n}`)
-  return n
+export function requireInteger(n: number, what: string, least = 0, most: number = Number.MAX_SAFE_INTEGER): number {
+  if (Number.isInteger(n) && n >= least && n <= most) return n
+  throw invalid(`${what} must be an integer from ${least} to ${most}, not ${n}`)
 }

@@ -40,7 +40,7 @@ export interface BatcherOptions<Item, Result> {
 
 /** A signal for the driver: aborted when every caller of the batch has gone, and never before. */
 function joint<Item, Result>(batch: readonly Call<Item, Result>[]): AbortSignal | undefined {
-  if (batch.some((call) => call.signal === undefined)) return undefined
+  if (!batch.every((call) => call.signal)) return undefined
   const controller = new AbortController()
   let waiting = batch.length
   for (const call of batch) {
@@ -60,72 +60,59 @@ export interface Batcher<Item, Result> {
 
 export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   type C = Call<Item, Result>
-  let queue: C[] = []
-  let busy = false
-  let idlers: (() => void)[] = []
+  const queue: C[] = []
+  /** Set as long as something waits or is under way. */
+  let running: Promise<void> | undefined
 
-  function start(): void {
-    busy = true
-    settle(queue.length, QUIET)
+  async function run(): Promise<void> {
+    while (queue.length > 0) {
+      await settled()
+      const batch = queue.splice(0, countTogether())
+      if (batch.length > 0) await options.send(batch, joint(batch))
+    }
+    running = undefined
   }
 
   /** Waits until nothing was added for some microtasks. */
-  function settle(seen: number, left: number): void {
-    queueMicrotask(() => {
-      if (left === 0 || queue.length >= options.maxItems) void flush()
-      else if (queue.length > seen) settle(queue.length, QUIET)
-      else settle(seen, left - 1)
-    })
-  }
-
-  async function flush(): Promise<void> {
-    const batch = take()
-    if (batch.length > 0) {
-      await options.send(batch, joint(batch))
+  async function settled(): Promise<void> {
+    let seen = 0
+    for (let quiet = 0; quiet <= QUIET && queue.length < options.maxItems; quiet++) {
+      if (queue.length > seen) quiet = 0
+      seen = queue.length
+      await Promise.resolve()
     }
-    if (queue.length > 0) return start()
-    busy = false
-    for (const done of idlers.splice(0)) done()
   }
 
-  function take(): C[] {
+  /** How many of the calls that wait fit into one batch: at least the first. */
+  function countTogether(): number {
     let items = 0
     let bytes = 0
-    let n = 0
-    for (const call of queue) {
+    const tooMany = queue.findIndex((call, i) => {
       items += call.items.length
       bytes += call.bytes
-      if (n > 0 && (!options.group || items > options.maxItems || bytes > options.maxBytes)) break
-      n++
-    }
-    const batch = n === queue.length ? queue : queue.slice(0, n)
-    queue = n === queue.length ? [] : queue.slice(n)
-    return batch
+      return i > 0 && (!options.group || items > options.maxItems || bytes > options.maxBytes)
+    })
+    return tooMany < 0 ? queue.length : tooMany
   }
 
   function add(items: readonly Item[], bytes: number, signal: AbortSignal | undefined): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
+    let onAbort!: () => void
+    const result = new Promise<Result>((resolve, reject) => {
+      const call: C = { items, bytes, signal, resolve, reject }
+      onAbort = () => {
         const at = queue.indexOf(call)
         if (at >= 0) queue.splice(at, 1)
         call.leave?.()
-        call.reject(aborted(signal!, options.ambiguous && at < 0))
+        reject(aborted(signal!, options.ambiguous && at < 0))
       }
-      // A signal may outlive many calls, and must not collect their listeners.
-      const finish =
-        <T>(settle: (outcome: T) => void) =>
-        (outcome: T): void => {
-          signal!.removeEventListener('abort', onAbort)
-          settle(outcome)
-        }
-      const call: C = signal
-        ? { items, bytes, signal, resolve: finish(resolve), reject: finish(reject) }
-        : { items, bytes, signal, resolve, reject }
-      signal?.addEventListener('abort', onAbort)
       queue.push(call)
-      if (!busy) start()
     })
+    running ??= run()
+    if (!signal) return result
+    signal.addEventListener('abort', onAbort)
+    // A signal may outlive many calls, and must not collect their listeners.
+    return result.finally(() => signal.removeEventListener('abort', onAbort))
   }
 
-  return { add, idle: () => new Promise((resolve) => (busy ? void idlers.push(resolve) : resolve())) }
+  return { add, idle: async () => running }
 }

@@ -16,7 +16,7 @@ import type { Check, Entry, Expiry, FailedCheck, Key, Op, Outcome, Value } from 
 /** A new content of a cell. */
 export interface NextContent<T> {
   readonly value: Value
-  readonly expires?: Expiry
+  readonly expires?: Expiry | undefined
   /** What it means; left out where that cannot be known beforehand. */
   readonly holds?: T
 }
@@ -114,7 +114,10 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
         const draft = {
           id,
           checks: [...checks, { at: key, version: guess.version }],
-          ops: next === undefined ? ops : [...ops, next ? { put: key, ...next } : { delete: key }],
+          ops:
+            next === undefined
+              ? ops
+              : [...ops, next ? { put: key, value: next.value, expires: next.expires } : { delete: key }],
         }
         remember(name, next === undefined ? guess : speculate(next, id, epoch))
         let outcomes

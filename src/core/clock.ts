@@ -6,8 +6,6 @@ export type Clock = () => number
 /** The clock of this machine. */
 export const systemClock: Clock = () => Date.now()
 
-const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz'
-
 /**
  * Makes a source of globally unique ids: 80 random bits once, then a counter, so that an id costs no randomness.
  *
@@ -15,7 +13,7 @@ const ALPHABET = '0123456789abcdefghijklmnopqrstuvwxyz'
  */
 export function idSource(): () => string {
   let prefix = ''
-  for (const byte of crypto.getRandomValues(new Uint8Array(16))) prefix += ALPHABET[byte & 31]
+  for (const byte of crypto.getRandomValues(new Uint8Array(16))) prefix += (byte & 31).toString(32)
   let count = 0
   return () => `${prefix}.${(count++).toString(36)}`
 }

@@ -115,15 +115,15 @@ export function createDatabase(options: DatabaseOptions): Database {
   const newId = options.newId ?? idSource()
   const { limits } = driver.capabilities
   let opening: Promise<void> | undefined
-  let opened = false
   let closing: Promise<void> | undefined
   let skew = 0
 
   /** A queue of calls, each to get its share of what one request answers. */
-  const queue = <Item, Part>(
+  const queue = <Item, Part, Reply extends { readonly now: number }>(
     maxItems: number,
     ambiguous: boolean,
-    ask: (items: readonly Item[], options: CallOptions) => Promise<{ now: number; parts: readonly Part[] }>,
+    ask: (items: readonly Item[], options: CallOptions) => Promise<Reply>,
+    partsOf: (reply: Reply) => readonly Part[],
   ): Batcher<Item, readonly Part[]> =>
     batcher({
       maxItems,
@@ -132,10 +132,11 @@ export function createDatabase(options: DatabaseOptions): Database {
       ambiguous,
       async send(batch, signal) {
         try {
-          if (!opened) await open()
-          const items = batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items)
-          const { now, parts } = await ask(items, { signal })
-          skew = now - clock()
+          await open()
+          const items = batch.flatMap((call) => call.items)
+          const reply = await ask(items, { signal })
+          skew = reply.now - clock()
+          const parts = partsOf(reply)
           let from = 0
           for (const call of batch) call.resolve(parts.slice(from, (from += call.items.length)))
         } catch (cause) {
@@ -144,27 +145,25 @@ export function createDatabase(options: DatabaseOptions): Database {
       },
     })
 
-  const commits = queue<Commit, Outcome>(limits.requestCommits, true, async (items, options) => {
-    const { now, outcomes } = await driver.commit({ id: newId(), commits: items }, options)
-    return { now, parts: outcomes }
-  })
+  const commits = queue(
+    limits.requestCommits,
+    true,
+    (items: readonly Commit[], options) => driver.commit({ id: newId(), commits: items }, options),
+    ({ outcomes }) => outcomes,
+  )
+  const reads = queue(
+    limits.requestReads,
+    false,
+    (items: readonly Read[], options) => driver.read(items, options),
+    ({ answers }) => answers,
+  )
 
-  const reads = queue<Read, Answer>(limits.requestReads, false, async (items, options) => {
-    const { now, answers } = await driver.read(items, options)
-    return { now, parts: answers }
-  })
-
-  function open(): Promise<void> {
-    // A failure is not kept: the next call tries again.
-    opening ??= driver.open().then(
-      () => void (opened = true),
-      (cause: unknown) => {
-        opening = undefined
-        throw toHoldfastError(cause, false)
-      },
-    )
-    return opening
-  }
+  const open = (): Promise<void> =>
+    (opening ??= driver.open().catch((cause: unknown) => {
+      // A failure is not kept: the next call tries again.
+      opening = undefined
+      throw toHoldfastError(cause, false)
+    }))
 
   function enter(signal: AbortSignal | undefined): void {
     if (closing !== undefined) throw new HoldfastError('CLOSED', 'The database is closed')
@@ -174,10 +173,10 @@ export function createDatabase(options: DatabaseOptions): Database {
   async function commitAll(drafts: readonly Draft[], write: WriteOptions = {}): Promise<readonly Outcome[]> {
     enter(write.signal)
     if (drafts.length === 0) return []
-    const items = drafts.map((draft) => ({
-      id: draft.id ?? newId(),
-      checks: draft.checks ?? [],
-      ops: draft.ops ?? [],
+    const items = drafts.map(({ id = newId(), checks = [], ops = [] }) => ({
+      id,
+      checks,
+      ops,
       durability: write.durability ?? durability,
     }))
     return commits.add(items, validateCommits(items, limits), write.signal)

@@ -102,7 +102,7 @@ export type Expiry = { readonly in: number } | { readonly at: number }
  * and parts are applied first, the rest in order.
  */
 export type Op =
-  | { readonly put: Key; readonly value: Value; readonly expires?: Expiry }
+  | { readonly put: Key; readonly value: Value; readonly expires?: Expiry | undefined }
   /**
    * Writes at the prefix followed by the next number, 16 digits, counted from 1 without gaps and assigned inside the
    * commit. Nothing but the log lives under the prefix. `ref` names a key of the same part that receives the number as

@@ -29,13 +29,13 @@ import { invalid } from './errors.ts'
 const SEPARATOR = '!'
 /** Sorts above the separator and below everything an id is made of: the end of a family's range. */
 const AFTER = '"'
-/** An id of only these stands for itself. */
-const PLAIN = /^[$-}]+$/
+/** All but the characters that stand for themselves. */
+const ESCAPED = /[^$-}]/gu
 const MAX_ID_BYTES = 256
 /** The tenant of stores that name none. */
 export const DEFAULT_TENANT = 'default'
 /** Decimal digits of the largest safe integer. */
-const DIGITS = 16
+export const DIGITS = 16
 
 /** UTF-8 length of well-formed text, without encoding it. */
 export function utf8Bytes(text: string): number {
@@ -60,20 +60,14 @@ const fixed = (n: number, width: number): string => n.toString(36).padStart(widt
  * @throws `INVALID_ARGUMENT` for anything else
  */
 export function encodeId(id: string, what: string): string {
-  if (typeof id !== 'string') throw invalid(`${what} must be a string, not ${id === null ? 'null' : typeof id}`)
-  const plain = PLAIN.test(id)
-  const bytes = plain ? id.length : utf8Bytes(id)
-  if (bytes < 1 || bytes > MAX_ID_BYTES) {
-    throw invalid(`${what} must have 1 to ${MAX_ID_BYTES} UTF-8 bytes, not ${bytes}`)
+  const found = typeof id !== 'string' ? typeof id : id.isWellFormed() ? utf8Bytes(id) : 'a lone surrogate'
+  if (typeof found === 'string' || found < 1 || found > MAX_ID_BYTES) {
+    throw invalid(`${what} must be text of 1 to ${MAX_ID_BYTES} UTF-8 bytes, not ${found}`)
   }
-  if (plain) return id
-  if (!id.isWellFormed()) throw invalid(`${what} must be well-formed Unicode`)
-  let encoded = ''
-  for (const char of id) {
+  return id.replace(ESCAPED, (char) => {
     const point = char.codePointAt(0)!
-    encoded += point < 0x24 ? `#${fixed(point, 2)}` : point > 0x7d ? `~${fixed(point, 4)}` : char
-  }
-  return encoded
+    return point < 0x24 ? `#${fixed(point, 2)}` : `~${fixed(point, 4)}`
+  })
 }
 
 /** The id that {@link encodeId} made this of. */

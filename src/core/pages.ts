@@ -48,7 +48,21 @@ export function pageRange(
 /** Makes a page of a range's answer. */
 export function toPage<T>(entries: readonly Entry[], more: boolean, item: (entry: Entry) => T): Page<T> {
   const last = entries.at(-1)
-  return { items: entries.map(item), ...(more && last !== undefined && { cursor: last.key }) }
+  return { items: entries.map(item), ...(more && last && { cursor: last.key }) }
+}
+
+/** Reads a page of a list that is a range. */
+export async function readPage<T>(
+  db: Database,
+  part: string,
+  bounds: { start: string; end: string },
+  item: (entry: Entry) => T,
+  options: PageOptions = {},
+  keysOnly = false,
+): Promise<Page<T>> {
+  const range = { ...pageRange(db, part, bounds, options), keysOnly }
+  const [{ entries, more }] = await db.read([{ range }], options)
+  return toPage(entries, more, item)
 }
 
 /** Goes through all pages from where the options say, one in memory at a time. */

@@ -18,55 +18,53 @@ export interface SortedMap<V> {
   range(start: string, end: string, reverse?: boolean): Generator<[string, V], void>
 }
 
-/** The first place in sorted items where the item is no longer below the key, by bisection. */
-function seek<T>(items: readonly T[], key: string, keyOf: (item: T) => string): number {
+/** The first place in sorted items that are no longer before something, by bisection. */
+function seek<T>(items: readonly T[], isBefore: (item: T) => boolean): number {
   let low = 0
   let high = items.length
   while (low < high) {
     const middle = (low + high) >> 1
-    if (keyOf(items[middle]!) < key) low = middle + 1
+    if (isBefore(items[middle]!)) low = middle + 1
     else high = middle
   }
   return low
 }
 
-const itself = (key: string): string => key
-const lastOf = (chunk: readonly string[]): string => chunk.at(-1)!
-
 export function sortedMap<V>(): SortedMap<V> {
   const values = new Map<string, V>()
-  /** Sorted inside and among each other; none is empty. */
-  const chunks: string[][] = []
+  /** Sorted inside and among each other; none is empty, but the only one may be. */
+  const chunks: string[][] = [[]]
+
+  /** Where a key is or would be: the last chunk that begins at or before it, and the place inside. */
+  function locate(key: string): [chunk: number, place: number] {
+    const c = Math.max(0, seek(chunks, ([first]) => first! <= key) - 1)
+    return [c, seek(chunks[c]!, (other) => other < key)]
+  }
 
   return {
     get: (key) => values.get(key),
     set(key, value) {
       if (!values.has(key)) {
-        // The last chunk also takes what lies behind it.
-        const c = Math.max(0, Math.min(seek(chunks, key, lastOf), chunks.length - 1))
-        const chunk = (chunks[c] ??= [])
-        chunk.splice(seek(chunk, key, itself), 0, key)
+        const [c, i] = locate(key)
+        const chunk = chunks[c]!
+        chunk.splice(i, 0, key)
         if (chunk.length > CHUNK) chunks.splice(c + 1, 0, chunk.splice(CHUNK / 2))
       }
       values.set(key, value)
     },
     delete(key) {
       if (!values.delete(key)) return
-      const c = seek(chunks, key, lastOf)
-      const chunk = chunks[c]!
-      chunk.splice(seek(chunk, key, itself), 1)
-      if (chunk.length === 0) chunks.splice(c, 1)
+      const [c, i] = locate(key)
+      chunks[c]!.splice(i, 1)
+      if (chunks[c]!.length === 0 && chunks.length > 1) chunks.splice(c, 1)
     },
     *range(start, end, reverse) {
-      const from = reverse ? end : start
-      let c = seek(chunks, from, lastOf)
-      let i = seek(chunks[c] ?? [], from, itself)
-      for (i -= reverse ? 1 : 0; ; i += reverse ? -1 : 1) {
-        if (i < 0) i = (chunks[--c]?.length ?? 0) - 1
-        else if (i >= (chunks[c]?.length ?? 0)) [c, i] = [c + 1, 0]
-        const key = chunks[c]?.[i]
-        if (key === undefined || (reverse ? key < start : key >= end)) return
-        yield [key, values.get(key)!]
+      const [first, from] = locate(start)
+      const [last, to] = locate(end)
+      for (let n = 0; n <= last - first; n++) {
+        const c = reverse ? last - n : first + n
+        const keys = chunks[c]!.slice(c === first ? from : 0, c === last ? to : CHUNK)
+        for (const key of reverse ? keys.toReversed() : keys) yield [key, values.get(key)!]
       }
     },
   }

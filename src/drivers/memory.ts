@@ -18,7 +18,6 @@ import type {
   PartRange,
   Range,
   Read,
-  Value,
 } from '../core/driver.ts'
 import { decodeNumber, under } from '../core/keys.ts'
 import { sortedMap } from '../core/sorted.ts'
@@ -74,14 +73,17 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   const expiring = new Set<string>()
 
   const tx: Transaction = {
-    get: ({ part, key }) => copyOut(entries.get(part + JOIN + key)),
+    get({ part, key }) {
+      const entry = entries.get(part + JOIN + key)
+      return entry ? copied(entry) : null
+    },
     last({ part, key }) {
       for (const [, last] of inside({ part, ...under(key), reverse: true })) return decodeNumber(last.key)
       return 0
     },
     put({ part, key }, value, version, expiresAt) {
       const name = part + JOIN + key
-      entries.set(name, { key, version, value: copy(value), expiresAt })
+      entries.set(name, copied({ key, version, value, expiresAt }))
       if (expiresAt !== null) expiring.add(name)
     },
     delete: ({ part, key }) => entries.delete(part + JOIN + key),
@@ -101,11 +103,9 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     for (const name of expiring) {
       const entry = entries.get(name)
       expiring.delete(name)
-      if (entry !== undefined && entry.expiresAt !== null) {
-        // What is not due yet goes to the end of the queue.
-        if (isLive(entry, now)) expiring.add(name)
-        else entries.delete(name)
-      }
+      if (!isLive(entry, now)) entries.delete(name)
+      // What is not due yet goes to the end of the queue.
+      else if (entry.expiresAt !== null) expiring.add(name)
       if (--left === 0) break
     }
   }
@@ -115,17 +115,17 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     for (const [, entry] of inside(range)) {
       if (!isLive(entry, now)) continue
       if (found.length === range.limit) return { entries: found, more: true }
-      found.push(range.keysOnly ? { ...entry, value: '' } : copyOut(entry)!)
+      found.push(range.keysOnly ? { ...entry, value: '' } : copied(entry))
     }
     return { entries: found, more: false }
   }
+
   function partPage({ start, end, limit }: PartRange): PartPage {
     const parts: string[] = []
     for (let from = start; ;) {
       const [next] = entries.range(from, end)
-      if (next === undefined) return { parts, more: false }
-      if (parts.length === limit) return { parts, more: true }
-      const part = next[0].slice(0, next[0].indexOf(JOIN))
+      if (!next || parts.length === limit) return { parts, more: !!next }
+      const part = next[0].split(JOIN)[0]!
       parts.push(part)
       from = part + AFTER
     }
@@ -155,6 +155,6 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   }
 }
 
-const copy = (value: Value): Value => (typeof value === 'string' ? value : value.slice())
-
-const copyOut = (entry: Entry | undefined): Entry | null => (entry ? { ...entry, value: copy(entry.value) } : null)
+/** The same entry, with bytes of its own. */
+const copied = (entry: Entry): Entry =>
+  typeof entry.value === 'string' ? entry : { ...entry, value: entry.value.slice() }

@@ -7,11 +7,13 @@ import { requireInteger } from '../core/arguments.ts'
 import { cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { CallOptions, Key } from '../core/driver.ts'
+import type { CallOptions, Entry, Key } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { EVERYTHING, SNAPSHOT, decodeId, encodeId, tenantParts } from '../core/keys.ts'
-import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../core/pages.ts'
+import { defined } from '../core/objects.ts'
+import { type Page, type PageOptions, eachItem, readPage } from '../core/pages.ts'
 import type { StoreOptions } from './options.ts'
+import { remove } from './remove.ts'
 import { type RunStatus, isRunStatus, isTerminal } from './status.ts'
 
 /** A snapshot as it is handed in. */
@@ -85,23 +87,24 @@ export function snapshotStore(db: Database, options: StoreOptions = {}): Snapsho
   const store: SnapshotStore = {
     async saveSnapshot({ runId, state, status, throughSeq }, options = {}) {
       const { expectedVersion } = options
-      const key = at(runId)
       if (throughSeq !== undefined) requireInteger(throughSeq, 'throughSeq')
       if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
       if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
       // Once, before any I/O, however often the version has to be guessed.
       const rest = `,${String(encode({ state })).slice(1)}`
       return heads.change(
-        key,
+        at(runId),
         (stored) => {
           const version = stored?.version ?? 0
-          refuseStale(stored, { status, throughSeq, expectedVersion })
-          const meta: Meta = {
-            version: version + 1,
-            ...(status !== undefined && { status }),
-            ...(throughSeq !== undefined && { throughSeq }),
-            updatedAt: db.now(),
+          const refuse = (message: string): never => {
+            throw new HoldfastError('CONFLICT', message, { details: { version, throughSeq: stored?.throughSeq } })
           }
+          if (expectedVersion !== undefined && expectedVersion !== version) {
+            refuse(`The snapshot has version ${version}, not ${expectedVersion}`)
+          }
+          if ((throughSeq ?? 0) < (stored?.throughSeq ?? 0)) refuse('The stored snapshot holds more of the log')
+          if (isTerminal(stored?.status) && !isTerminal(status)) refuse('The stored snapshot is of an ended run')
+          const meta: Meta = defined({ version: version + 1, status, throughSeq, updatedAt: db.now() })
           const summary = String(encode(meta))
           return {
             next: { value: summary.slice(0, -1) + rest, holds: meta },
@@ -112,39 +115,15 @@ export function snapshotStore(db: Database, options: StoreOptions = {}): Snapsho
         options,
       )
     },
-    async loadSnapshot<S>(runId: string, options: CallOptions = {}) {
+    async loadSnapshot<S>(runId: string, options?: CallOptions) {
       const [entry] = await db.read([{ get: at(runId) }], options)
-      return entry === null ? undefined : { runId, ...(decode(entry.value) as Omit<Snapshot<S>, 'runId'>) }
+      return entry ? { runId, ...(decode(entry.value) as Omit<Snapshot<S>, 'runId'>) } : undefined
     },
-    async deleteSnapshot(runId, options = {}) {
-      const key = at(runId)
-      const [absent] = await db.commitAll(
-        [{ checks: [{ at: key, version: null }] }, { ops: [{ delete: key }, { delete: indexAt(runId) }] }],
-        options,
-      )
-      return !absent!.ok
-    },
-    async listSnapshots(options = {}) {
-      const range = pageRange(db, parts.snapshots, EVERYTHING, options)
-      const [{ entries, more }] = await db.read([{ range }], options)
-      return toPage(entries, more, ({ key, value }) => ({ runId: decodeId(key), ...(decode(value) as Meta) }))
-    },
+    deleteSnapshot: async (runId, options) => remove(db, [at(runId), indexAt(runId)], options),
+    listSnapshots: async (options) => readPage(db, parts.snapshots, EVERYTHING, toSummary, options),
     snapshots: (options = {}) => eachItem(options, store.listSnapshots),
   }
   return store
 }
 
-function refuseStale(
-  stored: Meta | undefined,
-  next: { status: RunStatus | undefined; throughSeq: number | undefined; expectedVersion: number | undefined },
-): void {
-  const version = stored?.version ?? 0
-  const refuse = (message: string): never => {
-    throw new HoldfastError('CONFLICT', message, { details: { version, throughSeq: stored?.throughSeq } })
-  }
-  if (next.expectedVersion !== undefined && next.expectedVersion !== version) {
-    refuse(`The snapshot has version ${version}, not ${next.expectedVersion}`)
-  }
-  if ((next.throughSeq ?? 0) < (stored?.throughSeq ?? 0)) refuse('The stored snapshot holds more of the log')
-  if (isTerminal(stored?.status) && !isTerminal(next.status)) refuse('The stored snapshot is of an ended run')
-}
+const toSummary = ({ key, value }: Entry): SnapshotSummary => ({ runId: decodeId(key), ...(decode(value) as Meta) })

@@ -12,9 +12,10 @@ import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions, Entry, Expiry, Key, Value } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { EVERYTHING, SNAPSHOT, VALUES, decodeId, encodeId, tenantParts, under } from '../core/keys.ts'
-import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../core/pages.ts'
+import { type Page, type PageOptions, eachItem, readPage } from '../core/pages.ts'
 import { pack, unpack } from '../core/text.ts'
 import type { StoreOptions } from './options.ts'
+import { remove } from './remove.ts'
 import { type SnapshotStore, snapshotStore } from './snapshots.ts'
 
 /** Where a value belongs. */
@@ -114,105 +115,97 @@ export interface StateStore extends SnapshotStore {
  */
 export function stateStore(db: Database, options: StoreOptions = {}): StateStore {
   const parts = tenantParts(options.tenant)
-  const contents = cells(db, (entry): Entry => entry)
+  const contents = cells(db, ({ value, expiresAt }): Content => ({ value, expiresAt }))
 
-  const at = (key: string, { runId }: ScopeOptions): Key =>
-    runId === undefined
-      ? { part: parts.values, key: encodeId(key, 'key') }
-      : { part: parts.run(runId), key: VALUES + encodeId(key, 'key') }
+  const scope = ({ runId }: ScopeOptions = {}): { part: string; family: string } =>
+    runId === undefined ? { part: parts.values, family: '' } : { part: parts.run(runId), family: VALUES }
 
-  const put = (key: string, value: Value, options: SetOptions) => ({
-    put: at(key, options),
-    value,
-    ...expiry(options.ttl),
-  })
+  function at(key: string, options?: ScopeOptions): Key {
+    const { part, family } = scope(options)
+    return { part, key: family + encodeId(key, 'key') }
+  }
 
-  async function entryAt(key: string, options: ScopeOptions): Promise<Entry | null> {
-    const [entry] = await db.read([{ get: at(key, options) }], options)
-    return entry
+  async function read(keys: readonly string[], options?: ScopeOptions): Promise<(Value | undefined)[]> {
+    const entries = await db.read(
+      keys.map((key) => ({ get: at(key, options) })),
+      options,
+    )
+    return entries.map((entry) => (entry ? unpack(entry.value) : undefined))
+  }
+
+  async function write(key: string, value: Value, options: SetOptions = {}, isNew = false): Promise<boolean> {
+    const put = at(key, options)
+    const { ok } = await db.commit(
+      {
+        checks: isNew ? [{ at: put, version: null }] : [],
+        ops: [{ put, value: pack(value), expires: expiry(options) }],
+      },
+      options,
+    )
+    return ok
   }
 
   const store: StateStore = {
     ...snapshotStore(db, options),
-    async set(key, value, options = {}) {
-      await db.commit({ ops: [put(key, pack(value), options)] }, options)
+    async set(key, value, options) {
+      await write(key, value, options)
     },
-    async get(key, options = {}) {
-      const entry = await entryAt(key, options)
-      return entry === null ? undefined : unpack(entry.value)
-    },
-    async getMany(names, options = {}) {
-      const answers = await db.read(
-        names.map((name) => ({ get: at(name, options) })),
-        options,
-      )
+    get: async (key, options) => (await read([key], options))[0],
+    async getMany(keys, options) {
+      const values = await read(keys, options)
       const found = new Map<string, Value>()
-      names.forEach((name, i) => {
-        const entry = answers[i]
-        if (entry) found.set(name, unpack(entry.value))
-      })
+      keys.forEach((key, i) => values[i] !== undefined && found.set(key, values[i]))
       return found
     },
-    async delete(key, options = {}) {
-      const where = at(key, options)
-      // The first commit only asks; nothing comes between it and the second.
-      const [absent] = await db.commitAll(
-        [{ checks: [{ at: where, version: null }] }, { ops: [{ delete: where }] }],
-        options,
-      )
-      return !absent!.ok
-    },
-    exists: async (key, options = {}) => (await entryAt(key, options)) !== null,
-    async setJson(key, value, options = {}) {
-      await store.set(key, encode(value), options)
+    delete: async (key, options) => remove(db, [at(key, options)], options),
+    exists: async (key, options) => (await store.get(key, options)) !== undefined,
+    async setJson(key, value, options) {
+      await write(key, encode(value), options)
     },
     async getJson<T>(key: string, options?: ScopeOptions) {
       const value = await store.get(key, options)
       return value === undefined ? value : (decode(value) as T)
     },
-    async setIfAbsent(key, value, options = {}) {
-      const op = put(key, pack(value), options)
-      const outcome = await db.commit({ checks: [{ at: op.put, version: null }], ops: [op] }, options)
-      return outcome.ok
-    },
+    setIfAbsent: async (key, value, options) => write(key, value, options, true),
     async increment(key, by = 1, options = {}) {
       requireInteger(by, 'by', Number.MIN_SAFE_INTEGER)
-      const { expires } = expiry(options.ttl)
+      const expires = expiry(options)
       return contents.change(
         at(key, options),
-        (entry) => {
-          const sum = add(entry?.value ?? '0', by)
+        (stored) => {
+          const { value: number, expiresAt } = stored ?? { value: '0', expiresAt: null }
+          const sum = add(number, by)
           const value = String(sum)
-          const expiresAt = entry?.expiresAt ?? null
           return {
             next:
-              entry === undefined && expires !== undefined
+              !stored && expires
                 ? { value, expires }
-                : { value, ...expiresOf(expiresAt), holds: { key: '', version: '', value, expiresAt } },
+                : {
+                    value,
+                    expires: expiresAt === null ? undefined : { at: expiresAt },
+                    holds: { value, expiresAt },
+                  },
             done: () => sum,
           }
         },
         options,
       )
     },
-    getAndDelete: async (key, options = {}) =>
+    getAndDelete: async (key, options) =>
       contents.change(
         at(key, options),
-        (entry) => (entry === undefined ? { done: () => undefined } : { next: null, done: () => unpack(entry.value) }),
+        (stored) => (stored ? { next: null, done: () => unpack(stored.value) } : { done: () => undefined }),
         options,
       ),
     async listKeys(options = {}) {
-      const { prefix = '', runId } = options
-      const family = runId === undefined ? '' : VALUES
+      const { prefix = '' } = options
+      const { part, family } = scope(options)
       const start = family + (prefix === '' ? '' : encodeId(prefix, 'prefix'))
-      const bounds = start === VALUES ? under(start) : { start: start || EVERYTHING.start, end: start + EVERYTHING.end }
-      const part = runId === undefined ? parts.values : parts.run(runId)
-      const range = { ...pageRange(db, part, bounds, options), keysOnly: true }
-      const [{ entries, more }] = await db.read([{ range }], options)
-      return toPage(entries, more, (entry) => decodeId(entry.key.slice(family.length)))
+      const bounds = { start: start || EVERYTHING.start, end: start + EVERYTHING.end }
+      return readPage(db, part, bounds, (entry) => decodeId(entry.key.slice(family.length)), options, true)
     },
     keys: (options = {}) => eachItem(options, store.listKeys),
-    async deleteExecutionState(runId, options = {}) {
+    async deleteExecutionState(runId, options) {
       const part = parts.run(runId)
       const index = { part: parts.snapshots, key: encodeId(runId, 'runId') }
       await db.commit(
@@ -226,17 +219,15 @@ export function stateStore(db: Database, options: StoreOptions = {}): StateStore
   return store
 }
 
-function expiry(ttl: number | undefined): { expires?: Expiry } {
-  return ttl === undefined ? {} : { expires: { in: requireInteger(ttl, 'ttl', 1) } }
-}
+/** What increments and removals remember of a value. */
+type Content = Pick<Entry, 'value' | 'expiresAt'>
 
-const expiresOf = (expiresAt: number | null): { expires?: Expiry } =>
-  expiresAt === null ? {} : { expires: { at: expiresAt } }
+const expiry = ({ ttl }: SetOptions): Expiry | undefined =>
+  ttl === undefined ? ttl : { in: requireInteger(ttl, 'ttl', 1) }
 
 function add(value: Value, by: number): number {
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : Number.NaN
   const sum = number + by
-  if (!Number.isSafeInteger(number) || !Number.isSafeInteger(sum))
-    throw new HoldfastError('CONFLICT', 'The value and the sum must be safe integers')
-  return sum
+  if (Number.isSafeInteger(number) && Number.isSafeInteger(sum)) return sum
+  throw new HoldfastError('CONFLICT', 'The value and the sum must be safe integers')
 }

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { type RequestRecord, type Transaction, applyCommits, recordOf, replay } from '../../core/apply.ts'
+import { type RequestRecord, applyCommits, recordOf, replay } from '../../core/apply.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type {
@@ -60,7 +60,6 @@ export interface SqliteEngine {
 interface Connection {
   readonly handle: SqliteHandle
   readonly statements: Statements
-  readonly tx: Transaction
   /** The settings of `PRAGMA synchronous` that make good the promises, in the journal mode that the file has. */
   readonly levels: Readonly<Record<Durability, number>>
   /** What it is set to, as far as is known. */
@@ -124,10 +123,12 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
       if (!engine.isShared || busyTimeout !== undefined) handle.exec(`PRAGMA busy_timeout = ${patience}`)
       // Without it, a sync on macOS ends in the cache of the disk.
       handle.exec('PRAGMA fullfsync = 1')
+      // Takes effect on a new file: rows of 1 kB to 2 kB then need no overflow page.
+      if (!engine.isShared) handle.exec('PRAGMA page_size = 8192')
       const isWal = await whileBusy(patience, () => prepareFile(handle, wal, engine.isMemory))
       const levels = isWal ? LEVELS_IN_WAL : LEVELS_ELSEWHERE
       const statements = prepareStatements(handle)
-      return { handle, statements, tx: transaction(statements), levels, level: readLevel(handle) }
+      return { handle, statements, levels, level: readLevel(handle) }
     } catch (cause) {
       if (!engine.isShared) handle.close()
       throw cause
@@ -142,7 +143,8 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
     if (found < SWEEP && foundRequests < SWEEP) sweptAt = now
   }
 
-  function apply({ id, commits }: CommitRequest, { statements, tx }: Connection, now: number): readonly Outcome[] {
+  function apply({ id, commits }: CommitRequest, { statements }: Connection, now: number): readonly Outcome[] {
+    const tx = transaction(statements)
     if (replayWindow === 0) return applyCommits(commits, tx, now)
     const kept = statements.findRequest.get(id, now)
     if (kept !== undefined) return replay({ id, commits }, JSON.parse(kept[0] as string) as RequestRecord, tx, now)

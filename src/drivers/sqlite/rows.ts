@@ -1,28 +1,71 @@
 /** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
 import { type Transaction, isLive } from '../../core/apply.ts'
 import type { Answer, Entry, EntryPage, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
-import { decodeNumber, under } from '../../core/keys.ts'
+import { DIGITS, decodeNumber, under } from '../../core/keys.ts'
 import type { SqliteRow } from './handle.ts'
 import type { Statements } from './statements.ts'
 
-/** Reads and writes inside of whatever transaction the connection is in. */
-export const transaction = (statements: Statements): Transaction => ({
-  get({ part, key }) {
-    const row = statements.get.get(part, key)
-    return row === undefined ? null : toEntry(row)
-  },
-  last({ part, key }) {
-    const { start, end } = under(key)
-    const row = statements.last.get(part, start, end)
-    return row === undefined ? 0 : decodeNumber(row[0] as string)
-  },
-  // Under a clock of whole milliseconds, an entry that expires within one lives to its end.
-  put: ({ part, key }, value, version, expiresAt) =>
-    void statements.put.run(part, key, version, expiresAt === null ? null : Math.ceil(expiresAt), value),
-  delete: ({ part, key }) => void statements.delete.run(part, key),
-  deleteRange: (part, start, end) => void statements.deleteRange.run(part, start, end),
-  deletePart: (part) => void statements.deletePart.run(part),
-})
+/** Between part and key in one text: neither holds it. */
+const JOIN = '\n'
+
+/**
+ * Reads and writes inside of whatever transaction the connection is in, for the length of one request. What was looked
+ * up is remembered: commits that leave together mostly check the same run and append to the same log.
+ */
+export function transaction(statements: Statements): Transaction {
+  const entries = new Map<string, Entry | null>()
+  const ends = new Map<string, number>()
+
+  function forgetAll(): void {
+    entries.clear()
+    ends.clear()
+  }
+
+  return {
+    get({ part, key }) {
+      const name = part + JOIN + key
+      let entry = entries.get(name)
+      if (entry === undefined) {
+        const row = statements.get.get(part, key)
+        entry = row === undefined ? null : toEntry(row)
+        entries.set(name, entry)
+      }
+      return entry
+    },
+    last({ part, key }) {
+      const name = part + JOIN + key
+      let end = ends.get(name)
+      if (end === undefined) {
+        const range = under(key)
+        const row = statements.last.get(part, range.start, range.end)
+        end = row === undefined ? 0 : decodeNumber(row[0] as string)
+        ends.set(name, end)
+      }
+      return end
+    },
+    put({ part, key }, value, version, expiresAt) {
+      // Under a clock of whole milliseconds, an entry that expires within one lives to its end.
+      statements.put.run(part, key, version, expiresAt === null ? null : Math.ceil(expiresAt), value)
+      const name = part + JOIN + key
+      entries.delete(name)
+      const log = name.slice(0, -DIGITS)
+      const end = ends.get(log)
+      if (end !== undefined) ends.set(log, Math.max(end, decodeNumber(key)))
+    },
+    delete({ part, key }) {
+      statements.delete.run(part, key)
+      forgetAll()
+    },
+    deleteRange(part, start, end) {
+      statements.deleteRange.run(part, start, end)
+      forgetAll()
+    },
+    deletePart(part) {
+      statements.deletePart.run(part)
+      forgetAll()
+    },
+  }
+}
 
 /** Answers one question. */
 export function answer(read: Read, statements: Statements, now: number): Answer {

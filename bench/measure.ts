@@ -1,0 +1,66 @@
+/** The timing loop: rounds of a fixed number of operations, taken in turn by all contenders. */
+
+/** One side of a race. */
+export interface Contender {
+  readonly name: string
+  /** Runs this many operations and answers how many milliseconds they took, without what is not to be measured. */
+  time(ops: number): Promise<number>
+}
+
+export interface RaceOptions {
+  readonly rounds: number
+  /** The least that one round of one contender takes. */
+  readonly roundMs: number
+}
+
+/** Nanoseconds per operation, round by round. */
+export interface Timing {
+  readonly name: string
+  readonly ops: number
+  readonly rounds: readonly number[]
+}
+
+export interface Figure {
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+export async function race(contenders: readonly Contender[], { rounds, roundMs }: RaceOptions): Promise<Timing[]> {
+  const timings = []
+  for (const contender of contenders) {
+    timings.push({ contender, name: contender.name, ops: await warmUp(contender, roundMs), rounds: [] as number[] })
+  }
+  for (let round = 0; round < rounds; round++) {
+    // Another one begins each round, and every other round goes backwards, so that nobody always has the same neighbour.
+    for (let i = 0; i < timings.length; i++) {
+      const step = round % 2 === 0 ? i : timings.length - 1 - i
+      const timing = timings[(round + step) % timings.length]!
+      timing.rounds.push(((await timing.contender.time(timing.ops)) * 1e6) / timing.ops)
+    }
+  }
+  return timings.map(({ name, ops, rounds }) => ({ name, ops, rounds }))
+}
+
+/** Runs it until it is warm, and answers how many operations fill a round. */
+async function warmUp(contender: Contender, roundMs: number): Promise<number> {
+  for (let ops = 1; ;) {
+    const elapsed = await contender.time(ops)
+    if (elapsed >= roundMs) return ops
+    ops = Math.ceil(ops * Math.min(8, (1.2 * roundMs) / Math.max(elapsed, 0.01)))
+  }
+}
+
+export function figure(values: readonly number[]): Figure {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = (sorted.length - 1) / 2
+  return {
+    median: (sorted[Math.floor(middle)]! + sorted[Math.ceil(middle)]!) / 2,
+    min: sorted[0]!,
+    max: sorted.at(-1)!,
+  }
+}
+
+/** How many times as fast one is as the other, from the ratios of their rounds. */
+export const speed = (of: Timing, to: Timing): Figure =>
+  figure(of.rounds.map((nanoseconds, round) => to.rounds[round]! / nanoseconds))

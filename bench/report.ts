@@ -1,0 +1,125 @@
+/** What was found, as tables for people. */
+import Table from 'cli-table3'
+import { SingleBar } from 'cli-progress'
+import type { Figure } from './measure.ts'
+import type { Bytes, Count } from './scenarios/counts.ts'
+import type { LongLog } from './scenarios/long-log.ts'
+import type { Reading } from './scenarios/read-log.ts'
+import type { Row } from './scenarios/rows.ts'
+import type { Target } from './targets.ts'
+
+export interface Report {
+  readonly machine: {
+    readonly node: string
+    readonly sqlite: string
+    readonly platform: string
+    readonly cpus: number
+    readonly memoryGigabytes: number
+    readonly fileSystem: string
+  }
+  readonly settings: {
+    readonly rounds: number
+    readonly roundMs: number
+    readonly longLog: number
+    readonly payloadBytes: number
+    readonly documentBytes: number
+  }
+  readonly rows: readonly Row[]
+  readonly longLog?: LongLog
+  readonly reading?: Reading
+  readonly calls?: readonly Count[]
+  readonly bytes?: Bytes
+  readonly targets: readonly Target[]
+}
+
+/** On stderr, and only where that is a terminal. */
+export function progress(total: number): { begin(name: string): void; stop(): void } {
+  const bar = new SingleBar({ format: '{bar} {value}/{total}  {name}', clearOnComplete: true, hideCursor: true })
+  bar.start(total, -1, { name: '' })
+  return { begin: (name) => bar.increment(1, { name }), stop: () => bar.stop() }
+}
+
+const number = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+const spread = ({ median, min, max }: Figure): string => `${number(median)}  (${number(min)} - ${number(max)})`
+const megabytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(1)} MB`
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const made = new Table({ head: [...head], style: { head: [], border: [], compact: true } })
+  made.push(...rows.map((row) => [...row]))
+  return made.toString()
+}
+
+function* parts({ machine, settings, rows, longLog, reading, calls, bytes, targets }: Report): Generator<string> {
+  yield (
+    `Node ${machine.node}, SQLite ${machine.sqlite}, ${machine.cpus} CPUs, ${machine.platform}, ${machine.fileSystem}; ` +
+      `${settings.rounds} rounds of at least ${settings.roundMs} ms each; median (min - max)`
+  )
+  for (const name of new Set(rows.map((row) => row.name))) {
+    yield `\n${name}`
+    yield table(
+      ['', 'survives', 'µs per op', 'speed / raw', 'speed / holdfast', 'ops'],
+      rows
+        .filter((row) => row.name === name)
+        .map(({ subject, survives, microseconds, toRaw, toHoldfast, ops }) => [
+          subject,
+          survives,
+          spread(microseconds),
+          spread(toRaw),
+          spread(toHoldfast),
+          String(ops),
+        ]),
+    )
+  }
+  if (longLog) {
+    yield '\nappend to a long log, relaxed'
+    yield table(
+      ['events in the log', 'µs per append', 'cost'],
+      [
+        ['1000', spread(longLog.short), '1'],
+        [String(longLog.events), spread(longLog.long), spread(longLog.cost)],
+      ],
+    )
+  }
+  if (reading) {
+    const { events, seconds, rss, heap, live } = reading
+    yield (
+      `\nreading a log of ${events} events: ${seconds.toFixed(1)} s; above the start at most ` +
+        `RSS ${megabytes(rss)}, heap ${megabytes(heap)}, heap without garbage ${megabytes(live)}`
+    )
+  }
+  if (calls) {
+    yield '\nper call'
+    yield table(
+      ['', 'round trips', 'transactions', 'SQL statements'],
+      calls.map(({ call, roundTrips, transactions, statements }) => [
+        call,
+        String(roundTrips),
+        String(transactions),
+        Object.entries(statements)
+          .map(([word, count]) => `${count} ${word}`)
+          .join(', '),
+      ]),
+    )
+  }
+  if (bytes) {
+    yield (
+      `\nbytes per event with a payload of ${bytes.payload}: ${bytes.columns.toFixed(0)} in columns, ` +
+        `${bytes.file.toFixed(0)} of the file (${bytes.entries} events)`
+    )
+  }
+  if (targets.length > 0) {
+    yield '\ntargets'
+    yield table(
+      ['', 'wanted', 'measured', ''],
+      targets.map(({ name, wanted, measured, reached }) => [
+        name,
+        wanted,
+        measured,
+        reached ? 'reached' : 'NOT REACHED',
+      ]),
+    )
+  }
+}
+
+export const render = (report: Report): string => [...parts(report)].join('\n')

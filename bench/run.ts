@@ -1,0 +1,124 @@
+/**
+ * The benchmarks: holdfast, the raw client and its peers side by side, in one run.
+ *
+ *     npm run bench -- [--json] [--quick] [--only TEXT]…
+ */
+import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { cpus, platform, release, tmpdir, totalmem } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import Database from 'better-sqlite3'
+import { DOCUMENT_BYTES, PAYLOAD_BYTES } from './data.ts'
+import { type Report, progress, render } from './report.ts'
+import { countBytes, countCalls } from './scenarios/counts.ts'
+import { appendToLongLog, buildLongLog, readLongLog } from './scenarios/long-log.ts'
+import { ROWS, type Row, runRow } from './scenarios/rows.ts'
+import { judge } from './targets.ts'
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+  },
+})
+const { json, quick, only } = values
+const race = quick ? { rounds: 3, roundMs: 60 } : { rounds: 9, roundMs: 200 }
+const longEvents = quick ? 100_000 : 1_000_000
+const isWanted = (name: string): boolean => only.length === 0 || only.some((text) => name.includes(text))
+
+const root = mkdtempSync(join(tmpdir(), 'holdfast-bench-'))
+const cleanUp = (): void => rmSync(root, { recursive: true, force: true })
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => {
+    cleanUp()
+    process.exit(1)
+  })
+}
+let made = 0
+const directory = (name: string): string => {
+  const path = join(root, `${made++}-${name.replaceAll(/\W+/g, '-')}`)
+  mkdirSync(path)
+  return path
+}
+
+/** Magic numbers of `statfs`; in memory there is no disk to measure. */
+const FILE_SYSTEMS: Readonly<Record<number, string>> = {
+  0xef53: 'ext4',
+  0x58465342: 'xfs',
+  0x9123683e: 'btrfs',
+  0x01021994: 'tmpfs',
+}
+
+function machine(): Report['machine'] {
+  const db = new Database(':memory:')
+  const sqlite = db.prepare('SELECT sqlite_version()').pluck().get() as string
+  db.close()
+  const { type } = statfsSync(root)
+  return {
+    node: process.versions.node,
+    sqlite,
+    platform: `${platform()} ${release().split('.').slice(0, 2).join('.')}`,
+    cpus: cpus().length,
+    memoryGigabytes: Math.round(totalmem() / 2 ** 30),
+    fileSystem: FILE_SYSTEMS[type] ?? `file system 0x${type.toString(16)}`,
+  }
+}
+
+const here = machine()
+const APPEND_LONG = 'append to a long log'
+const READ_LONG = 'read a long log'
+const CALLS = 'count per call'
+const BYTES = 'count bytes'
+const wantedRows = ROWS.filter((row) => isWanted(row.name))
+const others = [APPEND_LONG, READ_LONG, CALLS, BYTES].filter(isWanted)
+
+if (wantedRows.length + others.length === 0) {
+  console.error(`bench: nothing is called ${only.join(' or ')}`)
+  cleanUp()
+  process.exit(2)
+}
+
+const rows: Row[] = []
+const found: { -readonly [Name in 'longLog' | 'reading' | 'calls' | 'bytes']?: Report[Name] } = {}
+const needsLong = others.includes(APPEND_LONG) || others.includes(READ_LONG)
+const bar = progress(wantedRows.length + others.length + Number(needsLong))
+try {
+  for (const row of wantedRows) {
+    bar.begin(row.name)
+    rows.push(...(await runRow(row, race, directory)))
+  }
+  if (needsLong) {
+    const home = directory('long')
+    bar.begin(`make a log of ${longEvents} events`)
+    const buildMs = await buildLongLog(home, longEvents)
+    if (others.includes(READ_LONG)) {
+      bar.begin(READ_LONG)
+      found.reading = await readLongLog(home)
+    }
+    if (others.includes(APPEND_LONG)) {
+      bar.begin(APPEND_LONG)
+      found.longLog = await appendToLongLog(home, longEvents, buildMs, race)
+    }
+  }
+  if (others.includes(CALLS)) {
+    bar.begin(CALLS)
+    found.calls = await countCalls(directory('calls'))
+  }
+  if (others.includes(BYTES)) {
+    bar.begin(BYTES)
+    found.bytes = await countBytes(directory('bytes'))
+  }
+} finally {
+  bar.stop()
+  cleanUp()
+}
+
+const measured = {
+  machine: here,
+  settings: { ...race, longLog: longEvents, payloadBytes: PAYLOAD_BYTES, documentBytes: DOCUMENT_BYTES },
+  rows,
+  ...found,
+}
+const report: Report = { ...measured, targets: judge(measured) }
+console.log(json ? JSON.stringify(report, null, 2) : render(report))
