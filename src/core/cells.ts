@@ -24,7 +24,7 @@ export interface NextContent<T> {
 /** What a change wants committed, given what the cell holds. */
 export interface Proposal<T, R> {
   /** What the cell holds afterwards; `null` to delete it. Left out: as before. */
-  readonly next?: NextContent<T> | null
+  readonly next?: NextContent<T> | null | undefined
   readonly checks?: readonly Check[]
   readonly ops?: readonly Op[]
   /** Committed in the same request, just before. */

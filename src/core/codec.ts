@@ -241,14 +241,7 @@ function revived(value: unknown): unknown {
     : record
 }
 
-/** What newer runtimes have, and do faster. */
-interface Base64 {
-  toBase64?(): string
-  fromBase64?(text: string): Uint8Array<ArrayBuffer>
-}
-
-function toBase64(bytes: Uint8Array & Base64): string {
-  if (bytes.toBase64) return bytes.toBase64()
+function toBase64(bytes: Uint8Array): string {
   let text = ''
   // In pieces, because every byte is an argument; of whole threes, so that nothing is padded in between.
   for (let i = 0; i < bytes.length; i += 6144) text += btoa(String.fromCharCode(...bytes.subarray(i, i + 6144)))
@@ -256,8 +249,6 @@ function toBase64(bytes: Uint8Array & Base64): string {
 }
 
 function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  const native = (Uint8Array as Base64).fromBase64?.(text)
-  if (native) return native
   // What is no text has no `trim`.
   const binary = atob(text.trim())
   const bytes = new Uint8Array(binary.length)

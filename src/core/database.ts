@@ -133,7 +133,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       async send(batch, signal) {
         try {
           await open()
-          const items = batch.flatMap((call) => call.items)
+          const items = batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items)
           const reply = await ask(items, { signal })
           skew = reply.now - clock()
           const parts = partsOf(reply)
@@ -186,7 +186,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     driver,
     async open({ signal } = {}) {
       enter(signal)
-      await (signal ? Promise.race([open(), gone(signal)]) : open())
+      await Promise.race([open(), gone(signal)])
     },
     async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
       enter(signal)
@@ -203,12 +203,8 @@ export function createDatabase(options: DatabaseOptions): Database {
       return { latency: clock() - start, skew }
     },
     close() {
-      closing ??= (async () => {
-        await Promise.all([commits.idle(), reads.idle()])
-        // Whether it succeeds is the concern of who asked for it.
-        await opening?.catch(() => {})
-        await driver.close()
-      })()
+      // Whether an open under way succeeds is the concern of who asked for it.
+      closing ??= Promise.allSettled([commits.idle(), reads.idle(), opening]).then(() => driver.close())
       return closing
     },
   }
@@ -216,8 +212,8 @@ export function createDatabase(options: DatabaseOptions): Database {
 }
 
 /** Rejects when the caller goes. */
-const gone = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => signal.addEventListener('abort', () => reject(aborted(signal, false)), { once: true }))
+const gone = (signal: AbortSignal | undefined): Promise<never> =>
+  new Promise((_, reject) => signal?.addEventListener('abort', () => reject(aborted(signal, false)), { once: true }))
 
 const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>
   isHoldfastError(cause) ? cause : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous })

@@ -47,13 +47,11 @@ export function utf8Bytes(text: string): number {
   return bytes
 }
 
-/** 36-ary, fixed width: digits sort below letters in ASCII, so the text sorts as the number. */
-const fixed = (n: number, width: number): string => n.toString(36).padStart(width, '0')
-
 /**
  * Encodes one id, order-preserving (by code point) and injective.
  *
- * Below `$` an escape is `#` and two characters, above `}` it is `~` and four (code points to U+10FFFF fit in 36^4).
+ * An escape is 36-ary, whose digits sort below its letters in ASCII. Below `$` it is `#` and one digit. Above `}` it is
+ * `~`, the number of digits, and how far above in that many, so that the longer number is the larger one.
  *
  * @param id - 1 to 256 UTF-8 bytes of well-formed Unicode
  * @param what - the argument's name, for the message
@@ -66,14 +64,16 @@ export function encodeId(id: string, what: string): string {
   }
   return id.replace(ESCAPED, (char) => {
     const point = char.codePointAt(0)!
-    return point < 0x24 ? `#${fixed(point, 2)}` : `~${fixed(point, 4)}`
+    if (point < 0x24) return `#${point.toString(36)}`
+    const above = (point - 0x7e).toString(36)
+    return `~${above.length}${above}`
   })
 }
 
 /** The id that {@link encodeId} made this of. */
 export const decodeId = (encoded: string): string =>
-  encoded.replace(/#(..)|~(.{4})/g, (_, low?: string, high?: string) =>
-    String.fromCodePoint(Number.parseInt((low ?? high)!, 36)),
+  encoded.replace(/#(.)|~(?:1.|2..|3.{3}|4.{4})/g, (escape, low?: string) =>
+    String.fromCodePoint(low ? Number.parseInt(low, 36) : Number.parseInt(escape.slice(2), 36) + 0x7e),
   )
 
 /** Encodes a safe, non-negative integer as 16 digits. */

@@ -6,5 +6,8 @@ export type Defined<T> = { readonly [K in keyof T as undefined extends T[K] ? ne
 }
 
 /** The same object without the members that are undefined. */
-export const defined = <T extends object>(members: T): Defined<T> =>
-  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as Defined<T>
+export function defined<T extends object>(members: T): Defined<T> {
+  const made: Partial<T> = {}
+  for (const name in members) if (members[name] !== undefined) made[name] = members[name]
+  return made as unknown as Defined<T>
+}

@@ -63,8 +63,13 @@ export function sortedMap<V>(): SortedMap<V> {
       const [last, to] = locate(end)
       for (let n = 0; n <= last - first; n++) {
         const c = reverse ? last - n : first + n
-        const keys = chunks[c]!.slice(c === first ? from : 0, c === last ? to : CHUNK)
-        for (const key of reverse ? keys.toReversed() : keys) yield [key, values.get(key)!]
+        const chunk = chunks[c]!
+        const low = c === first ? from : 0
+        const high = c === last ? to : chunk.length
+        for (let i = 0; i < high - low; i++) {
+          const key = chunk[reverse ? high - 1 - i : low + i]!
+          yield [key, values.get(key)!]
+        }
       }
     },
   }

@@ -21,8 +21,9 @@ function within(limits: Limits, limit: keyof Limits, size: number): void {
 function weigh(it: unknown): number {
   if (typeof it === 'string') return utf8Bytes(it)
   if (it instanceof Uint8Array) return it.length
+  if (typeof it !== 'object' || it === null) return 0
   let bytes = 0
-  if (typeof it === 'object') for (const name in it) bytes += weigh(it[name as never])
+  for (const part of Array.isArray(it) ? it : Object.values(it)) bytes += weigh(part)
   return bytes
 }
 
@@ -41,7 +42,8 @@ export function validateCommits(commits: readonly Commit[], limits: Limits): num
     /** What it writes to by name. The numbers of appends are not known yet, and bulk deletes go first. */
     const seen = new Set<string>()
     for (const op of ops) {
-      if ('value' in op) within(limits, 'valueBytes', weigh(op.value))
+      // A character has three bytes at most: what cannot be over the limit is not measured twice.
+      if ('value' in op && op.value.length * 3 > limits.valueBytes) within(limits, 'valueBytes', weigh(op.value))
       const { part, key }: Partial<Key> =
         'put' in op ? op.put : 'delete' in op ? op.delete : 'append' in op ? { ...op.append, key: op.ref! } : {}
       if (key === undefined) continue

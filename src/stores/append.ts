@@ -5,9 +5,9 @@
  */
 import { requireInteger } from '../core/arguments.ts'
 import type { Database } from '../core/database.ts'
-import type { CallOptions, Check, Entry, FailedCheck, Key, Op, Value } from '../core/driver.ts'
+import type { CallOptions, Check, Entry, FailedCheck, Key, Op } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
-import { EVENTS, IDEMPOTENCY, encodeId, encodeNumber } from '../core/keys.ts'
+import { EVENTS, IDEMPOTENCY, decodeNumber, encodeId, encodeNumber } from '../core/keys.ts'
 import { type NewEvent, encodeEvent, isSameEvent } from './events.ts'
 
 /** What became of an append. */
@@ -34,9 +34,6 @@ export interface Append {
   judge(failed: readonly FailedCheck[], options: CallOptions, otherwise?: HoldfastError): Promise<AppendResult>
 }
 
-/** Names the events that a check is about: by the place of their numbers, or of their keys. */
-type Subject = { readonly event: number; readonly by: 'seq' | 'key' } | 'end'
-
 /**
  * Prepares events for a log.
  *
@@ -52,63 +49,60 @@ export function prepareAppend(
   events: readonly Omit<NewEvent, 'runId' | 'workflow'>[],
   expectedSeq?: number,
 ): Append {
-  const checks: Check[] = []
-  const subjects: Subject[] = []
-  const add = (check: Check, subject: Subject): void => {
-    checks.push(check)
-    subjects.push(subject)
-  }
   const log = { part, key: EVENTS }
   const first = events[0]?.seq
   const eventAt = (seq: number): Key => ({ part, key: EVENTS + encodeNumber(seq) })
+  const checks: Check[] = []
+  /** Which event a check is about; checks of the log's end are behind them. */
+  const owners: number[] = []
+  const mustBeAbsent = (at: Key, event: number): void => {
+    checks.push({ at, version: null })
+    owners.push(event)
+  }
   const names = new Set<string>()
-  const values: Value[] = []
-  const ops = events.map((event, i): Op => {
-    const value = encodeEvent(event, db.now())
-    values.push(value)
-    if (event.seq !== undefined) requireInteger(event.seq, 'seq', 1)
-    if (event.seq !== (first && first + i)) {
+  const ops = events.map((event, i) => {
+    const { seq, idempotencyKey } = event
+    const append = { append: log, value: encodeEvent(event, db.now()) }
+    if (seq !== undefined) mustBeAbsent(eventAt(requireInteger(seq, 'seq', 1)), i)
+    if (seq !== (first && first + i)) {
       throw invalid('seq must be given to all events of a batch, one after the other, or to none')
     }
-    if (event.seq !== undefined) add({ at: eventAt(event.seq), version: null }, { event: i, by: 'seq' })
-    if (event.idempotencyKey === undefined) return { append: log, value }
-    const ref = IDEMPOTENCY + encodeId(event.idempotencyKey, 'idempotencyKey')
+    if (idempotencyKey === undefined) return append
+    const ref = IDEMPOTENCY + encodeId(idempotencyKey, 'idempotencyKey')
     if (names.has(ref)) throw invalid('idempotencyKey must differ between the events of a batch')
     names.add(ref)
-    add({ at: { part, key: ref }, version: null }, { event: i, by: 'key' })
-    return { append: log, value, ref }
+    mustBeAbsent({ part, key: ref }, i)
+    return { ...append, ref }
   })
-  if (first !== undefined) add({ log, last: first - 1 }, 'end')
-  if (expectedSeq !== undefined) add({ log, last: requireInteger(expectedSeq, 'expectedSeq') }, 'end')
+  if (first !== undefined) checks.push({ log, last: first - 1 })
+  if (expectedSeq !== undefined) checks.push({ log, last: requireInteger(expectedSeq, 'expectedSeq') })
 
   return {
     checks,
     ops,
-    isRepeatable: subjects.some((subject) => subject !== 'end'),
+    isRepeatable: owners.length > 0,
     async judge(failed, options, otherwise) {
       const seqs = new Map<number, number>()
-      const stored = new Map<number, Entry>()
-      let latest: number | undefined
+      let latestSeq: number | undefined
       for (const { check, current } of failed) {
-        const subject = subjects[check]!
-        if (subject === 'end') latest = (current as { last: number }).last
-        else if (subject.by === 'key') seqs.set(subject.event, Number((current as Entry).value))
-        else {
-          seqs.set(subject.event, events[subject.event]!.seq!)
-          stored.set(subject.event, current as Entry)
+        const event = owners[check]
+        if (event === undefined) {
+          latestSeq = (current as { last: number }).last
+        } else {
+          const { key, value } = current as Entry
+          // What is there is the event itself, or the number of one under its idempotency key.
+          seqs.set(event, key.startsWith(EVENTS) ? decodeNumber(key) : Number(value))
         }
       }
-      if (seqs.size === 0) throw otherwise ?? conflict(`The log ends at ${latest}`, { latestSeq: latest })
-      if (seqs.size < events.length) throw conflict('Some events of the batch are stored, others are not', {})
-      const missing = [...seqs].filter(([event]) => !stored.has(event))
-      const entries = await db.read(
-        missing.map(([, seq]) => ({ get: eventAt(seq) })),
+      if (seqs.size === 0) throw otherwise ?? conflict(`The log ends at ${latestSeq}`, { latestSeq })
+      if (seqs.size < events.length) throw conflict('Some events of the batch are stored, others are not')
+      const stored = await db.read(
+        ops.map((_, event) => ({ get: eventAt(seqs.get(event)!) })),
         options,
       )
-      missing.forEach(([event], i) => entries[i] && stored.set(event, entries[i]))
-      values.forEach((value, event) => {
-        const entry = stored.get(event)
-        if (entry === undefined || !isSameEvent(entry.value, value)) {
+      ops.forEach(({ value }, event) => {
+        const entry = stored[event]
+        if (!entry || !isSameEvent(entry.value, value)) {
           throw conflict('Another event is stored under this seq or idempotency key', { seq: seqs.get(event) })
         }
       })
@@ -117,5 +111,5 @@ export function prepareAppend(
   }
 }
 
-const conflict = (message: string, details: Record<string, unknown>): HoldfastError =>
+const conflict = (message: string, details?: Record<string, unknown>): HoldfastError =>
   new HoldfastError('CONFLICT', message, { details })

@@ -4,6 +4,7 @@ import { decode, encode } from '../core/codec.ts'
 import type { Entry, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { decodeNumber, encodeId } from '../core/keys.ts'
+import { defined } from '../core/objects.ts'
 
 /** A log entry as it is handed in. */
 export interface NewEvent {
@@ -47,17 +48,11 @@ type Stored = Omit<RunEvent, 'runId' | 'workflow' | 'seq'>
 
 /** Checks an event and makes what is stored of it. */
 export function encodeEvent(event: Omit<NewEvent, 'runId' | 'workflow'>, now: number): Value {
-  const { kind, stepId, definitionVersion, payload, payloadHash, idempotencyKey } = event
+  const { kind, stepId, definitionVersion, payload, payloadHash, idempotencyKey, at = now } = event
   encodeId(kind, 'kind')
-  const stored: Record<string, unknown> = { kind }
-  for (const [name, id] of Object.entries({ stepId, definitionVersion, payloadHash, idempotencyKey })) {
-    if (id === undefined) continue
-    encodeId(id, name)
-    stored[name] = id
-  }
-  stored.at = event.at === undefined ? now : requireInteger(event.at, 'at')
-  if (payload !== undefined) stored.payload = payload
-  return encode(stored)
+  const ids = { stepId, definitionVersion, payloadHash, idempotencyKey }
+  for (const [name, id] of Object.entries(ids)) if (id !== undefined) encodeId(id, name)
+  return encode(defined({ kind, ...ids, at: requireInteger(at, 'at'), payload }))
 }
 
 /** Reads a stored event back. */

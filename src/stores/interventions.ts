@@ -8,6 +8,7 @@ import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { CONSUMED, INTERVENTIONS, type TenantParts, decodeNumber, encodeId, encodeNumber } from '../core/keys.ts'
+import { defined } from '../core/objects.ts'
 import type { RunRecords } from './run-record.ts'
 
 /** An instruction of an operator to a run, as it is handed in. */
@@ -45,8 +46,7 @@ export function interventionStore(db: Database, parts: TenantParts, runs: RunRec
     async saveIntervention(runId, intervention, options = {}) {
       const { targetStep, payload, at = db.now() } = intervention
       encodeId(targetStep, 'targetStep')
-      requireInteger(at, 'at')
-      const stored = { targetStep, ...(payload !== undefined && { payload }), at }
+      const stored = defined({ targetStep, payload, at: requireInteger(at, 'at') })
       const append = { append: { part: parts.run(runId), key: INTERVENTIONS }, value: encode(stored) }
       return runs.changeExisting(
         runId,

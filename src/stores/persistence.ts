@@ -25,7 +25,8 @@ import {
   tenantParts,
   under,
 } from '../core/keys.ts'
-import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../core/pages.ts'
+import { defined } from '../core/objects.ts'
+import { type Page, type PageOptions, eachItem, pageRange, readPage, toPage } from '../core/pages.ts'
 import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
 import { type Intervention, type InterventionStore, interventionStore, toIntervention } from './interventions.ts'
@@ -184,15 +185,16 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
           // A refused append may still be the repetition of one that was accepted: asks, and changes nothing.
           const reason = ended(record)
           if (!append.isRepeatable) throw reason
-          return { checks: append.checks, done: () => fail(reason), failed: judge(reason) }
+          const done = (): never => {
+            throw reason
+          }
+          return { checks: append.checks, done, failed: judge(reason) }
         }
-        const next = record ?? { runId, tenant, workflow, createdAt: db.now() }
-        const isNew =
-          record === undefined || (version.definitionVersion ?? next.definitionVersion) !== next.definitionVersion
+        const next = { ...(record ?? { runId, tenant, workflow, createdAt: db.now() }), ...version }
         return {
           checks: append.checks,
-          ops: record === undefined ? [...append.ops, indexOf(next)] : append.ops,
-          ...(isNew && { next: nextRun({ ...next, ...version }) }),
+          ops: record ? append.ops : [...append.ops, indexOf(next)],
+          next: record?.definitionVersion === next.definitionVersion && record ? undefined : nextRun(next),
           done: (seqs) => ({ seq: seqs.at(-1)!, duplicate: false }),
           failed: judge(),
         }
@@ -206,7 +208,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     value: encode({ workflow, createdAt }),
   })
 
-  async function readPage(runId: string, after: number, options: PageOptions): Promise<Page<RunEvent>> {
+  async function eventPage(runId: string, after: number, options: PageOptions): Promise<Page<RunEvent>> {
     const part = parts.run(runId)
     const bounds = { ...under(EVENTS), start: EVENTS + encodeNumber(after + 1) }
     const range = pageRange(db, part, bounds, options)
@@ -216,15 +218,18 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     return toPage(entries, more, (entry) => decodeEvent(entry, runId, workflow))
   }
 
-  /** All entries of a range whose first page is there. */
-  async function readRest(range: Range, first: EntryPage, options: CallOptions): Promise<readonly Entry[]> {
-    const entries = [...first.entries]
-    for (let { more } = first; more;) {
-      const [page] = await db.read([{ range: { ...range, start: `${entries.at(-1)!.key} ` } }], options)
-      entries.push(...page.entries)
-      more = page.more
+  /**
+   * All entries of a log, of which the last page is there. From its end backwards, so that it is of the moment of that
+   * page: what is appended while this reads on lies behind it.
+   */
+  async function readRest(range: Range, page: EntryPage, options?: CallOptions): Promise<readonly Entry[]> {
+    const entries = [...page.entries]
+    for (let { more } = page; more;) {
+      const [before] = await db.read([{ range: { ...range, end: entries.at(-1)!.key } }], options)
+      entries.push(...before.entries)
+      more = before.more
     }
-    return entries
+    return entries.toReversed()
   }
 
   const store: PersistenceStore = {
@@ -242,58 +247,45 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
       }
       return appendAll(runId, workflow, events, options)
     },
-    async load(runId, options = {}) {
+    async load(runId, options) {
       const part = parts.run(runId)
       const limit = Math.min(LOAD_PAGE, db.driver.capabilities.limits.rangeEntries)
-      const eventRange = { part, ...under(EVENTS), limit }
-      const interventionRange = { part, ...under(INTERVENTIONS), limit }
-      const lastOf = (range: Range): Range => ({ ...range, limit: 1, reverse: true, keysOnly: true })
-      const [record, cursor, events, lastEvent, interventions, lastIntervention] = await db.read(
+      const eventRange = { part, ...under(EVENTS), limit, reverse: true }
+      const interventionRange = { ...eventRange, ...under(INTERVENTIONS) }
+      const [record, cursor, events, interventions] = await db.read(
         [
           { get: { part, key: RUN } },
           { get: { part, key: CONSUMED } },
           { range: eventRange },
-          { range: lastOf(eventRange) },
           { range: interventionRange },
-          { range: lastOf(interventionRange) },
         ],
         options,
       )
       if (record === null) return undefined
       const { resumes: _, tenant: __, ...known } = decodeRun(record.value)
       const taken = Number(cursor?.value ?? 0)
-      // What is appended while this reads on is of a later moment than the record.
-      const all = async (range: Range, first: EntryPage, { entries: [last] }: EntryPage): Promise<readonly Entry[]> =>
-        first.more ? readRest({ ...range, end: `${last!.key} ` }, first, options) : first.entries
       return {
         ...known,
-        events: (await all(eventRange, events, lastEvent)).map((entry) => decodeEvent(entry, runId, known.workflow)),
-        interventions: (await all(interventionRange, interventions, lastIntervention)).map((entry) =>
+        events: (await readRest(eventRange, events, options)).map((entry) => decodeEvent(entry, runId, known.workflow)),
+        interventions: (await readRest(interventionRange, interventions, options)).map((entry) =>
           toIntervention(entry, taken),
         ),
       }
     },
-    loadEvents: async (runId, options = {}) => readPage(runId, 0, options),
-    loadEventsAfter: async (runId, seq, options = {}) => readPage(runId, requireInteger(seq, 'seq'), options),
+    loadEvents: async (runId, options = {}) => eventPage(runId, 0, options),
+    loadEventsAfter: async (runId, seq, options = {}) => eventPage(runId, requireInteger(seq, 'seq'), options),
     events: (runId, { after = 0, ...options } = {}) =>
       eachItem(options, (page) => store.loadEventsAfter(runId, after, page)),
-    async getLatestSeq(runId, options = {}) {
+    async getLatestSeq(runId, options) {
       const range = { part: parts.run(runId), ...under(EVENTS), limit: 1, reverse: true, keysOnly: true }
       const [{ entries }] = await db.read([{ range }], options)
       return entries[0] && decodeNumber(entries[0].key)
     },
-    async exists(runId, options = {}) {
+    async exists(runId, options) {
       const [record] = await db.read([{ get: { part: parts.run(runId), key: RUN } }], options)
       return record !== null
     },
-    async listRuns(options = {}) {
-      const range = pageRange(db, parts.runs, EVERYTHING, options)
-      const [{ entries, more }] = await db.read([{ range }], options)
-      return toPage(entries, more, ({ key, value }) => ({
-        runId: decodeId(key),
-        ...(decode(value) as Omit<RunSummary, 'runId'>),
-      }))
-    },
+    listRuns: async (options) => readPage(db, parts.runs, EVERYTHING, toSummary, options),
     runs: (options = {}) => eachItem(options, store.listRuns),
     async resume(runId, fromSeq, options = {}) {
       requireInteger(fromSeq, 'fromSeq')
@@ -309,13 +301,13 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
             before: { checks: [{ at: anchorAt, version: null }] },
             done(_, before) {
               const entry = before?.ok === false ? (before.failed[0]!.current as Entry) : undefined
-              return {
+              return defined({
                 runId,
                 nextSeq: Math.min(fromSeq + 1, Number.MAX_SAFE_INTEGER),
                 attempt,
-                ...(entry && { anchor: decodeEvent(entry, runId, run.workflow) }),
+                anchor: entry && decodeEvent(entry, runId, run.workflow),
                 gap: fromSeq > 0 && entry === undefined,
-              }
+              })
             },
           }
         },
@@ -356,11 +348,12 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
 }
 
 /** The version of the definition that a run takes over from its events: the last that is named. */
-function versionOf(events: readonly { definitionVersion?: string | undefined }[]): { definitionVersion?: string } {
-  const definitionVersion = events.findLast((event) => event.definitionVersion !== undefined)?.definitionVersion
-  return definitionVersion === undefined ? {} : { definitionVersion }
-}
+const versionOf = (events: readonly Partial<NewEvent>[]): { readonly definitionVersion?: string } =>
+  defined({
+    definitionVersion: events.map((event) => event.definitionVersion).findLast((version) => version !== undefined),
+  })
 
-const fail = (reason: HoldfastError): never => {
-  throw reason
-}
+const toSummary = ({ key, value }: Entry): RunSummary => ({
+  runId: decodeId(key),
+  ...(decode(value) as Omit<RunSummary, 'runId'>),
+})

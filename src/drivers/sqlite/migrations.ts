@@ -37,10 +37,14 @@ const decoded = (id: string): string => `CASE WHEN ${id} NOT GLOB '*[#~]*' THEN 
       SELECT '', ${id}
       UNION ALL
       SELECT text || CASE substr(rest, 1, 1)
-          WHEN '#' THEN char(${digit(2)} * 36 + ${digit(3)})
-          WHEN '~' THEN char(((${digit(2)} * 36 + ${digit(3)}) * 36 + ${digit(4)}) * 36 + ${digit(5)})
+          WHEN '#' THEN char(${digit(2)})
+          WHEN '~' THEN char(126 + CASE ${digit(2)}
+            WHEN 1 THEN ${digit(3)}
+            WHEN 2 THEN ${digit(3)} * 36 + ${digit(4)}
+            WHEN 3 THEN (${digit(3)} * 36 + ${digit(4)}) * 36 + ${digit(5)}
+            ELSE ((${digit(3)} * 36 + ${digit(4)}) * 36 + ${digit(5)}) * 36 + ${digit(6)} END)
           ELSE substr(rest, 1, 1) END,
-        substr(rest, CASE substr(rest, 1, 1) WHEN '#' THEN 4 WHEN '~' THEN 6 ELSE 2 END)
+        substr(rest, CASE substr(rest, 1, 1) WHEN '#' THEN 3 WHEN '~' THEN 3 + ${digit(2)} ELSE 2 END)
       FROM decoding WHERE rest <> ''
     ) SELECT text FROM decoding WHERE rest = ''
   ) END`
