@@ -186,7 +186,13 @@ export function createDatabase(options: DatabaseOptions): Database {
     driver,
     async open({ signal } = {}) {
       enter(signal)
-      await Promise.race([open(), gone(signal)])
+      const left = new AbortController()
+      try {
+        await Promise.race([open(), gone(signal, left.signal)])
+      } finally {
+        // The caller's signal may outlive many calls, and must not collect their listeners.
+        left.abort()
+      }
     },
     async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
       enter(signal)
@@ -212,8 +218,8 @@ export function createDatabase(options: DatabaseOptions): Database {
 }
 
 /** Rejects when the caller goes. */
-const gone = (signal: AbortSignal | undefined): Promise<never> =>
-  new Promise((_, reject) => signal?.addEventListener('abort', () => reject(aborted(signal, false)), { once: true }))
+const gone = (signal: AbortSignal | undefined, until: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal?.addEventListener('abort', () => reject(aborted(signal, false)), { signal: until }))
 
 const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>
   isHoldfastError(cause) ? cause : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous })
