@@ -27,13 +27,13 @@ const BETTER_SQLITE3_13 = { name: 'better-sqlite3', version: '13.2.0' }
 const PARTS = {
   node24: {
     what: 'Node 24',
-    suites: ['sqlite under Node 24'],
+    suites: ['sqlite under Node 24', 'the example of holdfast/node-sqlite'],
     find: () => works(npmFolder(NODE24, 'bin/node')),
     install: () => installNpm(NODE24),
   },
   betterSqlite13: {
     what: 'better-sqlite3 13, which needs Node 22 or newer',
-    suites: ['sqlite under Node 24'],
+    suites: ['sqlite under Node 24', 'the example of holdfast/node-sqlite'],
     find: () => existing(npmFolder(BETTER_SQLITE3_13, 'package.json')) && npmFolder(BETTER_SQLITE3_13),
     install: () => installNpm(BETTER_SQLITE3_13),
   },

@@ -1,6 +1,9 @@
 /** Argument checks that several stores make, before any I/O. @module */
 import { invalid } from './errors.ts'
 
+/** 10^8 days from 1970: as far as dates reach, and far from the end of the safe integers. */
+export const MAX_TIME = 8.64e15
+
 /**
  * Requires an integer.
  *

@@ -103,7 +103,11 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
           proposal = propose(guess.holds)
         } catch (refusal) {
           // Made from what the backend has just said, it counts.
-          if (guess === told) throw refusal
+          if (guess === told) {
+            // What was refused may be large, and is not likely to be needed again.
+            memory.delete(name)
+            throw refusal
+          }
           const [entry] = await db.read([{ get: key }], options)
           remember(name, (told = learn(entry)))
           continue

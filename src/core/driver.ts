@@ -181,7 +181,7 @@ export interface Capabilities {
   readonly clock: 'shared' | 'local'
   /** Whether it needs a network: then outcomes can be unknown, and every call costs a round trip. */
   readonly network: boolean
-  /** How long a repeated request is recognised, in milliseconds; `0`: not at all, no outcome is ever unknown here. */
+  /** How long a repeated request is recognised, in milliseconds; `0`: not at all, no answer can be lost on the way here. */
   readonly replayWindow: number
   readonly limits: Limits
 }

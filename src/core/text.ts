@@ -26,7 +26,7 @@ export function pack(value: Value): Value {
   if (typeof value === 'string' && value.isWellFormed()) {
     return value.includes('\0') ? mark(0, new TextEncoder().encode(value)) : value
   }
-  if (value instanceof Uint8Array) return value[0] === MARK ? mark(1, value) : value.slice()
+  if (value instanceof Uint8Array) return value[0] === MARK ? mark(1, value) : new Uint8Array(value)
   throw new HoldfastError('SERIALIZATION', 'A raw value must be well-formed text or a Uint8Array', {
     details: { reason: 'payload' },
   })
@@ -35,6 +35,6 @@ export function pack(value: Value): Value {
 /** The raw value that {@link pack} made this of. */
 export function unpack(value: Value): Value {
   if (typeof value === 'string' || value[0] !== MARK) return value
-  const content = value.slice(2)
+  const content = new Uint8Array(value.subarray(2))
   return value[1] === 1 ? content : new TextDecoder('utf-8', { ignoreBOM: true }).decode(content)
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { requireInteger } from './arguments.ts'
+import { MAX_TIME, requireInteger } from './arguments.ts'
 import type { Commit, Key, Limits, Read } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
 import { utf8Bytes } from './keys.ts'
@@ -15,6 +15,26 @@ function within(limits: Limits, limit: keyof Limits, size: number): void {
   throw new HoldfastError('PAYLOAD_TOO_LARGE', `${limit} must be at most ${most}, not ${size}`, {
     details: { limit, most, size },
   })
+}
+
+const NAME = /^[ -~]+$/
+
+function refuseMalformed({ durability, checks, ops }: Commit): void {
+  if (durability !== 'strict' && durability !== 'relaxed') throw invalid('durability must be strict or relaxed')
+  for (const it of [...checks, ...ops]) {
+    const at = 'at' in it ? it.at : 'log' in it ? it.log : 'put' in it ? it.put : 'append' in it ? it.append : undefined
+    if (at !== undefined && !(NAME.test(at.part) && NAME.test(at.key))) throw invalid('A key must be printable ASCII')
+    if (!('value' in it)) continue
+    const { value } = it
+    if (typeof value === 'string' ? !value.isWellFormed() || value.includes('\0') : !(value instanceof Uint8Array)) {
+      throw invalid('A stored value must be bytes, or well-formed text without NUL')
+    }
+    const { in: span = 0, at: moment = 0 } = ('put' in it && it.expires ? it.expires : {}) as {
+      in?: number
+      at?: number
+    }
+    if (!(Math.abs(span) <= MAX_TIME && Math.abs(moment) <= MAX_TIME)) throw invalid('expires must be a time')
+  }
 }
 
 /** The bytes of all text, as UTF-8, and all bytes in something: of checks and ops, keys, versions and values. */
@@ -36,7 +56,9 @@ function weigh(it: unknown): number {
 export function validateCommits(commits: readonly Commit[], limits: Limits): number {
   within(limits, 'requestCommits', commits.length)
   let bytes = 0
-  for (const { id, checks, ops } of commits) {
+  for (const commit of commits) {
+    const { id, checks, ops } = commit
+    refuseMalformed(commit)
     bytes += weigh([id, checks, ops])
     within(limits, 'commitKeys', checks.length + ops.length)
     /** What it writes to by name. The numbers of appends are not known yet, and bulk deletes go first. */

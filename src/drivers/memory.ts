@@ -157,4 +157,4 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
 
 /** The same entry, with bytes of its own. */
 const copied = (entry: Entry): Entry =>
-  typeof entry.value === 'string' ? entry : { ...entry, value: entry.value.slice() }
+  typeof entry.value === 'string' ? entry : { ...entry, value: new Uint8Array(entry.value) }

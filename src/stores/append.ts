@@ -96,10 +96,13 @@ export function prepareAppend(
       }
       if (seqs.size === 0) throw otherwise ?? conflict(`The log ends at ${latestSeq}`, { latestSeq })
       if (seqs.size < events.length) throw conflict('Some events of the batch are stored, others are not')
-      const stored = await db.read(
-        ops.map((_, event) => ({ get: eventAt(seqs.get(event)!) })),
-        options,
-      )
+      const stored: (Entry | null)[] = []
+      const { requestReads } = db.driver.capabilities.limits
+      while (stored.length < ops.length) {
+        const some = ops.slice(stored.length, stored.length + requestReads)
+        const reads = some.map((_, i) => ({ get: eventAt(seqs.get(stored.length + i)!) }))
+        stored.push(...(await db.read(reads, options)))
+      }
       ops.forEach(({ value }, event) => {
         const entry = stored[event]
         if (!entry || !isSameEvent(entry.value, value)) {

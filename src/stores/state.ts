@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { requireInteger } from '../core/arguments.ts'
+import { MAX_TIME, requireInteger } from '../core/arguments.ts'
 import { cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
@@ -29,7 +29,7 @@ export interface ChangeOptions extends WriteOptions, ScopeOptions {}
 
 /** Options of calls that store a value. */
 export interface SetOptions extends ChangeOptions {
-  /** For how long the value is there, in milliseconds by the backend's clock, from 1; for ever by default. */
+  /** For how long the value is there, in milliseconds by the backend's clock, from 1 to 8.64e15; for ever by default. */
   readonly ttl?: number | undefined
 }
 
@@ -223,7 +223,7 @@ export function stateStore(db: Database, options: StoreOptions = {}): StateStore
 type Content = Pick<Entry, 'value' | 'expiresAt'>
 
 const expiry = ({ ttl }: SetOptions): Expiry | undefined =>
-  ttl === undefined ? ttl : { in: requireInteger(ttl, 'ttl', 1) }
+  ttl === undefined ? ttl : { in: requireInteger(ttl, 'ttl', 1, MAX_TIME) }
 
 function add(value: Value, by: number): number {
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : Number.NaN

@@ -27,7 +27,8 @@ import { encodeId } from '../core/keys.ts'
  * ```
  */
 export function prefix(driver: Driver, name: string): Driver {
-  const root = `${encodeId(name, 'name')}!`
+  // No id encodes to nothing, so no tenant of the driver underneath begins like this.
+  const root = `${encodeId(name, 'name')}!!`
 
   const part = (inner: string): string => root + inner
   const key = (inner: Key): Key => ({ part: part(inner.part), key: inner.key })

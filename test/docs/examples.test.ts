@@ -72,9 +72,9 @@ describe('examples', () => {
   // A test runner's own functions work nowhere else: such an example is compiled only.
   const runnable = examples
     .map((example, i) => ({ ...example, file: files[i]!, node: nodeFor(example) }))
-    .filter(({ code, node }) => !code.includes("from 'vitest'") && node !== undefined)
-  test.each(runnable)('$name runs and prints what it says', { timeout: 60_000 }, async ({ code, file, node }) => {
-    const { stdout } = await run(node!, [join(ROOT, 'node_modules/tsx/dist/cli.mjs'), file], { cwd: scratch })
+    .filter(({ code }) => !code.includes("from 'vitest'"))
+  test.for(runnable)('$name runs and prints what it says', { timeout: 60_000 }, async ({ code, file, node }) => {
+    const { stdout } = await run(node, [join(ROOT, 'node_modules/tsx/dist/cli.mjs'), file], { cwd: scratch })
     const lines = stdout.trimEnd().split('\n')
     for (const line of promised(code)) expect(lines).toContain(line)
   })

@@ -322,7 +322,10 @@ const BY_RESULT: Readonly<Record<string, Fault>> = {
 
 /** Faults that have no result code of their own, by what SQLite and the engines say. */
 const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
-  [/database .*is not open/, ['CLOSED', 'The connection was closed; open the database again']],
+  [
+    /database .*is not open|statement has been finalized/,
+    ['CLOSED', 'The connection was closed; open the database again'],
+  ],
   [
     /(within|inside) a transaction|is busy executing/,
     ['UNAVAILABLE', 'The connection is inside a transaction or a query of its owner; finish that first', true],

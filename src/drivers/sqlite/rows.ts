@@ -28,7 +28,8 @@ export function transaction(statements: Statements): Transaction {
       if (entry === undefined) {
         const row = statements.get.get(part, key)
         entry = row === undefined ? null : toEntry(row)
-        entries.set(name, entry)
+        // Bytes belong to whoever is answered with them: two failed checks must not share theirs.
+        if (typeof entry?.value !== 'object') entries.set(name, entry)
       }
       return entry
     },

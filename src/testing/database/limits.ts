@@ -242,3 +242,35 @@ export const tooLongPage: Case = defineCase('DB-412', 'a page longer than the dr
   equal(spy.reads.length, 0)
   equal(await db.read([{ range: { part: PART, ...ALL, limit: 16 } }]), [{ entries: [], more: false }])
 })
+
+/** What is malformed is refused by itself, before any I/O: its neighbours in the batch must not pay for it. */
+export const malformed: Case = defineCase(
+  'DB-413',
+  'a malformed commit is refused and harms no neighbour',
+  async (t) => {
+    const db = t.db()
+    const bad: readonly Op[] = [
+      { put: at('k'), value: undefined as unknown as string },
+      { put: at('k'), value: 5 as unknown as string },
+      put('k', 'lone \ud800'),
+      put('k', 'nul \0'),
+      { put: at('k'), value: 'v', expires: { in: Number.NaN } },
+      { put: at('k'), value: 'v', expires: { at: Number.POSITIVE_INFINITY } },
+      { put: at('k'), value: 'v', expires: { in: Number.MAX_SAFE_INTEGER } },
+      put(at('k', ''), 'v'),
+      put('', 'v'),
+      put('\u00e9', 'v'),
+      append('tab\t!', 'v'),
+    ]
+    for (const [i, op] of bad.entries()) {
+      const before = db.commit({ ops: [put(`before ${i}`, 'v')] })
+      const refused = db.commit({ ops: [put('never', 'v'), op] })
+      const after = db.commit({ ops: [put(`after ${i}`, 'v')] })
+      await rejects(refused, 'INVALID_ARGUMENT')
+      equal([(await before).ok, (await after).ok], [true, true])
+    }
+    const durability = 'paranoid' as 'strict'
+    await rejects(db.commit({ ops: [put('never', 'v')] }, { durability }), 'INVALID_ARGUMENT')
+    equal((await t.keys()).length, bad.length * 2)
+  },
+)

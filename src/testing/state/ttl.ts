@@ -1,5 +1,5 @@
 /** Values that end by themselves, by the backend's clock. @module */
-import { equal } from '../assert.ts'
+import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { soon, stores } from '../stores.ts'
 
@@ -129,4 +129,14 @@ export const skewed: Case = defineCase('ST-309', "a time to live runs by the bac
     await outlive(t)
     equal(await state.getMany(['long', 'short', 'n', 'kept'], scope), new Map().set('long', 'v').set('kept', '2'))
   }
+})
+
+/** No backend may be handed a moment that its clock cannot tell. */
+export const longest: Case = defineCase('ST-310', 'a time to live has an end', async (t) => {
+  const { state } = stores(t)
+  await state.set('k', 'v', { ttl: 8.64e15 })
+  equal(await state.get('k'), 'v')
+  await rejects(state.set('k', 'w', { ttl: 8.64e15 + 2 }), 'INVALID_ARGUMENT')
+  await rejects(state.increment('n', 1, { ttl: Number.MAX_SAFE_INTEGER }), 'INVALID_ARGUMENT')
+  equal([await state.get('k'), await state.get('n')], ['v', undefined])
 })

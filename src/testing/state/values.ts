@@ -187,3 +187,25 @@ export const seenByOthers: Case = defineCase('ST-114', 'a value that was set is 
     equal(await one.get('k'), undefined)
   }
 })
+
+/** Node's Buffer is such a class. */
+class View extends Uint8Array {
+  override slice(start?: number, end?: number): Uint8Array<ArrayBuffer> {
+    return this.subarray(start, end)
+  }
+}
+
+/** A store that keeps a window into the caller's memory keeps nothing. */
+export const copiedBytes: Case = defineCase(
+  'ST-115',
+  'bytes are copied, whatever their class calls a slice',
+  async (t) => {
+    const { state } = stores(t)
+    const mine = View.from([1, 2, 3])
+    const stored = Promise.all([state.set('k', mine), state.setJson('j', mine)])
+    mine.fill(0)
+    await stored
+    equal(new Uint8Array((await state.get('k')) as Uint8Array), new Uint8Array([1, 2, 3]))
+    equal(new Uint8Array((await state.getJson('j')) as Uint8Array), new Uint8Array([1, 2, 3]))
+  },
+)

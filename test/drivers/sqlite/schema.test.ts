@@ -3,6 +3,7 @@ import { type AnyColumn, eq, getTableColumns, getViewSelectedFields, sql } from 
 import { drizzle } from 'drizzle-orm/better-sqlite3'
 import { getTableConfig, getViewConfig, integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { describe, expect, test } from 'vitest'
+import type { Entry } from '../../../src/core/driver.ts'
 import { encodeId, tenantParts } from '../../../src/core/keys.ts'
 import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
 import * as schema from '../../../src/drivers/sqlite/schema.ts'
@@ -150,7 +151,8 @@ describe('the views', () => {
 
   test('survive values that are no JSON, and leave out what has expired or is of another database', async () => {
     const { db, driver } = await fresh()
-    const { run: part } = tenantParts('t')
+    const tenant = tenantParts('t')
+    const part = (id: string): string => tenant.run(id)
     await driver.commit(
       request([
         put('run', 'no { json', part('text')),
@@ -229,4 +231,15 @@ test('bytes are plain, owned by the caller, and told from text', async () => {
     expect(value.constructor).toBe(Uint8Array)
     expect(value.byteLength).toBe(value.buffer.byteLength)
   }
+})
+
+test('two failed checks of one request share no bytes', async () => {
+  const { driver } = await fresh()
+  await driver.commit(request([put('a', new Uint8Array([1]))]))
+  const stale = () => request([], { checks: [{ at: { part: PART, key: 'a' }, version: 'stale' }] }).commits[0]!
+  const { outcomes } = await driver.commit({ id: 'both', commits: [stale(), stale()] })
+  const [one, two] = outcomes.map((outcome) => (outcome.ok ? undefined : (outcome.failed[0]!.current as Entry).value))
+  expect(one).toEqual(new Uint8Array([1]))
+  expect(one).toEqual(two)
+  expect(one).not.toBe(two)
 })
