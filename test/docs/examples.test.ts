@@ -77,8 +77,8 @@ describe('examples', () => {
     '$name runs and prints what it says',
     { timeout: 60_000 },
     async ({ code, file, node }, { skip }) => {
-      if (node === undefined) return skip('There is no Node with node:sqlite')
-      const { stdout } = await run(node, [join(ROOT, 'node_modules/tsx/dist/cli.mjs'), file], { cwd: scratch })
+      skip(node === undefined, 'There is no Node with node:sqlite')
+      const { stdout } = await run(node!, [join(ROOT, 'node_modules/tsx/dist/cli.mjs'), file], { cwd: scratch })
       const lines = stdout.trimEnd().split('\n')
       for (const line of promised(code)) expect(lines).toContain(line)
     },
