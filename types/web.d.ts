@@ -37,8 +37,10 @@ declare const crypto: {
 declare const performance: { now(): number }
 
 /** A number in browsers, an object in Node: to be handed back to `clearTimeout`, nothing else. */
-declare function setTimeout(callback: () => void, milliseconds?: number): unknown
-declare function clearTimeout(timer: unknown): void
+declare function setTimeout(callback: () => void, milliseconds?: number): { readonly timer: unique symbol }
+declare function clearTimeout(timer: ReturnType<typeof setTimeout>): void
+/** Not in browsers. */
+declare var setImmediate: ((callback: () => void) => unknown) | undefined
 declare function queueMicrotask(callback: () => void): void
 declare function structuredClone<T>(value: T): T
 declare function btoa(binary: string): string

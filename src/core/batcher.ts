@@ -7,13 +7,16 @@
  *
  * @module
  */
+import { systemClock } from './clock.ts'
 import { aborted } from './errors.ts'
 
 /**
  * Microtasks in a row without a new call after which the turn counts as over: enough for callers that were resumed by
  * the same answer to make their next call, however many `await`s of ours and theirs lie between.
  */
-const QUIET = 6
+const QUIET = 8
+/** The longest that synchronous drivers may keep the event loop from turning, in milliseconds. */
+const MAX_TURN = 50
 
 /** One call, waiting or under way. */
 export interface Call<Item, Result> {
@@ -34,6 +37,8 @@ export interface BatcherOptions<Item, Result> {
   readonly group: boolean
   /** Whether an aborted call under way may have changed something. */
   readonly ambiguous: boolean
+  /** Waited for before a batch is made up; where it throws, all that waits has failed, and nothing was sent. */
+  readonly ready: () => Promise<void> | undefined
   /** Answers every call of the batch, and never rejects. */
   readonly send: (batch: readonly Call<Item, Result>[], signal: AbortSignal | undefined) => Promise<void>
 }
@@ -51,6 +56,27 @@ function joint<Item, Result>(batch: readonly Call<Item, Result>[]): AbortSignal 
   return controller.signal
 }
 
+/**
+ * Makes what is called before every batch: it lets the event loop turn where that has not happened for a while. Answers
+ * of a synchronous driver come in microtasks, and a loop of awaited calls would keep every timer and request waiting.
+ */
+function turns(): () => Promise<void> | undefined {
+  let next: Promise<void> | undefined
+  let since = 0
+  return () => {
+    if (next) return systemClock() - since > MAX_TURN ? next : undefined
+    since = systemClock()
+    next = new Promise((resolve) => {
+      const turned = (): void => {
+        next = undefined
+        resolve()
+      }
+      ;(globalThis.setImmediate ?? setTimeout)(turned)
+    })
+    return undefined
+  }
+}
+
 /** Gathers calls into batches, one under way at a time, in the order of the calls. */
 export interface Batcher<Item, Result> {
   add(items: readonly Item[], bytes: number, signal: AbortSignal | undefined): Promise<Result>
@@ -63,14 +89,30 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
   const queue: C[] = []
   /** Set as long as something waits or is under way. */
   let running: Promise<void> | undefined
+  /** Called when the last call that waited has gone. */
+  let onDeserted: (() => void) | undefined
+  const turn = turns()
 
   async function run(): Promise<void> {
     while (queue.length > 0) {
+      await turn()
+      await ready()
       await settled()
       const batch = queue.splice(0, countTogether())
       if (batch.length > 0) await options.send(batch, joint(batch))
     }
     running = undefined
+  }
+
+  /** Waits until a batch can be sent, or nobody wants one. */
+  async function ready(): Promise<void> {
+    const isReady = options.ready()
+    if (!isReady) return
+    try {
+      await Promise.race([isReady, new Promise<void>((resolve) => (onDeserted = resolve))])
+    } catch (error) {
+      for (const call of queue.splice(0)) call.reject(error)
+    }
   }
 
   /** Waits until nothing was added for some microtasks. */
@@ -102,6 +144,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
       onAbort = () => {
         const at = queue.indexOf(call)
         if (at >= 0) queue.splice(at, 1)
+        if (queue.length === 0) onDeserted?.()
         call.leave?.()
         reject(aborted(signal!, options.ambiguous && at < 0))
       }

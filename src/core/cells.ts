@@ -10,6 +10,7 @@
  *
  * @module
  */
+import { sleep } from './abort.ts'
 import type { Database, Draft, WriteOptions } from './database.ts'
 import type { Check, Entry, Expiry, FailedCheck, Key, Op, Outcome, Value } from './driver.ts'
 
@@ -33,9 +34,14 @@ export interface Proposal<T, R> {
   readonly done: (seqs: readonly number[], before: Outcome | undefined) => R
   /**
    * Judges failed {@link checks}, by their index in it: returns the result or throws, or returns `undefined` to have the
-   * change proposed again. `stale` tells that the cell itself did not hold what the proposal was made from.
+   * change proposed again. `stale` tells that the cell itself did not hold what the proposal was made from; `db` is for
+   * what it has to ask.
    */
-  readonly failed?: (failed: readonly FailedCheck[], stale: boolean) => R | undefined | Promise<R | undefined>
+  readonly failed?: (
+    failed: readonly FailedCheck[],
+    stale: boolean,
+    db: Database,
+  ) => R | undefined | Promise<R | undefined>
 }
 
 /** Entries of one kind, remembered. */
@@ -87,61 +93,68 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
     epoch: ++epochs,
   })
 
-  return {
-    async change(key, propose, options = {}) {
-      const name = `${key.part}\n${key.key}`
-      let told: Guess<T> | undefined
-      for (let attempt = 0; ; attempt++) {
-        if (attempt > PATIENCE) await pause(attempt)
-        const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
-        const { epoch } = guess
-        // Forgotten counts: what is told now is better than nothing.
-        const isMine = (): boolean => (memory.get(name)?.epoch ?? epoch) === epoch
+  async function change<R>(
+    db: Database,
+    key: Key,
+    propose: (holds: T | undefined) => Proposal<T, R>,
+    options: WriteOptions,
+  ): Promise<R> {
+    const name = `${key.part}\n${key.key}`
+    let told: Guess<T> | undefined
+    for (let attempt = 0; ; attempt++) {
+      if (attempt > PATIENCE) await pause(attempt, options.signal)
+      const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
+      const { epoch } = guess
+      // Forgotten counts: what is told now is better than nothing.
+      const isMine = (): boolean => (memory.get(name)?.epoch ?? epoch) === epoch
 
-        let proposal
-        try {
-          proposal = propose(guess.holds)
-        } catch (refusal) {
-          // Made from what the backend has just said, it counts.
-          if (guess === told) {
-            // What was refused may be large, and is not likely to be needed again.
-            memory.delete(name)
-            throw refusal
-          }
-          const [entry] = await db.read([{ get: key }], options)
-          remember(name, (told = learn(entry)))
-          continue
+      let proposal
+      try {
+        proposal = propose(guess.holds)
+      } catch (refusal) {
+        // Made from what the backend has just said, it counts.
+        if (guess === told) {
+          // What was refused may be large, and is not likely to be needed again.
+          memory.delete(name)
+          throw refusal
         }
-
-        const { next, checks = [], ops = [], before } = proposal
-        const id = db.newId()
-        const draft = {
-          id,
-          checks: [...checks, { at: key, version: guess.version }],
-          ops:
-            next === undefined
-              ? ops
-              : [...ops, next ? { put: key, value: next.value, expires: next.expires } : { delete: key }],
-        }
-        remember(name, next === undefined ? guess : speculate(next, id, epoch))
-        let outcomes
-        try {
-          outcomes = await db.commitAll(before ? [before, draft] : [draft], options)
-        } catch (error) {
-          if (isMine()) memory.delete(name)
-          throw error
-        }
-
-        const outcome = outcomes.at(-1)!
-        if (outcome.ok) return proposal.done(outcome.seqs, outcomes[0])
-        const own = outcome.failed.find((failure) => failure.check === checks.length)
-        told = own && learn(own.current as Entry | null)
-        if (isMine()) remember(name, told ?? { ...guess, epoch: ++epochs })
-        const others = outcome.failed.filter((failure) => failure !== own)
-        const result = others.length > 0 ? await proposal.failed?.(others, own !== undefined) : undefined
-        if (result !== undefined) return result
+        const [entry] = await db.read([{ get: key }], options)
+        remember(name, (told = learn(entry)))
+        continue
       }
-    },
+
+      const { next, checks = [], ops = [], before } = proposal
+      const id = db.newId()
+      const draft = {
+        id,
+        checks: [...checks, { at: key, version: guess.version }],
+        ops:
+          next === undefined
+            ? ops
+            : [...ops, next ? { put: key, value: next.value, expires: next.expires } : { delete: key }],
+      }
+      remember(name, next === undefined ? guess : speculate(next, id, epoch))
+      let outcomes
+      try {
+        outcomes = await db.commitAll(before ? [before, draft] : [draft], options)
+      } catch (error) {
+        if (isMine()) memory.delete(name)
+        throw error
+      }
+
+      const outcome = outcomes.at(-1)!
+      if (outcome.ok) return proposal.done(outcome.seqs, outcomes[0])
+      const own = outcome.failed.find((failure) => failure.check === checks.length)
+      told = own && learn(own.current as Entry | null)
+      if (isMine()) remember(name, told ?? { ...guess, epoch: ++epochs })
+      const others = outcome.failed.filter((failure) => failure !== own)
+      const result = others.length > 0 ? await proposal.failed?.(others, own !== undefined, db) : undefined
+      if (result !== undefined) return result
+    }
+  }
+
+  return {
+    change: (key, propose, options = {}) => db.hold((held) => change(held, key, propose, options), options),
   }
 }
 
@@ -154,5 +167,5 @@ const speculate = <T>(next: NextContent<T> | null, version: string, epoch: numbe
       : { version, holds: next.holds, epoch }
 
 /** Waits with full jitter, so that processes in each other's way stop meeting. */
-const pause = (attempt: number): Promise<void> =>
-  new Promise((resolve) => void setTimeout(resolve, Math.random() * Math.min(2 ** attempt, MAX_WAIT)))
+const pause = (attempt: number, signal: AbortSignal | undefined): Promise<void> =>
+  sleep(Math.random() * Math.min(2 ** attempt, MAX_WAIT), signal)

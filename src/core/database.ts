@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { abortable } from './abort.ts'
 import { type Batcher, batcher } from './batcher.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
@@ -23,7 +24,7 @@ import type {
   Range,
   Read,
 } from './driver.ts'
-import { HoldfastError, aborted, isHoldfastError } from './errors.ts'
+import { HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
 import { validateCommits, validateReads } from './validate.ts'
 
 /** Options of {@link createDatabase}. */
@@ -85,6 +86,12 @@ export interface Database {
   now(): number
   /** A globally unique id, for a commit whose version must be known beforehand. */
   newId(): string
+  /**
+   * Does work that takes several requests as one call: a close waits for it.
+   *
+   * @param work - gets the database to do it with, which goes on while the other one is closing
+   */
+  hold<T>(work: (db: Database) => Promise<T>, options?: CallOptions): Promise<T>
   /** Reaches for the backend. */
   health(options?: CallOptions): Promise<Health>
   /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
@@ -114,9 +121,14 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { driver, groupCommit = true, durability = 'strict', clock = systemClock } = options
   const newId = options.newId ?? idSource()
   const { limits } = driver.capabilities
+  const opener = new AbortController()
   let opening: Promise<void> | undefined
+  let isOpen = false
   let closing: Promise<void> | undefined
   let skew = 0
+  /** Calls of {@link Database.hold} under way, and who waits for their end. */
+  let held = 0
+  let onReleased: (() => void) | undefined
 
   /** A queue of calls, each to get its share of what one request answers. */
   const queue = <Item, Part, Reply extends { readonly now: number }>(
@@ -130,9 +142,9 @@ export function createDatabase(options: DatabaseOptions): Database {
       maxBytes: limits.requestBytes,
       group: groupCommit,
       ambiguous,
+      ready: () => (isOpen ? undefined : open()),
       async send(batch, signal) {
         try {
-          await open()
           const items = batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items)
           const reply = await ask(items, { signal })
           skew = reply.now - clock()
@@ -158,68 +170,81 @@ export function createDatabase(options: DatabaseOptions): Database {
     ({ answers }) => answers,
   )
 
-  const open = (): Promise<void> =>
-    (opening ??= driver.open().catch((cause: unknown) => {
+  async function connect(): Promise<void> {
+    try {
+      await driver.open({ signal: opener.signal })
+      isOpen = true
+    } catch (cause) {
       // A failure is not kept: the next call tries again.
       opening = undefined
       throw toHoldfastError(cause, false)
-    }))
+    }
+  }
+  const open = (): Promise<void> => (opening ??= connect())
 
-  function enter(signal: AbortSignal | undefined): void {
-    if (closing !== undefined) throw new HoldfastError('CLOSED', 'The database is closed')
-    if (signal?.aborted) throw aborted(signal, false)
+  async function close(): Promise<void> {
+    if (held > 0) await new Promise<void>((resolve) => (onReleased = resolve))
+    await Promise.all([commits.idle(), reads.idle()])
+    // Nobody waits for it any more.
+    opener.abort()
+    await driver.close()
   }
 
-  async function commitAll(drafts: readonly Draft[], write: WriteOptions = {}): Promise<readonly Outcome[]> {
-    enter(write.signal)
-    if (drafts.length === 0) return []
-    const items = drafts.map(({ id = newId(), checks = [], ops = [] }) => ({
-      id,
-      checks,
-      ops,
-      durability: write.durability ?? durability,
-    }))
-    return commits.add(items, validateCommits(items, limits), write.signal)
-  }
-
-  const database: Database = {
-    driver,
-    async open({ signal } = {}) {
-      enter(signal)
-      const left = new AbortController()
-      try {
-        await Promise.race([open(), gone(signal, left.signal)])
-      } finally {
-        // The caller's signal may outlive many calls, and must not collect their listeners.
-        left.abort()
+  /** The database as it is seen from outside, or from inside of work that is held. */
+  function face(isInside: boolean): Database {
+    function enter(signal: AbortSignal | undefined): void {
+      if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
+        throw invalid('signal must be an AbortSignal')
       }
-    },
-    async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
-      enter(signal)
-      validateReads(questions, limits)
-      return reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
-    },
-    commit: async (draft, write) => (await commitAll([draft], write))[0]!,
-    commitAll,
-    now: () => Math.trunc(clock() + skew),
-    newId,
-    async health({ signal } = {}) {
-      const start = clock()
-      await database.read([], { signal })
-      return { latency: clock() - start, skew }
-    },
-    close() {
-      // Whether an open under way succeeds is the concern of who asked for it.
-      closing ??= Promise.allSettled([commits.idle(), reads.idle(), opening]).then(() => driver.close())
-      return closing
-    },
-  }
-  return database
-}
+      if (closing !== undefined && !isInside) throw new HoldfastError('CLOSED', 'The database is closed')
+      if (signal?.aborted) throw aborted(signal, false)
+    }
 
-/** Rejects when the caller goes. */
-const gone = (signal: AbortSignal | undefined, until: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => signal?.addEventListener('abort', () => reject(aborted(signal, false)), { signal: until }))
+    async function commitAll(drafts: readonly Draft[], write: WriteOptions = {}): Promise<readonly Outcome[]> {
+      enter(write.signal)
+      if (drafts.length === 0) return []
+      const items = drafts.map(({ id = newId(), checks = [], ops = [] }) => ({
+        id,
+        checks,
+        ops,
+        durability: write.durability ?? durability,
+      }))
+      return commits.add(items, validateCommits(items, limits), write.signal)
+    }
+
+    const database: Database = {
+      driver,
+      open: async (options = {}) => database.hold(() => abortable(open(), options.signal), options),
+      async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
+        enter(signal)
+        validateReads(questions, limits)
+        return reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
+      },
+      commit: async (draft, write) => (await commitAll([draft], write))[0]!,
+      commitAll,
+      now: () => Math.trunc(clock() + skew),
+      newId,
+      async hold(work, { signal } = {}) {
+        enter(signal)
+        held++
+        try {
+          return await work(inside)
+        } finally {
+          if (--held === 0) onReleased?.()
+        }
+      },
+      async health({ signal } = {}) {
+        const start = clock()
+        await database.read([], { signal })
+        return { latency: clock() - start, skew }
+      },
+      close: () => (closing ??= close()),
+    }
+    return database
+  }
+  const inside = face(true)
+  return face(false)
+}
 
 const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>
   isHoldfastError(cause) ? cause : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous })

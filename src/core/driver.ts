@@ -203,6 +203,6 @@ export interface Driver {
   read(reads: readonly Read[], options?: CallOptions): Promise<ReadAnswer>
   /** Applies the commits in one round trip and one sync to disk. */
   commit(request: CommitRequest, options?: CallOptions): Promise<CommitAnswer>
-  /** Lets go of the backend; a handle that was handed in stays open. Idempotent. */
+  /** Lets go of the backend, also while it is being opened; a handle that was handed in stays open. Idempotent. */
   close(): Promise<void>
 }

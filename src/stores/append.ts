@@ -28,10 +28,16 @@ export interface Append {
   /**
    * Judges failed {@link checks}.
    *
+   * @param db - to ask what is stored
    * @param otherwise - thrown where none of the events is stored, in place of the `CONFLICT` about the end of the log
    * @throws `CONFLICT` unless all events are stored already
    */
-  judge(failed: readonly FailedCheck[], options: CallOptions, otherwise?: HoldfastError): Promise<AppendResult>
+  judge(
+    db: Database,
+    failed: readonly FailedCheck[],
+    options: CallOptions,
+    otherwise?: HoldfastError,
+  ): Promise<AppendResult>
 }
 
 /**
@@ -81,7 +87,7 @@ export function prepareAppend(
     checks,
     ops,
     isRepeatable: owners.length > 0,
-    async judge(failed, options, otherwise) {
+    async judge(db, failed, options, otherwise) {
       const seqs = new Map<number, number>()
       let latestSeq: number | undefined
       for (const { check, current } of failed) {

@@ -56,30 +56,34 @@ export function interventionStore(db: Database, parts: TenantParts, runs: RunRec
     },
     async consumeIntervention(runId, options = {}) {
       const part = parts.run(runId)
-      const consumed = { part, key: CONSUMED }
-      for (let guess = 0; ;) {
-        const next = { part, key: INTERVENTIONS + encodeNumber(guess + 1) }
-        const [cursor, entry] = await db.read([{ get: consumed }, { get: next }], options)
-        const taken = Number(cursor?.value ?? 0)
-        if (taken !== guess) {
-          guess = taken
-          continue
-        }
-        if (entry === null) return undefined
-        const { ok } = await db.commit(
-          {
-            checks: [
-              { at: consumed, version: cursor?.version ?? null },
-              // The run may be deleted in between, and nothing of it may come back.
-              { at: next, version: entry.version },
-            ],
-            ops: [{ put: consumed, value: String(guess + 1) }],
-          },
-          options,
-        )
-        if (ok) return toIntervention(entry, guess + 1)
-      }
+      return db.hold((held) => consume(held, part, options), options)
     },
+  }
+}
+
+async function consume(db: Database, part: string, options: WriteOptions): Promise<Intervention | undefined> {
+  const consumed = { part, key: CONSUMED }
+  for (let guess = 0; ;) {
+    const next = { part, key: INTERVENTIONS + encodeNumber(guess + 1) }
+    const [cursor, entry] = await db.read([{ get: consumed }, { get: next }], options)
+    const taken = Number(cursor?.value ?? 0)
+    if (taken !== guess) {
+      guess = taken
+      continue
+    }
+    if (entry === null) return undefined
+    const { ok } = await db.commit(
+      {
+        checks: [
+          { at: consumed, version: cursor?.version ?? null },
+          // The run may be deleted in between, and nothing of it may come back.
+          { at: next, version: entry.version },
+        ],
+        ops: [{ put: consumed, value: String(guess + 1) }],
+      },
+      options,
+    )
+    if (ok) return toIntervention(entry, guess + 1)
   }
 }
 

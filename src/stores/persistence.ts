@@ -175,8 +175,8 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     const judge =
       (otherwise?: HoldfastError): NonNullable<RunProposal<AppendResult>['failed']> =>
       // Of a run that was not what it seemed, the run is judged first.
-      (failed, stale) =>
-        stale ? undefined : append.judge(failed, options, otherwise)
+      (failed, stale, db) =>
+        stale ? undefined : append.judge(db, failed, options, otherwise)
     return runs.change(
       runId,
       (record): RunProposal<AppendResult> => {
@@ -222,7 +222,12 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
    * All entries of a log, of which the last page is there. From its end backwards, so that it is of the moment of that
    * page: what is appended while this reads on lies behind it.
    */
-  async function readRest(range: Range, page: EntryPage, options?: CallOptions): Promise<readonly Entry[]> {
+  async function readRest(
+    db: Database,
+    range: Range,
+    page: EntryPage,
+    options?: CallOptions,
+  ): Promise<readonly Entry[]> {
     const entries = [...page.entries]
     for (let { more } = page; more;) {
       const [before] = await db.read([{ range: { ...range, end: entries.at(-1)!.key } }], options)
@@ -230,6 +235,34 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
       more = before.more
     }
     return entries.toReversed()
+  }
+
+  async function loadAll(db: Database, runId: string, options?: CallOptions): Promise<Trace | undefined> {
+    const part = parts.run(runId)
+    const limit = Math.min(LOAD_PAGE, db.driver.capabilities.limits.rangeEntries)
+    const eventRange = { part, ...under(EVENTS), limit, reverse: true }
+    const interventionRange = { ...eventRange, ...under(INTERVENTIONS) }
+    const [record, cursor, events, interventions] = await db.read(
+      [
+        { get: { part, key: RUN } },
+        { get: { part, key: CONSUMED } },
+        { range: eventRange },
+        { range: interventionRange },
+      ],
+      options,
+    )
+    if (record === null) return undefined
+    const { resumes: _, tenant: __, ...known } = decodeRun(record.value)
+    const taken = Number(cursor?.value ?? 0)
+    return {
+      ...known,
+      events: (await readRest(db, eventRange, events, options)).map((entry) =>
+        decodeEvent(entry, runId, known.workflow),
+      ),
+      interventions: (await readRest(db, interventionRange, interventions, options)).map((entry) =>
+        toIntervention(entry, taken),
+      ),
+    }
   }
 
   const store: PersistenceStore = {
@@ -247,31 +280,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
       }
       return appendAll(runId, workflow, events, options)
     },
-    async load(runId, options) {
-      const part = parts.run(runId)
-      const limit = Math.min(LOAD_PAGE, db.driver.capabilities.limits.rangeEntries)
-      const eventRange = { part, ...under(EVENTS), limit, reverse: true }
-      const interventionRange = { ...eventRange, ...under(INTERVENTIONS) }
-      const [record, cursor, events, interventions] = await db.read(
-        [
-          { get: { part, key: RUN } },
-          { get: { part, key: CONSUMED } },
-          { range: eventRange },
-          { range: interventionRange },
-        ],
-        options,
-      )
-      if (record === null) return undefined
-      const { resumes: _, tenant: __, ...known } = decodeRun(record.value)
-      const taken = Number(cursor?.value ?? 0)
-      return {
-        ...known,
-        events: (await readRest(eventRange, events, options)).map((entry) => decodeEvent(entry, runId, known.workflow)),
-        interventions: (await readRest(interventionRange, interventions, options)).map((entry) =>
-          toIntervention(entry, taken),
-        ),
-      }
-    },
+    load: async (runId, options) => db.hold((held) => loadAll(held, runId, options), options),
     loadEvents: async (runId, options = {}) => eventPage(runId, 0, options),
     loadEventsAfter: async (runId, seq, options = {}) => eventPage(runId, requireInteger(seq, 'seq'), options),
     events: (runId, { after = 0, ...options } = {}) =>
@@ -332,10 +341,10 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
             checks: append.checks,
             ops: append.ops,
             done: () => ({ completion, completedAt, duplicate: false }),
-            failed: async (failed, stale) => {
+            failed: async (failed, stale, db) => {
               // Another caller may have completed the run with this very event.
               if (stale) return undefined
-              await append.judge(failed, options)
+              await append.judge(db, failed, options)
               throw new HoldfastError('CONFLICT', 'The final event is stored already', { details: { runId } })
             },
           }

@@ -45,6 +45,9 @@ export interface ListKeysOptions extends PageOptions, ScopeOptions {
  * Keys are any well-formed Unicode of 1 to 256 UTF-8 bytes: separators are just characters. Every method throws
  * `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after the close, before any
  * I/O.
+ *
+ * Calls take effect in the order they are made in, but for `increment` and `getAndDelete`: where somebody else has changed
+ * the value, these ask again, and calls made after them without waiting may come first.
  */
 export interface StateStore extends SnapshotStore {
   /**

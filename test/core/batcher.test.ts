@@ -11,6 +11,7 @@ function gathering(options: Partial<BatcherOptions<string, readonly string[]>> =
     maxBytes: 1000,
     group: true,
     ambiguous: true,
+    ready: () => undefined,
     send: (batch, signal) =>
       new Promise((resolve) => {
         batches.push(batch.flatMap((call) => call.items))
@@ -132,5 +133,28 @@ describe('batcher', () => {
     await b.answer()
     await call
     expect(listeners).toBe(0)
+  })
+
+  it('fails what waits when it cannot get ready, and tries again with the next call', async () => {
+    const cause = new Error('Not yet')
+    const answers: (Promise<void> | undefined)[] = [Promise.reject(cause), undefined]
+    const b = gathering({ ready: () => answers.shift() })
+    const failed = [b.add('a'), b.add('b')].map((call) => expect(call).rejects.toBe(cause))
+    await Promise.all(failed)
+    expect(b.batches).toEqual([])
+    const next = b.add('c')
+    await b.answer()
+    expect(await next).toEqual(['c'])
+  })
+
+  it('is idle when all that waited for it to get ready have gone', async () => {
+    const b = gathering({ ready: () => new Promise(() => {}) })
+    const controller = new AbortController()
+    const call = b.add('a', 1, controller.signal)
+    await b.turn()
+    controller.abort()
+    await expect(call).rejects.toMatchObject({ code: 'ABORTED', ambiguous: false })
+    await b.idle()
+    expect(b.batches).toEqual([])
   })
 })

@@ -52,9 +52,9 @@ export interface BetterSqlite3Options extends SqliteOptions {
  * Makes a driver that keeps everything in a SQLite file, shared by any number of processes of this machine.
  *
  * What opening and later calls throw: `UNAVAILABLE` where the file stays locked beyond the busy timeout, or cannot be
- * opened; `READ_ONLY` where it cannot be written (reading still works, once the schema is there); `QUOTA_EXCEEDED` where
- * the disk is full; `SCHEMA` where the file is no database, is damaged, or was written by a newer release;
- * `UNSUPPORTED` where better-sqlite3 is not installed.
+ * opened; `READ_ONLY` where it cannot be written (reading still works, once the schema is there; but see `wal`);
+ * `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the file is no database, is damaged, or was written by a newer
+ * release; `UNSUPPORTED` where better-sqlite3 is not installed.
  *
  * @param options - `db` or `path`, and clock, replay window, busy timeout (milliseconds), WAL
  * @returns a driver; it connects at the first call

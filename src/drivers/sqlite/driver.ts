@@ -22,7 +22,7 @@ import type {
 } from '../../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import type { SqliteHandle } from './handle.ts'
-import { migrate } from './migrations.ts'
+import { migrate, versionOf } from './migrations.ts'
 import { answer, transaction } from './rows.ts'
 import { type Statements, prepareStatements } from './statements.ts'
 
@@ -42,7 +42,9 @@ export interface SqliteOptions {
   readonly busyTimeout?: number
   /**
    * Whether to put the file into WAL mode, which it then keeps; `true` by default. In other modes everything holds as
-   * well, but commits are slower, and readers and writers wait for each other.
+   * well, but commits are slower, and readers and writers wait for each other. WAL keeps two files beside the database
+   * while it is open: in a directory that cannot be written, a file in this mode opens only where another process has it
+   * open; otherwise that fails with `READ_ONLY`, on a read-only file system with `UNAVAILABLE`.
    */
   readonly wal?: boolean
 }
@@ -233,6 +235,8 @@ async function whileBusy<T>(patience: number, attempt: () => T): Promise<T> {
 /** Journal mode and schema; tells whether the file is in WAL mode. */
 function prepareFile(handle: SqliteHandle, wal: boolean, isMemory: boolean): boolean {
   const ask = (sql: string): unknown => handle.prepare(sql).get()?.[0]
+  // Before anything is changed: the journal mode of a file that is not for this release is none of its business.
+  versionOf(handle)
   let mode = ask('PRAGMA journal_mode')
   if (wal && mode !== 'wal' && !isMemory) {
     try {

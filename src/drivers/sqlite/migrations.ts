@@ -130,7 +130,12 @@ export function migrate(handle: SqliteHandle): void {
   }
 }
 
-function versionOf(handle: SqliteHandle): number {
+/**
+ * The version of the schema in a database, 0 where it has none. Changes nothing.
+ *
+ * @throws `SCHEMA` when it is a newer one than this release knows
+ */
+export function versionOf(handle: SqliteHandle): number {
   const named = handle.prepare(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_schema'`).get()
   if (named === undefined) return 0
   const version = Number(handle.prepare('SELECT max(version) FROM holdfast_schema').get()?.[0])

@@ -53,9 +53,9 @@ export interface NodeSqliteOptions extends SqliteOptions {
  * the same for this driver and the one over better-sqlite3.
  *
  * What opening and later calls throw: `UNAVAILABLE` where the file stays locked beyond the busy timeout, or cannot be
- * opened; `READ_ONLY` where it cannot be written (reading still works, once the schema is there); `QUOTA_EXCEEDED` where
- * the disk is full; `SCHEMA` where the file is no database, is damaged, or was written by a newer release;
- * `UNSUPPORTED` where this runtime has no `node:sqlite`.
+ * opened; `READ_ONLY` where it cannot be written (reading still works, once the schema is there; but see `wal`);
+ * `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the file is no database, is damaged, or was written by a newer
+ * release; `UNSUPPORTED` where this runtime has no `node:sqlite`.
  *
  * @param options - `db` or `path`, and clock, replay window, busy timeout (milliseconds), WAL
  * @returns a driver; it connects at the first call

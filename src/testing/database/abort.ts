@@ -147,3 +147,15 @@ export const abortedOpen: Case = defineCase(
     await theirs
   },
 )
+
+/** What is no signal would never stop anything. */
+export const notASignal: Case = defineCase('DB-208', 'a signal that is none is refused before any I/O', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  for (const signal of [{}, 'abort', 1, null] as unknown as AbortSignal[]) {
+    await rejects(db.commit({ ops: [put('k', 'v')] }, { signal }), 'INVALID_ARGUMENT')
+    await rejects(db.read([{ get: at('k') }], { signal }), 'INVALID_ARGUMENT')
+    await rejects(db.open({ signal }), 'INVALID_ARGUMENT')
+  }
+  equal([spy.commits.length, spy.reads.length, spy.opens], [0, 0, 0])
+})

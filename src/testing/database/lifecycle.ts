@@ -193,3 +193,72 @@ export const twoDatabases: Case = defineCase(
     equal(mine, theirs)
   },
 )
+
+/** Work of several requests is one call. */
+export const closeWaitsForHeld: Case = defineCase('DB-313', 'close waits for work that is held', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  let goOn: (() => void) | undefined
+  const question = new Promise<void>((resolve) => (goOn = resolve))
+  const work = db.hold(async (held) => {
+    const first = await held.commit({ ops: [append('log!', 'a')] })
+    await question
+    return [first, await held.hold((inner) => inner.commit({ ops: [append('log!', 'b')] }))]
+  })
+  const failing = rejects(
+    db.hold(() => Promise.reject(new HoldfastError('CONFLICT', 'Mine'))),
+    'CONFLICT',
+  )
+  await spy.arrived(1)
+  const closing = db.close()
+  await failing
+  await rejects(
+    db.hold(() => Promise.resolve()),
+    'CLOSED',
+  )
+  await wait(20)
+  equal(spy.closes, 0)
+  goOn?.()
+  equal(await work, [
+    { ok: true, seqs: [1] },
+    { ok: true, seqs: [2] },
+  ])
+  await closing
+  equal(spy.closes, 1)
+})
+
+/** A backend that does not answer does not hold up who waits for nothing. */
+export const closeWhileOpening: Case = defineCase(
+  'DB-314',
+  'close does not wait for a connection that nobody wants any more',
+  async (t) => {
+    const spy = spyOn(t.driver)
+    const db = t.db({ driver: spy.driver })
+    spy.hold('open')
+    const controller = new AbortController()
+    const { signal } = controller
+    const calls = [db.open({ signal }), db.commit({ ops: [put('k', 'v')] }, { signal }), db.read([], { signal })]
+    await wait(20)
+    controller.abort()
+    for (const call of calls) equal((await rejects(call, 'ABORTED')).ambiguous, false, 'Nothing was sent')
+    equal(await Promise.race([db.close().then(() => 'closed'), wait(2000)]), 'closed')
+    spy.release()
+    equal(spy.commits.length, 0)
+  },
+)
+
+/** Answers that come at once must not keep everything else waiting. */
+export const eventLoopTurns: Case = defineCase('DB-315', 'timers fire during a loop of awaited calls', async (t) => {
+  const db = t.db()
+  const calls = [
+    () => db.read([{ get: at('k') }]),
+    () => db.commit({ ops: [put('k', 'v')] }, { durability: 'relaxed' }),
+  ]
+  for (const call of calls) {
+    const timer = { hasFired: false }
+    setTimeout(() => (timer.hasFired = true), 1)
+    const deadline = Date.now() + 5000
+    while (!timer.hasFired && Date.now() < deadline) await call()
+    ok(timer.hasFired, 'The timer fired')
+  }
+})

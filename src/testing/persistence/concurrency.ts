@@ -129,3 +129,54 @@ export const otherDrivers: Case = defineCase(
   },
   MANY_WRITERS,
 )
+
+/** Also where nothing of the run is known yet, and nobody waits in between. */
+export const callOrderAtOnce: Case = defineCase(
+  'PE-1008',
+  'changes of a run made together take effect in the order of the calls',
+  async (t) => {
+    await stores(t).log.append(event('begin'))
+    const { log } = stores(t)
+    await Promise.all([
+      ...upTo(10).map((n) => log.append(event('e', { payload: n }))),
+      log.resume(RUN, 3),
+      log.appendBatch([event('e', { payload: 11 }), event('e', { payload: 12 })]),
+      log.complete(RUN, 'completed', { event: { kind: 'e', payload: 13 } }),
+    ])
+    const trace = (await log.load(RUN))!
+    equal(
+      trace.events.slice(1).map(({ payload }) => payload),
+      upTo(13),
+    )
+  },
+)
+
+/** A change that has to ask again is still under way. */
+export const closeInBetween: Case = defineCase(
+  'PE-1009',
+  'close waits for calls that take several requests',
+  async (t) => {
+    const before = stores(t)
+    await before.log.append(event('begin'))
+    await before.log.saveIntervention(RUN, { targetStep: 's' })
+    const { log, db } = stores(t)
+    const taken = log.consumeIntervention(RUN)
+    const calls = [
+      log.append(event('a', { idempotencyKey: 'a' })),
+      log.append(event('a', { idempotencyKey: 'a' })),
+      log.saveIntervention(RUN, { targetStep: 's' }),
+      log.resume(RUN, 1),
+      log.load(RUN),
+    ]
+    await db.close()
+    const [one, two] = (await Promise.all(calls)) as { seq: number; duplicate: boolean }[]
+    equal(
+      [one, two],
+      [
+        { seq: 2, duplicate: false },
+        { seq: 2, duplicate: true },
+      ],
+    )
+    equal((await taken)?.targetStep, 's')
+  },
+)

@@ -1,0 +1,24 @@
+/** Waiting that a signal can end. @module */
+import { aborted } from './errors.ts'
+
+/** Waits for work; throws `ABORTED` as soon as the signal says so, while the work goes on. */
+export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return work
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = (): void => reject(aborted(signal, false))
+    // A signal may outlive many calls, and must not collect their listeners.
+    const leave = (): void => signal.removeEventListener('abort', onAbort)
+    signal.addEventListener('abort', onAbort)
+    work.finally(leave).then(resolve, reject)
+  })
+}
+
+/** Waits for so many milliseconds; throws `ABORTED` as soon as the signal says so. */
+export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  let timer: ReturnType<typeof setTimeout>
+  try {
+    await abortable(new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))), signal)
+  } finally {
+    clearTimeout(timer!)
+  }
+}
