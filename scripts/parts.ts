@@ -45,7 +45,7 @@ const PARTS = {
   },
   tmpfs: {
     what: 'the right to mount a tmpfs',
-    suites: ['full disk'],
+    suites: ['full disk', 'read-only file system'],
     find: mountTmpfs,
     install: () => {
       throw new Error('needs root')

@@ -9,11 +9,11 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, appendFileSync } from 'node:fs'
 import { readdir, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { createHoldfast } from 'holdfast'
 import { sqlite } from 'holdfast/better-sqlite3'
 
 interface Plan {
+  /** Paths as Latin-1, one character per byte: a file name on Linux is bytes, and need not be text in UTF-8. */
   readonly files: string[]
   /** By place in the plan. */
   readonly sums: Map<number, string>
@@ -29,7 +29,9 @@ const { persistence, close } = createHoldfast({ driver: sqlite({ path }) })
 let plan = await recorded()
 if (plan?.isComplete) process.exit()
 if (plan === undefined) {
-  const files = (await list(directory)).slice(0, Number(limit))
+  const all: string[] = []
+  for await (const file of list(Buffer.from(directory).toString('latin1'))) all.push(file)
+  const files = all.sort().slice(0, Number(limit))
   // Under its key the plan is stored once, whoever else tries to.
   await persistence.append({ ...RUN, kind: 'planned', payload: files, idempotencyKey: 'plan' })
   plan = { files, sums: new Map(), isComplete: false }
@@ -57,12 +59,16 @@ async function recorded(): Promise<Plan | undefined> {
   return files && { files, sums, isComplete }
 }
 
-async function list(directory: string): Promise<string[]> {
-  const entries = await readdir(directory, { recursive: true, withFileTypes: true })
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .sort()
+function bytesOf(path: string): Buffer {
+  return Buffer.from(path, 'latin1')
+}
+
+async function* list(directory: string): AsyncGenerator<string> {
+  for (const entry of await readdir(bytesOf(directory), { withFileTypes: true, encoding: 'latin1' })) {
+    const path = `${directory}/${entry.name}`
+    if (entry.isDirectory()) yield* list(path)
+    else if (entry.isFile()) yield path
+  }
 }
 
 /** Takes steps until none is left; several of these run at once, and their appends leave together. */
@@ -80,16 +86,16 @@ async function work(steps: Iterator<number>): Promise<void> {
 
 async function sha256(file: string): Promise<string> {
   const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
+  for await (const chunk of createReadStream(bytesOf(file))) hash.update(chunk as Buffer)
   return hash.digest('hex')
 }
 
 /** Written aside and renamed, so that there is either a whole manifest or none. */
 async function writeManifest(): Promise<void> {
   const lines = files.map((file, i) => {
-    const escaped = file.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')
+    const escaped = file.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
     return `${escaped === file ? '' : '\\'}${sums.get(i)}  ${escaped}\n`
   })
-  await writeFile(`${manifest}.part`, lines.join(''))
+  await writeFile(`${manifest}.part`, lines.join(''), 'latin1')
   await rename(`${manifest}.part`, manifest)
 }

@@ -16,3 +16,15 @@ export function requireInteger(n: number, what: string, least = 0, most: number 
   if (Number.isInteger(n) && n >= least && n <= most) return n
   throw invalid(`${what} must be an integer from ${least} to ${most}, not ${n}`)
 }
+
+/**
+ * Requires an object to be there: reading a member of `undefined` or `null` would throw something else. What is none is
+ * left to the checks of its members.
+ *
+ * @param what - the argument's name, for the message
+ * @throws `INVALID_ARGUMENT`
+ */
+export function requireGiven<T>(value: T, what: string): T {
+  if (value) return value
+  throw invalid(`${what} must be given`)
+}

@@ -20,6 +20,7 @@ import type {
   Read,
 } from '../core/driver.ts'
 import { decodeNumber, under } from '../core/keys.ts'
+import { IN_PROCESS_LIMITS } from '../core/limits.ts'
 import { sortedMap } from '../core/sorted.ts'
 
 /** Options of {@link memory}. */
@@ -43,14 +44,7 @@ const CAPABILITIES: Capabilities = {
   network: false,
   // Inside one process no outcome is ever unknown.
   replayWindow: 0,
-  limits: {
-    valueBytes: 2 ** 26,
-    requestBytes: 2 ** 28,
-    commitKeys: 1e5,
-    requestCommits: 1e4,
-    requestReads: 1e4,
-    rangeEntries: 1e5,
-  },
+  limits: IN_PROCESS_LIMITS,
 }
 
 /**

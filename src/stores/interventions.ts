@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { requireInteger } from '../core/arguments.ts'
+import { requireGiven, requireInteger } from '../core/arguments.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
@@ -44,7 +44,7 @@ export interface InterventionStore {
 export function interventionStore(db: Database, parts: TenantParts, runs: RunRecords): InterventionStore {
   return {
     async saveIntervention(runId, intervention, options = {}) {
-      const { targetStep, payload, at = db.now() } = intervention
+      const { targetStep, payload, at = db.now() } = requireGiven(intervention, 'intervention')
       encodeId(targetStep, 'targetStep')
       const stored = defined({ targetStep, payload, at: requireInteger(at, 'at') })
       const append = { append: { part: parts.run(runId), key: INTERVENTIONS }, value: encode(stored) }

@@ -22,15 +22,17 @@ export interface Spy {
 /** What the spy pretends. */
 export interface SpyOptions {
   readonly limits?: Partial<Limits>
+  readonly durability?: Capabilities['durability']
   /** Added to the clock of the backend. */
   readonly ahead?: number
 }
 
 /** Puts a spy in front of a driver. */
-export function spyOn(driver: Driver, { limits = {}, ahead = 0 }: SpyOptions = {}): Spy {
+export function spyOn(driver: Driver, { limits = {}, durability, ahead = 0 }: SpyOptions = {}): Spy {
   const capabilities: Capabilities = {
     ...driver.capabilities,
     limits: { ...driver.capabilities.limits, ...limits },
+    durability: durability ?? driver.capabilities.durability,
   }
   const failures = { open: [] as unknown[], commit: [] as unknown[], read: [] as unknown[] }
   let gate: { what: 'requests' | 'open'; wait: Promise<void>; open: () => void } | undefined

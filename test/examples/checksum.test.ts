@@ -9,7 +9,25 @@ import { part } from '../support/parts.ts'
 
 const run = promisify(execFile)
 const ROOT = resolve(import.meta.dirname, '../..')
-const NAMES = ['plain', 'with space', 'back\\slash', 'new\nline', "quote's", 'émile', '-dash', '*']
+const NAMES = [
+  ...[
+    'plain',
+    'with space',
+    ' space',
+    '-dash',
+    '*',
+    "quote's",
+    'back\\slash',
+    '\\nothing',
+    'new\nline',
+    '\n',
+    'a\rb',
+    'end\r',
+  ],
+  ...['émile', '中', '😀', '\u2028', '\ufffd'],
+].map((name) => Buffer.from(name))
+// Linux takes names that are no text: these two look the same to who reads them as UTF-8.
+if (process.platform === 'linux') NAMES.push(Buffer.from([0x66, 0xff]), Buffer.from([0x66, 0xfe]), Buffer.from([0xc3]))
 
 describe.skipIf(!part('sha256sum'))('the checksum demo', () => {
   const home = mkdtempSync(join(tmpdir(), 'holdfast-demo-test-'))
@@ -18,14 +36,18 @@ describe.skipIf(!part('sha256sum'))('the checksum demo', () => {
     run(process.execPath, ['--import', 'tsx', 'examples/checksum/demo.ts', ...args], { cwd: ROOT })
 
   test('survives its kills and loses no step', { timeout: 60_000 }, async () => {
-    for (const directory of ['a', 'b/c']) {
-      mkdirSync(join(home, 'tree', directory), { recursive: true })
+    // Every name is also that of a directory.
+    for (const directory of NAMES) {
+      const path = Buffer.concat([Buffer.from(join(home, 'tree/')), directory])
+      mkdirSync(path, { recursive: true })
       for (const name of NAMES) {
-        for (let i = 0; i < 40; i++) writeFileSync(join(home, 'tree', directory, `${name}${i}`), `${name} ${i}`)
+        const file = Buffer.concat([path, Buffer.from('/'), name])
+        writeFileSync(file, file)
+        writeFileSync(Buffer.concat([file, Buffer.from('2')]), '2')
       }
     }
     const { stdout } = await demo(join(home, 'tree'), '--kills', '3')
-    const files = 2 * NAMES.length * 40
+    const files = 2 * NAMES.length ** 2
     expect(stdout).toContain(`manifest:       ${files} files, sha256sum -c: OK`)
     expect(stdout).toContain(`steps done:     ${files}`)
     expect(stdout).toMatch(/steps lost: {5}0\n/)

@@ -21,6 +21,7 @@ import type {
   ReadAnswer,
 } from '../../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
+import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
 import type { SqliteHandle } from './handle.ts'
 import { migrate, versionOf } from './migrations.ts'
 import { answer, transaction } from './rows.ts'
@@ -83,15 +84,8 @@ const CAPABILITIES: Capabilities = {
   clock: 'local',
   network: false,
   replayWindow: 0,
-  // SQLite would take values of 1 GB; these are what can be written while the event loop stands still.
-  limits: {
-    valueBytes: 2 ** 26,
-    requestBytes: 2 ** 28,
-    commitKeys: 1e5,
-    requestCommits: 1e4,
-    requestReads: 1e4,
-    rangeEntries: 1e5,
-  },
+  // SQLite itself would take values of 1 GB.
+  limits: IN_PROCESS_LIMITS,
 }
 
 /**

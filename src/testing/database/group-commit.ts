@@ -199,7 +199,7 @@ export const durabilityLevels: Case = defineCase(
   'DB-113',
   'every commit carries its level of durability',
   async (t) => {
-    const spy = spyOn(t.driver)
+    const spy = spyOn(t.driver, { durability: 'strict' })
     await t.db({ driver: spy.driver }).commit({ ops: [put('a', '1')] })
     const db = t.db({ driver: spy.driver, durability: 'relaxed' })
     await Promise.all([
@@ -210,5 +210,67 @@ export const durabilityLevels: Case = defineCase(
       spy.commits.flatMap((request) => request.commits.map((commit) => commit.durability)),
       ['strict', 'relaxed', 'strict'],
     )
+  },
+)
+
+/** As the driver itself declares it. */
+export const strictWhereDeclared: Case = defineCase(
+  'DB-114',
+  'strict durability is given where the backend has it, and refused elsewhere',
+  async (t) => {
+    equal((await t.db({ durability: 'strict' }).commit({ ops: [put('a', '1')] })).ok, true)
+    equal((await t.db().commit({ ops: [put('b', '1')] }, { durability: 'strict' })).ok, true)
+    equal(await t.keys(), ['a', 'b'])
+  },
+  {
+    needs: ({ durability }) => durability === 'strict',
+    async otherwise(t) {
+      await rejects((async () => t.db({ durability: 'strict' }))(), 'UNSUPPORTED')
+      await rejects(t.db().commit({ ops: [put('never', '1')] }, { durability: 'strict' }), 'UNSUPPORTED')
+      equal(await t.keys(), [])
+    },
+  },
+)
+
+/** A capability that is missing is refused up front, never quietly replaced by a weaker one. */
+export const noSilentDowngrade: Case = defineCase(
+  'DB-115',
+  'strict durability over a weaker backend is refused before any I/O',
+  async (t) => {
+    for (const durability of ['none', 'relaxed'] as const) {
+      const spy = spyOn(t.driver, { durability })
+      await rejects((async () => t.db({ driver: spy.driver, durability: 'strict' }))(), 'UNSUPPORTED')
+      for (const options of [{}, { durability: 'relaxed' as const }]) {
+        const db = t.db({ driver: spy.driver, ...options })
+        const strict = { durability: 'strict' as const }
+        await rejects(db.commit({ ops: [put('never', '1')] }, strict), 'UNSUPPORTED')
+        await rejects(db.commitAll([{ ops: [put('never', '1')] }], strict), 'UNSUPPORTED')
+      }
+      equal([spy.commits.length, spy.reads.length, spy.opens], [0, 0, 0])
+    }
+    equal(await t.keys(), [])
+  },
+)
+
+/** Who names no level gets the best there is. */
+export const strongestByDefault: Case = defineCase(
+  'DB-116',
+  'a commit that names no durability gets the strongest that the backend has',
+  async (t) => {
+    for (const [durability, levels] of [
+      ['strict', ['strict', 'relaxed']],
+      ['relaxed', ['relaxed', 'relaxed']],
+    ] as const) {
+      const spy = spyOn(t.driver, { durability })
+      const db = t.db({ driver: spy.driver })
+      await db.commit({ ops: [put('a', '1')] })
+      await db.commit({ ops: [put('b', '1')] }, { durability: 'relaxed' })
+      equal(
+        spy.commits.flatMap((request) => request.commits.map((commit) => commit.durability)),
+        levels,
+      )
+    }
+    const { driver } = spyOn(t.driver, { durability: 'none' })
+    equal((await t.db({ driver }).commit({ ops: [put('c', '1')] })).ok, true)
   },
 )

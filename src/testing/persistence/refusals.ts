@@ -4,7 +4,7 @@ import type { NewEvent } from '../../stores/events.ts'
 import { type PersistenceStore, persistenceStore } from '../../stores/persistence.ts'
 import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
-import { BAD_IDS, BAD_NUMBERS, changesNothing, collect, event, RUN, spied } from '../stores.ts'
+import { BAD_IDS, BAD_NUMBERS, changesNothing, collect, event, NOT_SIGNALS, RUN, spied } from '../stores.ts'
 
 /** Every method that takes a run. */
 const BY_RUN: readonly ((log: PersistenceStore, runId: string, options?: CallOptions) => Promise<unknown>)[] = [
@@ -132,6 +132,28 @@ export const badPages: Case = defineCase('PE-807', 'malformed limits and cursors
       ]),
     ]
   }),
+)
+
+/** What is no object or no list at all: refused as such, not by a `TypeError` from inside. */
+export const notObjects: Case = defineCase(
+  'PE-812',
+  'events, batches and interventions that are none are refused',
+  (t) =>
+    refused(t, (log) => [
+      ...([undefined, null, 5, 'x', []] as never[]).flatMap((it) => [
+        log.append(it),
+        log.appendBatch([it]),
+        log.appendBatch([event('b'), it]),
+        log.saveIntervention(RUN, it),
+        ...(it === undefined ? [] : [log.complete(RUN, 'completed', { event: it })]),
+      ]),
+      ...([undefined, null, 5, '', 'x', {}] as never[]).map((events) => log.appendBatch(events)),
+    ]),
+)
+
+/** What is no signal would never stop anything. */
+export const notSignals: Case = defineCase('PE-813', 'a signal that is none is refused by every method of logs', (t) =>
+  refused(t, (log) => (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => ALL.map((call) => call(log, { signal })))),
 )
 
 /** Malformed tenants are refused where a store is made. */

@@ -4,7 +4,17 @@ import type { SetOptions, StateStore } from '../../stores/state.ts'
 import { stateStore } from '../../stores/state.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
-import { BAD_IDS, BAD_NUMBERS, changesNothing, collect, RUN, type SpiedStores, spied, stores } from '../stores.ts'
+import {
+  BAD_IDS,
+  BAD_NUMBERS,
+  changesNothing,
+  collect,
+  NOT_SIGNALS,
+  RUN,
+  type SpiedStores,
+  spied,
+  stores,
+} from '../stores.ts'
 
 /** Every method that takes a key, with the others well-formed. */
 const BY_KEY: readonly ((s: StateStore, key: string, options?: SetOptions) => Promise<unknown>)[] = [
@@ -130,6 +140,24 @@ export const badSnapshots: Case = defineCase('ST-707', 'malformed snapshots are 
       state.saveSnapshot({ runId: RUN, state: 1, status }),
     ),
   ]),
+)
+
+/** What is no object or no list at all: refused as such, not by a `TypeError` from inside. */
+export const notObjects: Case = defineCase('ST-712', 'snapshots and lists of keys that are none are refused', (t) =>
+  refused(t, ({ state }) => [
+    ...([undefined, null, 5, 'x', []] as never[]).map((snapshot) => state.saveSnapshot(snapshot)),
+    ...([undefined, null, 5, 'x', {}] as never[]).map((keys) => state.getMany(keys)),
+  ]),
+)
+
+/** What is no signal would never stop anything. */
+export const notSignals: Case = defineCase(
+  'ST-713',
+  'a signal that is none is refused by every method of values and snapshots',
+  (t) =>
+    refused(t, ({ state }) =>
+      (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => ALL.map((call) => call(state, { signal }))),
+    ),
 )
 
 /** Malformed tenants are refused where a store is made. */

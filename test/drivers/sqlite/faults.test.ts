@@ -1,11 +1,12 @@
 /** Faults in the middle: nothing changes, and the connection goes on. */
 import { execFileSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
 import { sqliteDriver } from '../../../src/drivers/sqlite/driver.ts'
 import { part } from '../../support/parts.ts'
-import { PART, append, codeOf, database, directory, engine, entriesOf, opened, put, request } from './support.ts'
+import { PART, append, codeOf, database, engine, engines, entriesOf, opened, put, request, tmpfs } from './support.ts'
 
 const fault = (fields: object): Error => Object.assign(new Error('injected'), fields)
 
@@ -143,29 +144,44 @@ describe('a connection that its owner uses', () => {
   })
 })
 
-test.skipIf(!part('tmpfs'))('a full disk is told, changes nothing, and is gone with more room', async () => {
-  const mount = directory()
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', mount])
-  const db = database(join(mount, 'test.db'))
-  onTestFinished(() => {
-    db.close()
-    execFileSync('umount', [mount])
-  })
-  const driver = await opened(sqlite({ db }))
-  let stored = 0
-  const fill = async (): Promise<string> => {
-    for (; stored < 100; stored++) {
-      const code = await codeOf(driver.commit(request([append('x'.repeat(10_000)), put(`k${stored}`)])))
-      if (code !== 'none') return code
+describe.each(engines)('a full disk through $name', ({ make }) => {
+  test.skipIf(!part('tmpfs'))('is told, changes nothing, and is gone with more room', async () => {
+    const mount = tmpfs('512k')
+    const path = join(mount, 'test.db')
+    const driver = await opened(await make(path))
+    let stored = 0
+    const fill = async (): Promise<string> => {
+      for (; stored < 100; stored++) {
+        const code = await codeOf(driver.commit(request([append('x'.repeat(10_000)), put(`k${stored}`)])))
+        if (code !== 'none') return code
+      }
+      return 'none'
     }
-    return 'none'
-  }
-  expect(await fill()).toBe('QUOTA_EXCEEDED')
-  expect(stored).toBeGreaterThan(3)
-  expect(await entriesOf(driver)).toHaveLength(2 * stored)
-  expect(await codeOf(driver.commit(request([put('big', 'x'.repeat(200_000))])))).toBe('QUOTA_EXCEEDED')
-  execFileSync('mount', ['-o', 'remount,size=8m', mount])
-  expect(await fill()).toBe('none')
-  expect(await entriesOf(driver)).toHaveLength(200)
-  expect(db.pragma('integrity_check', { simple: true })).toBe('ok')
+    expect(await fill()).toBe('QUOTA_EXCEEDED')
+    expect(stored).toBeGreaterThan(3)
+    const before = await entriesOf(driver)
+    expect(before).toHaveLength(2 * stored)
+    await expect(driver.commit(request([put('big', 'x'.repeat(200_000))]))).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      retryable: false,
+      ambiguous: false,
+    })
+    expect(await entriesOf(driver)).toEqual(before)
+    expect(await entriesOf(await opened(await make(path)))).toEqual(before)
+    execFileSync('mount', ['-o', 'remount,size=8m', mount])
+    expect(await fill()).toBe('none')
+    expect(await entriesOf(driver)).toHaveLength(200)
+    expect(database(path).pragma('integrity_check', { simple: true })).toBe('ok')
+  })
+
+  test.skipIf(!part('tmpfs'))('is told while opening a new file', async () => {
+    const mount = tmpfs('256k')
+    const ballast = join(mount, 'ballast')
+    writeFileSync(ballast, new Uint8Array(256 * 1024))
+    const driver = await make(join(mount, 'test.db'))
+    expect(await codeOf(driver.open())).toBe('QUOTA_EXCEEDED')
+    rmSync(ballast)
+    expect(await entriesOf(await opened(driver))).toEqual([])
+    await driver.commit(request([put('a')]))
+  })
 })

@@ -1,15 +1,18 @@
 /** What the SQLite suites share: files, requests, and handles that count or fail. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type BetterSqlite3 from 'better-sqlite3'
 import { onTestFinished } from 'vitest'
 import type { Commit, CommitRequest, Driver, EntryPage, Op, Range } from '../../../src/core/driver.ts'
 import { isHoldfastError } from '../../../src/core/errors.ts'
-import type { SqliteEngine } from '../../../src/drivers/sqlite/driver.ts'
+import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
+import type { SqliteEngine, SqliteOptions } from '../../../src/drivers/sqlite/driver.ts'
 import type { SqliteHandle, SqliteRow } from '../../../src/drivers/sqlite/handle.ts'
-import { betterSqlite3 } from '../../support/parts.ts'
+import { nodeSqlite } from '../../../src/drivers/sqlite/node-sqlite.ts'
+import { betterSqlite3, hasNodeSqlite } from '../../support/parts.ts'
 
 /** better-sqlite3 of the version under test. */
 export const { default: Sqlite } = (await import(betterSqlite3)) as { default: typeof BetterSqlite3 }
@@ -23,6 +26,14 @@ export function directory(): string {
   return path
 }
 
+/** A small disk of one's own; needs the part of that name. */
+export function tmpfs(size: string): string {
+  const mount = directory()
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', mount])
+  onTestFinished(() => void execFileSync('umount', [mount]))
+  return mount
+}
+
 export const file = (): string => join(directory(), 'test.db')
 
 /** A database in WAL mode, closed when the test ends. */
@@ -30,6 +41,64 @@ export function database(path = file(), options: ConstructorParameters<typeof Sq
   const db = new Sqlite(path, options)
   onTestFinished(() => void db.close())
   return db
+}
+
+/** How a driver comes to a file. */
+export interface FileOptions extends SqliteOptions {
+  /** Through a connection that cannot write. */
+  readonly readOnly?: boolean
+}
+
+/** A driver of one kind; closing it lets go of the file. */
+export type MakeDriver = (path: string, options?: FileOptions) => Promise<Driver>
+
+/** Under Node 24 it is version 13, which only its tests know where to find. */
+const isInstalled = betterSqlite3 === 'better-sqlite3'
+
+/** By path, as most users do; where that is not possible, on a handle. */
+const overBetterSqlite3: MakeDriver = async (path, { readOnly = false, ...options } = {}) => {
+  if (!readOnly && isInstalled) return sqlite({ path, ...options })
+  const db = database(path, { readonly: readOnly })
+  const driver = sqlite({ db, ...options })
+  return { ...driver, close: async () => (await driver.close(), void db.close()) }
+}
+
+const overNodeSqlite: MakeDriver = async (path, { readOnly = false, ...options } = {}) => {
+  if (!readOnly) return nodeSqlite({ path, ...options })
+  const { DatabaseSync } = await import('node:sqlite')
+  const db = new DatabaseSync(path, { readOnly })
+  const driver = nodeSqlite({ db, ...options })
+  return { ...driver, close: async () => (await driver.close(), db.isOpen ? db.close() : undefined) }
+}
+
+/** An engine that the Node at hand has. */
+export interface FileEngine {
+  readonly name: string
+  readonly make: MakeDriver
+  /** Whether it opens files by their path. */
+  readonly isByPath: boolean
+}
+
+export const engines: readonly FileEngine[] = [
+  { name: isInstalled ? 'better-sqlite3' : 'better-sqlite3 13', make: overBetterSqlite3, isByPath: isInstalled },
+  ...(hasNodeSqlite ? [{ name: 'node:sqlite', make: overNodeSqlite, isByPath: true }] : []),
+]
+
+const hashOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
+
+/** The files of a directory, and a hash of each. */
+export const contentOf = (path: string): Record<string, string> =>
+  Object.fromEntries(readdirSync(path).map((name) => [name, hashOf(join(path, name))]))
+
+/** Does something without the rights of root, whom no file mode stops. */
+export async function unprivileged<T>(run: () => Promise<T>): Promise<T> {
+  const isRoot = process.geteuid?.() === 0
+  if (isRoot) process.seteuid!('nobody')
+  try {
+    return await run()
+  } finally {
+    if (isRoot) process.seteuid!(0)
+  }
 }
 
 /** Opened, and closed when the test ends. */
