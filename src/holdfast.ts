@@ -25,7 +25,7 @@ export interface Holdfast {
  *
  * @param options - the driver, the tenant, and what to do differently
  * @returns the stores; nothing is opened before the first call
- * @throws `INVALID_ARGUMENT` for a malformed tenant
+ * @throws `INVALID_ARGUMENT` for a malformed tenant, `UNSUPPORTED` for `strict` durability where the backend has none
  *
  * @example
  * ```ts

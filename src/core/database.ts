@@ -25,6 +25,7 @@ import type {
   Read,
 } from './driver.ts'
 import { HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
+import { type Lease, fence, requireLease } from './fence.ts'
 import { validateCommits, validateReads } from './validate.ts'
 
 /** Options of {@link createDatabase}. */
@@ -32,7 +33,7 @@ export interface DatabaseOptions {
   readonly driver: Driver
   /** Whether concurrent calls leave as one request; `true` by default. */
   readonly groupCommit?: boolean
-  /** The level of commits that name none; `strict` by default. */
+  /** The level of commits that name none; the strongest that the backend has by default. */
   readonly durability?: Durability
   /** This machine's clock, in milliseconds since 1970. */
   readonly clock?: Clock
@@ -44,6 +45,8 @@ export interface DatabaseOptions {
 export interface WriteOptions extends CallOptions {
   /** What the answered write survives; the database's level by default. */
   readonly durability?: Durability | undefined
+  /** Writes only while this claim is held; otherwise the call throws `CLAIM_LOST`, and nothing has changed. */
+  readonly claim?: Lease | undefined
 }
 
 /** A commit as a store states it. */
@@ -92,6 +95,8 @@ export interface Database {
    * @param work - gets the database to do it with, which goes on while the other one is closing
    */
   hold<T>(work: (db: Database) => Promise<T>, options?: CallOptions): Promise<T>
+  /** What several stores share: made at the first call with this name, and the same from then on. */
+  shared<T>(name: string, make: () => T): T
   /** Reaches for the backend. */
   health(options?: CallOptions): Promise<Health>
   /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
@@ -106,6 +111,7 @@ export interface Database {
  *
  * @param options - the driver, and what to do differently
  * @returns a database; it connects at the first call
+ * @throws `UNSUPPORTED` for `strict` durability where the backend has none
  *
  * @example
  * ```ts
@@ -118,9 +124,21 @@ export interface Database {
  * ```
  */
 export function createDatabase(options: DatabaseOptions): Database {
-  const { driver, groupCommit = true, durability = 'strict', clock = systemClock } = options
+  const { driver, groupCommit = true, clock = systemClock } = options
   const newId = options.newId ?? idSource()
-  const { limits } = driver.capabilities
+  const { limits, durability } = driver.capabilities
+
+  function levelOf(level = options.durability): Durability {
+    if (level === 'strict' && durability !== 'strict') {
+      throw new HoldfastError('UNSUPPORTED', 'The backend has no strict durability')
+    }
+    return level ?? (durability === 'relaxed' ? 'relaxed' : 'strict')
+  }
+  // Refused up front.
+  levelOf()
+
+  const commitFenced = fence()
+  const things = new Map<string, unknown>()
   const opener = new AbortController()
   let opening: Promise<void> | undefined
   let isOpen = false
@@ -201,13 +219,18 @@ export function createDatabase(options: DatabaseOptions): Database {
     }
 
     async function commitAll(drafts: readonly Draft[], write: WriteOptions = {}): Promise<readonly Outcome[]> {
+      const { claim, ...rest } = write
+      if (claim) {
+        requireLease(claim)
+        return database.hold((held) => commitFenced(drafts, claim, (fenced) => held.commitAll(fenced, rest)), write)
+      }
       enter(write.signal)
       if (drafts.length === 0) return []
       const items = drafts.map(({ id = newId(), checks = [], ops = [] }) => ({
         id,
         checks,
         ops,
-        durability: write.durability ?? durability,
+        durability: levelOf(write.durability),
       }))
       return commits.add(items, validateCommits(items, limits), write.signal)
     }
@@ -232,6 +255,10 @@ export function createDatabase(options: DatabaseOptions): Database {
         } finally {
           if (--held === 0) onReleased?.()
         }
+      },
+      shared<T>(name: string, make: () => T) {
+        if (!things.has(name)) things.set(name, make())
+        return things.get(name) as T
       },
       async health({ signal } = {}) {
         const start = clock()

@@ -16,6 +16,10 @@
  * | `NOT_FOUND` | a run that the call needs does not exist |
  * | `ALREADY_COMPLETED` | the run has ended: append, resume, or another completion |
  * | `WORKFLOW_MISMATCH` | the run belongs to another workflow |
+ * | `ALREADY_EXISTS` | a run, or what else must be new, is there |
+ * | `DEFINITION_MISMATCH` | the run was started by another definition of its workflow |
+ * | `CANNOT_CANCEL`, `CANNOT_PAUSE`, `CANNOT_UNPAUSE` | the state of the run does not allow it |
+ * | `CLAIM_LOST` | the claim that the call names has expired, was released, or is in other hands |
  * | `CONFLICT` | an expected seq or version is not there, or a key was used with other content |
  * | `SCHEMA` | the store is of a newer format, or is not ours |
  * | `UNSUPPORTED` | the backend lacks what the call needs |
@@ -33,6 +37,12 @@ export type ErrorCode =
   | 'NOT_FOUND'
   | 'ALREADY_COMPLETED'
   | 'WORKFLOW_MISMATCH'
+  | 'ALREADY_EXISTS'
+  | 'DEFINITION_MISMATCH'
+  | 'CANNOT_CANCEL'
+  | 'CANNOT_PAUSE'
+  | 'CANNOT_UNPAUSE'
+  | 'CLAIM_LOST'
   | 'CONFLICT'
   | 'SCHEMA'
   | 'UNSUPPORTED'

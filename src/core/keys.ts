@@ -10,13 +10,28 @@
  * | --- | --- | --- |
  * | `tenant!values` | `name` | a plain value of the tenant |
  * | `tenant!runs` | `runId` | index: the run exists |
+ * | `tenant!status` | `status` + since when + `runId` | index: the runs of a status, oldest first |
+ * | `tenant!due` | when + `runId` | index: the run waits until then |
+ * | `tenant!ready!tags` | priority + since when + `runId` + `stepId` | index: a step can be worked on |
+ * | `tenant!waits` | `waitId` | index: the step that waits for somebody outside |
  * | `tenant!snapshots` | `runId` | index: summary of the run's snapshot |
- * | `tenant!run!runId` | `run` | the run's record: workflow, completion, resume cursor |
+ * | `tenant!marks` | what was compensated | the mark |
+ * | `tenant!marked` | when + what | index: the marks, oldest first |
+ * | `tenant!run!runId` | `run` | the run's record: workflow, status, position, resume cursor |
  * | | `event!` + seq | the log |
  * | | `idempotency!` + key | the seq of the event appended under this key |
  * | | `intervention!` + number | operator overrides, in order |
  * | | `consumed` | how many interventions were consumed |
  * | | `snapshot` | the snapshot document |
+ * | | `history!` + version | earlier snapshots |
+ * | | `definition`, `input`, `context` | what the run was started with, and the bag its steps share |
+ * | | `step!` + stepId | a step: status, result, error |
+ * | | `order!` + number | the id of the step that was inserted so many-th |
+ * | | `message!` + name + number | messages, in order |
+ * | | `sent!` + name + key | the number of the message sent under this key |
+ * | | `taken!` + name | how many messages were consumed |
+ * | | `claim`, `claim!` + stepId | who works on the run, or on a step |
+ * | | `token`, `token!` + stepId | the last fencing token |
  * | | `value!` + name | a value of the run |
  *
  * The idea of a key tree with typed levels comes from FoundationDB's tuple and subspace layers.
@@ -91,21 +106,38 @@ export const under = (prefix: string): { start: string; end: string } => ({
 /** Every part or key there is, as the bounds of a range: no encoded id has two `~` in a row. */
 export const EVERYTHING: { readonly start: string; readonly end: string } = { start: ' ', end: '~~' }
 
-/** The record of a run, its snapshot, and how many of its interventions were consumed. */
+/** Names inside the part of a run; with a `!` at the end, prefixes. */
 export const RUN = 'run'
 export const SNAPSHOT = 'snapshot'
 export const CONSUMED = 'consumed'
-/** Prefixes inside the part of a run. */
 export const EVENTS = 'event!'
 export const IDEMPOTENCY = 'idempotency!'
 export const INTERVENTIONS = 'intervention!'
 export const VALUES = 'value!'
+export const HISTORY = 'history!'
+export const DEFINITION = 'definition'
+export const INPUT = 'input'
+export const CONTEXT = 'context'
+export const STEPS = 'step!'
+export const ORDER = 'order!'
+export const MESSAGES = 'message!'
+export const SENT = 'sent!'
+export const TAKEN = 'taken!'
+export const CLAIM = 'claim'
+export const TOKEN = 'token'
 
 /** The parts of one tenant. */
 export interface TenantParts {
   readonly values: string
   readonly runs: string
   readonly snapshots: string
+  readonly status: string
+  readonly due: string
+  /** A prefix: every set of tags has a part of its own. */
+  readonly ready: string
+  readonly waits: string
+  readonly marks: string
+  readonly marked: string
   /** @throws `INVALID_ARGUMENT` for a malformed id */
   run(runId: string): string
 }
@@ -122,6 +154,12 @@ export function tenantParts(tenant: string = DEFAULT_TENANT): TenantParts {
     values: `${root}values`,
     runs: `${root}runs`,
     snapshots: `${root}snapshots`,
+    status: `${root}status`,
+    due: `${root}due`,
+    ready: `${root}ready!`,
+    waits: `${root}waits`,
+    marks: `${root}marks`,
+    marked: `${root}marked`,
     run: (runId) => `${root}run!${encodeId(runId, 'runId')}`,
   }
 }

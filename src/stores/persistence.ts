@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { requireInteger } from '../core/arguments.ts'
-import { decode, encode } from '../core/codec.ts'
+import { requireGiven, requireInteger } from '../core/arguments.ts'
+import { decode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { CallOptions, Entry, EntryPage, Op, Range } from '../core/driver.ts'
+import type { CallOptions, Entry, EntryPage, Range } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import {
   CONSUMED,
@@ -31,7 +31,17 @@ import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
 import { type Intervention, type InterventionStore, interventionStore, toIntervention } from './interventions.ts'
 import type { StoreOptions } from './options.ts'
-import { type RunProposal, type RunRecord, decodeRun, ended, mismatch, nextRun, runRecords } from './run-record.ts'
+import type { RunSummary } from './run-index.ts'
+import {
+  type RunProposal,
+  changed,
+  completionOf,
+  decodeRun,
+  ended,
+  mismatch,
+  newRun,
+  runRecords,
+} from './run-record.ts'
 import { type Completion, isTerminal } from './status.ts'
 
 /** Options of appends. */
@@ -53,15 +63,12 @@ export interface ResumeCursor {
   readonly gap: boolean
 }
 
-/** A run as its log tells it. */
-export interface RunSummary {
+/** A run with all of its log. */
+export interface Trace {
   readonly runId: string
+  /** `''` where the run has no event, and was not created as one of a workflow. */
   readonly workflow: string
   readonly createdAt: number
-}
-
-/** A run with all of its log. */
-export interface Trace extends RunSummary {
   /** Of the event appended last. */
   readonly definitionVersion?: string
   readonly events: readonly RunEvent[]
@@ -180,8 +187,8 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     return runs.change(
       runId,
       (record): RunProposal<AppendResult> => {
-        if (record !== undefined && record.workflow !== workflow) throw mismatch(record)
-        if (record?.completion !== undefined) {
+        if (record?.workflow !== undefined && record.workflow !== workflow) throw mismatch(record)
+        if (record && isTerminal(record.status)) {
           // A refused append may still be the repetition of one that was accepted: asks, and changes nothing.
           const reason = ended(record)
           if (!append.isRepeatable) throw reason
@@ -190,11 +197,14 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
           }
           return { checks: append.checks, done, failed: judge(reason) }
         }
-        const next = { ...(record ?? { runId, tenant, workflow, createdAt: db.now() }), ...version }
+        const run = record ?? newRun(runId, tenant, 'running', db.now())
+        const isNews = run.workflow === undefined || (version && run.definitionVersion !== version)
         return {
           checks: append.checks,
-          ops: record ? append.ops : [...append.ops, indexOf(next)],
-          next: record?.definitionVersion === next.definitionVersion && record ? undefined : nextRun(next),
+          ops: append.ops,
+          next: isNews
+            ? changed(run, { workflow, definitionVersion: version ?? run.definitionVersion }, db.now())
+            : undefined,
           done: (seqs) => ({ seq: seqs.at(-1)!, duplicate: false }),
           failed: judge(),
         }
@@ -203,18 +213,13 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     )
   }
 
-  const indexOf = ({ runId, workflow, createdAt }: RunRecord): Op => ({
-    put: { part: parts.runs, key: encodeId(runId, 'runId') },
-    value: encode({ workflow, createdAt }),
-  })
-
   async function eventPage(runId: string, after: number, options: PageOptions): Promise<Page<RunEvent>> {
     const part = parts.run(runId)
     const bounds = { ...under(EVENTS), start: EVENTS + encodeNumber(after + 1) }
     const range = pageRange(db, part, bounds, options)
     const [record, { entries, more }] = await db.read([{ get: { part, key: RUN } }, { range }], options)
     if (record === null) return { items: [] }
-    const { workflow } = decodeRun(record.value)
+    const workflow = decodeRun(record.value).workflow ?? ''
     return toPage(entries, more, (entry) => decodeEvent(entry, runId, workflow))
   }
 
@@ -252,13 +257,13 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
       options,
     )
     if (record === null) return undefined
-    const { resumes: _, tenant: __, ...known } = decodeRun(record.value)
+    const run = decodeRun(record.value)
+    const { workflow = '', definitionVersion, createdAt, resumedFromSeq } = run
     const taken = Number(cursor?.value ?? 0)
     return {
-      ...known,
-      events: (await readRest(db, eventRange, events, options)).map((entry) =>
-        decodeEvent(entry, runId, known.workflow),
-      ),
+      ...defined({ runId, workflow, definitionVersion, createdAt, resumedFromSeq }),
+      ...completionOf(run),
+      events: (await readRest(db, eventRange, events, options)).map((entry) => decodeEvent(entry, runId, workflow)),
       interventions: (await readRest(db, interventionRange, interventions, options)).map((entry) =>
         toIntervention(entry, taken),
       ),
@@ -267,8 +272,10 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
 
   const store: PersistenceStore = {
     ...interventionStore(db, parts, runs),
-    append: async (event, options = {}) => appendAll(event.runId, event.workflow, [event], options),
+    append: async (event, options) => store.appendBatch([event], options),
     async appendBatch(events, options = {}) {
+      if (!Array.isArray(events)) throw invalid('events must be an array')
+      for (const event of events as readonly NewEvent[]) requireGiven(event, 'event')
       const [first] = events
       if (first === undefined) {
         await db.commitAll([], options)
@@ -302,10 +309,10 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
       return runs.changeExisting(
         runId,
         (run): RunProposal<ResumeCursor> => {
-          if (run.completion !== undefined) throw ended(run)
+          if (isTerminal(run.status)) throw ended(run)
           const attempt = (run.resumes ?? 0) + 1
           return {
-            next: nextRun({ ...run, resumedFromSeq: fromSeq, resumes: attempt }),
+            next: changed(run, { resumedFromSeq: fromSeq, resumes: attempt }, db.now()),
             // Fails where the event is there, and so brings it along.
             before: { checks: [{ at: anchorAt, version: null }] },
             done(_, before) {
@@ -314,7 +321,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
                 runId,
                 nextSeq: Math.min(fromSeq + 1, Number.MAX_SAFE_INTEGER),
                 attempt,
-                anchor: entry && decodeEvent(entry, runId, run.workflow),
+                anchor: entry && decodeEvent(entry, runId, run.workflow ?? ''),
                 gap: fromSeq > 0 && entry === undefined,
               })
             },
@@ -325,19 +332,23 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     },
     async complete(runId, completion, options = {}) {
       if (!isTerminal(completion)) throw invalid('completion must be completed, failed, cancelled or compensated')
-      const final = options.event === undefined ? [] : [options.event]
+      const final = options.event === undefined ? [] : [requireGiven(options.event, 'event')]
       const append = prepareAppend(db, parts.run(runId), final)
       return runs.changeExisting(
         runId,
         (run): RunProposal<CompletionResult> => {
-          if (run.completion === completion) {
-            const stored = { completion, completedAt: run.completedAt!, duplicate: true }
+          if (run.status === completion) {
+            const stored = { completion, completedAt: run.since, duplicate: true }
             return { done: () => stored }
           }
-          if (run.completion !== undefined) throw ended(run)
+          if (isTerminal(run.status)) throw ended(run)
           const completedAt = db.now()
           return {
-            next: nextRun({ ...run, ...versionOf(final), completion, completedAt }),
+            next: changed(
+              run,
+              { status: completion, definitionVersion: versionOf(final) ?? run.definitionVersion },
+              completedAt,
+            ),
             checks: append.checks,
             ops: append.ops,
             done: () => ({ completion, completedAt, duplicate: false }),
@@ -357,10 +368,8 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
 }
 
 /** The version of the definition that a run takes over from its events: the last that is named. */
-const versionOf = (events: readonly Partial<NewEvent>[]): { readonly definitionVersion?: string } =>
-  defined({
-    definitionVersion: events.map((event) => event.definitionVersion).findLast((version) => version !== undefined),
-  })
+const versionOf = (events: readonly Partial<NewEvent>[]): string | undefined =>
+  events.map((event) => event.definitionVersion).findLast((version) => version !== undefined)
 
 const toSummary = ({ key, value }: Entry): RunSummary => ({
   runId: decodeId(key),

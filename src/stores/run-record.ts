@@ -1,70 +1,193 @@
-/** The record of a run: what is known of it besides its log. @module */
-import { type Proposal, cells } from '../core/cells.ts'
+/**
+ * The record of a run: all that is known of it besides its log, its steps and its state.
+ *
+ * Every store that changes a run changes this one entry, under a check of what it was, and with it in the same commit
+ * the indexes that are made of it. So a run has one status, whoever asks, and no index can disagree with it.
+ *
+ * @module
+ */
+import { type NextContent, type Proposal, cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { Key, Value } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { RUN, type TenantParts } from '../core/keys.ts'
-import type { Completion } from './status.ts'
+import { defined } from '../core/objects.ts'
+import { indexOps } from './run-index.ts'
+import { type Completion, type Position, type RunStatus, isTerminal } from './status.ts'
+
+/** Cancel or pause. */
+export type SignalKind = 'cancel' | 'pause'
+
+/** Who asked for a signal, and why. */
+export interface SignalRequest {
+  readonly reason?: string
+  readonly requestedBy?: string
+  /** In milliseconds since 1970. */
+  readonly requestedAt: number
+}
+
+/** How the attempts at a step went. */
+export interface RetryState {
+  /** Failed attempts so far. */
+  readonly attempts: number
+  readonly lastError?: string | undefined
+  /** The worker it failed on last; it is offered the step after all others. */
+  readonly lastFailedWorker?: string | undefined
+  /** When it may be tried again, in milliseconds since 1970. */
+  readonly nextRetryAt?: number | undefined
+}
+
+/** Until when a step must be done, in milliseconds since 1970. */
+export interface Deadline {
+  readonly stepId: string
+  readonly at: number
+}
+
+/** From 1, the most urgent, to 5. */
+export type Priority = 1 | 2 | 3 | 4 | 5
 
 /** What is stored under a run's record key. Ids are kept in clear, so that views can show them. */
 export interface RunRecord {
   readonly runId: string
   readonly tenant: string
-  readonly workflow: string
+  /** Fixed by its first event, or where it was created. */
+  readonly workflow?: string
   /** Of the event appended last. */
   readonly definitionVersion?: string
+  readonly definitionHash?: string
+  /** How often a run of this id was started over; 1 where left out. */
+  readonly generation?: number
   readonly createdAt: number
-  readonly completion?: Completion
-  readonly completedAt?: number
+  readonly updatedAt: number
+  readonly status: RunStatus
+  /** When it came to that status; of an ended run, when it ended. */
+  readonly since: number
+  readonly position?: Position
+  /** When it came to that position. */
+  readonly enteredAt?: number
+  /** 3 where left out. */
+  readonly priority?: Priority
+  /** What a worker must have to be offered the run. */
+  readonly tags?: readonly string[]
+  /** By step. */
+  readonly retries?: Readonly<Record<string, RetryState>>
+  readonly deadline?: Deadline
+  /** W3C trace context of who started it. */
+  readonly traceParent?: string
+  /** Requests that did not take effect yet. */
+  readonly signals?: Partial<Readonly<Record<SignalKind, SignalRequest>>>
+  /** Of a paused or cancelled run: who stopped it, what it was then, and at which step. */
+  readonly stopped?: SignalRequest & { readonly from: RunStatus; readonly interruptedAt?: string }
+  /** Why it failed. */
+  readonly error?: string
   readonly resumedFromSeq?: number
-  /** How often the run was resumed. */
+  /** How often it was resumed. */
   readonly resumes?: number
+  readonly snapshot?: { readonly version: number; readonly throughSeq?: number; readonly updatedAt: number }
+  /** The waits of its steps that are open. */
+  readonly waits?: readonly string[]
 }
 
 /** What a change of a run wants committed. */
-export type RunProposal<R> = Proposal<RunRecord, R>
+export interface RunProposal<R> extends Omit<Proposal<RunRecord, R>, 'next'> {
+  /** The run afterwards; `null` to delete its record. Left out: as before. */
+  readonly next?: RunRecord | null | undefined
+}
 
 /** The run records of a tenant, remembered. */
 export interface RunRecords {
-  /** Changes a run, or makes it: see `Cells.change`. */
-  change<R>(runId: string, propose: (run: RunRecord | undefined) => RunProposal<R>, options: WriteOptions): Promise<R>
+  /** Changes a run, or makes it, with its indexes: see `Cells.change`. */
+  change<R>(runId: string, propose: (run: RunRecord | undefined) => RunProposal<R>, options?: WriteOptions): Promise<R>
   /**
    * Changes a run that must be there.
    *
    * @throws `NOT_FOUND`
    */
-  changeExisting<R>(runId: string, propose: (run: RunRecord) => RunProposal<R>, options: WriteOptions): Promise<R>
+  changeExisting<R>(runId: string, propose: (run: RunRecord) => RunProposal<R>, options?: WriteOptions): Promise<R>
 }
 
-export function runRecords(db: Database, parts: TenantParts): RunRecords {
-  const { change } = cells(db, (entry) => decodeRun(entry.value))
-  const at = (runId: string): Key => ({ part: parts.run(runId), key: RUN })
-  return {
-    change: (runId, propose, options) => change(at(runId), propose, options),
-    changeExisting: (runId, propose, options) =>
-      change(
-        at(runId),
-        (run) => {
-          if (run === undefined) throw new HoldfastError('NOT_FOUND', 'There is no such run', { details: { runId } })
-          return propose(run)
-        },
-        options,
-      ),
-  }
-}
+/** The run records of a tenant; all stores over one database share what is remembered. */
+export const runRecords = (db: Database, parts: TenantParts): RunRecords =>
+  db.shared(`run records of ${parts.runs}`, () => {
+    const { change } = cells(db, (entry) => decodeRun(entry.value))
+    const at = (runId: string): Key => ({ part: parts.run(runId), key: RUN })
+    const records: RunRecords = {
+      change: (runId, propose, options) =>
+        change(
+          at(runId),
+          (run) => {
+            const { next, ops = [], ...proposal } = propose(run)
+            if (next === undefined) return { ...proposal, ops }
+            return {
+              ...proposal,
+              ops: [...ops, ...indexOps(parts, run, next ?? undefined)],
+              next: next && content(next),
+            }
+          },
+          options,
+        ),
+      changeExisting: (runId, propose, options) =>
+        records.change(
+          runId,
+          (run) => {
+            if (run === undefined) throw noRun(runId)
+            return propose(run)
+          },
+          options,
+        ),
+    }
+    return records
+  })
+
+const content = (run: RunRecord): NextContent<RunRecord> => ({ value: encode(run), holds: run })
 
 export const decodeRun = (value: Value): RunRecord => decode(value) as RunRecord
 
-/** A new content of a run's record. */
-export const nextRun = (run: RunRecord): { value: Value; holds: RunRecord } => ({ value: encode(run), holds: run })
+/** A run that begins now. */
+export const newRun = (runId: string, tenant: string, status: RunStatus, now: number): RunRecord => ({
+  runId,
+  tenant,
+  createdAt: now,
+  updatedAt: now,
+  status,
+  since: now,
+})
+
+/** The record with changes; what is `undefined` in them is taken away. */
+export function changed(
+  run: RunRecord,
+  changes: { readonly [K in keyof RunRecord]?: RunRecord[K] | undefined },
+  now: number,
+): RunRecord {
+  const next = { ...run, ...changes }
+  const { position } = next
+  const isThere = JSON.stringify(position) === JSON.stringify(run.position)
+  return defined({
+    ...next,
+    updatedAt: now,
+    since: next.status === run.status ? run.since : now,
+    enteredAt: isThere ? run.enteredAt : position && now,
+  }) as RunRecord
+}
+
+/** How and when a run ended; nothing of one that goes on. */
+export const completionOf = ({
+  status,
+  since,
+}: RunRecord): { readonly completion?: Completion; readonly completedAt?: number } =>
+  isTerminal(status) ? { completion: status, completedAt: since } : {}
+
+/** `NOT_FOUND`. */
+export const noRun = (runId: string): HoldfastError =>
+  new HoldfastError('NOT_FOUND', 'There is no such run', { details: { runId } })
 
 /** `WORKFLOW_MISMATCH`, with the workflow that the run is of. */
 export const mismatch = ({ runId, workflow }: RunRecord): HoldfastError =>
   new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', { details: { runId, workflow } })
 
 /** `ALREADY_COMPLETED`, with how and when. */
-export const ended = ({ runId, completion, completedAt }: RunRecord): HoldfastError =>
-  new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${completion}`, {
-    details: { runId, completion, completedAt },
+export const ended = (run: RunRecord): HoldfastError =>
+  new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${run.status}`, {
+    details: { runId: run.runId, ...completionOf(run) },
   })

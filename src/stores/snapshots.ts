@@ -1,27 +1,69 @@
 /**
- * Snapshots: one versioned state document per run, with an index by tenant.
+ * Snapshots: one versioned state document per run, with what it says of the run's status and position.
  *
  * @module
  */
-import { requireInteger } from '../core/arguments.ts'
-import { cells } from '../core/cells.ts'
+import { requireGiven, requireInteger } from '../core/arguments.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { CallOptions, Entry, Key } from '../core/driver.ts'
+import type { CallOptions, Entry } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
-import { EVERYTHING, SNAPSHOT, decodeId, encodeId, tenantParts } from '../core/keys.ts'
+import {
+  DEFAULT_TENANT,
+  EVERYTHING,
+  HISTORY,
+  RUN,
+  SNAPSHOT,
+  type TenantParts,
+  decodeId,
+  encodeId,
+  encodeNumber,
+  tenantParts,
+  under,
+} from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, readPage } from '../core/pages.ts'
 import type { StoreOptions } from './options.ts'
-import { remove } from './remove.ts'
-import { type RunStatus, isRunStatus, isTerminal } from './status.ts'
+import { encodeTags } from './run-index.ts'
+import {
+  type Deadline,
+  type Priority,
+  type RetryState,
+  type RunProposal,
+  type RunRecord,
+  changed,
+  decodeRun,
+  mismatch,
+  newRun,
+  runRecords,
+} from './run-record.ts'
+import { type Position, type RunStatus, isRunStatus, isTerminal, requirePosition, statusAt } from './status.ts'
+
+/** What a snapshot may say of its run besides the state; what is left out stays as it is. */
+export interface RunFields {
+  readonly workflow?: string | undefined
+  readonly definitionHash?: string | undefined
+  /** Follows from the position where that is given and this is not, but a paused run stays paused. */
+  readonly status?: RunStatus | undefined
+  /** Where the run is in its work; `null`: nowhere. */
+  readonly position?: Position | null | undefined
+  /** From 1, the most urgent, to 5; 3 by default. */
+  readonly priority?: Priority | undefined
+  /** What a worker must have to be offered the run; all of them together at most 250 bytes. */
+  readonly tags?: readonly string[] | undefined
+  /** How the attempts at steps went, by step; replaces what was there. */
+  readonly retries?: Readonly<Record<string, RetryState>> | undefined
+  readonly deadline?: Deadline | null | undefined
+  readonly traceParent?: string | undefined
+  /** Why the run failed. */
+  readonly error?: string | undefined
+}
 
 /** A snapshot as it is handed in. */
-export interface SnapshotInput<S = unknown> {
+export interface SnapshotInput<S = unknown> extends RunFields {
   readonly runId: string
   /** Any structured value, see `setJson`. */
   readonly state: S
-  readonly status?: RunStatus | undefined
   /**
    * The seq of the last event whose effect the state holds, where the snapshot is a cache of the log. Left out, the
    * snapshot is the truth.
@@ -32,38 +74,55 @@ export interface SnapshotInput<S = unknown> {
 /** What is known of a snapshot without its state. */
 export interface SnapshotSummary {
   readonly runId: string
-  /** How often it was saved, from 1. */
+  /** How often it was saved since it was last absent, from 1. */
   readonly version: number
-  readonly status?: RunStatus
+  /** Of the run. */
+  readonly status: RunStatus
   readonly throughSeq?: number
   /** When it was saved, in milliseconds since 1970. */
   readonly updatedAt: number
 }
 
-/** A stored snapshot. */
-export interface Snapshot<S = unknown> extends SnapshotSummary {
+/** A stored snapshot, with what is known of its run. */
+export interface Snapshot<S = unknown> extends SnapshotSummary, Pick<RunRecord, RunFacts> {
+  readonly state: S
+}
+
+/** An earlier snapshot of a run. */
+export interface PastSnapshot<S = unknown> extends Omit<SnapshotSummary, 'status'> {
   readonly state: S
 }
 
 /** Options of {@link SnapshotStore.saveSnapshot}. */
 export interface SaveSnapshotOptions extends WriteOptions {
-  /** Saves only over this version; `0`: only where there is none. */
+  /**
+   * Saves only over this version; `0`: only where there is none. A deletion leaves nothing behind, so versions count
+   * from the last one: do not hold on to a version across it.
+   */
   readonly expectedVersion?: number
 }
 
-/** Snapshots of one tenant. */
+/** Options of a snapshot store. */
+export interface SnapshotOptions extends StoreOptions {
+  /** How many earlier snapshots of a run are kept, the last one included; none by default. */
+  readonly history?: number
+}
+
+/** Snapshots of one tenant: one versioned state document per run, and the status and position of the run. */
 export interface SnapshotStore {
   /**
-   * Saves a run's snapshot, replacing the one before.
+   * Saves a run's snapshot, replacing the one before, and what it says of the run; makes the run where there is none.
    *
    * @returns what was saved, without the state
    * @throws `CONFLICT` where the stored version is not the expected one, holds more of the log (a higher `throughSeq`),
-   *   or is of an ended run while this one is not; nothing has changed then. `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+   *   or the run has ended, and not as this one says; nothing has changed then. `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
    */
   saveSnapshot(snapshot: SnapshotInput, options?: SaveSnapshotOptions): Promise<SnapshotSummary>
   /** The run's snapshot; `undefined` where there is none. */
   loadSnapshot<S = unknown>(runId: string, options?: CallOptions): Promise<Snapshot<S> | undefined>
-  /** Removes a run's snapshot; tells whether there was one. */
+  /** Earlier snapshots of a run, the oldest first, by page: as many as the store keeps. */
+  loadHistory<S = unknown>(runId: string, options?: PageOptions): Promise<Page<PastSnapshot<S>>>
+  /** Removes a run's snapshot and its history; tells whether there was one. */
   deleteSnapshot(runId: string, options?: WriteOptions): Promise<boolean>
   /** Lists the snapshots of the tenant, without their states, in the order of run ids, by page. */
   listSnapshots(options?: PageOptions): Promise<Page<SnapshotSummary>>
@@ -71,59 +130,178 @@ export interface SnapshotStore {
   snapshots(options?: PageOptions): AsyncIterable<SnapshotSummary>
 }
 
-type Meta = Omit<SnapshotSummary, 'runId'>
+type RunFacts =
+  | 'workflow'
+  | 'definitionHash'
+  | 'position'
+  | 'priority'
+  | 'tags'
+  | 'retries'
+  | 'deadline'
+  | 'traceParent'
+  | 'error'
+  | 'stopped'
 
 /** The snapshot part of a state store. */
-export function snapshotStore(db: Database, options: StoreOptions = {}): SnapshotStore {
-  const parts = tenantParts(options.tenant)
-  const heads = cells(db, (entry): Meta => {
-    const { state: _, ...meta } = decode(entry.value) as Meta & { state: unknown }
-    return meta
-  })
-
-  const at = (runId: string): Key => ({ part: parts.run(runId), key: SNAPSHOT })
-  const indexAt = (runId: string): Key => ({ part: parts.snapshots, key: encodeId(runId, 'runId') })
+export function snapshotStore(db: Database, options: SnapshotOptions = {}): SnapshotStore {
+  const { tenant = DEFAULT_TENANT, history = 0 } = options
+  requireInteger(history, 'history')
+  const parts = tenantParts(tenant)
+  const runs = runRecords(db, parts)
 
   const store: SnapshotStore = {
-    async saveSnapshot({ runId, state, status, throughSeq }, options = {}) {
+    async saveSnapshot(snapshot, options = {}) {
+      const { runId, state, throughSeq } = requireGiven(snapshot, 'snapshot')
       const { expectedVersion } = options
       if (throughSeq !== undefined) requireInteger(throughSeq, 'throughSeq')
       if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
-      if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+      const fields = requireRunFields(snapshot)
+      const part = parts.run(runId)
       // Once, before any I/O, however often the version has to be guessed.
       const rest = `,${String(encode({ state })).slice(1)}`
-      return heads.change(
-        at(runId),
+      return runs.change(
+        runId,
         (stored) => {
-          const version = stored?.version ?? 0
+          const now = db.now()
+          const run = stored ?? newRun(runId, tenant, 'running', now)
+          const before = run.snapshot ?? { version: 0, throughSeq: 0 }
+          const { version } = before
           const refuse = (message: string): never => {
-            throw new HoldfastError('CONFLICT', message, { details: { version, throughSeq: stored?.throughSeq } })
+            throw new HoldfastError('CONFLICT', message, {
+              details: { version, throughSeq: before.throughSeq, status: run.status },
+            })
           }
           if (expectedVersion !== undefined && expectedVersion !== version) {
             refuse(`The snapshot has version ${version}, not ${expectedVersion}`)
           }
-          if ((throughSeq ?? 0) < (stored?.throughSeq ?? 0)) refuse('The stored snapshot holds more of the log')
-          if (isTerminal(stored?.status) && !isTerminal(status)) refuse('The stored snapshot is of an ended run')
-          const meta: Meta = defined({ version: version + 1, status, throughSeq, updatedAt: db.now() })
-          const summary = String(encode(meta))
+          if ((throughSeq ?? 0) < (before.throughSeq ?? 0)) refuse('The stored snapshot holds more of the log')
+          if (isTerminal(run.status) && fields.status !== run.status) refuse(`The run has ended: ${run.status}`)
+          if (fields.workflow !== undefined && run.workflow !== undefined && fields.workflow !== run.workflow) {
+            throw mismatch(run)
+          }
+          const meta = defined({ version: version + 1, throughSeq, updatedAt: now })
+          const next = withFields({ ...run, snapshot: meta }, fields, now)
+          const value = String(encode(meta)).slice(0, -1) + rest
+          const kept = [
+            { put: { part, key: HISTORY + encodeNumber(meta.version) }, value },
+            {
+              deleteRange: {
+                part,
+                start: HISTORY,
+                end: HISTORY + encodeNumber(Math.max(0, meta.version - history + 1)),
+              },
+            },
+          ]
           return {
-            next: { value: summary.slice(0, -1) + rest, holds: meta },
-            ops: [{ put: indexAt(runId), value: summary }],
-            done: () => ({ runId, ...meta }),
+            next,
+            ops: [{ put: { part, key: SNAPSHOT }, value }, ...(history > 0 ? kept : [])],
+            done: () => ({ runId, ...meta, status: next.status }),
           }
         },
         options,
       )
     },
     async loadSnapshot<S>(runId: string, options?: CallOptions) {
-      const [entry] = await db.read([{ get: at(runId) }], options)
-      return entry ? { runId, ...(decode(entry.value) as Omit<Snapshot<S>, 'runId'>) } : undefined
+      const part = parts.run(runId)
+      const [entry, record] = await db.read([{ get: { part, key: SNAPSHOT } }, { get: { part, key: RUN } }], options)
+      if (!entry || !record) return undefined
+      const {
+        status,
+        workflow,
+        definitionHash,
+        position,
+        priority,
+        tags,
+        retries,
+        deadline,
+        traceParent,
+        error,
+        stopped,
+      } = decodeRun(record.value)
+      return {
+        runId,
+        ...(decode(entry.value) as Pick<Snapshot<S>, 'version' | 'throughSeq' | 'updatedAt' | 'state'>),
+        status,
+        ...defined({
+          workflow,
+          definitionHash,
+          position,
+          priority,
+          tags,
+          retries,
+          deadline,
+          traceParent,
+          error,
+          stopped,
+        }),
+      }
     },
-    deleteSnapshot: async (runId, options) => remove(db, [at(runId), indexAt(runId)], options),
+    loadHistory: async <S>(runId: string, options?: PageOptions) =>
+      readPage(
+        db,
+        parts.run(runId),
+        under(HISTORY),
+        ({ value }) => ({ runId, ...(decode(value) as Omit<PastSnapshot<S>, 'runId'>) }),
+        options,
+      ),
+    deleteSnapshot: async (runId, options) =>
+      runs.change(
+        runId,
+        (run) => ({ ...withoutSnapshot(parts, runId, run, db.now()), done: () => run?.snapshot !== undefined }),
+        options,
+      ),
     listSnapshots: async (options) => readPage(db, parts.snapshots, EVERYTHING, toSummary, options),
     snapshots: (options = {}) => eachItem(options, store.listSnapshots),
   }
   return store
 }
 
-const toSummary = ({ key, value }: Entry): SnapshotSummary => ({ runId: decodeId(key), ...(decode(value) as Meta) })
+/** Checks what a snapshot says of its run. */
+function requireRunFields(fields: RunFields): RunFields {
+  const { workflow, definitionHash, status, position, priority, tags, deadline, traceParent } = fields
+  if (workflow !== undefined) encodeId(workflow, 'workflow')
+  if (definitionHash !== undefined) encodeId(definitionHash, 'definitionHash')
+  if (traceParent !== undefined) encodeId(traceParent, 'traceParent')
+  if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+  if (position) requirePosition(position)
+  if (priority !== undefined) requireInteger(priority, 'priority', 1, 5)
+  if (tags !== undefined) encodeTags(tags)
+  if (deadline) requireInteger(deadline.at, 'deadline.at')
+  return fields
+}
+
+/** The run with what a snapshot says of it. */
+function withFields(run: RunRecord, fields: RunFields, now: number): RunRecord {
+  const { status, position, deadline, workflow, definitionHash, priority, tags, retries, traceParent, error } = fields
+  const told = defined({ workflow, definitionHash, priority, tags, retries, traceParent, error })
+  const follows = run.status === 'paused' || !position ? run.status : statusAt(position)
+  return changed(
+    run,
+    {
+      ...told,
+      status: status ?? follows,
+      ...(position !== undefined && { position: position ?? undefined }),
+      ...(deadline !== undefined && { deadline: deadline ?? undefined }),
+    },
+    now,
+  )
+}
+
+/** What removes a run's snapshot. A run that was nothing else is gone then. */
+export function withoutSnapshot(
+  parts: TenantParts,
+  runId: string,
+  run: RunRecord | undefined,
+  now: number,
+): Pick<RunProposal<unknown>, 'next' | 'ops'> {
+  const part = parts.run(runId)
+  return {
+    next: run?.snapshot && (run.workflow === undefined ? null : changed(run, { snapshot: undefined }, now)),
+    ops: [{ delete: { part, key: SNAPSHOT } }, { deleteRange: { part, ...under(HISTORY) } }],
+  }
+}
+
+const toSummary = ({ key, value }: Entry): SnapshotSummary => ({
+  runId: decodeId(key),
+  ...(decode(value) as Omit<SnapshotSummary, 'runId'>),
+})

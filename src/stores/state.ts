@@ -10,13 +10,13 @@ import { cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions, Entry, Expiry, Key, Value } from '../core/driver.ts'
-import { HoldfastError } from '../core/errors.ts'
-import { EVERYTHING, SNAPSHOT, VALUES, decodeId, encodeId, tenantParts, under } from '../core/keys.ts'
+import { HoldfastError, invalid } from '../core/errors.ts'
+import { EVERYTHING, VALUES, decodeId, encodeId, tenantParts, under } from '../core/keys.ts'
 import { type Page, type PageOptions, eachItem, readPage } from '../core/pages.ts'
 import { pack, unpack } from '../core/text.ts'
-import type { StoreOptions } from './options.ts'
 import { remove } from './remove.ts'
-import { type SnapshotStore, snapshotStore } from './snapshots.ts'
+import { runRecords } from './run-record.ts'
+import { type SnapshotOptions, type SnapshotStore, snapshotStore, withoutSnapshot } from './snapshots.ts'
 
 /** Where a value belongs. */
 export interface ScopeOptions extends CallOptions {
@@ -116,8 +116,9 @@ export interface StateStore extends SnapshotStore {
  * console.log(await state.setIfAbsent('leader', 'me')) // true
  * ```
  */
-export function stateStore(db: Database, options: StoreOptions = {}): StateStore {
+export function stateStore(db: Database, options: SnapshotOptions = {}): StateStore {
   const parts = tenantParts(options.tenant)
+  const runs = runRecords(db, parts)
   const contents = cells(db, ({ value, expiresAt }): Content => ({ value, expiresAt }))
 
   const scope = ({ runId }: ScopeOptions = {}): { part: string; family: string } =>
@@ -155,6 +156,7 @@ export function stateStore(db: Database, options: StoreOptions = {}): StateStore
     },
     get: async (key, options) => (await read([key], options))[0],
     async getMany(keys, options) {
+      if (!Array.isArray(keys)) throw invalid('keys must be an array')
       const values = await read(keys, options)
       const found = new Map<string, Value>()
       keys.forEach((key, i) => values[i] !== undefined && found.set(key, values[i]))
@@ -208,16 +210,16 @@ export function stateStore(db: Database, options: StoreOptions = {}): StateStore
       return readPage(db, part, bounds, (entry) => decodeId(entry.key.slice(family.length)), options, true)
     },
     keys: (options = {}) => eachItem(options, store.listKeys),
-    async deleteExecutionState(runId, options) {
-      const part = parts.run(runId)
-      const index = { part: parts.snapshots, key: encodeId(runId, 'runId') }
-      await db.commit(
-        {
-          ops: [{ deleteRange: { part, ...under(VALUES) } }, { delete: { part, key: SNAPSHOT } }, { delete: index }],
+    deleteExecutionState: async (runId, options) =>
+      runs.change(
+        runId,
+        (run) => {
+          const { next, ops = [] } = withoutSnapshot(parts, runId, run, db.now())
+          const values = { deleteRange: { part: parts.run(runId), ...under(VALUES) } }
+          return { next, ops: [...ops, values], done: () => undefined }
         },
         options,
-      )
-    },
+      ),
   }
   return store
 }

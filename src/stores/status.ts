@@ -1,4 +1,7 @@
-/** The states of a run. @module */
+/** The states of a run, and where in its work it stands. @module */
+import { requireInteger } from '../core/arguments.ts'
+import { invalid } from '../core/errors.ts'
+import { encodeId } from '../core/keys.ts'
 
 /** How a run can end. */
 export type Completion = 'completed' | 'failed' | 'cancelled' | 'compensated'
@@ -6,12 +9,97 @@ export type Completion = 'completed' | 'failed' | 'cancelled' | 'compensated'
 /** Where a run stands. */
 export type RunStatus = 'pending' | 'running' | 'waiting' | 'paused' | Completion
 
-const COMPLETIONS: readonly string[] = ['completed', 'failed', 'cancelled', 'compensated'] satisfies Completion[]
+/** Where a step stands. */
+export type StepStatus = 'pending' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled' | 'skipped'
+
+/**
+ * Where in its work a run is.
+ *
+ * | kind | the run |
+ * | --- | --- |
+ * | `step` | is to do this step |
+ * | `fork` | does `branches` side by side; those in `completed` are done. With `wakeAt`, it waits until then |
+ * | `join` | has done all branches, and goes on |
+ * | `delay` | sleeps until `wakeAt`, and goes on at `next`, or is completed |
+ * | `message` | waits for a message of this name, until `wakeAt` at the latest, and goes on at `next`, or is completed |
+ * | `loop` | is in this iteration of a loop |
+ *
+ * `stepId` names the fork, the delay and so on itself; times are in milliseconds since 1970 by the backend's clock.
+ */
+export type Position =
+  | { readonly kind: 'step'; readonly stepId: string }
+  | {
+      readonly kind: 'fork'
+      readonly stepId: string
+      readonly branches: readonly string[]
+      readonly completed?: readonly string[] | undefined
+      readonly wakeAt?: number | undefined
+    }
+  | { readonly kind: 'join'; readonly stepId: string; readonly completed?: readonly string[] | undefined }
+  | { readonly kind: 'delay'; readonly stepId: string; readonly wakeAt: number; readonly next?: string | undefined }
+  | {
+      readonly kind: 'message'
+      readonly stepId: string
+      readonly name: string
+      readonly wakeAt?: number | undefined
+      readonly next?: string | undefined
+    }
+  | {
+      readonly kind: 'loop'
+      readonly stepId: string
+      readonly iteration: number
+      readonly next?: string | undefined
+    }
+
+const COMPLETIONS: readonly unknown[] = ['completed', 'failed', 'cancelled', 'compensated'] satisfies Completion[]
+const STATUSES: readonly unknown[] = ['pending', 'running', 'waiting', 'paused', ...COMPLETIONS]
+const STEP_COMPLETIONS: readonly unknown[] = ['completed', 'failed', 'cancelled', 'skipped'] satisfies StepStatus[]
+const STEP_STATUSES: readonly unknown[] = ['pending', 'running', 'waiting', ...STEP_COMPLETIONS]
 
 /** Whether a run with this status has ended. */
-export const isTerminal = (status: string | undefined): status is Completion =>
-  status !== undefined && COMPLETIONS.includes(status)
+export const isTerminal = (status: unknown): status is Completion => COMPLETIONS.includes(status)
 
 /** Whether this is the status of a run. */
-export const isRunStatus = (status: unknown): status is RunStatus =>
-  ['pending', 'running', 'waiting', 'paused', ...COMPLETIONS].includes(status as string)
+export const isRunStatus = (status: unknown): status is RunStatus => STATUSES.includes(status)
+
+/** Whether a step with this status has ended. */
+export const isStepTerminal = (status: unknown): boolean => STEP_COMPLETIONS.includes(status)
+
+/** Whether this is the status of a step. */
+export const isStepStatus = (status: unknown): status is StepStatus => STEP_STATUSES.includes(status)
+
+/** When a run at this position goes on by itself; `undefined` where it does not wait for a time. */
+export const wakeAtOf = (position: Position | undefined): number | undefined =>
+  position && 'wakeAt' in position ? position.wakeAt : undefined
+
+/** The status of a run that has come to this position. */
+export const statusAt = (position: Position): 'waiting' | 'running' =>
+  position.kind === 'message' || wakeAtOf(position) !== undefined ? 'waiting' : 'running'
+
+/** The steps that can be worked on at this position, side by side. */
+export function stepsAt(position: Position): readonly string[] {
+  if (position.kind !== 'fork') return [position.stepId]
+  const { branches, completed = [] } = position
+  return branches.filter((branch) => !completed.includes(branch))
+}
+
+/** @throws `INVALID_ARGUMENT` for a malformed position */
+export function requirePosition(position: Position): Position {
+  const { kind, stepId, next, name, wakeAt, iteration, branches, completed } = position as unknown as Record<
+    string,
+    unknown
+  >
+  if (!['step', 'fork', 'join', 'delay', 'message', 'loop'].includes(kind as string)) {
+    throw invalid('position.kind must be step, fork, join, delay, message or loop')
+  }
+  encodeId(stepId as string, 'position.stepId')
+  if (next !== undefined) encodeId(next as string, 'position.next')
+  if (kind === 'message') encodeId(name as string, 'position.name')
+  if (kind === 'delay' || wakeAt !== undefined) requireInteger(wakeAt as number, 'position.wakeAt')
+  if (kind === 'loop') requireInteger(iteration as number, 'position.iteration')
+  for (const [what, ids] of Object.entries({ branches: kind === 'fork' ? branches : [], completed: completed ?? [] })) {
+    if (!Array.isArray(ids)) throw invalid(`position.${what} must be an array`)
+    for (const id of ids) encodeId(id as string, `position.${what}`)
+  }
+  return position
+}

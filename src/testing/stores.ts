@@ -168,6 +168,9 @@ export const BAD_IDS: readonly unknown[] = [
 /** What is no number to count with. */
 export const BAD_NUMBERS: readonly unknown[] = [-1, 0.5, 2 ** 53, Number.NaN, Infinity, -Infinity, '1', null, {}, 1n]
 
+/** What is no signal. */
+export const NOT_SIGNALS: readonly unknown[] = [null, {}, 'abort', 1, true, { aborted: false }]
+
 /** A structured value with all that JSON cannot say. */
 export const structured = (): Record<string, unknown> => ({
   nothing: null,

@@ -72,8 +72,7 @@ const ofEachRun = (key: string): string => `(
 const VIEWS = [
   `CREATE VIEW holdfast_runs AS SELECT tenant, run_id,
     data ->> '$.workflow' AS workflow, data ->> '$.definitionVersion' AS definition_version,
-    data ->> '$.completion' AS completion, data ->> '$.completedAt' AS completed_at,
-    data ->> '$.createdAt' AS created_at, data
+    data ->> '$.status' AS status, data ->> '$.since' AS since, data ->> '$.createdAt' AS created_at, data
   FROM ${ofEachRun('run')}`,
   `CREATE VIEW holdfast_events AS SELECT tenant, run_id, seq,
     data ->> '$.kind' AS kind, data ->> '$.stepId' AS step_id, data ->> '$.at' AS at, data -> '$.payload' AS payload, data
@@ -82,7 +81,7 @@ const VIEWS = [
     FROM holdfast_entries AS e WHERE ${IS_RUN} AND e.key >= 'event!' AND e.key < 'event"' AND ${LIVE}
   )`,
   `CREATE VIEW holdfast_snapshots AS SELECT tenant, run_id,
-    data ->> '$.version' AS version, data ->> '$.status' AS status, data ->> '$.throughSeq' AS through_seq,
+    data ->> '$.version' AS version, data ->> '$.throughSeq' AS through_seq,
     data ->> '$.updatedAt' AS updated_at, data -> '$.state' AS state, data
   FROM ${ofEachRun('snapshot')}`,
   `CREATE VIEW holdfast_values AS

@@ -118,8 +118,8 @@ export const runs: View<
     runId: NotNull<Text<'run_id'>>
     workflow: Text<'workflow'>
     definitionVersion: Text<'definition_version'>
-    completion: Text<'completion'>
-    completedAt: Integer<'completed_at'>
+    status: Text<'status'>
+    since: Integer<'since'>
     createdAt: Integer<'created_at'>
     data: Json<'data'>
   }
@@ -128,8 +128,8 @@ export const runs: View<
   runId: text('run_id').notNull(),
   workflow: text('workflow'),
   definitionVersion: text('definition_version'),
-  completion: text('completion'),
-  completedAt: integer('completed_at'),
+  status: text('status'),
+  since: integer('since'),
   createdAt: integer('created_at'),
   data: text('data', { mode: 'json' }),
 }).existing()
@@ -165,7 +165,6 @@ export const snapshots: View<
     tenant: NotNull<Text<'tenant'>>
     runId: NotNull<Text<'run_id'>>
     version: Integer<'version'>
-    status: Text<'status'>
     throughSeq: Integer<'through_seq'>
     updatedAt: Integer<'updated_at'>
     state: Json<'state'>
@@ -175,7 +174,6 @@ export const snapshots: View<
   tenant: text('tenant').notNull(),
   runId: text('run_id').notNull(),
   version: integer('version'),
-  status: text('status'),
   throughSeq: integer('through_seq'),
   updatedAt: integer('updated_at'),
   state: text('state', { mode: 'json' }),

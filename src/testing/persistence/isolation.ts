@@ -65,18 +65,22 @@ export const oddNames: Case = defineCase('PE-703', 'workflows, kinds, steps and 
   }
 })
 
-/** The state of a run is not its log. */
-export const stateAndLog: Case = defineCase('PE-704', 'the log of a run and its state do not touch', async (t) => {
-  const { log, state } = stores(t)
-  await state.saveSnapshot({ runId: RUN, state: 1 })
-  await state.set('k', 'v', { runId: RUN })
-  equal([await log.exists(RUN), await log.load(RUN), await log.listRuns()], [false, undefined, { items: [] }])
-  await log.append(event('a', { idempotencyKey: 'k' }))
-  await log.saveIntervention(RUN, { targetStep: 's' })
-  await log.resume(RUN, 1)
-  const trace = await log.load(RUN)
-  await state.deleteExecutionState(RUN)
-  equal(await log.load(RUN), trace)
-  equal((await collect(log.runs())).length, 1)
-  equal(await log.append(event('a', { idempotencyKey: 'k' })), { seq: 1, duplicate: true })
-})
+/** They are of one run, and yet the state of a run is not its log. */
+export const stateAndLog: Case = defineCase(
+  'PE-704',
+  'the log of a run goes on where its state is deleted',
+  async (t) => {
+    const { log, state } = stores(t)
+    await state.saveSnapshot({ runId: RUN, state: 1 })
+    await state.set('k', 'v', { runId: RUN })
+    equal([await log.exists(RUN), (await log.load(RUN))?.events, await log.getLatestSeq(RUN)], [true, [], undefined])
+    await log.append(event('a', { idempotencyKey: 'k' }))
+    await log.saveIntervention(RUN, { targetStep: 's' })
+    await log.resume(RUN, 1)
+    const trace = await log.load(RUN)
+    await state.deleteExecutionState(RUN)
+    equal(await log.load(RUN), trace)
+    equal((await collect(log.runs())).length, 1)
+    equal(await log.append(event('a', { idempotencyKey: 'k' })), { seq: 1, duplicate: true })
+  },
+)

@@ -172,10 +172,10 @@ export const listsRuns: Case = defineCase('PE-610', 'listRuns tells of every run
     runs.map(({ runId }) => runId),
     expected,
   )
-  const { createdAt } = (await log.load('a'))!
+  const { createdAt, completedAt } = (await log.load('a'))!
   equal(
     runs.find(({ runId }) => runId === 'a'),
-    { runId: 'a', workflow: 'w 1', createdAt },
+    { runId: 'a', workflow: 'w 1', createdAt, status: 'completed', since: completedAt! },
   )
 })
 

@@ -39,7 +39,7 @@ export const bare: Case = defineCase('ST-602', 'a snapshot without options has n
   for (const [i, document] of [undefined, null, 0, '', [], {}, new Map(), new Uint8Array([0xf5])].entries()) {
     await state.saveSnapshot({ runId: RUN, state: document, status: undefined, throughSeq: undefined })
     const found = await state.loadSnapshot(RUN)
-    equal(Object.keys(found!).toSorted(), ['runId', 'state', 'updatedAt', 'version'])
+    equal(Object.keys(found!).toSorted(), ['runId', 'state', 'status', 'updatedAt', 'version'])
     equal([found!.version, found!.state], [i + 1, document])
   }
   equal(await state.loadSnapshot('unknown'), undefined)
@@ -128,13 +128,16 @@ export const terminalStays: Case = defineCase(
     const [one, two] = [stores(t).state, stores(t).state]
     const running: (RunStatus | undefined)[] = ['pending', 'running', 'waiting', 'paused', undefined]
     const ended: RunStatus[] = ['completed', 'failed', 'cancelled', 'compensated']
-    for (const status of running) await one.saveSnapshot({ runId: RUN, state: status, status })
     for (const last of ended) {
-      await two.saveSnapshot({ runId: RUN, state: last, status: last })
+      const runId = `it ${last}`
+      for (const status of running) await one.saveSnapshot({ runId, state: status, status })
+      for (const state of ['before', last]) await two.saveSnapshot({ runId, state, status: last })
       await changesNothing(t, async () => {
-        for (const status of running) await rejects(one.saveSnapshot({ runId: RUN, state: 0, status }), 'CONFLICT')
+        for (const status of [...running, ...ended.filter((other) => other !== last)]) {
+          await rejects(one.saveSnapshot({ runId, state: 0, status }), 'CONFLICT')
+        }
       })
-      const [stored] = [await one.loadSnapshot(RUN)]
+      const stored = await one.loadSnapshot(runId)
       equal([stored?.status, stored?.state], [last, last])
     }
   },

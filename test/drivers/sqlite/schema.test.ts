@@ -84,11 +84,11 @@ describe('the views', () => {
       tenant: 'acme corp',
       workflow: 'order',
       createdAt: 5,
-      completion: 'completed',
-      completedAt: 9,
+      status: 'completed',
+      since: 9,
     }
     const event = { kind: 'started', stepId: 's1', at: 7, payload: [1, { a: null }] }
-    const snapshot = { version: 3, status: 'running', throughSeq: 2, updatedAt: 8, state: { items: ['x'] } }
+    const snapshot = { version: 3, throughSeq: 2, updatedAt: 8, state: { items: ['x'] } }
     await driver.commit(
       request([
         put('run', JSON.stringify(run), at),
@@ -105,8 +105,8 @@ describe('the views', () => {
         ...whose,
         workflow: 'order',
         definitionVersion: null,
-        completion: 'completed',
-        completedAt: 9,
+        status: 'completed',
+        since: 9,
         createdAt: 5,
         data: run,
       },
@@ -167,7 +167,7 @@ describe('the views', () => {
         put('value!v', '', `prefix!${part('other')}`),
       ]),
     )
-    const nothing = { workflow: null, definitionVersion: null, completion: null, completedAt: null, createdAt: null }
+    const nothing = { workflow: null, definitionVersion: null, status: null, since: null, createdAt: null }
     expect(db.select().from(views.runs).all()).toEqual([
       { tenant: 't', runId: 'bytes', ...nothing, data: null },
       { tenant: 't', runId: 'number', ...nothing, data: 5 },
