@@ -28,20 +28,32 @@ export interface Proposal<T, R> {
   readonly next?: NextContent<T> | null | undefined
   readonly checks?: readonly Check[]
   readonly ops?: readonly Op[]
+  /** Other cells that are changed, or looked at, in the same commit. */
+  readonly along?: readonly Along[]
   /** Committed in the same request, just before. */
   readonly before?: Draft
   /** Makes the result of a commit that took effect; `before` is the outcome of the draft of that name. */
   readonly done: (seqs: readonly number[], before: Outcome | undefined) => R
   /**
    * Judges failed {@link checks}, by their index in it: returns the result or throws, or returns `undefined` to have the
-   * change proposed again. `stale` tells that the cell itself did not hold what the proposal was made from; `db` is for
-   * what it has to ask.
+   * change proposed again. `stale` tells that a cell did not hold what the proposal was made from; `db` is for what it
+   * has to ask.
    */
   readonly failed?: (
     failed: readonly FailedCheck[],
     stale: boolean,
     db: Database,
   ) => R | undefined | Promise<R | undefined>
+}
+
+/** Another cell in a change of one: made by {@link Cells.along} inside of `propose`, for that proposal. */
+export interface Along {
+  readonly check: Check
+  readonly op: Op | undefined
+  /** Takes the commit for one that will take effect. */
+  begin(id: string): void
+  /** Learns that it did not, and what is there; `undefined` where that is not known. */
+  end(current: Entry | null | undefined): void
 }
 
 /** Entries of one kind, remembered. */
@@ -55,6 +67,13 @@ export interface Cells<T> {
    * @param options - of the commit
    */
   change<R>(key: Key, propose: (holds: T | undefined) => Proposal<T, R>, options?: WriteOptions): Promise<R>
+  /**
+   * Has the entry at a key changed, or only looked at, by the commit of another cell's change. What it is believed to
+   * hold is checked by that commit, so a refusal that rests on it belongs into `done`, where it is certain.
+   *
+   * @param next - called at once: its new content, `null` to delete it, `undefined` to leave it
+   */
+  along(key: Key, next: (holds: T | undefined) => NextContent<T> | null | undefined): Along
 }
 
 /** What a cell is believed to hold. */
@@ -99,7 +118,7 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
     propose: (holds: T | undefined) => Proposal<T, R>,
     options: WriteOptions,
   ): Promise<R> {
-    const name = `${key.part}\n${key.key}`
+    const name = nameOf(key)
     let told: Guess<T> | undefined
     for (let attempt = 0; ; attempt++) {
       if (attempt > PATIENCE) await pause(attempt, options.signal)
@@ -123,40 +142,64 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
         continue
       }
 
-      const { next, checks = [], ops = [], before } = proposal
+      const { next, checks = [], ops = [], along = [], before } = proposal
       const id = db.newId()
+      const mine = opOf(key, next)
+      const theirs = along.flatMap(({ op }) => op ?? [])
       const draft = {
         id,
-        checks: [...checks, { at: key, version: guess.version }],
-        ops:
-          next === undefined
-            ? ops
-            : [...ops, next ? { put: key, value: next.value, expires: next.expires } : { delete: key }],
+        checks: [...checks, ...along.map(({ check }) => check), { at: key, version: guess.version }],
+        ops: mine ? [...ops, ...theirs, mine] : [...ops, ...theirs],
       }
       remember(name, next === undefined ? guess : speculate(next, id, epoch))
+      for (const it of along) it.begin(id)
       let outcomes
       try {
         outcomes = await db.commitAll(before ? [before, draft] : [draft], options)
       } catch (error) {
         if (isMine()) memory.delete(name)
+        for (const it of along) it.end(undefined)
         throw error
       }
 
       const outcome = outcomes.at(-1)!
       if (outcome.ok) return proposal.done(outcome.seqs, outcomes[0])
-      const own = outcome.failed.find((failure) => failure.check === checks.length)
-      told = own && learn(own.current as Entry | null)
+      const currentAt = (check: number): Entry | null | undefined =>
+        outcome.failed.find((failure) => failure.check === check)?.current as Entry | null | undefined
+      const own = currentAt(checks.length + along.length)
+      told = own === undefined ? own : learn(own)
       if (isMine()) remember(name, told ?? { ...guess, epoch: ++epochs })
-      const others = outcome.failed.filter((failure) => failure !== own)
-      const result = others.length > 0 ? await proposal.failed?.(others, own !== undefined, db) : undefined
+      along.forEach((it, i) => it.end(currentAt(checks.length + i)))
+      const others = outcome.failed.filter((failure) => failure.check < checks.length)
+      const stale = others.length < outcome.failed.length
+      const result = others.length > 0 ? await proposal.failed?.(others, stale, db) : undefined
       if (result !== undefined) return result
     }
   }
 
   return {
     change: (key, propose, options = {}) => db.hold((held) => change(held, key, propose, options), options),
+    along(key, makeNext) {
+      const name = nameOf(key)
+      const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
+      const next = makeNext(guess.holds)
+      return {
+        check: { at: key, version: guess.version },
+        op: opOf(key, next),
+        begin: (id) => remember(name, next === undefined ? guess : speculate(next, id, guess.epoch)),
+        end(current) {
+          if ((memory.get(name)?.epoch ?? guess.epoch) !== guess.epoch) return
+          remember(name, current === undefined ? undefined : learn(current))
+        },
+      }
+    },
   }
 }
+
+const nameOf = ({ part, key }: Key): string => `${part}\n${key}`
+
+const opOf = (key: Key, next: NextContent<unknown> | null | undefined): Op | undefined =>
+  next === undefined ? next : next ? { put: key, value: next.value, expires: next.expires } : { delete: key }
 
 /** What the cell will hold if the commit takes effect. */
 const speculate = <T>(next: NextContent<T> | null, version: string, epoch: number): Guess<T> | undefined =>

@@ -48,7 +48,7 @@ export interface Context extends Client {
 }
 
 /** What a case is about: the driver, the database facade over it, or a store. */
-export type Group = 'driver' | 'database' | 'state' | 'persistence'
+export type Group = 'driver' | 'database' | 'state' | 'persistence' | 'signals' | 'claims' | 'workflow' | 'idempotency'
 
 /** What all cases have. */
 export interface CaseBase {
@@ -78,7 +78,16 @@ export interface GatedCase extends CaseBase {
 /** One behaviour, and the code that tells whether it is there. */
 export type Case = PlainCase | GatedCase
 
-const GROUPS = { DR: 'driver', DB: 'database', ST: 'state', PE: 'persistence' } as const
+const GROUPS = {
+  DR: 'driver',
+  DB: 'database',
+  ST: 'state',
+  PE: 'persistence',
+  SI: 'signals',
+  CL: 'claims',
+  WF: 'workflow',
+  ID: 'idempotency',
+} as const
 
 /**
  * Makes a case; its group follows from its id.
