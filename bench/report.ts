@@ -3,6 +3,7 @@ import Table from 'cli-table3'
 import { SingleBar } from 'cli-progress'
 import type { Figure } from './measure.ts'
 import type { Bytes, Count } from './scenarios/counts.ts'
+import type { Encoding } from './scenarios/encoding.ts'
 import type { LongLog } from './scenarios/long-log.ts'
 import type { Reading } from './scenarios/read-log.ts'
 import type { Row } from './scenarios/rows.ts'
@@ -25,6 +26,7 @@ export interface Report {
     readonly documentBytes: number
   }
   readonly rows: readonly Row[]
+  readonly encoding?: Encoding
   readonly longLog?: LongLog
   readonly reading?: Reading
   readonly calls?: readonly Count[]
@@ -50,7 +52,17 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return made.toString()
 }
 
-function* parts({ machine, settings, rows, longLog, reading, calls, bytes, targets }: Report): Generator<string> {
+function* parts({
+  machine,
+  settings,
+  rows,
+  encoding,
+  longLog,
+  reading,
+  calls,
+  bytes,
+  targets,
+}: Report): Generator<string> {
   yield (
     `Node ${machine.node}, SQLite ${machine.sqlite}, ${machine.cpus} CPUs, ${machine.platform}, ${machine.fileSystem}; ` +
       `${settings.rounds} rounds of at least ${settings.roundMs} ms each; median (min - max)`
@@ -69,6 +81,16 @@ function* parts({ machine, settings, rows, longLog, reading, calls, bytes, targe
           spread(toHoldfast),
           String(ops),
         ]),
+    )
+  }
+  if (encoding) {
+    yield '\nencode 1 kB'
+    yield table(
+      ['', 'ns per document', 'speed / JSON.stringify'],
+      [
+        ['JSON.stringify', spread(encoding.json), '1'],
+        ['holdfast', spread(encoding.holdfast), spread(encoding.toJson)],
+      ],
     )
   }
   if (longLog) {

@@ -11,6 +11,7 @@ import Database from 'better-sqlite3'
 import { DOCUMENT_BYTES, PAYLOAD_BYTES } from './data.ts'
 import { type Report, progress, render } from './report.ts'
 import { countBytes, countCalls } from './scenarios/counts.ts'
+import { encodeDocuments } from './scenarios/encoding.ts'
 import { appendToLongLog, buildLongLog, readLongLog } from './scenarios/long-log.ts'
 import { ROWS, type Row, runRow } from './scenarios/rows.ts'
 import { judge } from './targets.ts'
@@ -70,8 +71,9 @@ const APPEND_LONG = 'append to a long log'
 const READ_LONG = 'read a long log'
 const CALLS = 'count per call'
 const BYTES = 'count bytes'
+const ENCODE = 'encode 1 kB'
 const wantedRows = ROWS.filter((row) => isWanted(row.name))
-const others = [APPEND_LONG, READ_LONG, CALLS, BYTES].filter(isWanted)
+const others = [APPEND_LONG, READ_LONG, CALLS, BYTES, ENCODE].filter(isWanted)
 
 if (wantedRows.length + others.length === 0) {
   console.error(`bench: nothing is called ${only.join(' or ')}`)
@@ -80,13 +82,17 @@ if (wantedRows.length + others.length === 0) {
 }
 
 const rows: Row[] = []
-const found: { -readonly [Name in 'longLog' | 'reading' | 'calls' | 'bytes']?: Report[Name] } = {}
+const found: { -readonly [Name in 'encoding' | 'longLog' | 'reading' | 'calls' | 'bytes']?: Report[Name] } = {}
 const needsLong = others.includes(APPEND_LONG) || others.includes(READ_LONG)
 const bar = progress(wantedRows.length + others.length + Number(needsLong))
 try {
   for (const row of wantedRows) {
     bar.begin(row.name)
     rows.push(...(await runRow(row, race, directory)))
+  }
+  if (others.includes(ENCODE)) {
+    bar.begin(ENCODE)
+    found.encoding = await encodeDocuments(race)
   }
   if (needsLong) {
     const home = directory('long')

@@ -18,12 +18,13 @@ const TO_RAW: readonly (readonly [row: string, least: number])[] = [
   ['append 64 in flight, strict', 8],
   ['get 1 kB', 0.4],
 ]
+const LEAST_ENCODING = 0.5
 const MOST_COST = 1.2
 const MOST_MEGABYTES = 64
 const MEGABYTE = 2 ** 20
 
 /** Judges what was measured in this run; what was left out is not judged. */
-export function judge({ rows, longLog, reading, calls }: Omit<Report, 'targets'>): Target[] {
+export function judge({ rows, encoding, longLog, reading, calls }: Omit<Report, 'targets'>): Target[] {
   const targets: Target[] = []
   const atLeast = (name: string, value: number, least: number): void => {
     targets.push({ name, wanted: `>= ${least}`, measured: value.toFixed(2), reached: value >= least })
@@ -43,6 +44,7 @@ export function judge({ rows, longLog, reading, calls }: Omit<Report, 'targets'>
     const measured = `${value.toFixed(2)} x ${best.subject}`
     targets.push({ name: `${name}: ahead of every peer`, wanted: '> 1', measured, reached: value > 1 })
   }
+  if (encoding) atLeast('encode 1 kB: speed of JSON.stringify', encoding.toJson.median, LEAST_ENCODING)
   if (longLog) {
     atMost(`append at ${longLog.events} events: cost of one at 1000`, longLog.cost.median, MOST_COST)
   }

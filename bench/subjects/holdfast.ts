@@ -4,8 +4,6 @@ import { sqlite } from 'holdfast/better-sqlite3'
 import { RUN, documentOf, eventOf, nameOf } from '../data.ts'
 import { POWER_LOSS, PROCESS_DEATH, type Subject } from './subject.ts'
 
-const EVENT = { runId: RUN, workflow: 'order' }
-
 export const holdfast: Subject = {
   name: 'holdfast',
   survives: { strict: POWER_LOSS, relaxed: PROCESS_DEATH },
@@ -15,7 +13,7 @@ export const holdfast: Subject = {
       durability,
     })
     return {
-      append: (n) => persistence.append({ ...EVENT, ...eventOf(n) }),
+      append: (n) => persistence.append({ runId: RUN, workflow: 'order', ...eventOf(n) }),
       set: (n) => state.setJson(nameOf(n), documentOf(n)),
       get: (n) => state.getJson(nameOf(n)),
       load: async () => (await persistence.load(RUN))!.events.length,

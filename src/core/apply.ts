@@ -66,9 +66,10 @@ const expiryOf = (expires: Expiry | undefined, now: number): number | null =>
  */
 export const applyCommits = (commits: readonly Commit[], tx: Transaction, now: number): Outcome[] =>
   commits.map((commit) => {
-    const failed = commit.checks.flatMap((check, index): FailedCheck[] => {
+    const failed: FailedCheck[] = []
+    commit.checks.forEach((check, index) => {
       const found = current(check, tx, now)
-      return holds(check, found) ? [] : [{ check: index, current: found }]
+      if (!holds(check, found)) failed.push({ check: index, current: found })
     })
     return failed.length > 0 ? { ok: false, failed } : { ok: true, seqs: apply(commit, tx, now) }
   })

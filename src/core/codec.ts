@@ -105,7 +105,8 @@ function isPlain(value: unknown, depth: number): boolean {
     return prototype === Array.prototype
   }
   if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0) return false
-  for (const key of Object.keys(value)) {
+  // What others have added to the prototype is looked at too, which is faster than asking whose a key is.
+  for (const key in value) {
     if ((key[0] === '$' && RESERVED.test(key)) || !isPlain((value as Record<string, unknown>)[key], depth - 1)) {
       return false
     }

@@ -52,14 +52,24 @@ export const DEFAULT_TENANT = 'default'
 /** Decimal digits of the largest safe integer. */
 export const DIGITS = 16
 
-/** UTF-8 length of well-formed text, without encoding it. */
-export function utf8Bytes(text: string): number {
-  let bytes = text.length
-  for (let i = 0; i < text.length; i++) {
-    const unit = text.charCodeAt(i)
-    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1
+const ASCII = /^[\0-\x7f]*$/
+
+/** UTF-8 length of well-formed text, without encoding what is ASCII. */
+export const utf8Bytes = (text: string): number =>
+  ASCII.test(text) ? text.length : new TextEncoder().encode(text).length
+
+/**
+ * Requires text that can be an id.
+ *
+ * @param what - the argument's name, for the message
+ * @throws `INVALID_ARGUMENT` for anything but 1 to 256 UTF-8 bytes of well-formed Unicode
+ */
+export function requireId(id: string, what: string): string {
+  const found = typeof id !== 'string' ? typeof id : id.isWellFormed() ? utf8Bytes(id) : 'a lone surrogate'
+  if (typeof found === 'string' || found < 1 || found > MAX_ID_BYTES) {
+    throw invalid(`${what} must be text of 1 to ${MAX_ID_BYTES} UTF-8 bytes, not ${found}`)
   }
-  return bytes
+  return id
 }
 
 /**
@@ -72,18 +82,16 @@ export function utf8Bytes(text: string): number {
  * @param what - the argument's name, for the message
  * @throws `INVALID_ARGUMENT` for anything else
  */
-export function encodeId(id: string, what: string): string {
-  const found = typeof id !== 'string' ? typeof id : id.isWellFormed() ? utf8Bytes(id) : 'a lone surrogate'
-  if (typeof found === 'string' || found < 1 || found > MAX_ID_BYTES) {
-    throw invalid(`${what} must be text of 1 to ${MAX_ID_BYTES} UTF-8 bytes, not ${found}`)
-  }
-  return id.replace(ESCAPED, (char) => {
-    const point = char.codePointAt(0)!
-    if (point < 0x24) return `#${point.toString(36)}`
-    const above = (point - 0x7e).toString(36)
-    return `~${above.length}${above}`
-  })
-}
+export const encodeId = (id: string, what: string): string =>
+  // Asked first, because a replacement that finds nothing is slow.
+  requireId(id, what).search(ESCAPED) < 0
+    ? id
+    : id.replace(ESCAPED, (char) => {
+        const point = char.codePointAt(0)!
+        if (point < 0x24) return `#${point.toString(36)}`
+        const above = (point - 0x7e).toString(36)
+        return `~${above.length}${above}`
+      })
 
 /** The id that {@link encodeId} made this of. */
 export const decodeId = (encoded: string): string =>

@@ -3,8 +3,7 @@ import { requireInteger } from '../core/arguments.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Entry, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
-import { decodeNumber, encodeId } from '../core/keys.ts'
-import { defined } from '../core/objects.ts'
+import { decodeNumber, requireId } from '../core/keys.ts'
 
 /** A log entry as it is handed in. */
 export interface NewEvent {
@@ -48,11 +47,15 @@ type Stored = Omit<RunEvent, 'runId' | 'workflow' | 'seq'>
 
 /** Checks an event and makes what is stored of it. */
 export function encodeEvent(event: Omit<NewEvent, 'runId' | 'workflow'>, now: number): Value {
-  const { kind, stepId, definitionVersion, payload, payloadHash, idempotencyKey, at = now } = event
-  encodeId(kind, 'kind')
-  const ids = { stepId, definitionVersion, payloadHash, idempotencyKey }
-  for (const [name, id] of Object.entries(ids)) if (id !== undefined) encodeId(id, name)
-  return encode(defined({ kind, ...ids, at: requireInteger(at, 'at'), payload }))
+  const { kind, payload, at = now } = event
+  const stored: { -readonly [K in keyof Stored]?: Stored[K] } = { kind: requireId(kind, 'kind') }
+  for (const name of ['stepId', 'definitionVersion', 'payloadHash', 'idempotencyKey'] as const) {
+    const id = event[name]
+    if (id !== undefined) stored[name] = requireId(id, name)
+  }
+  stored.at = requireInteger(at, 'at')
+  if (payload !== undefined) stored.payload = payload
+  return encode(stored)
 }
 
 /** Reads a stored event back. */

@@ -45,6 +45,16 @@ describe('validateCommits', () => {
     )
   })
 
+  it('refuses malformed keys, also of deletes and references', () => {
+    const bad: readonly Op[] = [
+      put('é'),
+      put(''),
+      { delete: at('tab\t') },
+      { append: at('log!'), value: '', ref: '\n' },
+    ]
+    for (const op of bad) expect(() => check(op)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+
   it('refuses a key touched twice by name, in any way', () => {
     const twice = (...ops: Op[]) =>
       expect(() => check(...ops)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))

@@ -99,12 +99,12 @@ async function faultsOfSnapshot({ state, persistence }: Holdfast, writer: string
   const listed = items.find((item) => item.runId === runId)
   const faults = outside(writer, snapshot?.version ?? 0, ledger)
   if (snapshot === undefined) return listed === undefined ? faults : [...faults, `${runId} is listed, without snapshot`]
-  const { state: content, ...summary } = snapshot
-  if (!isDeepStrictEqual(listed, summary)) faults.push(`The snapshot of ${runId} and its index do not agree`)
+  const { state: content, version, status, throughSeq, updatedAt } = snapshot
+  if (!isDeepStrictEqual(listed, { runId, version, status, throughSeq, updatedAt })) faults.push(`The snapshot of ${runId} and its index do not agree`)
   if (!isDeepStrictEqual(content, stateOf(content.index))) faults.push(`The snapshot of ${runId} is not whole`)
   if (!ledger.isPossible(writer, content.index)) faults.push(`The snapshot of ${runId} is of ${content.index}`)
   const end = (await persistence.getLatestSeq(runId)) ?? 0
-  if (snapshot.throughSeq! > end) faults.push(`The snapshot of ${runId} is ahead of its log`)
+  if (throughSeq! > end) faults.push(`The snapshot of ${runId} is ahead of its log`)
   return faults
 }
 

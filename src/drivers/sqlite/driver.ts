@@ -24,7 +24,7 @@ import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/error
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
 import type { SqliteHandle } from './handle.ts'
 import { migrate, versionOf } from './migrations.ts'
-import { answer, transaction } from './rows.ts'
+import { type RowTransaction, answer, transaction } from './rows.ts'
 import { type Statements, prepareStatements } from './statements.ts'
 
 /** Options of every SQLite driver. */
@@ -63,6 +63,7 @@ export interface SqliteEngine {
 interface Connection {
   readonly handle: SqliteHandle
   readonly statements: Statements
+  readonly tx: RowTransaction
   /** The settings of `PRAGMA synchronous` that make good the promises, in the journal mode that the file has. */
   readonly levels: Readonly<Record<Durability, number>>
   /** What it is set to, as far as is known. */
@@ -124,7 +125,8 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
       const isWal = await whileBusy(patience, () => prepareFile(handle, wal, engine.isMemory))
       const levels = isWal ? LEVELS_IN_WAL : LEVELS_ELSEWHERE
       const statements = prepareStatements(handle)
-      return { handle, statements, levels, level: readLevel(handle) }
+      const tx = transaction(statements, engine.isShared)
+      return { handle, statements, tx, levels, level: readLevel(handle) }
     } catch (cause) {
       if (!engine.isShared) handle.close()
       throw cause
@@ -139,8 +141,8 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
     if (found < SWEEP && foundRequests < SWEEP) sweptAt = now
   }
 
-  function apply({ id, commits }: CommitRequest, { statements }: Connection, now: number): readonly Outcome[] {
-    const tx = transaction(statements)
+  function apply({ id, commits }: CommitRequest, { statements, tx }: Connection, now: number): readonly Outcome[] {
+    tx.begin()
     if (replayWindow === 0) return applyCommits(commits, tx, now)
     const kept = statements.findRequest.get(id, now)
     if (kept !== undefined) return replay({ id, commits }, JSON.parse(kept[0] as string) as RequestRecord, tx, now)
@@ -201,6 +203,7 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
           if (level !== before && engine.isShared) setLevel(connection, before)
         }
       } catch (cause) {
+        connection.tx.forget()
         throw toHoldfastError(cause)
       }
     },

@@ -8,39 +8,77 @@ import type { Statements } from './statements.ts'
 /** Between part and key in one text: neither holds it. */
 const JOIN = '\n'
 
+/** Entries and ends of logs remembered at most, and the longest value of an entry that is. */
+const MOST = 1000
+const LONGEST = 1000
+
+/** Reads and writes inside of whatever transaction the connection is in. */
+export interface RowTransaction extends Transaction {
+  /** To be called at the beginning of each request: what other connections have written since counts. */
+  begin(): void
+  /** To be called when a request was rolled back. */
+  forget(): void
+}
+
 /**
- * Reads and writes inside of whatever transaction the connection is in, for the length of one request. What was looked
- * up is remembered: commits that leave together mostly check the same run and append to the same log.
+ * Makes the transaction of a connection, one request after the other. What was looked up is remembered for as long as
+ * no other connection writes to the file: appends mostly check the same run and go to the same log.
+ *
+ * @param isShared - whether others write through this very connection, which is not to be seen: then it is remembered
+ *   for the length of one request
  */
-export function transaction(statements: Statements): Transaction {
+export function transaction(statements: Statements, isShared: boolean): RowTransaction {
   const entries = new Map<string, Entry | null>()
   const ends = new Map<string, number>()
+  let dataVersion: unknown
+  let isCurrent = false
 
-  function forgetAll(): void {
+  function forget(): void {
     entries.clear()
     ends.clear()
   }
 
+  function recall<T>(memory: Map<string, T>, name: string): T | undefined {
+    if (!isCurrent) {
+      const found = isShared ? undefined : statements.dataVersion.get()![0]
+      if (isShared || found !== dataVersion) forget()
+      dataVersion = found
+      isCurrent = true
+    }
+    return memory.get(name)
+  }
+
+  function remember<T>(memory: Map<string, T>, name: string, what: T): void {
+    if (memory.size === MOST) memory.clear()
+    memory.set(name, what)
+  }
+
   return {
+    begin() {
+      isCurrent = false
+    },
+    forget,
     get({ part, key }) {
       const name = part + JOIN + key
-      let entry = entries.get(name)
+      let entry = recall(entries, name)
       if (entry === undefined) {
         const row = statements.get.get(part, key)
         entry = row === undefined ? null : toEntry(row)
         // Bytes belong to whoever is answered with them: two failed checks must not share theirs.
-        if (typeof entry?.value !== 'object') entries.set(name, entry)
+        if (entry === null || (typeof entry.value === 'string' && entry.value.length <= LONGEST)) {
+          remember(entries, name, entry)
+        }
       }
       return entry
     },
     last({ part, key }) {
       const name = part + JOIN + key
-      let end = ends.get(name)
+      let end = recall(ends, name)
       if (end === undefined) {
         const range = under(key)
         const row = statements.last.get(part, range.start, range.end)
         end = row === undefined ? 0 : decodeNumber(row[0] as string)
-        ends.set(name, end)
+        remember(ends, name, end)
       }
       return end
     },
@@ -55,15 +93,15 @@ export function transaction(statements: Statements): Transaction {
     },
     delete({ part, key }) {
       statements.delete.run(part, key)
-      forgetAll()
+      forget()
     },
     deleteRange(part, start, end) {
       statements.deleteRange.run(part, start, end)
-      forgetAll()
+      forget()
     },
     deletePart(part) {
       statements.deletePart.run(part)
-      forgetAll()
+      forget()
     },
   }
 }

@@ -10,6 +10,7 @@ export type StatementName =
   | 'beginImmediate'
   | 'commit'
   | 'ping'
+  | 'dataVersion'
   | 'get'
   | 'last'
   | 'rangeUp'
@@ -47,6 +48,8 @@ function texts(): Record<StatementName, SQL> {
     beginImmediate: sql`BEGIN IMMEDIATE`,
     commit: sql`COMMIT`,
     ping: sql`SELECT 1 FROM ${schemaVersion}`,
+    /** Another number when another connection has written to the file. */
+    dataVersion: sql`PRAGMA data_version`,
     /** (part, key) */
     get: sql`SELECT ${entry}, ${value} FROM ${entries} WHERE ${part} = ? AND ${key} = ?`,
     /** (part, start, end) */

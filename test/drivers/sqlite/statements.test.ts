@@ -21,13 +21,16 @@ async function counting(options: SqliteOptions = {}, isShared = false) {
   return { db, driver, time, ran, during }
 }
 
-const APPEND = ['BEGIN', 'SELECT', 'SELECT', 'INSERT', 'COMMIT']
+const FIRST = ['BEGIN', 'PRAGMA', 'SELECT', 'SELECT', 'INSERT', 'COMMIT']
+/** Of a run and a log that are remembered. */
+const APPEND = ['BEGIN', 'PRAGMA', 'INSERT', 'COMMIT']
 const checked = (durability: 'strict' | 'relaxed' = 'strict'): CommitRequest =>
   request([append('x')], { checks: [{ at: { part: PART, key: 'absent' }, version: null }], durability })
 
 describe('statements', () => {
-  test('an append is begin, check, last, insert, commit', async () => {
+  test('an append is begin, check, last, insert, commit; the next ones look nothing up', async () => {
     const { driver, during } = await counting()
+    expect(await during(() => driver.commit(checked()))).toEqual(FIRST)
     for (let i = 0; i < 3; i++) expect(await during(() => driver.commit(checked()))).toEqual(APPEND)
   })
 
@@ -35,14 +38,38 @@ describe('statements', () => {
     const { driver, during } = await counting()
     const commits = Array.from({ length: 10 }, () => checked().commits[0]!)
     const ran = await during(() => driver.commit({ id: 'r', commits }))
-    expect(ran).toEqual(['BEGIN', 'SELECT', 'SELECT', ...commits.map(() => 'INSERT'), 'COMMIT'])
+    expect(ran).toEqual([...FIRST.slice(0, 4), ...commits.map(() => 'INSERT'), 'COMMIT'])
+  })
+
+  test('what was looked up is forgotten when another connection writes, or a request fails', async () => {
+    const { db, driver, during } = await counting()
+    const other = await opened(sqlite({ db: database(db.name) }))
+    await driver.commit(checked())
+    expect((await other.commit(checked())).outcomes).toEqual([{ ok: true, seqs: [2] }])
+    expect(await during(() => driver.commit(checked()))).toEqual(FIRST)
+    expect(await during(() => driver.commit(checked()))).toEqual(APPEND)
+
+    const failing = request([append('x'), { put: { part: PART, key: 'k' }, value: null as unknown as string }])
+    await expect(driver.commit(failing)).rejects.toThrow()
+    expect((await driver.commit(checked())).outcomes).toEqual([{ ok: true, seqs: [5] }])
+    await other.close()
+  })
+
+  test('on the connection of somebody else, it is remembered for one request', async () => {
+    const { db, driver, during } = await counting({}, true)
+    const withoutPragmas = async () =>
+      (await during(() => driver.commit(checked()))).filter((statement) => statement !== 'PRAGMA')
+    const looking = FIRST.filter((statement) => statement !== 'PRAGMA')
+    for (let i = 0; i < 3; i++) expect(await withoutPragmas()).toEqual(looking)
+    db.exec('DELETE FROM holdfast_entries')
+    expect((await driver.commit(checked())).outcomes).toEqual([{ ok: true, seqs: [1] }])
   })
 
   test('the level is set when it changes, outside of the transaction', async () => {
     const { db, driver, during } = await counting()
     const level = () => db.pragma('synchronous', { simple: true })
     expect(level()).toBe(2)
-    expect(await during(() => driver.commit(checked('relaxed')))).toEqual(['PRAGMA', ...APPEND])
+    expect(await during(() => driver.commit(checked('relaxed')))).toEqual(['PRAGMA', ...FIRST])
     expect(level()).toBe(1)
     expect(await during(() => driver.commit(checked('relaxed')))).toEqual(APPEND)
     expect(await during(() => driver.commit(checked()))).toEqual(['PRAGMA', ...APPEND])
@@ -125,7 +152,7 @@ describe('sweeping', () => {
     const it = await counting()
     await it.driver.commit(expiring(150))
     it.time.now += 999
-    expect(await it.during(() => it.driver.commit(checked()))).toEqual(APPEND)
+    expect(await it.during(() => it.driver.commit(checked()))).toEqual(FIRST)
     expect(await entriesOf(it.driver, 'p')).toEqual([])
     expect(rows(it)).toBe(150)
     it.time.now += 1
