@@ -145,11 +145,10 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
       const { next, checks = [], ops = [], along = [], before } = proposal
       const id = db.newId()
       const mine = opOf(key, next)
-      const theirs = along.flatMap(({ op }) => op ?? [])
       const draft = {
         id,
         checks: [...checks, ...along.map(({ check }) => check), { at: key, version: guess.version }],
-        ops: mine ? [...ops, ...theirs, mine] : [...ops, ...theirs],
+        ops: mine || along.length > 0 ? [...ops, ...along.flatMap(({ op }) => op ?? []), ...(mine ? [mine] : [])] : ops,
       }
       remember(name, next === undefined ? guess : speculate(next, id, epoch))
       for (const it of along) it.begin(id)

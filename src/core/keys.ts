@@ -158,6 +158,8 @@ export interface TenantParts {
  */
 export function tenantParts(tenant: string = DEFAULT_TENANT): TenantParts {
   const root = encodeId(tenant, 'tenant') + SEPARATOR
+  /** Mostly it is asked for one run many times. */
+  let last = { runId: '', part: '' }
   return {
     values: `${root}values`,
     runs: `${root}runs`,
@@ -168,6 +170,9 @@ export function tenantParts(tenant: string = DEFAULT_TENANT): TenantParts {
     waits: `${root}waits`,
     marks: `${root}marks`,
     marked: `${root}marked`,
-    run: (runId) => `${root}run!${encodeId(runId, 'runId')}`,
+    run(runId) {
+      if (runId === '' || runId !== last.runId) last = { runId, part: `${root}run!${encodeId(runId, 'runId')}` }
+      return last.part
+    },
   }
 }

@@ -369,7 +369,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
 
 /** The version of the definition that a run takes over from its events: the last that is named. */
 const versionOf = (events: readonly Partial<NewEvent>[]): string | undefined =>
-  events.map((event) => event.definitionVersion).findLast((version) => version !== undefined)
+  events.findLast((event) => event.definitionVersion !== undefined)?.definitionVersion
 
 const toSummary = ({ key, value }: Entry): RunSummary => ({
   runId: decodeId(key),

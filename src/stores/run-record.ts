@@ -117,8 +117,9 @@ export const runRecords = (db: Database, parts: TenantParts): RunRecords =>
         change(
           at(runId),
           (run) => {
-            const { next, ops = [], ...proposal } = propose(run)
-            if (next === undefined) return { ...proposal, ops }
+            const proposal = propose(run)
+            const { next, ops = [] } = proposal
+            if (next === undefined) return { ...proposal, next }
             return {
               ...proposal,
               ops: [...ops, ...indexOps(parts, run, next ?? undefined)],
