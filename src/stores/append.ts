@@ -9,6 +9,7 @@ import type { CallOptions, Check, Entry, FailedCheck, Key, Op } from '../core/dr
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { EVENTS, IDEMPOTENCY, decodeNumber, encodeId, encodeNumber } from '../core/keys.ts'
 import { type NewEvent, encodeEvent, isSameEvent } from './events.ts'
+import type { SignalKind } from './run-record.ts'
 
 /** What became of an append. */
 export interface AppendResult {
@@ -16,6 +17,8 @@ export interface AppendResult {
   readonly seq: number
   /** The same was stored before: nothing has changed, and `seq` is where it is. */
   readonly duplicate: boolean
+  /** What the run was asked at that moment, and did not do yet. */
+  readonly signal?: SignalKind
 }
 
 /** Events on their way into one log. */

@@ -31,7 +31,8 @@ import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
 import { type Intervention, type InterventionStore, interventionStore, toIntervention } from './interventions.ts'
 import type { StoreOptions } from './options.ts'
-import type { RunSummary } from './run-index.ts'
+import { type RunFields, requireRunFields, withFields } from './run-fields.ts'
+import { type RunSummary, pendingSignal } from './run-index.ts'
 import {
   type RunProposal,
   changed,
@@ -48,6 +49,8 @@ import { type Completion, isTerminal } from './status.ts'
 export interface AppendOptions extends WriteOptions {
   /** Appends only where the log ends at this number; `0`: where it is empty. */
   readonly expectedSeq?: number
+  /** What the run is from then on, written in the same commit. */
+  readonly run?: RunFields | undefined
 }
 
 /** Where to go on. */
@@ -179,6 +182,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     encodeId(workflow, 'workflow')
     const append = prepareAppend(db, part, events, options.expectedSeq)
     const version = versionOf(events)
+    const fields = options.run && requireRunFields(options.run)
     const judge =
       (otherwise?: HoldfastError): NonNullable<RunProposal<AppendResult>['failed']> =>
       // Of a run that was not what it seemed, the run is judged first.
@@ -197,15 +201,17 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
           }
           return { checks: append.checks, done, failed: judge(reason) }
         }
-        const run = record ?? newRun(runId, tenant, 'running', db.now())
+        const now = db.now()
+        const run = record ?? newRun(runId, tenant, 'running', now)
         const isNews = run.workflow === undefined || (version && run.definitionVersion !== version)
+        const known = isNews
+          ? changed(run, { workflow, definitionVersion: version ?? run.definitionVersion }, now)
+          : undefined
         return {
           checks: append.checks,
           ops: append.ops,
-          next: isNews
-            ? changed(run, { workflow, definitionVersion: version ?? run.definitionVersion }, db.now())
-            : undefined,
-          done: (seqs) => ({ seq: seqs.at(-1)!, duplicate: false }),
+          next: fields ? withFields(known ?? run, fields, now) : known,
+          done: (seqs) => ({ seq: seqs.at(-1)!, duplicate: false, ...pendingSignal(run) }),
           failed: judge(),
         }
       },

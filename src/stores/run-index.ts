@@ -75,6 +75,10 @@ function* entriesOf(parts: TenantParts, run: RunRecord): Generator<{ readonly at
   yield* readyEntries(parts, run)
 }
 
+/** The signal that waits to take effect, cancel first; nothing where there is none. */
+export const pendingSignal = ({ signals: { cancel, pause } = {} }: RunRecord): { readonly signal?: SignalKind } =>
+  cancel ? { signal: 'cancel' } : pause ? { signal: 'pause' } : {}
+
 /** What can be worked on: steps, or a run that is to be stopped. */
 function* readyEntries(parts: TenantParts, run: RunRecord): Generator<{ readonly at: Key; readonly value: Value }> {
   const { runId, workflow, definitionHash, traceParent, status, position, enteredAt = run.since, retries = {} } = run
@@ -84,9 +88,8 @@ function* readyEntries(parts: TenantParts, run: RunRecord): Generator<{ readonly
   const { cancel, pause } = run.signals ?? {}
   const request = cancel ?? pause
   if (request) {
-    const signal: SignalKind = cancel ? 'cancel' : 'pause'
     const key = readyKey(priority, request.requestedAt, runId, position?.stepId ?? '')
-    yield { at: { part, key }, value: encode(defined({ ...known, signal })) }
+    yield { at: { part, key }, value: encode(defined({ ...known, ...pendingSignal(run) })) }
   } else if (position && (status === 'running' || status === 'pending')) {
     for (const stepId of stepsAt(position)) {
       const { nextRetryAt = 0, lastFailedWorker } = Object.hasOwn(retries, stepId) ? retries[stepId]! : {}

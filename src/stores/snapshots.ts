@@ -7,7 +7,7 @@ import { requireGiven, requireInteger } from '../core/arguments.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
-import { HoldfastError, invalid } from '../core/errors.ts'
+import { HoldfastError } from '../core/errors.ts'
 import {
   DEFAULT_TENANT,
   EVERYTHING,
@@ -16,7 +16,6 @@ import {
   SNAPSHOT,
   type TenantParts,
   decodeId,
-  encodeId,
   encodeNumber,
   tenantParts,
   under,
@@ -24,40 +23,9 @@ import {
 import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, readPage } from '../core/pages.ts'
 import type { StoreOptions } from './options.ts'
-import { encodeTags } from './run-index.ts'
-import {
-  type Deadline,
-  type Priority,
-  type RetryState,
-  type RunProposal,
-  type RunRecord,
-  changed,
-  decodeRun,
-  mismatch,
-  newRun,
-  runRecords,
-} from './run-record.ts'
-import { type Position, type RunStatus, isRunStatus, isTerminal, requirePosition, statusAt } from './status.ts'
-
-/** What a snapshot may say of its run besides the state; what is left out stays as it is. */
-export interface RunFields {
-  readonly workflow?: string | undefined
-  readonly definitionHash?: string | undefined
-  /** Follows from the position where that is given and this is not, but a paused run stays paused. */
-  readonly status?: RunStatus | undefined
-  /** Where the run is in its work; `null`: nowhere. */
-  readonly position?: Position | null | undefined
-  /** From 1, the most urgent, to 5; 3 by default. */
-  readonly priority?: Priority | undefined
-  /** What a worker must have to be offered the run; all of them together at most 250 bytes. */
-  readonly tags?: readonly string[] | undefined
-  /** How the attempts at steps went, by step; replaces what was there. */
-  readonly retries?: Readonly<Record<string, RetryState>> | undefined
-  readonly deadline?: Deadline | null | undefined
-  readonly traceParent?: string | undefined
-  /** Why the run failed. */
-  readonly error?: string | undefined
-}
+import { type RunFields, requireRunFields, withFields } from './run-fields.ts'
+import { type RunProposal, type RunRecord, changed, decodeRun, mismatch, newRun, runRecords } from './run-record.ts'
+import { type RunStatus, isTerminal } from './status.ts'
 
 /** A snapshot as it is handed in. */
 export interface SnapshotInput<S = unknown> extends RunFields {
@@ -254,37 +222,6 @@ export function snapshotStore(db: Database, options: SnapshotOptions = {}): Snap
     snapshots: (options = {}) => eachItem(options, store.listSnapshots),
   }
   return store
-}
-
-/** Checks what a snapshot says of its run. */
-function requireRunFields(fields: RunFields): RunFields {
-  const { workflow, definitionHash, status, position, priority, tags, deadline, traceParent } = fields
-  if (workflow !== undefined) encodeId(workflow, 'workflow')
-  if (definitionHash !== undefined) encodeId(definitionHash, 'definitionHash')
-  if (traceParent !== undefined) encodeId(traceParent, 'traceParent')
-  if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
-  if (position) requirePosition(position)
-  if (priority !== undefined) requireInteger(priority, 'priority', 1, 5)
-  if (tags !== undefined) encodeTags(tags)
-  if (deadline) requireInteger(deadline.at, 'deadline.at')
-  return fields
-}
-
-/** The run with what a snapshot says of it. */
-function withFields(run: RunRecord, fields: RunFields, now: number): RunRecord {
-  const { status, position, deadline, workflow, definitionHash, priority, tags, retries, traceParent, error } = fields
-  const told = defined({ workflow, definitionHash, priority, tags, retries, traceParent, error })
-  const follows = run.status === 'paused' || !position ? run.status : statusAt(position)
-  return changed(
-    run,
-    {
-      ...told,
-      status: status ?? follows,
-      ...(position !== undefined && { position: position ?? undefined }),
-      ...(deadline !== undefined && { deadline: deadline ?? undefined }),
-    },
-    now,
-  )
 }
 
 /** What removes a run's snapshot. A run that was nothing else is gone then. */

@@ -1,0 +1,59 @@
+/** What callers say of a run: its status, its position, and how it is to be worked on. @module */
+import { requireInteger } from '../core/arguments.ts'
+import { invalid } from '../core/errors.ts'
+import { encodeId } from '../core/keys.ts'
+import { defined } from '../core/objects.ts'
+import { encodeTags } from './run-index.ts'
+import { type Deadline, type Priority, type RetryState, type RunRecord, changed } from './run-record.ts'
+import { type Position, type RunStatus, isRunStatus, requirePosition, statusAt } from './status.ts'
+
+/** What may be said of a run; what is left out stays as it is. */
+export interface RunFields {
+  readonly workflow?: string | undefined
+  readonly definitionHash?: string | undefined
+  /** Follows from the position where that is given and this is not, but a paused run stays paused. */
+  readonly status?: RunStatus | undefined
+  /** Where the run is in its work; `null`: nowhere. */
+  readonly position?: Position | null | undefined
+  /** From 1, the most urgent, to 5; 3 by default. */
+  readonly priority?: Priority | undefined
+  /** What a worker must have to be offered the run; all of them together at most 250 bytes. */
+  readonly tags?: readonly string[] | undefined
+  /** How the attempts at steps went, by step; replaces what was there. */
+  readonly retries?: Readonly<Record<string, RetryState>> | undefined
+  readonly deadline?: Deadline | null | undefined
+  readonly traceParent?: string | undefined
+  /** Why the run failed. */
+  readonly error?: string | undefined
+}
+
+/** @throws `INVALID_ARGUMENT` for malformed fields */
+export function requireRunFields(fields: RunFields): RunFields {
+  const { workflow, definitionHash, status, position, priority, tags, deadline, traceParent } = fields
+  if (workflow !== undefined) encodeId(workflow, 'workflow')
+  if (definitionHash !== undefined) encodeId(definitionHash, 'definitionHash')
+  if (traceParent !== undefined) encodeId(traceParent, 'traceParent')
+  if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+  if (position) requirePosition(position)
+  if (priority !== undefined) requireInteger(priority, 'priority', 1, 5)
+  if (tags !== undefined) encodeTags(tags)
+  if (deadline) requireInteger(deadline.at, 'deadline.at')
+  return fields
+}
+
+/** The run with what is said of it. */
+export function withFields(run: RunRecord, fields: RunFields, now: number): RunRecord {
+  const { status, position, deadline, workflow, definitionHash, priority, tags, retries, traceParent, error } = fields
+  const told = defined({ workflow, definitionHash, priority, tags, retries, traceParent, error })
+  const follows = run.status === 'paused' || !position ? run.status : statusAt(position)
+  return changed(
+    run,
+    {
+      ...told,
+      status: status ?? follows,
+      ...(position !== undefined && { position: position ?? undefined }),
+      ...(deadline !== undefined && { deadline: deadline ?? undefined }),
+    },
+    now,
+  )
+}
