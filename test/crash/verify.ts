@@ -100,7 +100,8 @@ async function faultsOfSnapshot({ state, persistence }: Holdfast, writer: string
   const faults = outside(writer, snapshot?.version ?? 0, ledger)
   if (snapshot === undefined) return listed === undefined ? faults : [...faults, `${runId} is listed, without snapshot`]
   const { state: content, version, status, throughSeq, updatedAt } = snapshot
-  if (!isDeepStrictEqual(listed, { runId, version, status, throughSeq, updatedAt })) faults.push(`The snapshot of ${runId} and its index do not agree`)
+  if (!isDeepStrictEqual(listed, { runId, version, status, throughSeq, updatedAt }))
+    faults.push(`The snapshot of ${runId} and its index do not agree`)
   if (!isDeepStrictEqual(content, stateOf(content.index))) faults.push(`The snapshot of ${runId} is not whole`)
   if (!ledger.isPossible(writer, content.index)) faults.push(`The snapshot of ${runId} is of ${content.index}`)
   const end = (await persistence.getLatestSeq(runId)) ?? 0
