@@ -32,6 +32,8 @@ declare class TextDecoder {
 declare const crypto: {
   getRandomValues<T extends ArrayBufferView>(array: T): T
   randomUUID(): `${string}-${string}-${string}-${string}-${string}`
+  /** Not in pages that came over plain HTTP. */
+  readonly subtle?: { digest(algorithm: 'SHA-256', data: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> }
 }
 
 declare const performance: { now(): number }

@@ -16,6 +16,11 @@ import * as parts from './driver/parts.ts'
 import * as ranges from './driver/ranges.ts'
 import * as replay from './driver/replay.ts'
 import * as values from './driver/values.ts'
+import * as markKeeping from './idempotency/marks.ts'
+import * as markLeases from './idempotency/leases.ts'
+import * as markPurge from './idempotency/purge.ts'
+import * as markRefusals from './idempotency/refusals.ts'
+import * as markRequests from './idempotency/requests.ts'
 import * as logAppend from './persistence/append.ts'
 import * as logCompletion from './persistence/completion.ts'
 import * as logConcurrency from './persistence/concurrency.ts'
@@ -73,6 +78,11 @@ const FILES: readonly CaseFile[] = [
   logRefusals,
   logRequests,
   logConcurrency,
+  markKeeping,
+  markLeases,
+  markPurge,
+  markRefusals,
+  markRequests,
 ]
 
 const numberOf = (it: Case): number => Number(it.id.slice(it.id.indexOf('-') + 1))

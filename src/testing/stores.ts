@@ -4,6 +4,7 @@ import type { Driver } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { Page, PageOptions } from '../core/pages.ts'
 import type { NewEvent } from '../stores/events.ts'
+import { type IdempotencyStore, idempotencyStore } from '../stores/idempotency.ts'
 import { type PersistenceStore, persistenceStore } from '../stores/persistence.ts'
 import { type StateStore, stateStore } from '../stores/state.ts'
 import { equal, ok } from './assert.ts'
@@ -19,12 +20,18 @@ export interface Stores {
   readonly db: Database
   readonly state: StateStore
   readonly log: PersistenceStore
+  readonly marks: IdempotencyStore
 }
 
 /** Stores that remember nothing yet, over the driver or another one. */
 export function stores(t: Context, options: Partial<DatabaseOptions> = {}, tenant: string = t.tenant): Stores {
   const db = t.db(options)
-  return { db, state: stateStore(db, { tenant }), log: persistenceStore(db, { tenant }) }
+  return {
+    db,
+    state: stateStore(db, { tenant }),
+    log: persistenceStore(db, { tenant }),
+    marks: idempotencyStore(db, { tenant }),
+  }
 }
 
 /** Stores whose requests are counted. */

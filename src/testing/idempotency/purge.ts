@@ -1,0 +1,106 @@
+/** Getting rid of old marks. @module */
+import { idempotencyStore } from '../../stores/idempotency.ts'
+import { equal, ok } from '../assert.ts'
+import { upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { mentions, stores } from '../stores.ts'
+import { begun, key } from './keys.ts'
+
+const EVER = Number.MAX_SAFE_INTEGER
+
+/** RV-9: of a stale and a fresh one, the stale one goes. */
+export const stale: Case = defineCase('ID-301', 'a purge removes what is older than its cutoff', async (t) => {
+  const { marks, db } = stores(t)
+  await db.health()
+  await marks.markCompensated(key({ kind: 'stale' }))
+  await t.sleep(20)
+  await db.health()
+  const cutoff = db.now()
+  await marks.markCompensated(key({ kind: 'fresh' }))
+  equal(await marks.purgeOlderThan(0), 0)
+  equal(await marks.purgeOlderThan(cutoff), 1)
+  equal(await marks.purgeOlderThan(cutoff), 0)
+  equal(await marks.wasCompensated(key({ kind: 'stale' })), false)
+  equal(await marks.wasCompensated(key({ kind: 'fresh' })), true)
+  equal([await mentions(t, 'stale'), await mentions(t, 'fresh')], [false, true])
+})
+
+/** A.1.3: strictly older. */
+export const strictly: Case = defineCase('ID-302', 'a mark of just the cutoff stays', async (t) => {
+  const { marks } = stores(t)
+  await marks.markCompensated(key())
+  const mark = await marks.beginCompensation(key())
+  ok(mark.state === 'done', 'It is done')
+  equal(await marks.purgeOlderThan(mark.at), 0)
+  equal(await marks.wasCompensated(key()), true)
+  equal(await marks.purgeOlderThan(mark.at + 1), 1)
+  equal(await marks.wasCompensated(key()), false)
+})
+
+/** What somebody is at is not old, however old it is. */
+export const pending: Case = defineCase('ID-303', 'a purge leaves what is only begun', async (t) => {
+  const { marks } = stores(t)
+  const it = await begun(marks.beginCompensation(key()))
+  await marks.markCompensated(key({ seq: 1 }))
+  equal(await marks.purgeOlderThan(EVER), 1)
+  equal((await marks.beginCompensation(key())).state, 'pending')
+  await marks.finishCompensation(it)
+  equal(await marks.purgeOlderThan(EVER), 1, 'Finished, it is a mark like any other')
+  await begun(marks.beginCompensation(key()))
+})
+
+/** The oldest first, and no more than asked for. */
+export const limited: Case = defineCase('ID-304', 'a purge removes the oldest up to its limit', async (t) => {
+  const { marks, db } = stores(t)
+  await db.health()
+  for (const seq of upTo(5)) {
+    await marks.markCompensated(key({ seq }))
+    await t.sleep(5)
+    await db.health()
+  }
+  equal(await marks.purgeOlderThan(EVER, { limit: 2 }), 2)
+  const left = await Promise.all(upTo(5).map((seq) => marks.wasCompensated(key({ seq }))))
+  equal(left, [false, false, true, true, true])
+  equal(await marks.purgeOlderThan(EVER, { limit: 3 }), 3)
+  equal(await marks.purgeOlderThan(EVER, { limit: 3 }), 0)
+})
+
+/** B.5-13: many, in batches, and nothing stays behind. */
+export const many: Case = defineCase('ID-305', 'a purge of many marks leaves no key behind', async (t) => {
+  const { marks } = stores(t)
+  const n = 250
+  await Promise.all(upTo(n).map((seq) => marks.markCompensated(key({ kind: 'gone', seq }))))
+  equal(await marks.purgeOlderThan(EVER), n)
+  equal(await mentions(t, 'gone'), false)
+})
+
+/** Two who purge do not count the same mark twice. */
+export const concurrent: Case = defineCase('ID-306', 'concurrent purges remove every mark once', async (t) => {
+  const handles = [stores(t).marks, stores(t).marks, stores(t).marks]
+  await Promise.all(upTo(60).map((seq) => handles[0]!.markCompensated(key({ seq }))))
+  const counts = await Promise.all(handles.map((marks) => marks.purgeOlderThan(EVER)))
+  equal(
+    counts.reduce((sum, n) => sum + n, 0),
+    60,
+  )
+})
+
+/** What was made anew between the look and the removal is another mark. */
+export const anew: Case = defineCase('ID-307', 'a purge leaves a mark that was made anew meanwhile', async (t) => {
+  const { marks } = stores(t)
+  await marks.markCompensated(key())
+  const db = t.db({
+    driver: {
+      ...t.driver,
+      async read(reads, options) {
+        const answer = await t.driver.read(reads, options)
+        await marks.purgeOlderThan(EVER)
+        await marks.markCompensated(key())
+        return answer
+      },
+    },
+  })
+  equal(await idempotencyStore(db, { tenant: t.tenant }).purgeOlderThan(EVER), 0)
+  equal(await marks.wasCompensated(key()), true)
+  equal(await marks.purgeOlderThan(EVER), 1)
+})
