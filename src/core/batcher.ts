@@ -106,12 +106,13 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
 
   /** Waits until a batch can be sent, or nobody wants one. */
   async function ready(): Promise<void> {
-    const isReady = options.ready()
-    if (!isReady) return
-    try {
-      await Promise.race([isReady, new Promise<void>((resolve) => (onDeserted = resolve))])
-    } catch (error) {
-      for (const call of queue.splice(0)) call.reject(error)
+    // Asked again: where all have gone, others may have come since.
+    for (let it = options.ready(); it && queue.length > 0; it = options.ready()) {
+      try {
+        await Promise.race([it, new Promise<void>((resolve) => (onDeserted = resolve))])
+      } catch (error) {
+        for (const call of queue.splice(0)) call.reject(error)
+      }
     }
   }
 

@@ -157,4 +157,23 @@ describe('batcher', () => {
     await b.idle()
     expect(b.batches).toEqual([])
   })
+
+  it('sends nothing before it is ready, also where all who waited have gone and others come', async () => {
+    let open = () => {}
+    const opening = new Promise<void>((resolve) => (open = resolve))
+    let isOpen = false
+    const b = gathering({ ready: () => (isOpen ? undefined : opening) })
+    const controller = new AbortController()
+    const gone = expect(b.add('a', 1, controller.signal)).rejects.toMatchObject({ code: 'ABORTED' })
+    await b.turn()
+    controller.abort()
+    const call = b.add('b')
+    await b.turn()
+    expect(b.batches).toEqual([])
+    isOpen = true
+    open()
+    await b.answer()
+    expect(await call).toEqual(['b'])
+    await gone
+  })
 })
