@@ -50,6 +50,12 @@ export default {
       { pathNot: '^src/(core/|stores/|testing/|drivers/memory\\.ts$)' },
     ),
     forbid(
+      'runner-imports-stores',
+      'The runner imports the core, the stores, and what hands them out',
+      { path: '^src/run/' },
+      { pathNot: '^src/(core/|stores/|run/|holdfast\\.ts$)' },
+    ),
+    forbid(
       'face-holds-memory-only',
       'The main entry, the files directly in src, brings no backend but memory',
       { path: '^src/[^/]+\\.ts$' },

@@ -7,6 +7,7 @@ import type { Encoding } from './scenarios/encoding.ts'
 import type { LongLog } from './scenarios/long-log.ts'
 import type { Reading } from './scenarios/read-log.ts'
 import type { Row } from './scenarios/rows.ts'
+import type { Work } from './scenarios/work.ts'
 import type { Target } from './targets.ts'
 
 export interface Report {
@@ -31,6 +32,7 @@ export interface Report {
   readonly reading?: Reading
   readonly calls?: readonly Count[]
   readonly bytes?: Bytes
+  readonly work?: Work
   readonly targets: readonly Target[]
 }
 
@@ -61,6 +63,7 @@ function* parts({
   reading,
   calls,
   bytes,
+  work,
   targets,
 }: Report): Generator<string> {
   yield (
@@ -130,6 +133,7 @@ function* parts({
         `${bytes.file.toFixed(0)} of the file (${bytes.entries} events)`
     )
   }
+  if (work) yield* workParts(work)
   if (targets.length > 0) {
     yield '\ntargets'
     yield table(
@@ -142,6 +146,27 @@ function* parts({
       ]),
     )
   }
+}
+
+function* workParts({ claims, steps, run, find }: Work): Generator<string> {
+  yield '\nclaim a task and complete its run, relaxed'
+  yield table(
+    ['workers', 'tasks per second', 'requests per task'],
+    claims.map((it) => [String(it.workers), number(it.tasksPerSecond), number(it.requestsPerTask)]),
+  )
+  yield '\na step of the runner, relaxed; of LangGraph a checkpoint and its writes'
+  yield table(
+    ['steps before it', 'µs, holdfast', 'µs, LangGraph SqliteSaver', 'speed / LangGraph'],
+    steps.map((it) => [String(it.before), spread(it.holdfast), spread(it.langgraph), spread(it.toLanggraph)]),
+  )
+  yield (
+    `\na run of ${run.steps} steps: ${number(run.commitsPerStep)} commits per step; ` +
+      `${number(run.first)} µs per step in its second tenth, ${number(run.last)} µs in its last`
+  )
+  yield (
+    `\nten tasks of 100 ready runs: ${number(find.few)} µs; of ${find.manyRuns}: ${number(find.many)} µs; ` +
+      `cost ${spread(find.cost)}`
+  )
 }
 
 export const render = (report: Report): string => [...parts(report)].join('\n')

@@ -14,6 +14,7 @@ import { countBytes, countCalls } from './scenarios/counts.ts'
 import { encodeDocuments } from './scenarios/encoding.ts'
 import { appendToLongLog, buildLongLog, readLongLog } from './scenarios/long-log.ts'
 import { ROWS, type Row, runRow } from './scenarios/rows.ts'
+import { measureWork } from './scenarios/work.ts'
 import { judge } from './targets.ts'
 
 const { values } = parseArgs({
@@ -72,8 +73,9 @@ const READ_LONG = 'read a long log'
 const CALLS = 'count per call'
 const BYTES = 'count bytes'
 const ENCODE = 'encode 1 kB'
+const WORK = 'work'
 const wantedRows = ROWS.filter((row) => isWanted(row.name))
-const others = [APPEND_LONG, READ_LONG, CALLS, BYTES, ENCODE].filter(isWanted)
+const others = [APPEND_LONG, READ_LONG, CALLS, BYTES, ENCODE, WORK].filter(isWanted)
 
 if (wantedRows.length + others.length === 0) {
   console.error(`bench: nothing is called ${only.join(' or ')}`)
@@ -82,7 +84,7 @@ if (wantedRows.length + others.length === 0) {
 }
 
 const rows: Row[] = []
-const found: { -readonly [Name in 'encoding' | 'longLog' | 'reading' | 'calls' | 'bytes']?: Report[Name] } = {}
+const found: { -readonly [Name in 'encoding' | 'longLog' | 'reading' | 'calls' | 'bytes' | 'work']?: Report[Name] } = {}
 const needsLong = others.includes(APPEND_LONG) || others.includes(READ_LONG)
 const bar = progress(wantedRows.length + others.length + Number(needsLong))
 try {
@@ -93,6 +95,10 @@ try {
   if (others.includes(ENCODE)) {
     bar.begin(ENCODE)
     found.encoding = await encodeDocuments(race)
+  }
+  if (others.includes(WORK)) {
+    bar.begin(WORK)
+    found.work = await measureWork(directory('work'), quick, race)
   }
   if (needsLong) {
     const home = directory('long')

@@ -24,7 +24,7 @@ const MOST_MEGABYTES = 64
 const MEGABYTE = 2 ** 20
 
 /** Judges what was measured in this run; what was left out is not judged. */
-export function judge({ rows, encoding, longLog, reading, calls }: Omit<Report, 'targets'>): Target[] {
+export function judge({ rows, encoding, longLog, reading, calls, work }: Omit<Report, 'targets'>): Target[] {
   const targets: Target[] = []
   const atLeast = (name: string, value: number, least: number): void => {
     targets.push({ name, wanted: `>= ${least}`, measured: value.toFixed(2), reached: value >= least })
@@ -54,6 +54,14 @@ export function judge({ rows, encoding, longLog, reading, calls }: Omit<Report, 
   }
   for (const { call, roundTrips, transactions } of calls ?? []) {
     if (transactions > 0) atMost(`${call}: round trips`, roundTrips, 1)
+  }
+  if (work) {
+    atMost('a step of the runner: commits', work.run.commitsPerStep, 1)
+    atMost(`step ${work.run.steps} of a run: cost of one at the beginning`, work.run.last / work.run.first, 1.2)
+    atMost(`tasks of ${work.find.manyRuns} ready runs: cost of those of 100`, work.find.cost.median, 1.5)
+    for (const { before, toLanggraph } of work.steps) {
+      atLeast(`a step behind ${before}: speed of LangGraph`, toLanggraph.median, 1)
+    }
   }
   return targets
 }

@@ -1,18 +1,28 @@
 /** All stores of a tenant over one driver. @module */
 import { type Database, type DatabaseOptions, createDatabase } from './core/database.ts'
 import { DEFAULT_TENANT, encodeId } from './core/keys.ts'
-import type { StoreOptions } from './stores/options.ts'
+import { type TaskClaimStore, taskClaimStore } from './stores/claims.ts'
+import { type IdempotencyStore, idempotencyStore } from './stores/idempotency.ts'
 import { type PersistenceStore, persistenceStore } from './stores/persistence.ts'
+import { type SignalStore, signalStore } from './stores/signals.ts'
+import type { SnapshotOptions } from './stores/snapshots.ts'
 import { type StateStore, stateStore } from './stores/state.ts'
+import { type TimerStore, timerStore } from './stores/timers.ts'
+import { type WorkflowStore, workflowStore } from './stores/workflow.ts'
 
 /** Options of {@link createHoldfast}. */
-export interface HoldfastOptions extends DatabaseOptions, StoreOptions {}
+export interface HoldfastOptions extends DatabaseOptions, SnapshotOptions {}
 
 /** The stores of one tenant, each made when first touched. */
 export interface Holdfast {
   readonly db: Database
   readonly state: StateStore
   readonly persistence: PersistenceStore
+  readonly workflows: WorkflowStore
+  readonly signals: SignalStore
+  readonly timers: TimerStore
+  readonly claims: TaskClaimStore
+  readonly idempotency: IdempotencyStore
   /** The same database for another tenant. */
   forTenant(tenant: string): Holdfast
   /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
@@ -39,19 +49,37 @@ export interface Holdfast {
  */
 export const createHoldfast = (options: HoldfastOptions): Holdfast => bind(createDatabase(options), options)
 
-function bind(db: Database, options: StoreOptions): Holdfast {
+function bind(db: Database, options: SnapshotOptions): Holdfast {
   encodeId(options.tenant ?? DEFAULT_TENANT, 'tenant')
-  let state: StateStore | undefined
-  let persistence: PersistenceStore | undefined
+  const made = new Map<unknown, unknown>()
+  const once = <T>(make: (db: Database, options: SnapshotOptions) => T): T => {
+    if (!made.has(make)) made.set(make, make(db, options))
+    return made.get(make) as T
+  }
   return {
     db,
     get state() {
-      return (state ??= stateStore(db, options))
+      return once(stateStore)
     },
     get persistence() {
-      return (persistence ??= persistenceStore(db, options))
+      return once(persistenceStore)
     },
-    forTenant: (tenant) => bind(db, { tenant }),
+    get workflows() {
+      return once(workflowStore)
+    },
+    get signals() {
+      return once(signalStore)
+    },
+    get timers() {
+      return once(timerStore)
+    },
+    get claims() {
+      return once(taskClaimStore)
+    },
+    get idempotency() {
+      return once(idempotencyStore)
+    },
+    forTenant: (tenant) => bind(db, { ...options, tenant }),
     close: () => db.close(),
   }
 }

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3'
 import { RUN, documentOf, eventOf, nameOf } from '../data.ts'
 import { POWER_LOSS, PROCESS_DEATH, SYNCHRONOUS, type Subject } from './subject.ts'
 
-const checkpoint = (id: string, value: unknown): Checkpoint => ({
+export const checkpoint = (id: string, value: unknown): Checkpoint => ({
   v: 4,
   id,
   ts: new Date().toISOString(),
@@ -14,8 +14,8 @@ const checkpoint = (id: string, value: unknown): Checkpoint => ({
   channel_versions: { value: 1 },
   versions_seen: {},
 })
-const metadata = (step: number): CheckpointMetadata => ({ source: 'loop', step, parents: {} })
-const thread = (thread_id: string): RunnableConfig => ({ configurable: { thread_id, checkpoint_ns: '' } })
+export const metadata = (step: number): CheckpointMetadata => ({ source: 'loop', step, parents: {} })
+export const thread = (thread_id: string): RunnableConfig => ({ configurable: { thread_id, checkpoint_ns: '' } })
 
 /** An append is a checkpoint behind the one before; a set replaces the only checkpoint of a thread. */
 export const langgraph: Subject = {

@@ -80,7 +80,10 @@ export const pendingSignal = ({ signals: { cancel, pause } = {} }: RunRecord): {
   cancel ? { signal: 'cancel' } : pause ? { signal: 'pause' } : {}
 
 /** What can be worked on: steps, or a run that is to be stopped. */
-function* readyEntries(parts: TenantParts, run: RunRecord): Generator<{ readonly at: Key; readonly value: Value }> {
+export function* readyEntries(
+  parts: TenantParts,
+  run: RunRecord,
+): Generator<{ readonly at: Key; readonly value: Value }> {
   const { runId, workflow, definitionHash, traceParent, status, position, enteredAt = run.since, retries = {} } = run
   const { priority = DEFAULT_PRIORITY } = run
   const part = readyPart(parts, run.tags)

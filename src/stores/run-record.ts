@@ -85,7 +85,7 @@ export interface RunRecord {
   /** How often it was resumed. */
   readonly resumes?: number
   readonly snapshot?: { readonly version: number; readonly throughSeq?: number; readonly updatedAt: number }
-  /** The waits of its steps that are open. */
+  /** The ids under which its steps wait, or have waited. */
   readonly waits?: readonly string[]
 }
 

@@ -18,6 +18,8 @@ export interface StepRecord {
   readonly updatedAt: number
   /** Under which somebody outside completes it. */
   readonly waitId?: string
+  /** It waited for a message that did not come in time. */
+  readonly timedOut?: true
 }
 
 /** A step in the change of its run. */

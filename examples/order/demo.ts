@@ -1,0 +1,91 @@
+/**
+ * Kills the order workflow at every one of its await points in turn, starts it again each time, and looks at what was
+ * done: every step once, and where the order is not approved, undone in reverse order.
+ *
+ *     npm run demo
+ */
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { SingleBar } from 'cli-progress'
+
+const EXPECTED = {
+  approve: { outcome: { status: 'completed', result: 'shipped' }, deeds: ['reserve', 'charge', 'ship'] },
+  reject: {
+    outcome: { status: 'compensated', error: 'The order was not approved' },
+    deeds: ['reserve', 'charge', 'refund', 'release'],
+  },
+}
+type Decision = keyof typeof EXPECTED
+
+interface Told {
+  readonly outcome: unknown
+  readonly awaitPoints: number
+}
+
+/** Runs the worker; `undefined` where it was killed. */
+function work(home: string, decision: Decision, killAt = 0): Promise<Told | undefined> {
+  const worker = join(import.meta.dirname, 'worker.ts')
+  const files = [join(home, 'holdfast.db'), join(home, 'effects')]
+  const args = ['--import', 'tsx', worker, ...files, decision, String(killAt)]
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, args, (error, stdout) => {
+      if (!error) resolve(JSON.parse(stdout) as Told)
+      else if (error.signal === 'SIGKILL') resolve(undefined)
+      else reject(error)
+    })
+  })
+}
+
+/** Kills it at one point, lets it come to its end, and tells how often it was killed, how many await points it had, and what is wrong. */
+async function attempt(
+  decision: Decision,
+  killAt: number,
+): Promise<{ kills: number; awaitPoints: number; faults: string[] }> {
+  const home = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
+  try {
+    const killed = killAt > 0 && (await work(home, decision, killAt)) === undefined
+    const told = (await work(home, decision))!
+    const deeds = readFileSync(join(home, 'effects'), 'utf8')
+      .split('\n')
+      .slice(0, -1)
+      .map((line) => line.split('\t')[1])
+    const expected = EXPECTED[decision]
+    const faults: string[] = []
+    if (!isDeepStrictEqual(told.outcome, expected.outcome))
+      faults.push(`${decision}: ${JSON.stringify(told.outcome)} after ${killAt}`)
+    if (!isDeepStrictEqual(deeds, expected.deeds)) faults.push(`${decision}: did ${deeds.join(', ')} after ${killAt}`)
+    return { kills: killed ? 1 : 0, awaitPoints: told.awaitPoints, faults }
+  } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
+const decisions = Object.keys(EXPECTED) as Decision[]
+const whole = await Promise.all(decisions.map((decision) => attempt(decision, 0)))
+const kills = decisions.flatMap((decision, i) =>
+  Array.from({ length: whole[i]!.awaitPoints }, (_, point) => ({ decision, killAt: point + 1 })),
+)
+const faults = whole.flatMap((it) => it.faults)
+const bar = process.stdout.isTTY ? new SingleBar({ format: 'order [{bar}] {value}/{total} kills' }) : undefined
+bar?.start(kills.length, 0)
+let survived = 0
+const lane = async (): Promise<void> => {
+  for (let next = kills.shift(); next; next = kills.shift()) {
+    const it = await attempt(next.decision, next.killAt)
+    survived += it.kills
+    faults.push(...it.faults)
+    bar?.increment()
+  }
+}
+await Promise.all(Array.from({ length: availableParallelism() }, lane))
+bar?.stop()
+console.log(`order workflow: killed at ${survived} await points, one after the other, and started again`)
+console.log(
+  `                approved: ${EXPECTED.approve.deeds.join(', ')}; rejected: ${EXPECTED.reject.deeds.join(', ')}`,
+)
+console.log(`                every step done once, undone in reverse order: ${faults.length === 0 ? 'OK' : 'NO'}`)
+for (const fault of faults) console.error(fault)
+process.exitCode = faults.length === 0 ? 0 : 1

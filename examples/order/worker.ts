@@ -1,0 +1,79 @@
+/**
+ * One order, as a workflow that survives its process: goods are reserved, the card is charged at the second attempt, a
+ * clerk decides after a while, the parcel is sent, or everything is undone.
+ *
+ *     worker.ts DATABASE EFFECTS DECISION [KILL_AT]
+ *
+ * With KILL_AT the process kills itself at that await point: just before or just after a call of the database.
+ */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import { type Driver, createHoldfast } from 'holdfast'
+import { sqlite } from 'holdfast/better-sqlite3'
+import { type StepInfo, type Workflow, run } from 'holdfast/run'
+
+const [database = '', effects = '', decision = 'approve', killAt = '0'] = process.argv.slice(2)
+
+/** A service that does what it is asked, and recognises what it was asked before: one line per deed. */
+function deed(what: string): (info: StepInfo) => string {
+  return ({ idempotencyKey }) => {
+    const done = existsSync(effects) ? readFileSync(effects, 'utf8').split('\n') : []
+    const line = `${idempotencyKey}\t${what}`
+    if (!done.includes(line)) appendFileSync(effects, `${line}\n`)
+    return what
+  }
+}
+
+const order: Workflow<string> = async (ctx) => {
+  await ctx.step('reserve', deed('reserve'), { compensate: (_, info) => deed('release')(info) })
+  await ctx.step(
+    'charge',
+    (info) => {
+      if (info.attempt === 1) throw new Error('The bank is busy')
+      return deed('charge')(info)
+    },
+    { retry: { maxAttempts: 3, initialDelay: 20 }, compensate: (_, info) => deed('refund')(info) },
+  )
+  await ctx.sleep('50 ms')
+  const answer = await ctx.message<string>('decision', { timeout: '1 h' })
+  if (answer !== 'approve') throw new Error('The order was not approved')
+  await ctx.step('ship', deed('ship'))
+  return 'shipped'
+}
+
+let awaitPoints = 0
+const point = (): void => {
+  if (++awaitPoints === Number(killAt)) process.kill(process.pid, 'SIGKILL')
+}
+
+/** The driver, with an await point before and after each of its calls. */
+function withAwaitPoints(driver: Driver): Driver {
+  const around = async <T>(call: Promise<T>): Promise<T> => {
+    const answer = await call
+    point()
+    return answer
+  }
+  return {
+    ...driver,
+    read: (reads, options) => (point(), around(driver.read(reads, options))),
+    commit: (request, options) => (point(), around(driver.commit(request, options))),
+  }
+}
+
+const holdfast = createHoldfast({ driver: withAwaitPoints(sqlite({ path: database })), durability: 'relaxed' })
+const runId = 'order-17'
+// Whoever had the claim was killed; without this its lease would have to run out.
+await holdfast.claims.forceReleaseClaim(runId).catch(() => {})
+
+/** The clerk decides at some time after the order has begun. */
+async function decide(): Promise<void> {
+  while (!(await holdfast.persistence.exists(runId))) await setTimeout(5)
+  await holdfast.signals.sendMessage(runId, 'decision', decision, { idempotencyKey: 'decision' })
+}
+
+const [outcome] = await Promise.all([
+  run(holdfast, { runId, workflow: 'order', maxWait: '10 s', lease: '10 s' }, order),
+  decide(),
+])
+await holdfast.close()
+console.log(JSON.stringify({ outcome, awaitPoints }))

@@ -1,0 +1,10 @@
+/**
+ * A small runner of durable workflows over the stores.
+ *
+ * @module
+ */
+export { StepError } from './context.ts'
+export type { Duration } from './duration.ts'
+export { run } from './run.ts'
+export type * from './types.ts'
+export { type WorkOptions, work } from './work.ts'

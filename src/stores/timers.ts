@@ -1,0 +1,172 @@
+/**
+ * The timer store: moves runs on when the time they wait for has come.
+ *
+ * Nothing here keeps time: a process asks now and then, or sets an alarm for the earliest, and any number of processes
+ * may. The index of what is due is written with every change of a run, so a run that waits cannot be missing in it.
+ *
+ * @module
+ */
+import { requireInteger } from '../core/arguments.ts'
+import type { Database, WriteOptions } from '../core/database.ts'
+import type { CallOptions } from '../core/driver.ts'
+import { DIGITS, EVERYTHING, decodeId, tenantParts } from '../core/keys.ts'
+import { defined } from '../core/objects.ts'
+import { readPage } from '../core/pages.ts'
+import { completeStep, movedOn, stopped } from './advance.ts'
+import { inboxes } from './inbox.ts'
+import type { StoreOptions } from './options.ts'
+import { pendingSignal } from './run-index.ts'
+import { type RunProposal, type SignalKind, changed, runRecords } from './run-record.ts'
+import { type Position, wakeAtOf } from './status.ts'
+import { stepRecords } from './step-record.ts'
+
+/** A run that was moved on. */
+export interface AdvancedRun {
+  readonly runId: string
+  /** What it waited at: a delay, a message, a fork; or the request that has stopped it instead. */
+  readonly kind: 'delay' | 'message' | 'fork' | SignalKind
+  /** Where it waited. */
+  readonly stepId: string
+}
+
+/** Options of {@link TimerStore.advanceDue}. */
+export interface AdvanceOptions extends WriteOptions {
+  /** The most runs that are moved on, from 1 to 10000; 100 by default. */
+  readonly limit?: number | undefined
+}
+
+/**
+ * The timers of one tenant's runs.
+ *
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
+ * the close, before any I/O.
+ */
+export interface TimerStore {
+  /**
+   * Moves on the runs whose time has come by the backend's clock, the longest due first, each in a commit of its own.
+   *
+   * Behind a delay a run goes on at the next step, or is completed. A wait for a message takes one that is there, or else
+   * has timed out: its step is completed without a result, marked `timedOut`, and the run goes on in the same way. At a
+   * fork the run is woken. A run that was asked to stop is cancelled or paused instead. A paused run is not due until it
+   * goes on.
+   *
+   * Any number of callers may do this at once: each run is moved on by one of them, who alone reports it.
+   *
+   * @param options - how many at most
+   * @returns the runs that this call has moved on
+   * @throws `CLAIM_LOST`, and what else has gone wrong. A run that fails does not hold up the others, and is told only
+   *   where no run was moved on
+   */
+  advanceDue(options?: AdvanceOptions): Promise<readonly AdvancedRun[]>
+  /**
+   * When the next run is due, for an alarm.
+   *
+   * @returns by the backend's clock, in milliseconds since 1970, maybe past; `undefined` where no run waits for a time
+   */
+  nextDue(options?: CallOptions): Promise<number | undefined>
+}
+
+const DEFAULT_LIMIT = 100
+const MAX_LIMIT = 10_000
+
+/**
+ * Makes a timer store.
+ *
+ * @param db - the database it is kept in
+ * @param options - the tenant
+ * @returns the store; making one is cheap and does no I/O
+ * @throws `INVALID_ARGUMENT` for a malformed tenant
+ *
+ * @example
+ * ```ts
+ * import { createDatabase, memory, stateStore, timerStore } from 'holdfast'
+ *
+ * const db = createDatabase({ driver: memory() })
+ * const state = stateStore(db, { tenant: 'acme' })
+ * const timers = timerStore(db, { tenant: 'acme' })
+ * const position = { kind: 'delay', stepId: 'nap', wakeAt: Date.now(), next: 'ship' } as const
+ * await state.saveSnapshot({ runId: 'order-17', state: {}, position })
+ * console.log(await timers.advanceDue()) // [{ runId: 'order-17', kind: 'delay', stepId: 'nap' }]
+ * console.log((await state.loadSnapshot('order-17'))?.position) // { kind: 'step', stepId: 'ship' }
+ * ```
+ */
+export function timerStore(db: Database, options: StoreOptions = {}): TimerStore {
+  const parts = tenantParts(options.tenant)
+  const runs = runRecords(db, parts)
+  const steps = stepRecords(db, parts)
+  const open = inboxes(db, parts, steps)
+
+  /** The ids of runs that are due, the longest first. */
+  async function findDue(limit: number, signal: AbortSignal | undefined): Promise<readonly string[]> {
+    const due: string[] = []
+    let cursor: string | undefined
+    do {
+      const page = await readPage(
+        db,
+        parts.due,
+        EVERYTHING,
+        ({ key }) => ({ wakeAt: wakeAtIn(key), runId: decodeId(key.slice(DIGITS + 1)) }),
+        { limit: limit - due.length, cursor, signal },
+        true,
+      )
+      // The time of the answer: what was known before may be long past.
+      const now = db.now()
+      const found = page.items.filter(({ wakeAt }) => wakeAt <= now)
+      due.push(...found.map(({ runId }) => runId))
+      cursor = found.length < page.items.length ? undefined : page.cursor
+    } while (cursor !== undefined && due.length < limit)
+    return due
+  }
+
+  async function advance(runId: string, options: WriteOptions): Promise<AdvancedRun | undefined> {
+    const inbox = open(runId)
+    return runs.change(
+      runId,
+      (run): RunProposal<AdvancedRun | undefined> => {
+        const now = db.now()
+        const { position } = run ?? {}
+        const wakeAt = wakeAtOf(position)
+        if (run?.status !== 'waiting' || !position || wakeAt === undefined || wakeAt > now) {
+          return { done: () => undefined }
+        }
+        const { stepId } = position
+        const { signal } = pendingSignal(run)
+        if (signal) {
+          return { next: stopped(run, signal, stepId, now), done: () => ({ runId, kind: signal, stepId }) }
+        }
+        const { kind } = position as { kind: AdvancedRun['kind'] }
+        const done = (): AdvancedRun => ({ runId, kind, stepId })
+        if (position.kind === 'fork') {
+          const awake = defined({ ...position, wakeAt: undefined })
+          return { next: changed(run, { status: 'running', position: awake }, now), done }
+        }
+        if (position.kind === 'message') {
+          return { ...inbox.receive(run, position, now, undefined, true).proposal, done }
+        }
+        const step = completeStep(steps, runId, stepId, now)
+        const { next } = position as Extract<Position, { kind: 'delay' }>
+        return { next: movedOn(run, next, now), along: [step.along], ops: step.ops, done }
+      },
+      options,
+    )
+  }
+
+  return {
+    async advanceDue({ limit = DEFAULT_LIMIT, ...options } = {}) {
+      requireInteger(limit, 'limit', 1, MAX_LIMIT)
+      const due = await findDue(limit, options.signal)
+      const results = await Promise.allSettled(due.map((runId) => advance(runId, options)))
+      const advanced = results.flatMap((it) => (it.status === 'fulfilled' ? (it.value ?? []) : []))
+      const failure = results.find((it) => it.status === 'rejected')
+      if (failure && advanced.length === 0) throw failure.reason
+      return advanced
+    },
+    async nextDue(options) {
+      const range = { part: parts.due, ...EVERYTHING, limit: 1, keysOnly: true }
+      const [{ entries }] = await db.read([{ range }], options)
+      return entries[0] && wakeAtIn(entries[0].key)
+    },
+  }
+}
+
+const wakeAtIn = (key: string): number => Number(key.slice(0, DIGITS))

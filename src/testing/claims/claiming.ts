@@ -1,0 +1,263 @@
+/** Claims: of all who want to work on something, one gets it, and with it a token that only grows. @module */
+import { equal, ok, rejects } from '../assert.ts'
+import { atOnce, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { wait } from '../context.ts'
+import { MANY_WRITERS } from '../many.ts'
+import { taskClaimStore } from '../../stores/claims.ts'
+import { changesNothing, ODD_IDS, RUN, several, stores } from '../stores.ts'
+import { begin, erase, LEASE, outlive, STEP, take, WORKER } from './runs.ts'
+
+/** SY-5. */
+export const described: Case = defineCase('CL-101', 'a claim says what it is of, whose, and until when', async (t) => {
+  const s = stores(t)
+  await begin(t, s)
+  const before = s.db.now()
+  const claim = await take(s, { ttl: 60_000 })
+  const { runId, stepId, workerId, token, claimedAt, expiresAt, id } = claim
+  equal({ runId, stepId, workerId, token }, { runId: RUN, stepId: STEP, workerId: WORKER, token: 1 })
+  ok(claimedAt >= before && claimedAt <= s.db.now(), 'By the clock of the backend')
+  equal(expiresAt, claimedAt + 60_000)
+  ok(typeof id === 'string' && id !== '', 'It has an id')
+  const seen = await stores(t).claims.getClaim(RUN, STEP)
+  ok(
+    seen?.expiresAt !== undefined && expiresAt !== undefined && Math.abs(seen.expiresAt - expiresAt) < 1000,
+    'When it expires',
+  )
+  equal({ ...seen, expiresAt }, claim)
+})
+
+/** SY-6, and the same worker is no exception: B.5-11. */
+export const held: Case = defineCase('CL-102', 'what is claimed cannot be claimed again', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  await take(a, { ttl: 60_000 })
+  await changesNothing(t, async () => {
+    for (const { claims } of [a, b]) {
+      for (const workerId of [WORKER, 'worker-2']) {
+        equal(await claims.claimTask({ runId: RUN, stepId: STEP, workerId }), undefined)
+      }
+    }
+  })
+  equal((await b.claims.getClaim(RUN, STEP))?.token, 1)
+})
+
+/** SY-7. */
+export const overAtOnce: Case = defineCase('CL-103', 'a claim for no time is over at once', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  const claim = await take(a, { ttl: 0 })
+  equal(claim.expiresAt, claim.claimedAt)
+  equal(await a.claims.getClaim(RUN, STEP), undefined)
+  await rejects(a.state.set('k', 'v', { claim }), 'CLAIM_LOST')
+  equal((await take(b, { workerId: 'worker-2' })).token, 2)
+})
+
+/** SY-8. */
+export const forEver: Case = defineCase('CL-104', 'a claim without a time to live does not expire', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  const claim = await take(a)
+  equal('expiresAt' in claim, false)
+  await outlive(t)
+  equal(await b.claims.claimTask({ runId: RUN, stepId: STEP, workerId: 'worker-2' }), undefined)
+  equal(await b.claims.getClaim(RUN, STEP), claim)
+})
+
+/** 7.4: expired is free. SY-65: from the moment on that it names. */
+export const expired: Case = defineCase('CL-105', 'what has expired can be claimed by anybody', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  const first = await take(a, { ttl: LEASE })
+  equal(await b.claims.claimTask({ runId: RUN, stepId: STEP, workerId: 'worker-2' }), undefined)
+  await outlive(t)
+  equal(await b.claims.getClaim(RUN, STEP), undefined)
+  const second = await take(b, { workerId: 'worker-2', ttl: 60_000 })
+  ok(second.token > first.token && second.id !== first.id, 'Another claim')
+  equal((await a.claims.getClaim(RUN, STEP))?.workerId, 'worker-2')
+})
+
+/** B.5-11: one claim per run would keep branches from being shared. */
+export const separate: Case = defineCase('CL-106', 'claims of a run and of its steps are separate', async (t) => {
+  const s = stores(t)
+  await begin(t, s)
+  const whole = await take(s, { stepId: undefined })
+  equal('stepId' in whole, false)
+  const steps = await Promise.all(['a', 'b', 'a!', 'claim'].map((stepId) => take(s, { stepId })))
+  equal(
+    steps.map(({ token }) => token),
+    [1, 1, 1, 1],
+  )
+  equal(new Set([whole, ...steps].map(({ id }) => id)).size, 5)
+  equal(await s.claims.getClaim(RUN), whole)
+  await s.claims.releaseTaskClaim(whole)
+  equal(await s.claims.getClaim(RUN, 'a'), steps[0])
+})
+
+/** Row 11. */
+export const oddIds: Case = defineCase('CL-107', 'steps and workers have any names', async (t) => {
+  const s = stores(t)
+  await begin(t, s)
+  const taken = await Promise.all(ODD_IDS.map((id) => take(s, { stepId: id, workerId: id })))
+  for (const [i, stepId] of ODD_IDS.entries()) {
+    const claim = await s.claims.getClaim(RUN, stepId)
+    equal([claim?.workerId, claim?.id], [stepId, taken[i]!.id])
+  }
+  equal(new Set(taken.map(({ id }) => id)).size, ODD_IDS.length)
+  equal(await s.claims.getClaim(RUN), undefined)
+})
+
+/** In Postgres it was so, elsewhere not. */
+export const unknownRun: Case = defineCase('CL-108', 'a run that is not there cannot be claimed', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  await take(a)
+  await erase(t)
+  await changesNothing(t, async () => {
+    for (const { claims } of [a, b]) {
+      await rejects(claims.claimTask({ runId: RUN, stepId: STEP, workerId: WORKER }), 'NOT_FOUND')
+      await rejects(claims.claimTask({ runId: 'other', workerId: WORKER }), 'NOT_FOUND')
+      equal(await claims.getClaim(RUN, STEP), undefined)
+    }
+  })
+})
+
+/** A claim is to work, and there is nothing to do any more. */
+export const endedRun: Case = defineCase('CL-109', 'a run that has ended cannot be claimed', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  await a.log.complete(RUN, 'completed')
+  await changesNothing(t, async () => {
+    for (const { claims } of [a, b]) {
+      equal(await claims.claimTask({ runId: RUN, stepId: STEP, workerId: WORKER }), undefined)
+      equal(await claims.claimTask({ runId: RUN, workerId: WORKER }), undefined)
+    }
+  })
+})
+
+/** 7.4: the token strictly increases, whatever became of the claim before. */
+export const tokens: Case = defineCase('CL-110', 'every claim has a larger token than those before', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  const seen: number[] = []
+  for (const i of upTo(3)) {
+    const released = await take(i % 2 ? a : b)
+    await b.claims.releaseTaskClaim(released)
+    const gone = await take(b, { ttl: 0 })
+    const forced = await take(a)
+    equal(await b.claims.forceReleaseClaim(RUN, STEP), true)
+    seen.push(released.token, gone.token, forced.token)
+  }
+  equal(seen, upTo(9))
+  equal((await take(a, { stepId: 'other' })).token, 1, 'Of a step')
+})
+
+/** Row 21: twelve of twelve succeeded. Row 29: over backends that are slow, too. */
+export const oneWins: Case = defineCase('CL-111', 'of concurrent claims exactly one is granted', async (t) => {
+  const handles = several(t, 4)
+  await begin(t, handles[0]!)
+  for (const n of upTo(4)) {
+    const stepId = `step ${n}`
+    const got = await atOnce(16, (i) =>
+      handles[i % 4]!.claims.claimTask({ runId: RUN, stepId, workerId: `worker ${i}`, ttl: 60_000 }),
+    )
+    const winners = got.filter((claim) => claim !== undefined)
+    equal([winners.length, winners[0]?.token], [1, 1])
+    equal((await handles[n % 4]!.claims.getClaim(RUN, stepId))?.id, winners[0]?.id)
+  }
+})
+
+/** Row 29: with answers that are late, eight of eight had won. */
+export const late: Case = defineCase('CL-116', 'of claims over a slow line exactly one is granted', async (t) => {
+  const { driver } = t
+  const slow = <T>(answer: Promise<T>): Promise<T> => wait(Math.random() * 5).then(() => answer)
+  const handles = upTo(4).map(() =>
+    stores(t, {
+      driver: {
+        ...driver,
+        read: (reads, options) => slow(driver.read(reads, options)),
+        commit: (request, options) => wait(Math.random() * 5).then(() => slow(driver.commit(request, options))),
+      },
+    }),
+  )
+  await begin(t, stores(t))
+  for (const n of upTo(5)) {
+    const got = await atOnce(8, async (i) => {
+      const { claims } = handles[i % 4]!
+      const [offer] = await claims.findAvailableTasks({ workerId: `worker ${i}` })
+      return offer && claims.claimTask({ ...offer, workerId: `worker ${i}` })
+    })
+    const winners = got.filter((claim) => claim !== undefined)
+    equal([winners.length, winners[0]?.token], [1, n])
+    await handles[n % 4]!.claims.releaseTaskClaim(winners[0]!)
+  }
+})
+
+/** Rows 29 and 30: two runners took the same row. */
+export const oneProcess: Case = defineCase(
+  'CL-112',
+  'of several processes exactly one is granted a claim',
+  async (t) => {
+    const clients = await Promise.all(upTo(3).map(() => t.reopen()))
+    const handles = [t, ...clients].map(({ driver }) => taskClaimStore(t.db({ driver }), { tenant: t.tenant }))
+    await begin(t, stores(t))
+    for (const n of upTo(5)) {
+      const got = await atOnce(12, (i) =>
+        handles[i % 4]!.claimTask({ runId: RUN, stepId: `step ${n}`, workerId: WORKER }),
+      )
+      equal(got.filter((claim) => claim !== undefined).length, 1)
+    }
+  },
+  MANY_WRITERS,
+)
+
+/** Row 19: a stale offer is no work. Row 31: the claim decides. */
+export const onOffer: Case = defineCase('CL-113', 'an offer that is out of date cannot be claimed', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  const [offer] = await b.claims.findAvailableTasks({ workerId: 'worker-2' })
+  ok(offer, 'It is offered')
+  // Somebody else does it in between.
+  const claim = await a.claims.claimTask({ ...offer, workerId: WORKER, ttl: 60_000 })
+  const whole = await a.claims.claimTask({ ...offer, stepId: undefined, workerId: WORKER })
+  ok(claim && whole, 'Both are claimed')
+  await a.log.append({ runId: RUN, workflow: 'order', kind: 'charged' }, { claim, run: { position: null } })
+  for (const it of [claim, whole]) await a.claims.releaseTaskClaim(it)
+  await changesNothing(t, async () => {
+    equal(await b.claims.claimTask({ ...offer, workerId: 'worker-2' }), undefined)
+    equal(await a.claims.claimTask({ ...offer, workerId: 'worker-2' }), undefined)
+    equal(await b.claims.claimTask({ ...offer, stepId: undefined, workerId: 'worker-2' }), undefined, 'As a whole')
+  })
+  await take(b, { workerId: 'worker-2' })
+})
+
+/** B.5-10: claims survived the deletion. */
+export const erased: Case = defineCase('CL-114', 'with a run its claims are gone', async (t) => {
+  const s = stores(t)
+  await begin(t, s)
+  const claim = await take(s)
+  await erase(t)
+  await begin(t, stores(t))
+  equal(await s.claims.getClaim(RUN, STEP), undefined)
+  await rejects(s.claims.releaseTaskClaim(claim), 'NOT_FOUND')
+  ok((await take(s)).id !== claim.id, 'Another claim')
+  await rejects(s.claims.extendTaskClaim(claim, 1000), 'CLAIM_LOST')
+})
+
+/** C.5-1. */
+export const tenants: Case = defineCase('CL-115', 'claims of a tenant are out of reach of others', async (t) => {
+  const [mine, yours] = [stores(t), stores(t, {}, `${t.tenant}!`)]
+  await begin(t, mine)
+  const claim = await take(mine)
+  await rejects(yours.claims.claimTask({ runId: RUN, stepId: STEP, workerId: WORKER }), 'NOT_FOUND')
+  await changesNothing(t, async () => {
+    await rejects(yours.claims.releaseTaskClaim(claim), 'NOT_FOUND')
+    await rejects(yours.claims.extendTaskClaim({ ...claim, expiresAt: 1 }, 1000), 'NOT_FOUND')
+    equal(await yours.claims.forceReleaseClaim(RUN, STEP), false)
+    equal(await yours.claims.getClaim(RUN, STEP), undefined)
+    equal(await yours.claims.findAvailableTasks({ workerId: WORKER }), [])
+  })
+  await begin(t, yours)
+  equal((await take(yours)).token, 1)
+  await mine.claims.releaseTaskClaim(claim)
+})

@@ -1,0 +1,198 @@
+/** Hints and waiting: faster than asking again and again, and never needed. @module */
+import type { TaskWakeupHint } from '../../stores/hints.ts'
+import { decodeHint, encodeHint } from '../../stores/hints.ts'
+import { equal, ok, rejects } from '../assert.ts'
+import { type Case, defineCase } from '../case.ts'
+import { wait } from '../context.ts'
+import { BAD_IDS, ODD_IDS, RUN, soon, spied, stores } from '../stores.ts'
+import { begin, change, LEASE, offers, STEP, take, WORKER } from './runs.ts'
+
+const HINT: TaskWakeupHint = { runId: RUN, stepId: STEP }
+const worker = { workerId: WORKER }
+
+/** SY-63. */
+export const roundTrip: Case = defineCase('CL-401', 'a hint is read as it was written', async () => {
+  const hints: TaskWakeupHint[] = [
+    HINT,
+    { ...HINT, tags: [] },
+    { ...HINT, definitionHash: 'abc', tags: ['gpu', 'eu'] },
+    ...ODD_IDS.map((id) => ({ runId: id, stepId: id, definitionHash: id })),
+    { runId: '\0'.repeat(256), stepId: '\0'.repeat(256), definitionHash: '\0'.repeat(256), tags: ['x'.repeat(200)] },
+  ]
+  for (const hint of hints) {
+    const text = encodeHint(hint)
+    ok(/^h1\.[\w-]+$/.test(text) && text.length <= 16_384, 'It can go through any channel')
+    equal(decodeHint(text), hint)
+  }
+})
+
+/** SY-63: a hint that cannot be read is a wake-up missed. */
+export const garbage: Case = defineCase('CL-402', 'what is no hint is none, and no error', async () => {
+  const text = encodeHint(HINT)
+  const written = (value: unknown): string => `h1.${btoa(JSON.stringify(value))}`
+  equal(decodeHint(written(HINT)), HINT)
+  for (const broken of [
+    ...['', 'h1.', 'h1', 'garbage', 'null', '{}', '😀', '\0', text.slice(3), text.slice(0, -9), `${text}!`, ` ${text}`],
+    ...[text.replace('h1.', 'h2.'), text.replace('h1.', 'h0.'), `h1.${'A'.repeat(100_000)}`, 'h1.____', 'h1.😀'],
+    ...[null, 5, 'x', [], {}, { runId: RUN }, { stepId: STEP }, { ...HINT, tags: 'gpu' }, { ...HINT, tags: [5] }].map(
+      written,
+    ),
+    ...[
+      { ...HINT, runId: '' },
+      { ...HINT, stepId: 5 },
+      { ...HINT, definitionHash: {} },
+    ].map(written),
+    ...([undefined, null, 5, {}, [], new Uint8Array(3)] as never[]),
+  ]) {
+    equal(decodeHint(broken), undefined)
+  }
+  // What a later release may add is no reason not to look.
+  equal(decodeHint(written({ ...HINT, urgent: true })), HINT)
+})
+
+/** Whoever writes one is told. */
+export const malformed: Case = defineCase('CL-403', 'a hint with malformed ids cannot be written', async (t) => {
+  const { claims } = stores(t)
+  const refused = async (hint: unknown): Promise<void> => {
+    for (const call of [encodeHint, claims.wake]) {
+      await rejects((async () => call(hint as TaskWakeupHint))(), 'INVALID_ARGUMENT')
+    }
+    await rejects(claims.findHintedTask(hint as TaskWakeupHint, worker), 'INVALID_ARGUMENT')
+  }
+  for (const id of BAD_IDS) {
+    await refused({ ...HINT, runId: id })
+    await refused({ ...HINT, stepId: id })
+    if (id !== undefined) await refused({ ...HINT, definitionHash: id })
+    await refused({ ...HINT, tags: [id] })
+  }
+})
+
+/** SY-82. */
+export const hinted: Case = defineCase('CL-404', 'a hint leads to the step that it names', async (t) => {
+  const s = stores(t)
+  await begin(t, s, RUN, { definitionHash: 'abc', tags: ['gpu'] })
+  const [offer] = await offers(s)
+  equal(await s.claims.findHintedTask(HINT, worker), offer)
+  equal(await s.claims.findHintedTask({ ...HINT, definitionHash: 'abc', tags: ['gpu'] }, worker), offer)
+  equal(await stores(t).claims.findHintedTask(HINT, { ...worker, tags: ['gpu', 'eu'] }), offer)
+  equal(decodeHint(encodeHint(offer as TaskWakeupHint)), { ...HINT, definitionHash: 'abc', tags: ['gpu'] })
+  equal(await s.claims.getClaim(RUN, STEP), undefined, 'Nothing is claimed')
+})
+
+/** SY-82, SY-31: none when stale, claimed or signalled; B.1.8: nor without the tags. */
+export const stale: Case = defineCase('CL-405', 'a hint that is out of date leads nowhere', async (t) => {
+  const s = stores(t)
+  const find = (hint: Partial<TaskWakeupHint> = {}, tags?: string[]): Promise<unknown> =>
+    s.claims.findHintedTask({ ...HINT, ...hint }, { ...worker, tags })
+  equal(await find(), undefined, 'No run')
+  await begin(t, s, RUN, { definitionHash: 'abc', tags: ['gpu'] })
+  ok(await find(), 'It is there')
+  equal(await find({ stepId: 'other' }), undefined)
+  equal(await find({ definitionHash: 'other' }), undefined)
+  equal(await find({}, ['eu']), undefined)
+  equal(await find({ tags: ['gpu'] }, ['eu']), undefined)
+  for (const stepId of [STEP, undefined]) {
+    const claim = await take(s, { stepId, ttl: 60_000 })
+    equal(await find(), undefined, 'Claimed')
+    await s.claims.releaseTaskClaim(claim)
+  }
+  await change(s, t, RUN, { signals: { pause: { requestedAt: s.db.now() } } })
+  equal(await find(), undefined, 'To be stopped')
+  await change(s, t, RUN, { signals: {}, retries: { [STEP]: { attempts: 1, nextRetryAt: s.db.now() + 60_000 } } })
+  equal(await find(), undefined, 'Too early')
+  await change(s, t, RUN, { retries: {} })
+  ok(await find(), 'It is there again')
+  await s.log.complete(RUN, 'failed')
+  equal(await find(), undefined, 'It has ended')
+})
+
+/** SY-81. */
+export const timeout: Case = defineCase('CL-406', 'waiting ends with the time, or with what there is', async (t) => {
+  const s = stores(t)
+  equal(await s.claims.waitForWakeup({ ...worker, timeout: 0 }), undefined)
+  equal(await soon(s.claims.waitForWakeup({ ...worker, timeout: 60, pollInterval: 10 })), undefined)
+  await begin(t, s, RUN, { tags: ['gpu'] })
+  equal((await s.claims.waitForWakeup({ ...worker, timeout: 0 }))?.runId, RUN)
+  equal((await s.claims.waitForWakeup({ ...worker, timeout: 60_000 }))?.runId, RUN)
+  equal(await s.claims.waitForWakeup({ ...worker, tags: ['eu'], timeout: 0 }), undefined)
+})
+
+/** B.4: polling is what counts; row 34: and a step is found in time. */
+export const polling: Case = defineCase('CL-407', 'who waits finds what comes, told or not', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  const found = b.claims.waitForWakeup({ ...worker, timeout: 60_000, pollInterval: 20 })
+  await wait(30)
+  await begin(t, a)
+  equal((await soon(found))?.runId, RUN)
+  // Also what is given up without a word.
+  await take(a, { ttl: LEASE })
+  const next = b.claims.waitForWakeup({ ...worker, timeout: 60_000, pollInterval: 20 })
+  await wait(30)
+  await t.sleep(LEASE + 50)
+  equal((await soon(next))?.runId, RUN)
+})
+
+/** SY-81: delivers the parsed hint. */
+export const woken: Case = defineCase('CL-408', 'who waits can be woken, with a hint or without', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  const waiting = { ...worker, timeout: 600_000, pollInterval: 1e9 }
+  const first = b.claims.waitForWakeup(waiting)
+  await wait(30)
+  await begin(t, a, 'first', { priority: 1 })
+  b.claims.wake()
+  equal((await soon(first))?.runId, 'first')
+  await take(a, { runId: 'first' })
+  const second = b.claims.waitForWakeup(waiting)
+  await wait(30)
+  await begin(t, a, 'urgent', { priority: 1 })
+  await begin(t, a, 'named', { priority: 5 })
+  b.claims.wake({ runId: 'named', stepId: STEP })
+  equal((await soon(second))?.runId, 'named')
+})
+
+/** Row 23: a wake-up for nothing is no end, and one that comes during a look is not lost. */
+export const wakeups: Case = defineCase('CL-409', 'a wake-up is neither believed nor lost', async (t) => {
+  const a = stores(t)
+  const { spy, ...b } = spied(t)
+  b.claims.wake(HINT)
+  const found = b.claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9 })
+  await wait(30)
+  b.claims.wake({ runId: 'none', stepId: 'none' })
+  await wait(30)
+  spy.hold()
+  const looks = spy.reads.length
+  b.claims.wake()
+  await spy.arrived(spy.commits.length + looks + 1)
+  await begin(t, a)
+  // The look under way may have come too early; this must cause another one.
+  b.claims.wake()
+  spy.release()
+  equal((await soon(found))?.runId, RUN)
+})
+
+/** Nobody waits for ever. */
+export const aborted: Case = defineCase('CL-410', 'waiting for work can be aborted at any moment', async (t) => {
+  const { claims } = stores(t)
+  const stop = new AbortController()
+  const waiting = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9 }, { signal: stop.signal })
+  await wait(30)
+  stop.abort(new Error('Enough'))
+  equal((await rejects(soon(waiting), 'ABORTED')).ambiguous, false)
+  await rejects(claims.waitForWakeup({ ...worker, timeout: 0 }, { signal: stop.signal }), 'ABORTED')
+})
+
+/** The close ends waiting, and waits for none. */
+export const closed: Case = defineCase(
+  'CL-411',
+  'a close does not wait for who waits for work, and ends it',
+  async (t) => {
+    const { db, claims } = stores(t)
+    const waiting = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 50 })
+    const long = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9 })
+    const refused = Promise.all([rejects(waiting, 'CLOSED'), rejects(long, 'CLOSED')])
+    await wait(30)
+    await soon(db.close())
+    claims.wake()
+    await soon(refused)
+  },
+)

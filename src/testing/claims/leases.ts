@@ -1,0 +1,192 @@
+/** Leases: how claims are given back, extended and taken away. @module */
+import { equal, ok, rejects } from '../assert.ts'
+import { atOnce, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import type { Claim } from '../../stores/claims.ts'
+import { changesNothing, losing, RUN, stores, verdict } from '../stores.ts'
+import { begin, erase, LEASE, outlive, STEP, sweep, take, WORKER } from './runs.ts'
+
+/** SY-9. */
+export const released: Case = defineCase('CL-201', 'what was released can be claimed by another', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  const claim = await take(a, { ttl: 60_000 })
+  equal(await a.claims.releaseTaskClaim(claim), undefined)
+  equal(await b.claims.getClaim(RUN, STEP), undefined)
+  equal((await take(b, { workerId: 'worker-2' })).workerId, 'worker-2')
+})
+
+/** SY-10; and SY-13: the same for extending. B.5-11: the same worker in a later life is another one. */
+export const notMine: Case = defineCase('CL-202', 'who has lost a claim can neither release nor extend', async (t) => {
+  const [late, next] = [stores(t), stores(t)]
+  await begin(t, late)
+  for (const workerId of ['worker-2', WORKER]) {
+    const lost = await take(late, { ttl: LEASE })
+    await outlive(t)
+    const mine = await take(next, { workerId, ttl: 60_000 })
+    await changesNothing(t, async () => {
+      for (const { claims } of [late, next, stores(t)]) {
+        await rejects(claims.releaseTaskClaim(lost), 'CLAIM_LOST')
+        await rejects(claims.extendTaskClaim(lost, 60_000), 'CLAIM_LOST')
+      }
+    })
+    await next.claims.releaseTaskClaim(mine)
+  }
+})
+
+/** SY-11 and SY-14. What has expired is not revived, though nobody took it over. */
+export const nothingThere: Case = defineCase(
+  'CL-203',
+  'a claim that is gone cannot be released or extended',
+  async (t) => {
+    const s = stores(t)
+    await begin(t, s)
+    async function refused(claim: Claim): Promise<void> {
+      await sweep(s)
+      await changesNothing(t, async () => {
+        for (const { claims } of [s, stores(t)]) {
+          await rejects(claims.releaseTaskClaim(claim), 'NOT_FOUND')
+          await rejects(claims.extendTaskClaim(claim, 60_000), 'NOT_FOUND')
+        }
+      })
+    }
+    const given = await take(s, { ttl: 60_000 })
+    await s.claims.releaseTaskClaim(given)
+    await refused(given)
+    const expired = await take(s, { ttl: LEASE })
+    await outlive(t)
+    await rejects(s.claims.extendTaskClaim(expired, 60_000), 'NOT_FOUND')
+    await refused(await take(s, { stepId: 'over', ttl: 0 }))
+    const lasting = await take(s)
+    await erase(t)
+    await refused(lasting)
+  },
+)
+
+/** SY-12: from now on, not on top. */
+export const extended: Case = defineCase('CL-204', 'an extension counts from now, not from the end', async (t) => {
+  const s = stores(t)
+  await begin(t, s)
+  const claim = await take(s, { ttl: 60_000 })
+  const end = async (): Promise<number> => (await stores(t).claims.getClaim(RUN, STEP))?.expiresAt ?? Number.NaN
+  const first = await end()
+  await t.sleep(50)
+  const longer = await s.claims.extendTaskClaim(claim, 60_000)
+  const second = await end()
+  ok(second > first && second < first + 60_000, 'Later, and not twice as long')
+  equal({ ...longer, expiresAt: 0 }, { ...claim, expiresAt: 0 })
+  ok(Math.abs(longer.expiresAt! - second) < 1000, 'As it was told')
+  await s.claims.extendTaskClaim(longer, 30_000)
+  ok((await end()) < first, 'It can be shortened')
+  await s.claims.extendTaskClaim(claim, LEASE)
+  await outlive(t)
+  equal(await s.claims.getClaim(RUN, STEP), undefined)
+})
+
+/** A heartbeat keeps what it has, by whichever name. */
+export const heartbeat: Case = defineCase('CL-205', 'a claim that is extended in time does not expire', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  const claim = await take(a, { ttl: 2 * LEASE })
+  for (const _ of upTo(4)) {
+    await t.sleep(LEASE)
+    const { id, token } = await a.claims.extendTaskClaim(claim, 2 * LEASE)
+    equal([id, token], [claim.id, claim.token])
+    equal(await b.claims.claimTask({ runId: RUN, stepId: STEP, workerId: 'worker-2' }), undefined)
+  }
+  // From a process that knows nothing but the claim as it was sent.
+  const sent = JSON.parse(JSON.stringify(claim)) as Claim
+  await b.claims.extendTaskClaim(sent, 60_000)
+  await a.claims.extendTaskClaim(claim, 60_000)
+  await b.claims.releaseTaskClaim(sent)
+  await rejects(a.claims.releaseTaskClaim(claim), 'NOT_FOUND')
+})
+
+/** SY-15. */
+export const withoutEnd: Case = defineCase(
+  'CL-206',
+  'a claim that does not expire stays so when extended',
+  async (t) => {
+    const s = stores(t)
+    await begin(t, s)
+    const claim = await take(s)
+    await changesNothing(t, async () => equal(await s.claims.extendTaskClaim(claim, LEASE), claim))
+    await outlive(t)
+    equal(await stores(t).claims.getClaim(RUN, STEP), claim)
+    await s.claims.releaseTaskClaim(claim)
+    await rejects(s.claims.extendTaskClaim(claim, LEASE), 'NOT_FOUND')
+  },
+)
+
+/** B.5-11: a claim that does not expire, of a worker that is dead, pinned the run. */
+export const forced: Case = defineCase('CL-207', 'an operator can take any claim away', async (t) => {
+  const [dead, admin] = [stores(t), stores(t)]
+  await begin(t, dead)
+  const [claim, whole] = [await take(dead), await take(dead, { stepId: undefined })]
+  equal(await admin.claims.forceReleaseClaim(RUN, STEP), true)
+  equal(await admin.claims.forceReleaseClaim(RUN, STEP), false)
+  equal(await admin.claims.forceReleaseClaim('other', STEP), false)
+  await rejects(dead.state.set('k', 'v', { claim }), 'CLAIM_LOST')
+  equal(await dead.claims.getClaim(RUN), whole)
+  equal(await admin.claims.forceReleaseClaim(RUN), true)
+  await rejects(dead.claims.releaseTaskClaim(whole), 'NOT_FOUND')
+  await take(admin, { workerId: 'worker-2' })
+})
+
+/** Of all who release, one has released. */
+export const releasedTwice: Case = defineCase('CL-208', 'a claim is released once', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  const claim = await take(a, { ttl: 60_000 })
+  await a.claims.extendTaskClaim(claim, 60_000)
+  const all = await atOnce(6, (i) => verdict((i % 2 ? a : b).claims.releaseTaskClaim(claim)))
+  equal(all.filter((it) => it === undefined).length, 1)
+  equal(all.filter((it) => it === 'NOT_FOUND').length, 5)
+})
+
+/** Claim, extend and steal at the moment of expiry: nobody has it twice. */
+export const atExpiry: Case = defineCase('CL-209', 'at its end a claim is either extended or taken over', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  await begin(t, a)
+  for (const n of upTo(4)) {
+    const stepId = `step ${n}`
+    const claim = await take(a, { stepId, ttl: LEASE })
+    await t.sleep(n % 2 ? LEASE : LEASE - 20)
+    const [kept, ...stolen] = await Promise.all([
+      verdict(a.claims.extendTaskClaim(claim, 60_000)),
+      ...upTo(4).map((i) => (i % 2 ? a : b).claims.claimTask({ runId: RUN, stepId, workerId: `thief ${i}` })),
+    ])
+    const thieves = stolen.filter((it) => it !== undefined)
+    const holder = (await stores(t).claims.getClaim(RUN, stepId))!
+    if (typeof kept === 'string') {
+      ok(kept === 'NOT_FOUND' || kept === 'CLAIM_LOST', 'It is told')
+      equal([thieves.length, thieves[0]?.id], [1, holder.id])
+      ok(holder.token > claim.token, 'A larger token')
+    } else {
+      equal([thieves.length, holder.id], [0, claim.id])
+    }
+  }
+})
+
+/** A claim whose answer was lost is nobody's, and expires. */
+export const lostAnswer: Case = defineCase('CL-210', 'a claim whose answer is lost expires by itself', async (t) => {
+  const line = losing(t.driver)
+  const s = stores(t, { driver: line.driver })
+  await begin(t, s)
+  line.lose()
+  equal(
+    (await rejects(s.claims.claimTask({ runId: RUN, stepId: STEP, workerId: WORKER, ttl: LEASE }), 'UNAVAILABLE'))
+      .ambiguous,
+    true,
+  )
+  equal(await s.claims.claimTask({ runId: RUN, stepId: STEP, workerId: WORKER }), undefined)
+  await outlive(t)
+  const claim = await take(s, { ttl: 60_000 })
+  equal(claim.token, 2)
+  line.lose()
+  equal(await verdict(s.claims.extendTaskClaim(claim, 60_000)), 'UNAVAILABLE')
+  await s.claims.extendTaskClaim(claim, 60_000)
+  line.lose()
+  equal(await verdict(s.claims.releaseTaskClaim(claim)), 'UNAVAILABLE')
+  await rejects(s.claims.releaseTaskClaim(claim), 'NOT_FOUND')
+})

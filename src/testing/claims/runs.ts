@@ -1,0 +1,86 @@
+/** Runs to be worked on, and claims on them, for the cases. @module */
+import { tenantParts } from '../../core/keys.ts'
+import type { Claim, ClaimRequest } from '../../stores/claims.ts'
+import type { AvailableTask, FindTasks } from '../../stores/dispatch.ts'
+import type { RunFields } from '../../stores/run-fields.ts'
+import { type RetryState, type RunRecord, changed, runRecords } from '../../stores/run-record.ts'
+import { ok } from '../assert.ts'
+import { removePart, upTo } from '../build.ts'
+import type { Context } from '../case.ts'
+import { event, RUN, type Stores } from '../stores.ts'
+
+/** The step that cases use where one is enough. */
+export const STEP = 'charge'
+export const WORKER = 'worker-1'
+
+/** How long leases last that are to expire, in milliseconds. */
+export const LEASE = 300
+
+/** Lets a lease of {@link LEASE} expire. */
+export const outlive = (t: Context): Promise<void> => t.sleep(LEASE + 50)
+
+/**
+ * Makes a run that is to do {@link STEP}. A clock that is moved by hand stands still while that of this machine goes on:
+ * so stores are a little ahead of it, and it has to be made to pass what they have written.
+ */
+export async function begin(
+  t: Context,
+  { db, log }: Stores,
+  runId: string = RUN,
+  fields: RunFields = {},
+): Promise<void> {
+  // A store that was never answered knows this machine's clock only.
+  await db.health()
+  await log.append(event('started', { runId }), { run: { position: { kind: 'step', stepId: STEP }, ...fields } })
+  await t.sleep(10)
+}
+
+/** Makes runs whose {@link STEP} is to be done since one and the same moment, which is returned. */
+export async function beginAll(
+  t: Context,
+  { db, log }: Stores,
+  runIds: readonly string[],
+  fields: RunFields = {},
+  retry: Partial<RetryState> = {},
+): Promise<number> {
+  await db.health()
+  const nextRetryAt = db.now() + 500
+  const retries = { [STEP]: { attempts: 1, ...retry, nextRetryAt } }
+  const run = { position: { kind: 'step', stepId: STEP } as const, retries, ...fields }
+  await Promise.all(runIds.map((runId) => log.append(event('started', { runId }), { run })))
+  await t.sleep(600)
+  return nextRetryAt
+}
+
+/** Changes the record of a run, as stores do. */
+export async function change({ db }: Stores, t: Context, runId: string, changes: Partial<RunRecord>): Promise<void> {
+  const now = db.now()
+  await runRecords(db, tenantParts(t.tenant)).changeExisting(runId, (run) => ({
+    next: changed(run, changes, now),
+    done: () => undefined,
+  }))
+}
+
+/** Removes all there is of a run, as if it had never been. */
+export const erase = async (t: Context, runId: string = RUN): Promise<unknown> =>
+  t.write(removePart(tenantParts(t.tenant).run(runId)))
+
+/** Claims {@link STEP} of {@link RUN}, or something else, which has to work. */
+export async function take({ claims }: Stores, request: Partial<ClaimRequest> = {}): Promise<Claim> {
+  const claim = await claims.claimTask({ runId: RUN, stepId: STEP, workerId: WORKER, ...request })
+  ok(claim, 'It could be claimed')
+  return claim
+}
+
+/** What is offered to {@link WORKER}, or to another one. */
+export const offers = ({ claims }: Stores, find: Partial<FindTasks> = {}): Promise<AvailableTask[]> =>
+  claims.findAvailableTasks({ workerId: WORKER, ...find })
+
+/** The runs that are offered, in their order. */
+export const offered = async (s: Stores, find: Partial<FindTasks> = {}): Promise<string[]> =>
+  (await offers(s, find)).map(({ runId }) => runId)
+
+/** Gives the backend the occasion to remove what has expired: that is no change that a call makes. */
+export async function sweep({ state }: Stores): Promise<void> {
+  for (const n of upTo(3)) await state.set('sweep', String(n))
+}
