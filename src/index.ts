@@ -34,7 +34,7 @@ export * from './stores/persistence.ts'
 export * from './stores/retries.ts'
 export type { RunFields } from './stores/run-fields.ts'
 export type { ReadyStep, RunSummary } from './stores/run-index.ts'
-export type { Deadline, Priority, RetryState, RunRecord, SignalKind, SignalRequest } from './stores/run-record.ts'
+export type { Deadline, Priority, RetryState, RunRecord, SignalKind, SignalRequest } from './stores/run-state.ts'
 export * from './stores/signals.ts'
 export {
   type PastSnapshot,

@@ -107,7 +107,9 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
   /** Waits until a batch can be sent, or nobody wants one. */
   async function ready(): Promise<void> {
     // Asked again: where all have gone, others may have come since.
-    for (let it = options.ready(); it && queue.length > 0; it = options.ready()) {
+    while (queue.length > 0) {
+      const it = options.ready()
+      if (!it) return
       try {
         await Promise.race([it, new Promise<void>((resolve) => (onDeserted = resolve))])
       } catch (error) {

@@ -54,6 +54,8 @@ export interface Along {
   begin(id: string): void
   /** Learns that it did not, and what is there; `undefined` where that is not known. */
   end(current: Entry | null | undefined): void
+  /** Learns that it did not, and that what it was believed to hold is there. */
+  undo(): void
 }
 
 /** Entries of one kind, remembered. */
@@ -168,7 +170,11 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
       const own = currentAt(checks.length + along.length)
       told = own === undefined ? own : learn(own)
       if (isMine()) remember(name, told ?? { ...guess, epoch: ++epochs })
-      along.forEach((it, i) => it.end(currentAt(checks.length + i)))
+      along.forEach((it, i) => {
+        const current = currentAt(checks.length + i)
+        if (current === undefined) it.undo()
+        else it.end(current)
+      })
       const others = outcome.failed.filter((failure) => failure.check < checks.length)
       const stale = others.length < outcome.failed.length
       const result = others.length > 0 ? await proposal.failed?.(others, stale, db) : undefined
@@ -181,14 +187,17 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
     along(key, makeNext) {
       const name = nameOf(key)
       const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
+      const isMine = (): boolean => (memory.get(name)?.epoch ?? guess.epoch) === guess.epoch
       const next = makeNext(guess.holds)
       return {
         check: { at: key, version: guess.version },
         op: opOf(key, next),
         begin: (id) => remember(name, next === undefined ? guess : speculate(next, id, guess.epoch)),
         end(current) {
-          if ((memory.get(name)?.epoch ?? guess.epoch) !== guess.epoch) return
-          remember(name, current === undefined ? undefined : learn(current))
+          if (isMine()) remember(name, current === undefined ? undefined : learn(current))
+        },
+        undo() {
+          if (isMine()) remember(name, { ...guess, epoch: ++epochs })
         },
       }
     },

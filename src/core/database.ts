@@ -137,7 +137,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   // Refused up front.
   levelOf()
 
-  const commitFenced = fence()
+  const commitFenced = fence<Draft>()
   const things = new Map<string, unknown>()
   const opener = new AbortController()
   let opening: Promise<void> | undefined

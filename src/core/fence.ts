@@ -7,8 +7,7 @@
  *
  * @module
  */
-import type { Draft } from './database.ts'
-import type { Entry, Key, Outcome } from './driver.ts'
+import type { Check, Entry, Key, Outcome } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
 
 /** Names a lease, in a form that can be stored and sent. */
@@ -34,17 +33,17 @@ export function isLease(entry: Entry | null, { id }: Lease): entry is Entry {
 /** @throws `INVALID_ARGUMENT` for what cannot be a lease */
 export function requireLease(lease: Lease): void {
   if (typeof lease?.id === 'string' && typeof lease.at?.part === 'string' && typeof lease.at.key === 'string') return
-  throw invalid('claim must be one that claimTask returned')
+  throw invalid('claim must be one that was given, such as by claimTask')
 }
 
 /**
  * Makes what commits under a lease. An extension changes the version of the lease's entry: it is remembered, and learnt
  * from the failed check where somebody else extended it.
  */
-export function fence(): (
-  drafts: readonly Draft[],
+export function fence<D extends { readonly checks?: readonly Check[] }>(): (
+  drafts: readonly D[],
   lease: Lease,
-  commit: (drafts: readonly Draft[]) => Promise<readonly Outcome[]>,
+  commit: (drafts: readonly D[]) => Promise<readonly Outcome[]>,
 ) => Promise<readonly Outcome[]> {
   const versions = new Map<string, string>()
   return async (drafts, lease, commit) => {

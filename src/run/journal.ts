@@ -2,7 +2,7 @@
 import type { Holdfast } from '../holdfast.ts'
 import type { Claim } from '../stores/claims.ts'
 import type { RunFields } from '../stores/run-fields.ts'
-import type { SignalKind } from '../stores/run-record.ts'
+import type { SignalKind } from '../stores/run-state.ts'
 
 /** What happened to a step. */
 export interface Entry {

@@ -12,7 +12,7 @@ import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { Claim } from '../stores/claims.ts'
 import type { RetryPolicy } from '../stores/retries.ts'
-import type { SignalKind } from '../stores/run-record.ts'
+import type { SignalKind } from '../stores/run-state.ts'
 import { isTerminal } from '../stores/status.ts'
 import type { Run } from '../stores/workflow.ts'
 import { type Halt, StepError, WORK, createContext } from './context.ts'
@@ -199,6 +199,6 @@ async function pastOutcome<R>({ persistence }: Holdfast, { runId, status }: Run)
   // The last event of a run that was ended by other means may be any.
   const payload = items[0]?.kind === `run.${status}` ? items[0].payload : undefined
   return status === 'failed' || status === 'compensated'
-    ? { status, error: String(payload ?? `The run has ${status}`) }
+    ? { status, error: typeof payload === 'string' ? payload : `The run has ${status}` }
     : { status: 'completed', result: payload as R }
 }

@@ -1,6 +1,7 @@
 /** What moves a run on from where it waits, and what stops it: parts of a change of its record. @module */
 import { defined } from '../core/objects.ts'
-import { type RunRecord, type SignalKind, changed } from './run-record.ts'
+import { changed } from './run-record.ts'
+import type { RunRecord, SignalKind } from './run-state.ts'
 import { type RunStatus, isStepTerminal, isTerminal } from './status.ts'
 import type { StepAlong, StepRecord, StepRecords } from './step-record.ts'
 

@@ -9,7 +9,7 @@ import type { CallOptions, Check, Entry, FailedCheck, Key, Op } from '../core/dr
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { EVENTS, IDEMPOTENCY, decodeNumber, encodeId, encodeNumber } from '../core/keys.ts'
 import { type NewEvent, encodeEvent, isSameEvent } from './events.ts'
-import type { SignalKind } from './run-record.ts'
+import type { SignalKind } from './run-state.ts'
 
 /** What became of an append. */
 export interface AppendResult {

@@ -16,7 +16,8 @@ import { CLAIM, RUN, type TenantParts, decodeId, encodeId, under } from '../core
 import { defined } from '../core/objects.ts'
 import { type TaskWakeupHint, requireHint } from './hints.ts'
 import { type ReadyStep, encodeTags, readyEntries } from './run-index.ts'
-import { type Priority, type RunRecord, decodeRun } from './run-record.ts'
+import { decodeRun } from './run-record.ts'
+import type { Priority, RunRecord } from './run-state.ts'
 
 /** Who asks for work. */
 export interface Worker {

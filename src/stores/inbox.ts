@@ -13,7 +13,7 @@ import type { Check, Entry, FailedCheck, Key, Op } from '../core/driver.ts'
 import { MESSAGES, TAKEN, type TenantParts, decodeNumber, encodeId, encodeNumber } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { completeStep, movedOn } from './advance.ts'
-import type { RunRecord } from './run-record.ts'
+import type { RunRecord } from './run-state.ts'
 import { type Position, isStepTerminal } from './status.ts'
 import type { StepRecords } from './step-record.ts'
 
@@ -81,20 +81,6 @@ export interface Inbox {
   consume(name: string, options: WriteOptions): Promise<Message | undefined>
 }
 
-/**
- * Has what was believed of a cell remembered where the commit failed for another reason: the message is asked for in one
- * commit and taken in the next, and between the two the cursor must not be forgotten.
- *
- * @param belief - of the same cell, changing nothing
- */
-const keeping = (it: Along, belief: Along): Along => ({
-  ...it,
-  end(current) {
-    it.end(current)
-    if (current === undefined) belief.begin('')
-  },
-})
-
 const NOTHING: Taking = { message: undefined, checks: [], along: [] }
 
 /** The prefix of the messages of a name. */
@@ -135,14 +121,13 @@ export function inboxes(db: Database, parts: TenantParts, steps: StepRecords): (
       take(name, own) {
         let message: Message | undefined
         const checks: Check[] = []
-        const belief = cursors.along(cursorAt(name), () => undefined)
         const it = cursors.along(cursorAt(name), (taken = 0) => {
           const found = look(name, taken)
           checks.push(found.check)
           message = found.message ?? (own && { seq: taken + 1, name, ...own })
           return message && cursorBehind(taken)
         })
-        return { message, checks, along: [keeping(it, belief)] }
+        return { message, checks, along: [it] }
       },
       receive(run, { name, stepId, next }, now, own, isTimeOver = false) {
         let hasEnded = false
@@ -160,7 +145,7 @@ export function inboxes(db: Database, parts: TenantParts, steps: StepRecords): (
           proposal: {
             next: isOver ? movedOn(run, next, now) : run,
             checks,
-            along: [...along, keeping(step.along, seen.along)],
+            along: [...along, step.along],
             ops: step.ops,
             failed: inbox.learn,
           },

@@ -4,7 +4,8 @@ import { invalid } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { encodeTags } from './run-index.ts'
-import { type Deadline, type Priority, type RetryState, type RunRecord, changed } from './run-record.ts'
+import { changed } from './run-record.ts'
+import type { Deadline, Priority, RetryState, RunRecord } from './run-state.ts'
 import { type Position, type RunStatus, isRunStatus, requirePosition, statusAt } from './status.ts'
 
 /** What may be said of a run; what is left out stays as it is. */

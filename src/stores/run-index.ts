@@ -1,6 +1,6 @@
 /**
- * The indexes of runs, each a pure function of a run's record: by id, by status and time, by wake-up time, and by what
- * can be worked on. They are written in the commit that writes the record.
+ * The indexes of runs, each a pure function of a run's record: by id, by status and time, by wake-up time, by the ids its
+ * steps wait under, and by what can be worked on. They are written in the commit that writes the record.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Key, Op, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { type TenantParts, encodeId, encodeNumber } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
-import type { Priority, RunRecord, SignalKind } from './run-record.ts'
+import type { Priority, RunRecord, SignalKind } from './run-state.ts'
 import { type RunStatus, isTerminal, stepsAt, wakeAtOf } from './status.ts'
 
 /** What the indexes say of a run. */
@@ -37,7 +37,7 @@ export interface ReadyStep {
 export const DEFAULT_PRIORITY: Priority = 3
 
 /** The part of runs that need these tags, in any order. */
-export const readyPart = (parts: TenantParts, tags: readonly string[] = []): string => parts.ready + encodeTags(tags)
+const readyPart = (parts: TenantParts, tags: readonly string[] = []): string => parts.ready + encodeTags(tags)
 
 /**
  * A set of tags, as one element of a key.
@@ -52,8 +52,14 @@ export function encodeTags(tags: readonly string[]): string {
     : encodeId(JSON.stringify([...new Set(tags)].toSorted((a, b) => (a < b ? -1 : 1))), 'tags')
 }
 
-export const readyKey = (priority: number, since: number, runId: string, stepId: string): string =>
+const readyKey = (priority: number, since: number, runId: string, stepId: string): string =>
   `${priority}!${encodeNumber(since)}!${encodeId(runId, 'runId')}!${stepId && encodeId(stepId, 'stepId')}`
+
+/** Where it is found which step waits under an id. */
+export const waitKey = (parts: TenantParts, waitId: string): Key => ({
+  part: parts.waits,
+  key: encodeId(waitId, 'waitId'),
+})
 
 const summarize = ({ workflow, createdAt, status, since, tags }: RunRecord): Value =>
   encode(defined({ workflow, createdAt, status, since, tags }))
@@ -67,6 +73,9 @@ function* entriesOf(parts: TenantParts, run: RunRecord): Generator<{ readonly at
   const { snapshot } = run
   if (snapshot) yield { at: { part: parts.snapshots, key: id }, value: encode({ ...snapshot, status }) }
   yield { at: { part: parts.status, key: `${status}!${encodeNumber(since)}!${id}` }, value: summary }
+  for (const [waitId, stepId] of Object.entries(run.waits ?? {})) {
+    yield { at: waitKey(parts, waitId), value: encode({ runId, stepId }) }
+  }
   if (isTerminal(status)) return
   const wakeAt = wakeAtOf(position)
   if (status === 'waiting' && wakeAt !== undefined) {

@@ -14,80 +14,8 @@ import { HoldfastError } from '../core/errors.ts'
 import { RUN, type TenantParts } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { indexOps } from './run-index.ts'
-import { type Completion, type Position, type RunStatus, isTerminal } from './status.ts'
-
-/** Cancel or pause. */
-export type SignalKind = 'cancel' | 'pause'
-
-/** Who asked for a signal, and why. */
-export interface SignalRequest {
-  readonly reason?: string
-  readonly requestedBy?: string
-  /** In milliseconds since 1970. */
-  readonly requestedAt: number
-}
-
-/** How the attempts at a step went. */
-export interface RetryState {
-  /** Failed attempts so far. */
-  readonly attempts: number
-  readonly lastError?: string | undefined
-  /** The worker it failed on last; it is offered the step after all others. */
-  readonly lastFailedWorker?: string | undefined
-  /** When it may be tried again, in milliseconds since 1970. */
-  readonly nextRetryAt?: number | undefined
-}
-
-/** Until when a step must be done, in milliseconds since 1970. */
-export interface Deadline {
-  readonly stepId: string
-  readonly at: number
-}
-
-/** From 1, the most urgent, to 5. */
-export type Priority = 1 | 2 | 3 | 4 | 5
-
-/** What is stored under a run's record key. Ids are kept in clear, so that views can show them. */
-export interface RunRecord {
-  readonly runId: string
-  readonly tenant: string
-  /** Fixed by its first event, or where it was created. */
-  readonly workflow?: string
-  /** Of the event appended last. */
-  readonly definitionVersion?: string
-  readonly definitionHash?: string
-  /** How often a run of this id was started over; 1 where left out. */
-  readonly generation?: number
-  readonly createdAt: number
-  readonly updatedAt: number
-  readonly status: RunStatus
-  /** When it came to that status; of an ended run, when it ended. */
-  readonly since: number
-  readonly position?: Position
-  /** When it came to that position. */
-  readonly enteredAt?: number
-  /** 3 where left out. */
-  readonly priority?: Priority
-  /** What a worker must have to be offered the run. */
-  readonly tags?: readonly string[]
-  /** By step. */
-  readonly retries?: Readonly<Record<string, RetryState>>
-  readonly deadline?: Deadline
-  /** W3C trace context of who started it. */
-  readonly traceParent?: string
-  /** Requests that did not take effect yet. */
-  readonly signals?: Partial<Readonly<Record<SignalKind, SignalRequest>>>
-  /** Of a paused or cancelled run: who stopped it, what it was then, and at which step. */
-  readonly stopped?: SignalRequest & { readonly from: RunStatus; readonly interruptedAt?: string }
-  /** Why it failed. */
-  readonly error?: string
-  readonly resumedFromSeq?: number
-  /** How often it was resumed. */
-  readonly resumes?: number
-  readonly snapshot?: { readonly version: number; readonly throughSeq?: number; readonly updatedAt: number }
-  /** The ids under which its steps wait, or have waited. */
-  readonly waits?: readonly string[]
-}
+import type { RunRecord } from './run-state.ts'
+import { type Completion, type RunStatus, isTerminal } from './status.ts'
 
 /** What a change of a run wants committed. */
 export interface RunProposal<R> extends Omit<Proposal<RunRecord, R>, 'next'> {
@@ -184,7 +112,7 @@ export const noRun = (runId: string): HoldfastError =>
   new HoldfastError('NOT_FOUND', 'There is no such run', { details: { runId } })
 
 /** `WORKFLOW_MISMATCH`, with the workflow that the run is of. */
-export const mismatch = ({ runId, workflow }: RunRecord): HoldfastError =>
+export const mismatch = ({ runId, workflow }: Pick<RunRecord, 'runId' | 'workflow'>): HoldfastError =>
   new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', { details: { runId, workflow } })
 
 /** `ALREADY_COMPLETED`, with how and when. */

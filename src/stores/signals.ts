@@ -16,15 +16,8 @@ import { signalsWithout, stopped } from './advance.ts'
 import { inboxes } from './inbox.ts'
 import { type MessageStore, messageStore } from './messages.ts'
 import type { StoreOptions } from './options.ts'
-import {
-  type RunProposal,
-  type RunRecord,
-  type SignalKind,
-  type SignalRequest,
-  changed,
-  decodeRun,
-  runRecords,
-} from './run-record.ts'
+import { type RunProposal, changed, decodeRun, runRecords } from './run-record.ts'
+import type { RunRecord, SignalKind, SignalRequest } from './run-state.ts'
 import { type RunStatus, isTerminal, statusAt } from './status.ts'
 import { stepRecords } from './step-record.ts'
 
@@ -260,10 +253,12 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
 }
 
 /** The status that a paused run goes on with: what it was, or what has become of its wait meanwhile. */
-function statusBehind({ position, waits = [], stopped }: RunRecord): RunStatus {
+function statusBehind({ position, waits = {}, stopped }: RunRecord): RunStatus {
   const there = position && statusAt(position)
   const { from = there ?? 'running' } = stopped ?? {}
-  return there === 'waiting' || (from === 'waiting' && there === 'running' && waits.length === 0) ? there : from
+  return there === 'waiting' || (from === 'waiting' && there === 'running' && Object.keys(waits).length === 0)
+    ? there
+    : from
 }
 
 function requireKind(kind: SignalKind): void {

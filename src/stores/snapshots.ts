@@ -15,6 +15,7 @@ import {
   RUN,
   SNAPSHOT,
   type TenantParts,
+  VALUES,
   decodeId,
   encodeNumber,
   tenantParts,
@@ -24,7 +25,8 @@ import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, readPage } from '../core/pages.ts'
 import type { StoreOptions } from './options.ts'
 import { type RunFields, requireRunFields, withFields } from './run-fields.ts'
-import { type RunProposal, type RunRecord, changed, decodeRun, mismatch, newRun, runRecords } from './run-record.ts'
+import { type RunProposal, changed, decodeRun, mismatch, newRun, runRecords } from './run-record.ts'
+import type { RunRecord } from './run-state.ts'
 import { type RunStatus, isTerminal } from './status.ts'
 
 /** A snapshot as it is handed in. */
@@ -232,8 +234,12 @@ export function withoutSnapshot(
   now: number,
 ): Pick<RunProposal<unknown>, 'next' | 'ops'> {
   const part = parts.run(runId)
+  if (run?.snapshot && run.workflow === undefined) {
+    // Its values come last in the part, and stay; nothing that was sent to it may meet a later run of this id.
+    return { next: null, ops: [{ deleteRange: { part, start: EVERYTHING.start, end: VALUES } }] }
+  }
   return {
-    next: run?.snapshot && (run.workflow === undefined ? null : changed(run, { snapshot: undefined }, now)),
+    next: run?.snapshot && changed(run, { snapshot: undefined }, now),
     ops: [{ delete: { part, key: SNAPSHOT } }, { deleteRange: { part, ...under(HISTORY) } }],
   }
 }

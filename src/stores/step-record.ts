@@ -59,7 +59,10 @@ export const stepRecords = (db: Database, parts: TenantParts): StepRecords =>
           isNew = !step && next !== undefined
           return next && { value: encode(next), holds: next }
         })
-        return { along: it, ops: isNew ? [{ append: { part: parts.run(runId), key: ORDER }, value: stepId }] : [] }
+        return {
+          along: it,
+          ops: isNew ? [{ append: { part: parts.run(runId), key: ORDER }, value: encodeId(stepId, 'stepId') }] : [],
+        }
       },
     }
   })

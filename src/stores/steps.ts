@@ -9,13 +9,16 @@ import { requireGiven, requireInteger } from '../core/arguments.ts'
 import type { Along } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { CallOptions, Entry, Key } from '../core/driver.ts'
+import type { CallOptions, Entry } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
-import { ORDER, RUN, type TenantParts, encodeId, under } from '../core/keys.ts'
+import { ORDER, RUN, STEPS, type TenantParts, encodeId, under } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, pageRange } from '../core/pages.ts'
-import { type RunProposal, type RunRecord, type RunRecords, changed, ended, noRun } from './run-record.ts'
-import { type StepStatus, isStepStatus, isStepTerminal, isTerminal } from './status.ts'
+import { requireRunFields, withFields } from './run-fields.ts'
+import { waitKey } from './run-index.ts'
+import { type RunProposal, type RunRecords, changed, ended, noRun } from './run-record.ts'
+import type { RunRecord } from './run-state.ts'
+import { type Position, type StepStatus, isStepStatus, isStepTerminal, isTerminal } from './status.ts'
 import type { StepRecord, StepRecords } from './step-record.ts'
 
 /** A step as it is handed in. */
@@ -26,7 +29,7 @@ export interface StepInput {
   /** Any structured value. */
   readonly result?: unknown
   readonly error?: string | undefined
-  /** In milliseconds since 1970; when it was first running by default. */
+  /** In milliseconds since 1970; by default when it was first neither pending nor passed over. */
   readonly startedAt?: number | undefined
   /** In milliseconds since 1970; when it ended by default. */
   readonly completedAt?: number | undefined
@@ -51,6 +54,8 @@ export interface WaitResult {
   readonly error?: string | undefined
   /** Members of the run's context that are set in the same commit. */
   readonly context?: Readonly<Record<string, unknown>> | undefined
+  /** Where the run is from then on; its status follows from that, but a paused run stays paused. */
+  readonly position?: Position | null | undefined
 }
 
 /** The steps of one tenant's runs. */
@@ -70,7 +75,10 @@ export interface StepStore {
   patchStep(runId: string, stepId: string, patch: StepPatch, options?: WriteOptions): Promise<StepRecord>
   /** The step; `undefined` where there is none. */
   getStep(runId: string, stepId: string, options?: CallOptions): Promise<StepRecord | undefined>
-  /** Lists the steps of a run in the order of their insertion, by page; empty for an unknown run. */
+  /**
+   * Lists the steps of a run in the order of their insertion, by page; empty for an unknown run. Takes two requests a
+   * page: a step is shown as it is at the second.
+   */
   listSteps(runId: string, options?: PageOptions): Promise<Page<StepRecord>>
   /** The same, reading page by page; `limit` is the size of a page. */
   steps(runId: string, options?: PageOptions): AsyncIterable<StepRecord>
@@ -98,24 +106,20 @@ export interface StepStore {
     stepId: string,
     options?: CallOptions,
   ): Promise<{ readonly result: R } | undefined>
-  /** The step that waits under this id; `undefined` where none does. */
+  /** The step that waits under this id, or has waited, which its status tells; `undefined` where there is none. */
   findStepByWaitId(
     waitId: string,
     options?: CallOptions,
   ): Promise<{ readonly runId: string; readonly step: StepRecord } | undefined>
   /**
-   * Ends the wait of a step: somebody outside has done what it waits for. Of several callers one does.
+   * Ends the wait of a step: somebody outside has done what it waits for. Of several callers one does. Of a run that
+   * stands at a fork, the step counts as done if it is completed.
    *
-   * @throws `NOT_FOUND` where no step waits, or has waited, under this id; `CONFLICT` where another has ended the wait
+   * @throws `NOT_FOUND` where no step waits, or has waited, under this id; `CONFLICT` where another has ended the wait;
+   *   `ALREADY_COMPLETED` where the run has ended, other than by being cancelled
    */
   completeWait(waitId: string, result?: WaitResult, options?: WriteOptions): Promise<StepRecord>
 }
-
-/** Where it is found which step waits under an id. */
-export const waitKey = (parts: TenantParts, waitId: string): Key => ({
-  part: parts.waits,
-  key: encodeId(waitId, 'waitId'),
-})
 
 interface Wait {
   readonly runId: string
@@ -128,10 +132,10 @@ export function stepStore(
   parts: TenantParts,
   runs: RunRecords,
   steps: StepRecords,
-  patchContext: (runId: string, patch: Readonly<Record<string, unknown>>) => Along,
+  preparePatch: (patch: Readonly<Record<string, unknown>>) => (runId: string) => Along,
 ): StepStore {
   /** What a change of a step decides: its row afterwards, or why not. */
-  type Verdict<R> = { readonly next?: StepRecord; readonly result: () => R }
+  type Verdict<R> = { readonly next?: StepRecord | undefined; readonly result: () => R }
 
   /** Changes one step in a commit that makes sure of its run. */
   function changeStep<R>(
@@ -139,7 +143,7 @@ export function stepStore(
     stepId: string,
     decide: (step: StepRecord | undefined, run: RunRecord, now: number) => Verdict<R>,
     options: WriteOptions | undefined,
-    more: (run: RunRecord, now: number) => { run?: RunRecord; along?: readonly Along[] } = () => ({}),
+    more: (run: RunRecord, now: number) => { run?: RunRecord | undefined; along?: readonly Along[] } = () => ({}),
   ): Promise<R> {
     encodeId(stepId, 'stepId')
     return runs.changeExisting(
@@ -159,16 +163,18 @@ export function stepStore(
         // An id that was waited under stays taken, so that whoever comes late is told.
         const opened = next.waitId === before?.waitId ? undefined : next.waitId
         const base = other.run ?? run
-        const wait = opened === undefined ? undefined : waitKey(parts, opened)
+        const holder = opened !== undefined && Object.hasOwn(run.waits ?? {}, opened) ? run.waits?.[opened] : undefined
+        if (holder !== undefined && holder !== stepId) throw taken(opened!)
+        const wait = opened === undefined || holder ? undefined : waitKey(parts, opened)
         return {
-          next: wait ? changed(base, { waits: [...(run.waits ?? []), opened!] }, now) : other.run,
+          next: wait ? changed(base, { waits: { ...run.waits, [opened!]: stepId } }, now) : other.run,
           checks: wait ? [{ at: wait, version: null }] : [],
           along: [along, ...(other.along ?? [])],
-          ops: wait ? [...ops, { put: wait, value: encode({ runId, stepId } satisfies Wait) }] : ops,
+          ops,
           done: result,
           failed(_, stale) {
             if (stale) return undefined
-            throw new HoldfastError('CONFLICT', 'Another step has this waitId', { details: { waitId: opened } })
+            throw taken(opened!)
           },
         }
       },
@@ -185,18 +191,21 @@ export function stepStore(
   ): { readonly next: StepRecord; readonly result: () => StepRecord } {
     if (isTerminal(run.status) && run.status !== 'cancelled') throw ended(run)
     const { stepId, status = 'pending', result, error, waitId } = input
-    const isRunning = status !== 'pending'
+    const hasStarted = !['pending', 'cancelled', 'skipped'].includes(status)
     const next: StepRecord = defined({
       stepId,
       status,
       result,
       error,
       waitId,
-      startedAt: input.startedAt ?? before?.startedAt ?? (isRunning ? now : undefined),
-      completedAt: input.completedAt ?? (isStepTerminal(status) ? now : undefined),
+      startedAt: input.startedAt ?? before?.startedAt ?? (hasStarted ? now : undefined),
+      completedAt:
+        input.completedAt ??
+        (isStepTerminal(status) ? ((before?.status === status ? before.completedAt : undefined) ?? now) : undefined),
       updatedAt: now,
     })
-    return { next, result: () => next }
+    // A copy: what is remembered must not change when what is given out does.
+    return { next, result: () => decode(encode(next)) as StepRecord }
   }
 
   const store: StepStore = {
@@ -205,12 +214,11 @@ export function stepStore(
       return changeStep(runId, input.stepId, (_, run, now) => toRecord(input, undefined, run, now), options)
     },
     async patchStep(runId, stepId, patch, options) {
-      requireStep({ ...requireGiven(patch, 'patch'), stepId })
-      const kept = defined(patch)
+      const kept = defined(requireStep({ ...requireGiven(patch, 'patch'), stepId }))
       return changeStep(
         runId,
         stepId,
-        (step, run, now) => toRecord({ ...step, ...kept, stepId }, step, run, now),
+        (step, run, now) => toRecord({ ...step, completedAt: undefined, ...kept }, step, run, now),
         options,
       )
     },
@@ -221,19 +229,18 @@ export function stepStore(
     async listSteps(runId, options = {}) {
       const part = parts.run(runId)
       const { requestReads } = db.driver.capabilities.limits
-      const range = pageRange(db, part, under(ORDER), {
-        ...options,
-        limit: Math.min(options.limit ?? 100, requestReads),
-      })
+      const all = pageRange(db, part, under(ORDER), options)
+      const range = { ...all, limit: Math.min(all.limit, requestReads) }
       return db.hold(async (held) => {
         const [{ entries, more }] = await held.read([{ range }], options)
+        const last = entries.at(-1)
+        if (!last) return { items: [] }
         const rows = await held.read(
-          entries.map(({ value }) => ({ get: steps.at(runId, String(value)) })),
+          entries.map(({ value }) => ({ get: { part, key: STEPS + String(value) } })),
           options,
         )
-        const last = entries.at(-1)
         // The run may be deleted in between.
-        return { items: rows.flatMap((row) => (row ? toStep(row) : [])), ...(more && last && { cursor: last.key }) }
+        return { items: rows.flatMap((row) => (row ? toStep(row) : [])), ...(more && { cursor: last.key }) }
       }, options)
     },
     steps: (runId, options = {}) => eachItem(options, (page) => store.listSteps(runId, page)),
@@ -245,23 +252,21 @@ export function stepStore(
         runId,
         stepId,
         (step, run, now) => {
+          const hasEnded = isTerminal(run.status) && run.status !== 'cancelled'
           if (step?.status === 'completed' && !overwrite) {
-            return {
-              result() {
-                if (sameValue(encode(step.result), text)) return { duplicate: true }
-                throw new HoldfastError('CONFLICT', 'The step has another result', { details: { runId, stepId } })
-              },
+            if (!sameValue(encode(step.result), text)) {
+              return refused(
+                new HoldfastError('CONFLICT', 'The step has another result', { details: { runId, stepId } }),
+              )
             }
+            // Whoever stored the row may not have told the run.
+            const next = hasEnded || !withBranch(run, stepId, now) ? undefined : step
+            return { next, result: () => ({ duplicate: true }) }
           }
-          if (isTerminal(run.status) && run.status !== 'cancelled') {
-            return {
-              result() {
-                throw ended(run)
-              },
-            }
-          }
+          // Which it is rests on the row, so the commit has to say.
+          if (hasEnded) return refused(ended(run))
           const { next } = toRecord(
-            { ...step, stepId, status: 'completed', result: value, error: undefined },
+            { ...step, stepId, status: 'completed', result: value, error: undefined, completedAt: now },
             step,
             run,
             now,
@@ -269,7 +274,7 @@ export function stepStore(
           return { next, result: () => ({ duplicate: false }) }
         },
         options,
-        (run, now) => ({ ...withBranch(run, stepId, now) }),
+        (run, now) => ({ run: withBranch(run, stepId, now) }),
       )
     },
     async loadTaskResult<R>(runId: string, stepId: string, options?: CallOptions) {
@@ -293,9 +298,12 @@ export function stepStore(
       }, options)
     },
     async completeWait(waitId, given = {}, options) {
-      const { status = 'completed', result, error, context } = requireGiven(given, 'result')
+      const { status = 'completed', result, error, context, position } = requireGiven(given, 'result')
       if (status !== 'completed' && status !== 'failed') throw invalid('status must be completed or failed')
+      requireText(error)
+      requireRunFields({ position })
       const value = decode(encode(result))
+      const patch = context === undefined ? undefined : preparePatch(context)
       const found = await store.findStepByWaitId(waitId, options)
       if (!found) throw new HoldfastError('NOT_FOUND', 'No step waits under this id', { details: { waitId } })
       const { runId, step } = found
@@ -304,16 +312,20 @@ export function stepStore(
         step.stepId,
         (step, run, now) => {
           if (step?.waitId !== waitId || isStepTerminal(step.status)) {
-            return {
-              result() {
-                throw new HoldfastError('CONFLICT', 'The wait is over', { details: { waitId, status: step?.status } })
-              },
-            }
+            return refused(
+              new HoldfastError('CONFLICT', 'The wait is over', { details: { waitId, status: step?.status } }),
+            )
           }
-          return toRecord(defined({ ...step, status, result: value, error }), step, run, now)
+          return toRecord({ ...step, status, result: value, error }, step, run, now)
         },
         options,
-        () => (context ? { along: [patchContext(runId, context)] } : {}),
+        (run, now) => {
+          const forked = status === 'completed' ? withBranch(run, step.stepId, now) : undefined
+          return {
+            run: position === undefined ? forked : withFields(run, { position }, now),
+            along: patch ? [patch(runId)] : [],
+          }
+        },
       )
     },
   }
@@ -322,25 +334,44 @@ export function stepStore(
 
 const toStep = (entry: Entry): StepRecord => decode(entry.value) as StepRecord
 
-/** The run where a branch of its fork is done. */
-function withBranch(run: RunRecord, stepId: string, now: number): { readonly run?: RunRecord } {
+const taken = (waitId: string): HoldfastError =>
+  new HoldfastError('CONFLICT', 'Another step has this waitId', { details: { waitId } })
+
+/** A verdict that is no. */
+const refused = (error: HoldfastError): { readonly result: () => never } => ({
+  result() {
+    throw error
+  },
+})
+
+/** The run where a branch of its fork is done by this step; `undefined` where none is. */
+function withBranch(run: RunRecord, stepId: string, now: number): RunRecord | undefined {
   const { position } = run
-  if (position?.kind !== 'fork' || !position.branches.includes(stepId)) return {}
+  if (position?.kind !== 'fork' || !position.branches.includes(stepId)) return undefined
   const { completed = [] } = position
-  if (completed.includes(stepId)) return {}
-  return { run: changed(run, { position: { ...position, completed: [...completed, stepId] } }, now) }
+  if (completed.includes(stepId)) return undefined
+  return changed(run, { position: { ...position, completed: [...completed, stepId] } }, now)
 }
 
 /** @throws `INVALID_ARGUMENT` */
+function requireText(error: string | undefined): void {
+  if (error !== undefined && !(typeof error === 'string' && error.isWellFormed())) throw invalid('error must be text')
+}
+
+/**
+ * A copy of what is handed in.
+ *
+ * @throws `INVALID_ARGUMENT`, `SERIALIZATION`
+ */
 function requireStep(step: StepInput): StepInput {
-  const { stepId, status, error, startedAt, completedAt, waitId } = requireGiven(step, 'step')
+  const { stepId, status, result, error, startedAt, completedAt, waitId } = requireGiven(step, 'step')
   encodeId(stepId, 'stepId')
   if (status !== undefined && !isStepStatus(status)) throw invalid('status must be one of a step')
-  if (error !== undefined && typeof error !== 'string') throw invalid('error must be text')
+  requireText(error)
   if (startedAt !== undefined) requireInteger(startedAt, 'startedAt')
   if (completedAt !== undefined) requireInteger(completedAt, 'completedAt')
   if (waitId !== undefined) encodeId(waitId, 'waitId')
-  return step
+  return { stepId, status, result: decode(encode(result)), error, startedAt, completedAt, waitId }
 }
 
 /** What is stored of both is the same. */

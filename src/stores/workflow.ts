@@ -32,10 +32,7 @@ import type { StoreOptions } from './options.ts'
 import { type RunFields, requireRunFields, withFields } from './run-fields.ts'
 import { DEFAULT_PRIORITY, type RunSummary } from './run-index.ts'
 import {
-  type Priority,
-  type RetryState,
   type RunProposal,
-  type RunRecord,
   changed,
   completionOf,
   decodeRun,
@@ -44,9 +41,10 @@ import {
   newRun,
   runRecords,
 } from './run-record.ts'
+import type { Priority, RetryState, RunRecord } from './run-state.ts'
 import { type Completion, type RunStatus, isRunStatus, isTerminal } from './status.ts'
 import { stepRecords } from './step-record.ts'
-import { type StepStore, stepStore, waitKey } from './steps.ts'
+import { type StepStore, stepStore } from './steps.ts'
 
 /** A run as it is started. */
 export interface NewRun extends Omit<RunFields, 'workflow' | 'error' | 'retries'> {
@@ -126,7 +124,8 @@ export interface WorkflowStore extends StepStore {
    * Creates a run.
    *
    * @returns the run
-   * @throws `ALREADY_EXISTS`, with its workflow and status in `details`; `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+   * @throws `ALREADY_EXISTS` where a run of this id is there, whatever it is of, with its workflow and status in
+   *   `details`; `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
    */
   createRun(run: NewRun, options?: WriteOptions): Promise<Run>
   /**
@@ -149,9 +148,10 @@ export interface WorkflowStore extends StepStore {
   /**
    * Changes what is known of a run.
    *
-   * @throws `NOT_FOUND`; `CONFLICT` where the run has ended, or has another status than expected
+   * @returns the status from then on
+   * @throws `NOT_FOUND`; `WORKFLOW_MISMATCH`; `CONFLICT` where the run has ended, or has another status than expected
    */
-  updateRun(runId: string, fields: RunFields, options?: UpdateRunOptions): Promise<Run['status']>
+  updateRun(runId: string, fields: RunFields, options?: UpdateRunOptions): Promise<RunStatus>
   /**
    * Records a failed attempt at a step, and when it may be tried again: until then it is not offered to workers.
    *
@@ -186,7 +186,7 @@ export interface WorkflowStore extends StepStore {
   runEntries(runId: string, options?: CallOptions): AsyncIterable<Entry>
 }
 
-/** What is stored of a context. */
+/** What is stored of a context. What is remembered is never what callers have in their hands. */
 interface Context {
   readonly version: number
   readonly context: Readonly<Record<string, unknown>>
@@ -250,57 +250,73 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
     return { fields, more, context: kept }
   }
 
+  /** Creates a run; without a policy only where there is none of its id, whatever that is. */
   async function start(
-    given: PreparedRun,
+    run: NewRun,
+    policy: StartPolicy | undefined,
     options: WriteOptions | undefined,
   ): Promise<{ readonly created: boolean; readonly run: Run }> {
-    const { policy = 'fail', ...run } = requireGiven(given, 'run')
-    if (!['fail', 'useExisting', 'terminateExisting'].includes(policy)) {
-      throw invalid('policy must be fail, useExisting or terminateExisting')
-    }
     const { fields, more, context } = begin(run)
     const { runId, definitionVersion, definition, input } = run
     const part = parts.run(runId)
-    const result = await runs.change(
-      runId,
-      (there): RunProposal<Run | undefined> => {
-        const now = db.now()
-        if (there) {
-          refuseOther(there, run)
-          if (policy === 'fail') {
-            const { workflow, status } = there
-            throw new HoldfastError('ALREADY_EXISTS', 'There is a run of this id', {
-              details: { runId, workflow, status },
-            })
-          }
-          if (policy === 'useExisting') return { done: () => undefined }
-        }
-        const record = withFields(
-          {
-            ...newRun(runId, tenant, fields.status ?? 'pending', now),
-            ...defined({ definitionVersion }),
-            ...(there && { generation: (there.generation ?? 1) + 1 }),
+    /** The last refusal that means: take the run that is there. */
+    let there: HoldfastError | undefined
+    return db.hold(async (held) => {
+      try {
+        const created = await runs.change(
+          runId,
+          (found): RunProposal<Run> => {
+            const now = db.now()
+            if (found && policy) refuseOther(found, run)
+            if (found && policy !== 'terminateExisting') {
+              const { workflow, status } = found
+              const details = { runId, workflow, status }
+              throw (there = new HoldfastError('ALREADY_EXISTS', 'There is a run of this id', { details }))
+            }
+            const record = withFields(
+              {
+                ...newRun(runId, tenant, fields.status ?? 'pending', now),
+                ...defined({ definitionVersion }),
+                ...(found && { generation: (found.generation ?? 1) + 1 }),
+              },
+              fields,
+              now,
+            )
+            // Of what is there nothing stays; the indexes follow from the records.
+            const leftovers: Op[] = found ? [{ deletePart: part }] : []
+            return {
+              next: record,
+              ops: [...leftovers, ...more],
+              done: () => toRun(record, context, { definition, input }),
+            }
           },
-          fields,
-          now,
+          options,
         )
-        // Of what is there nothing stays; the indexes follow from the records.
-        const leftovers: Op[] = there ? [{ deletePart: part }, ...waitsOf(there)] : []
-        return {
-          next: record,
-          ops: [...leftovers, ...more],
-          done: () => toRun(record, context, { definition, input }),
-        }
-      },
-      options,
-    )
-    if (result) return { created: true, run: result }
-    const run_ = await store.getRun(runId, options)
-    // Deleted in between: the next one to ask creates it.
-    return run_ ? { created: false, run: run_ } : start(given, options)
+        return { created: true, run: created }
+      } catch (error) {
+        if (error !== there || policy !== 'useExisting') throw error
+      }
+      const found = await read(held, runId, options)
+      // Deleted in between: the next one to ask creates it.
+      if (!found) return start(run, policy, options)
+      refuseOther(found, run)
+      return { created: false, run: found }
+    }, options)
   }
 
-  const waitsOf = ({ waits = [] }: RunRecord): Op[] => waits.map((waitId) => ({ delete: waitKey(parts, waitId) }))
+  async function read(from: Database, runId: string, options: CallOptions | undefined): Promise<Run | undefined> {
+    const part = parts.run(runId)
+    const get = (key: string) => ({ get: { part, key } })
+    const [record, context, definition, input] = await from.read(
+      [get(RUN), get(CONTEXT), get(DEFINITION), get(INPUT)],
+      options,
+    )
+    if (!record) return undefined
+    return toRun(decodeRun(record.value), context ? (decode(context.value) as Context) : EMPTY, {
+      definition: definition ? decode(definition.value) : undefined,
+      input: input ? decode(input.value) : undefined,
+    })
+  }
 
   /** Changes a run's context in a commit that makes sure that the run goes on. */
   function changeContext(runId: string, change: (before: Context) => Context, options: WriteOptions): Promise<Context> {
@@ -332,30 +348,27 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
   }
 
   const store: WorkflowStore = {
-    ...stepStore(db, parts, runs, steps, (runId, patch) => {
-      let next = EMPTY
-      return contexts.along(contextAt(runId), (stored = EMPTY) => {
-        next = { version: stored.version + 1, context: { ...stored.context, ...patch } }
-        return { value: encode(next), holds: next }
-      })
+    ...stepStore(db, parts, runs, steps, (patch) => {
+      const change = patching(patch)
+      return (runId) =>
+        contexts.along(contextAt(runId), (stored = EMPTY) => {
+          const next = change(stored)
+          return { value: encode(next), holds: next }
+        })
     }),
-    createRun: async (run, options) => (await start({ ...requireGiven(run, 'run'), policy: 'fail' }, options)).run,
-    prepareRun: async (run, options) => start(run, options),
-    async getRun(runId, options) {
-      const part = parts.run(runId)
-      const get = (key: string) => ({ get: { part, key } })
-      const [record, context, definition, input] = await db.read(
-        [get(RUN), get(CONTEXT), get(DEFINITION), get(INPUT)],
-        options,
-      )
-      if (!record) return undefined
-      return toRun(decodeRun(record.value), context ? (decode(context.value) as Context) : EMPTY, {
-        definition: definition ? decode(definition.value) : undefined,
-        input: input ? decode(input.value) : undefined,
-      })
+    createRun: async (run, options) => (await start(run, undefined, options)).run,
+    async prepareRun(given, options) {
+      const { policy = 'fail', ...run } = requireGiven(given, 'run')
+      if (!['fail', 'useExisting', 'terminateExisting'].includes(policy)) {
+        throw invalid('policy must be fail, useExisting or terminateExisting')
+      }
+      return start(run, policy, options)
     },
+    getRun: async (runId, options) => read(db, runId, options),
     async listRuns({ status, workflow, tag, before, ...options } = {}) {
       if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+      if (workflow !== undefined) encodeId(workflow, 'workflow')
+      if (tag !== undefined) encodeId(tag, 'tag')
       if (before !== undefined) requireInteger(before, 'before')
       const all = status === undefined ? EVERYTHING : under(`${status}!`)
       // Times in keys are in order: what came later is cut off.
@@ -382,6 +395,8 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
     async updateRun(runId, fields, options = {}) {
       const { expectedStatus } = options
       requireRunFields(requireGiven(fields, 'fields'))
+      if (expectedStatus !== undefined && !isRunStatus(expectedStatus))
+        throw invalid('expectedStatus must be one of a run')
       return runs.changeExisting(
         runId,
         (run): RunProposal<RunStatus> => {
@@ -428,7 +443,7 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
     async updateContext(runId, context, options = {}) {
       const { expectedVersion } = options
       if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
-      const kept = decode(encode(requireContext(context))) as Context['context']
+      const kept = copied(requireContext(context))
       const { version } = await changeContext(
         runId,
         (before) => {
@@ -444,12 +459,8 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
       return { version }
     },
     async patchContext(runId, patch, options = {}) {
-      const kept = decode(encode(requireContext(patch))) as Context['context']
-      return changeContext(
-        runId,
-        ({ version, context }) => ({ version: version + 1, context: { ...context, ...kept } }),
-        options,
-      )
+      const { version, context } = await changeContext(runId, patching(patch), options)
+      return { version, context: copied(context) }
     },
     async deleteRun(runId, options) {
       const part = parts.run(runId)
@@ -457,7 +468,7 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
         runId,
         (run) => ({
           next: run && null,
-          ops: [{ deletePart: part }, ...(run ? waitsOf(run) : [])],
+          ops: [{ deletePart: part }],
           done: () => run !== undefined,
         }),
         options,
@@ -479,7 +490,10 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
 }
 
 /** @throws `WORKFLOW_MISMATCH`, `DEFINITION_MISMATCH` where a run is not of what is to be started */
-function refuseOther(there: RunRecord, run: NewRun): void {
+function refuseOther(
+  there: Pick<RunRecord, 'runId' | 'workflow' | 'definitionHash' | 'definitionVersion'>,
+  run: NewRun,
+): void {
   if (there.workflow !== undefined && there.workflow !== run.workflow) throw mismatch(there)
   for (const name of ['definitionHash', 'definitionVersion'] as const) {
     const [found, expected] = [there[name], run[name]]
@@ -496,6 +510,15 @@ function requireContext(context: Readonly<Record<string, unknown>>): Readonly<Re
   const prototype: unknown = typeof context === 'object' && context !== null && Object.getPrototypeOf(context)
   if (prototype === null || prototype === Object.prototype) return context
   throw invalid('context must be a plain object')
+}
+
+/** An equal value that shares nothing with it, and only has what can be stored. */
+const copied = (context: Context['context']): Context['context'] => decode(encode(context)) as Context['context']
+
+/** @throws `INVALID_ARGUMENT`, `SERIALIZATION` */
+function patching(patch: Readonly<Record<string, unknown>>): (before: Context) => Context {
+  const kept = copied(requireContext(patch))
+  return ({ version, context }) => ({ version: version + 1, context: { ...context, ...kept } })
 }
 
 function toRun(

@@ -1,5 +1,12 @@
 /** All cases. A new file of cases is one import and one line here. @module */
 import type { Case } from './case.ts'
+import * as claimClaiming from './claims/claiming.ts'
+import * as claimDispatch from './claims/dispatch.ts'
+import * as claimFencing from './claims/fencing.ts'
+import * as claimHints from './claims/hints.ts'
+import * as claimLeases from './claims/leases.ts'
+import * as claimRefusals from './claims/refusals.ts'
+import * as claimRequests from './claims/requests.ts'
 import * as abort from './database/abort.ts'
 import * as groupCommit from './database/group-commit.ts'
 import * as databaseLifecycle from './database/lifecycle.ts'
@@ -31,6 +38,15 @@ import * as logRefusals from './persistence/refusals.ts'
 import * as logRepeats from './persistence/repeats.ts'
 import * as logRequests from './persistence/requests.ts'
 import * as logResume from './persistence/resume.ts'
+import * as signalApplying from './signals/applying.ts'
+import * as signalCosts from './signals/costs.ts'
+import * as signalFence from './signals/fence.ts'
+import * as signalMessages from './signals/messages.ts'
+import * as signalParked from './signals/parked.ts'
+import * as signalRaces from './signals/races.ts'
+import * as signalRefusals from './signals/refusals.ts'
+import * as signalStoring from './signals/storing.ts'
+import * as signalTimers from './signals/timers.ts'
 import * as stateAtomic from './state/atomic.ts'
 import * as stateJson from './state/json.ts'
 import * as stateKeys from './state/keys.ts'
@@ -83,6 +99,22 @@ const FILES: readonly CaseFile[] = [
   markPurge,
   markRefusals,
   markRequests,
+  claimClaiming,
+  claimLeases,
+  claimDispatch,
+  claimHints,
+  claimFencing,
+  claimRefusals,
+  claimRequests,
+  signalStoring,
+  signalApplying,
+  signalMessages,
+  signalParked,
+  signalTimers,
+  signalFence,
+  signalRefusals,
+  signalCosts,
+  signalRaces,
 ]
 
 const numberOf = (it: Case): number => Number(it.id.slice(it.id.indexOf('-') + 1))

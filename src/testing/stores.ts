@@ -3,10 +3,13 @@ import type { Database, DatabaseOptions } from '../core/database.ts'
 import type { Driver } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { Page, PageOptions } from '../core/pages.ts'
+import { type TaskClaimStore, taskClaimStore } from '../stores/claims.ts'
 import type { NewEvent } from '../stores/events.ts'
 import { type IdempotencyStore, idempotencyStore } from '../stores/idempotency.ts'
 import { type PersistenceStore, persistenceStore } from '../stores/persistence.ts'
+import { type SignalStore, signalStore } from '../stores/signals.ts'
 import { type StateStore, stateStore } from '../stores/state.ts'
+import { type TimerStore, timerStore } from '../stores/timers.ts'
 import { equal, ok } from './assert.ts'
 import type { Context } from './case.ts'
 import { type Spy, type SpyOptions, spyOn } from './spy.ts'
@@ -20,7 +23,10 @@ export interface Stores {
   readonly db: Database
   readonly state: StateStore
   readonly log: PersistenceStore
+  readonly signals: SignalStore
+  readonly timers: TimerStore
   readonly marks: IdempotencyStore
+  readonly claims: TaskClaimStore
 }
 
 /** Stores that remember nothing yet, over the driver or another one. */
@@ -30,7 +36,10 @@ export function stores(t: Context, options: Partial<DatabaseOptions> = {}, tenan
     db,
     state: stateStore(db, { tenant }),
     log: persistenceStore(db, { tenant }),
+    signals: signalStore(db, { tenant }),
+    timers: timerStore(db, { tenant }),
     marks: idempotencyStore(db, { tenant }),
+    claims: taskClaimStore(db, { tenant }),
   }
 }
 

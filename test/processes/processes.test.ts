@@ -104,11 +104,8 @@ describe.each(fileEngines)('processes on one file over $name', (engine) => {
         (n) => ({ engine: engine.name, path, workerId: `w${n}`, job: 'start', runs: 200 }) as const,
       )
       const created = await Promise.all(orders.map((order) => end(begin(order))))
-      expect(created.flat().toSorted()).toEqual(
-        range(200)
-          .map((n) => `run ${n}`)
-          .toSorted(),
-      )
+      expect(created.flat()).toHaveLength(200)
+      expect(new Set(created.flat())).toEqual(new Set(range(200).map((n) => `run ${n}`)))
       for (const [n, runIds] of created.entries()) {
         for (const runId of runIds!) expect((await holdfast.workflows.getRun(runId))?.input).toBe(`w${n}`)
       }
@@ -125,11 +122,8 @@ describe.each(fileEngines)('processes on one file over $name', (engine) => {
         (n) => ({ engine: engine.name, path, workerId: `w${n}`, job: 'fire', runs: 200 }) as const,
       )
       const fired = await Promise.all(orders.map((order) => end(begin(order))))
-      expect(fired.flat().toSorted()).toEqual(
-        range(200)
-          .map((n) => `run ${n}`)
-          .toSorted(),
-      )
+      expect(fired.flat()).toHaveLength(200)
+      expect(new Set(fired.flat())).toEqual(new Set(range(200).map((n) => `run ${n}`)))
     }))
 
   test('a process that was stopped and goes on after another took over can write nothing', () =>

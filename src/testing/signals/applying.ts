@@ -1,0 +1,205 @@
+/** Requests take effect: cancelled, paused, going on. @module */
+import { equal, rejects } from '../assert.ts'
+import { atOnce } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { changesNothing, RUN, several, stores } from '../stores.ts'
+import { at, begin, nap, now, offered, runOf, standing, waitFor } from './runs.ts'
+
+const WHY = { reason: 'Out of stock', requestedBy: 'ada' }
+
+/** SY-28. */
+export const cancels: Case = defineCase('SI-201', 'a check cancels a run that was asked to be', async (t) => {
+  const s = stores(t)
+  await begin(s, { position: at() })
+  await s.signals.storeSignal(RUN, 'pause')
+  await s.signals.storeSignal(RUN, 'cancel', WHY)
+  const { requestedAt } = (await s.signals.getSignal(RUN, 'cancel'))!
+  equal(await stores(t).signals.checkAndCancel(RUN, { interruptedAt: 'work' }), true)
+  const { status, stopped, signals, position } = await runOf(t)
+  equal([status, signals, position], ['cancelled', undefined, at()])
+  equal(stopped, { ...WHY, requestedAt, from: 'running', interruptedAt: 'work' })
+  equal([await s.signals.checkAndCancel(RUN), await offered(t)], [false, []])
+  equal((await s.log.load(RUN))?.completion, 'cancelled')
+  await rejects(s.log.append({ runId: RUN, workflow: 'order', kind: 'late' }), 'ALREADY_COMPLETED')
+})
+
+/** SY-29, SY-33. */
+export const nothing: Case = defineCase('SI-202', 'a check of a run that was asked nothing does nothing', async (t) => {
+  const s = stores(t)
+  await begin(s, { position: at() })
+  await changesNothing(t, async () => {
+    for (const { signals } of [s, stores(t)]) {
+      const found = [await signals.checkAndCancel(RUN), await signals.checkAndPause(RUN)]
+      equal([...found, await signals.checkControlSignals(RUN)], [false, false, undefined])
+    }
+  })
+})
+
+/** SY-30, SY-34: the request is left as it is. */
+export const afterEnd: Case = defineCase('SI-203', 'a check of an ended run does nothing', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  await s.signals.storeSignal(RUN, 'cancel', WHY)
+  await s.signals.storeSignal(RUN, 'pause', WHY)
+  await s.log.complete(RUN, 'completed')
+  await changesNothing(t, async () => {
+    for (const { signals } of [s, stores(t)]) {
+      const found = [await signals.checkAndCancel(RUN), await signals.checkAndPause(RUN)]
+      equal([...found, await signals.checkControlSignals(RUN)], [false, false, undefined])
+    }
+  })
+  equal((await s.signals.getSignal(RUN, 'pause'))?.reason, WHY.reason)
+  equal([(await runOf(t)).status, await offered(t)], ['completed', []])
+})
+
+/** B.5-7: also what nobody works on. */
+export const anyState: Case = defineCase(
+  'SI-204',
+  'runs that wait, are paused or not begun are cancelled',
+  async (t) => {
+    const s = stores(t)
+    for (const from of ['pending', 'waiting', 'paused'] as const) {
+      await begin(s, { position: nap((await now(s)) + 60_000), status: from }, from)
+      await s.signals.storeSignal(from, 'cancel')
+      equal(await s.signals.checkAndCancel(from), true)
+      const { status, stopped } = await runOf(t, from)
+      equal([status, stopped?.from], ['cancelled', from])
+    }
+    equal([await s.timers.nextDue(), await offered(t)], [undefined, []])
+  },
+)
+
+/** SY-32, SY-35. */
+export const pauses: Case = defineCase('SI-205', 'a check pauses a run that was asked to be', async (t) => {
+  const s = stores(t)
+  const fork = { kind: 'fork', stepId: 'f', branches: ['a', 'b'], completed: ['a'] } as const
+  await s.state.saveSnapshot({ runId: RUN, state: { done: [1] }, position: fork })
+  await s.signals.storeSignal(RUN, 'pause', WHY)
+  const { requestedAt } = (await s.signals.getSignal(RUN, 'pause'))!
+  equal(await stores(t).signals.checkAndPause(RUN), true)
+  const { status, position, stopped, state } = (await s.state.loadSnapshot(RUN))!
+  equal([status, position, state], ['paused', fork, { done: [1] }])
+  equal(stopped, { ...WHY, requestedAt, from: 'running' })
+  equal([await s.signals.getSignal(RUN, 'pause'), await s.signals.checkAndPause(RUN)], [undefined, false])
+  equal(await offered(t), [])
+})
+
+/** SY-40. */
+export const cancelFirst: Case = defineCase('SI-206', 'of both signals the cancellation comes first', async (t) => {
+  const s = stores(t)
+  for (const runId of ['a', 'b', 'c']) {
+    await begin(s, {}, runId)
+    await s.signals.storeSignal(runId, 'pause')
+    if (runId !== 'c') await s.signals.storeSignal(runId, 'cancel')
+  }
+  equal([await s.signals.checkAndCancel('a'), await s.signals.checkAndPause('a')], [true, false])
+  equal(await stores(t).signals.checkControlSignals('b', { interruptedAt: 'x' }), 'cancelled')
+  equal((await runOf(t, 'b')).stopped?.interruptedAt, 'x')
+  equal(await stores(t).signals.checkControlSignals('c'), 'paused')
+  equal(await s.signals.checkControlSignals('c'), undefined)
+})
+
+/** A request to cancel outlives a pause. */
+export const pausedThenCancelled: Case = defineCase(
+  'SI-207',
+  'a pause leaves the request to cancel in place',
+  async (t) => {
+    const s = stores(t)
+    await begin(s, { position: at() })
+    await s.signals.storeSignal(RUN, 'pause')
+    await s.signals.storeSignal(RUN, 'cancel')
+    equal(await s.signals.checkAndPause(RUN), true)
+    equal(await offered(t), [[RUN, 'work', 'cancel']])
+    equal(await s.signals.checkControlSignals(RUN), 'cancelled')
+    equal((await runOf(t)).stopped?.from, 'paused')
+  },
+)
+
+/** Composites are atomic. */
+export const oneApplies: Case = defineCase('SI-208', 'of concurrent checks one applies a signal', async (t) => {
+  const handles = several(t, 4)
+  await begin(handles[0]!)
+  for (const kind of ['pause', 'cancel'] as const) {
+    await handles[0]!.signals.storeSignal(RUN, kind)
+    const found = await atOnce(12, (i) => handles[i % 4]!.signals.checkControlSignals(RUN))
+    equal(
+      found.filter((it) => it !== undefined),
+      [kind === 'pause' ? 'paused' : 'cancelled'],
+    )
+  }
+})
+
+/** SY-36. */
+export const unpauses: Case = defineCase('SI-301', 'an unpaused run is what it was', async (t) => {
+  const s = stores(t)
+  const later = (await now(s)) + 60_000
+  const loop = { kind: 'loop', stepId: 'l', iteration: 3, next: 'z' } as const
+  const states = [
+    ['running', at()],
+    ['pending', at()],
+    ['running', loop],
+    ['waiting', nap(later)],
+    ['waiting', waitFor()],
+    ['waiting', { kind: 'fork', stepId: 'f', branches: ['a', 'b'], wakeAt: later }],
+    ['running', undefined],
+  ] as const
+  for (const [i, [status, position]] of states.entries()) {
+    const runId = `r${i}`
+    await s.state.saveSnapshot({ runId, state: i, status, position })
+    const before = (await s.state.loadSnapshot(runId))!
+    const due = await s.timers.nextDue()
+    await s.signals.storeSignal(runId, 'pause', WHY)
+    equal(await s.signals.checkAndPause(runId), true)
+    equal(await stores(t).signals.unpause(runId), status)
+    equal(await s.state.loadSnapshot(runId), before)
+    equal(await s.timers.nextDue(), due)
+  }
+})
+
+/** SY-37, SY-38, SY-39, with a code of its own. */
+export const cannotUnpause: Case = defineCase('SI-302', 'what is not paused cannot be unpaused', async (t) => {
+  const s = stores(t)
+  await rejects(s.signals.unpause(RUN), 'NOT_FOUND')
+  for (const status of ['running', 'pending', 'waiting', 'completed', 'failed', 'cancelled'] as const) {
+    await begin(s, { status }, status)
+    await changesNothing(t, async () => {
+      for (const it of [s, stores(t)]) {
+        equal((await rejects(it.signals.unpause(status), 'CANNOT_UNPAUSE')).details, { status })
+      }
+    })
+  }
+})
+
+/** B.5-7: it does not pause again; a request to cancel stays. */
+export const clearsPause: Case = defineCase('SI-303', 'unpausing takes back the request to pause', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  await s.signals.storeSignal(RUN, 'pause')
+  await s.signals.storeSignal(RUN, 'cancel')
+  // Paused by other means, so that the request is still there.
+  await s.state.saveSnapshot({ runId: RUN, state: 1, status: 'paused' })
+  equal(await s.signals.unpause(RUN), 'running')
+  const { signals, stopped } = await runOf(t)
+  equal([Object.keys(signals ?? {}), stopped], [['cancel'], undefined])
+  equal(await s.signals.checkAndPause(RUN), false)
+})
+
+/** A wait that is over does not come back. */
+export const movedMeanwhile: Case = defineCase('SI-304', 'a run moved while paused goes on from there', async (t) => {
+  const s = stores(t)
+  await begin(s, { position: waitFor() })
+  await s.signals.storeSignal(RUN, 'pause')
+  await s.signals.checkAndPause(RUN)
+  await s.state.saveSnapshot({ runId: RUN, state: 1, position: at('other') })
+  equal(await s.signals.unpause(RUN), 'running')
+  equal(await standing(t), ['running', at('other')])
+  equal(await offered(t), [[RUN, 'other']])
+})
+
+/** Of all who unpause, one does. */
+export const oneUnpauses: Case = defineCase('SI-305', 'of concurrent callers one unpauses', async (t) => {
+  const handles = several(t, 4)
+  await begin(handles[0]!, { status: 'paused', position: at() })
+  const found = await atOnce(8, (i) => handles[i % 4]!.signals.unpause(RUN).catch(() => 'refused'))
+  equal(found.filter((it) => it === 'running').length, 1)
+})

@@ -1,0 +1,192 @@
+/** Messages: kept in order under a name, taken once. @module */
+import { equal, ok, rejects } from '../assert.ts'
+import { upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { byPage, changesNothing, losing, ODD_IDS, RUN, stores, structured, verdict } from '../stores.ts'
+import { at, begin, runOf, standing, stepOf } from './runs.ts'
+
+/** SY-54. */
+export const fifo: Case = defineCase('SI-401', 'messages of a name are taken in order, each once', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  for (const n of upTo(3)) equal(await s.signals.sendMessage(RUN, 'n', n), { seq: n, duplicate: false })
+  equal((await stores(t).signals.consumeMessage(RUN, 'n'))?.payload, 1)
+  equal((await s.signals.consumeMessage(RUN, 'n'))?.payload, 2)
+  await stores(t).signals.sendMessage(RUN, 'n', 4)
+  equal((await s.signals.consumeMessage(RUN, 'n'))?.payload, 3)
+  equal((await stores(t).signals.consumeMessage(RUN, 'n'))?.payload, 4)
+  for (const it of [s, stores(t)]) equal(await it.signals.consumeMessage(RUN, 'n'), undefined)
+})
+
+/** SY-55. */
+export const none: Case = defineCase('SI-402', 'of an unknown name or run there is no message', async (t) => {
+  const s = stores(t)
+  await changesNothing(t, async () => {
+    equal(await s.signals.consumeMessage(RUN, 'n'), undefined)
+    equal(await s.signals.listMessages(RUN, 'n'), { items: [] })
+  })
+  await begin(s)
+  await changesNothing(t, async () => equal(await s.signals.consumeMessage(RUN, 'n'), undefined))
+})
+
+/** SY-56, with names that other stores have stumbled over. */
+export const names: Case = defineCase('SI-403', 'names do not share queues', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  const odd = ODD_IDS.filter((_, i) => i % 3 === 0)
+  await Promise.all(odd.map((name) => s.signals.sendMessage(RUN, name, name, { idempotencyKey: name })))
+  for (const name of odd) {
+    const message = await s.signals.consumeMessage(RUN, name)
+    equal([message?.name, message?.payload, message?.seq], [name, name, 1])
+    equal(await s.signals.consumeMessage(RUN, name), undefined)
+  }
+})
+
+/** What comes out is what went in. */
+export const values: Case = defineCase('SI-404', 'a message holds any structured value, or none', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  const payloads = [structured(), undefined, null, 0, '', new Uint8Array([1, 2]), [undefined], new Date(5)]
+  for (const payload of payloads) await s.signals.sendMessage(RUN, 'n', payload)
+  for (const payload of payloads) {
+    const { sentAt, ...message } = (await stores(t).signals.consumeMessage(RUN, 'n'))!
+    equal(message.payload, payload)
+    equal(Object.hasOwn(message, 'payload'), payload !== undefined)
+    ok(Math.abs(sentAt - s.db.now()) < 1000, 'By the clock of the backend')
+  }
+})
+
+/** The run stays what it is. */
+export const bufferOnly: Case = defineCase('SI-405', 'a run that does not wait keeps its place', async (t) => {
+  const s = stores(t)
+  await begin(s, { position: at() })
+  await s.signals.sendMessage(RUN, 'n', 1)
+  equal(await standing(t), ['running', at()])
+  await s.signals.consumeMessage(RUN, 'n')
+  equal([await standing(t), await stepOf(t)], [['running', at()], undefined])
+})
+
+/** Nothing to a run that cannot take it. */
+export const refusedRuns: Case = defineCase('SI-406', 'unknown and ended runs take no message', async (t) => {
+  const s = stores(t)
+  await changesNothing(t, async () => {
+    await rejects(s.signals.sendMessage(RUN, 'n'), 'NOT_FOUND')
+    await rejects(s.signals.sendMessage(RUN, 'n', 1, { idempotencyKey: 'k' }), 'NOT_FOUND')
+  })
+  await begin(s)
+  await s.signals.sendMessage(RUN, 'n', 1)
+  await s.log.complete(RUN, 'failed')
+  await changesNothing(t, async () => {
+    for (const { signals } of [s, stores(t)]) {
+      const { details } = await rejects(signals.sendMessage(RUN, 'n', 2), 'ALREADY_COMPLETED')
+      equal(details?.['completion'], 'failed')
+      await rejects(signals.sendMessage(RUN, 'n', 2, { idempotencyKey: 'k' }), 'ALREADY_COMPLETED')
+    }
+  })
+  equal((await s.signals.consumeMessage(RUN, 'n'))?.payload, 1, 'What came before can be looked at')
+})
+
+/** LangGraph #8837: sent again is sent once. */
+export const duplicates: Case = defineCase('SI-407', 'under one idempotency key there is one message', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  const send = (it = s, key = 'k', payload: unknown = structured()): Promise<unknown> =>
+    it.signals.sendMessage(RUN, 'n', payload, { idempotencyKey: key })
+  equal(await send(), { seq: 1, duplicate: false })
+  equal(await send(s, 'l'), { seq: 2, duplicate: false })
+  await changesNothing(t, async () => {
+    equal(await send(), { seq: 1, duplicate: true })
+    equal(await send(stores(t)), { seq: 1, duplicate: true })
+  })
+  equal(await s.signals.sendMessage(RUN, 'm', 5, { idempotencyKey: 'k' }), { seq: 1, duplicate: false }, 'By name')
+  await s.signals.consumeMessage(RUN, 'n')
+  equal(await send(stores(t)), { seq: 1, duplicate: true }, 'Also when it was taken')
+  await s.log.complete(RUN, 'completed')
+  for (const it of [s, stores(t)]) equal(await send(it), { seq: 1, duplicate: true }, 'Also when the run has ended')
+})
+
+/** A key is for one message. */
+export const otherPayload: Case = defineCase('SI-408', 'an idempotency key is for one payload', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  await s.signals.sendMessage(RUN, 'n', { a: 1 }, { idempotencyKey: 'k' })
+  await changesNothing(t, async () => {
+    for (const { signals } of [s, stores(t)]) {
+      for (const payload of [{ a: 2 }, { a: 1, b: 1 }, undefined, null, [1]]) {
+        const { details } = await rejects(signals.sendMessage(RUN, 'n', payload, { idempotencyKey: 'k' }), 'CONFLICT')
+        equal(details, { seq: 1 })
+      }
+    }
+  })
+})
+
+/** The answer was lost, the message was not. */
+export const lostAnswer: Case = defineCase('SI-409', 'a message is sent again after its answer was lost', async (t) => {
+  const line = losing(t.driver)
+  const s = stores(t, { driver: line.driver })
+  await begin(s, { position: { kind: 'message', stepId: 'wait', name: 'n', next: 'ship' } })
+  line.lose()
+  const send = (): Promise<unknown> => s.signals.sendMessage(RUN, 'n', 7, { idempotencyKey: 'k' })
+  equal(await verdict(send()), 'UNAVAILABLE')
+  equal(await send(), { seq: 1, duplicate: true })
+  equal([await standing(t), (await stepOf(t))?.result], [['running', at('ship')], 7])
+  equal(await s.signals.consumeMessage(RUN, 'n'), undefined, 'Delivered once')
+})
+
+/** Listed by page, and told what was taken. */
+export const lists: Case = defineCase('SI-410', 'messages are listed, and what was taken is told', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  for (const n of upTo(5)) await s.signals.sendMessage(RUN, 'n', n)
+  await s.signals.sendMessage(RUN, 'n!', 'other')
+  for (const _ of upTo(2)) await s.signals.consumeMessage(RUN, 'n')
+  const found = await byPage((page) => stores(t).signals.listMessages(RUN, 'n', page), 2)
+  equal(
+    found.map(({ seq, name, payload, consumed }) => [seq, name, payload, consumed]),
+    upTo(5).map((n) => [n, 'n', n, n <= 2]),
+  )
+})
+
+/** A run that was deleted has no messages to come back with. */
+export const afterDelete: Case = defineCase('SI-411', 'a run started over does not meet old cursors', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  for (const n of upTo(2)) await s.signals.sendMessage(RUN, 'n', n, { idempotencyKey: `${n}` })
+  await s.signals.consumeMessage(RUN, 'n')
+  await t.write({ deletePart: (await t.parts()).find((part) => part.includes('!run!'))! })
+  equal(await s.signals.consumeMessage(RUN, 'n'), undefined)
+  await rejects(s.signals.sendMessage(RUN, 'n', 3), 'NOT_FOUND')
+  await begin(s)
+  equal(await s.signals.sendMessage(RUN, 'n', 'new', { idempotencyKey: '1' }), { seq: 1, duplicate: false })
+  equal((await s.signals.consumeMessage(RUN, 'n'))?.payload, 'new')
+})
+
+/** 7.4: what was taken and what became of it are one. */
+export const delivers: Case = defineCase('SI-412', 'a message is delivered to a step in one commit', async (t) => {
+  const s = stores(t)
+  await begin(s, { position: at() })
+  const to = { stepId: 'wait', position: at('ship') }
+  await changesNothing(t, async () => equal(await s.signals.deliver(RUN, 'n', to), undefined))
+  for (const n of upTo(3)) await s.signals.sendMessage(RUN, 'n', n)
+  equal((await stores(t).signals.deliver(RUN, 'n', to))?.payload, 1)
+  equal([await standing(t), (await stepOf(t))?.result], [['running', at('ship')], 1])
+  equal((await s.signals.deliver(RUN, 'n', { stepId: 'wait' }))?.payload, 2)
+  equal([await standing(t), (await stepOf(t))?.result], [['running', at('ship')], 1], 'The first result wins')
+  equal((await s.signals.deliver(RUN, 'n', { stepId: 'last', position: null, status: 'completed' }))?.payload, 3)
+  equal([await standing(t), (await stepOf(t, 'last'))?.result], [['completed', undefined], 3])
+})
+
+/** What it is delivered to has to go on. */
+export const cannotDeliver: Case = defineCase('SI-413', 'nothing is delivered to unknown or ended runs', async (t) => {
+  const s = stores(t)
+  await rejects(s.signals.deliver(RUN, 'n', { stepId: 's' }), 'NOT_FOUND')
+  await begin(s)
+  await s.signals.sendMessage(RUN, 'n', 1)
+  await s.log.complete(RUN, 'completed')
+  await changesNothing(t, async () => {
+    for (const it of [s, stores(t)]) {
+      await rejects(it.signals.deliver(RUN, 'n', { stepId: 's' }), 'ALREADY_COMPLETED')
+    }
+  })
+  equal((await runOf(t)).status, 'completed')
+})

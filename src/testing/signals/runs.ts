@@ -1,0 +1,90 @@
+/** Short ways to runs that wait or are stopped, and to what is stored of them. @module */
+import type { Lease } from '../../core/fence.ts'
+import { decode } from '../../core/codec.ts'
+import { RUN as RECORD, STEPS, decodeId, encodeId, tenantParts } from '../../core/keys.ts'
+import type { MessagePosition } from '../../stores/inbox.ts'
+import type { RunFields } from '../../stores/run-fields.ts'
+import { decodeRun } from '../../stores/run-record.ts'
+import type { RunRecord } from '../../stores/run-state.ts'
+import type { Position } from '../../stores/status.ts'
+import type { StepRecord } from '../../stores/step-record.ts'
+import { ok } from '../assert.ts'
+import type { Context } from '../case.ts'
+import { event, RUN, type Stores } from '../stores.ts'
+
+/** Begins a run. */
+export async function begin(s: Stores, fields: RunFields = {}, runId: string = RUN): Promise<void> {
+  await s.log.append(event('begun', { runId }), { run: fields })
+}
+
+/** At a step, by default one that can be worked on. */
+export const at = (stepId = 'work'): { readonly kind: 'step'; readonly stepId: string } => ({ kind: 'step', stepId })
+
+/** Where a run waits for a message. */
+export const waitFor = (name = 'paid', more: Partial<MessagePosition> = {}): MessagePosition => ({
+  kind: 'message',
+  stepId: 'wait',
+  name,
+  next: 'ship',
+  ...more,
+})
+
+/** Where a run sleeps. */
+export const nap = (wakeAt: number, next: string | null = 'ship'): Position => ({
+  kind: 'delay',
+  stepId: 'nap',
+  wakeAt,
+  next: next ?? undefined,
+})
+
+/** The backend's clock. */
+export async function now({ db }: Stores): Promise<number> {
+  await db.health()
+  return db.now()
+}
+
+/** What is stored of a run. */
+export async function runOf(t: Context, runId: string = RUN): Promise<RunRecord> {
+  const entry = await t.get({ part: tenantParts(t.tenant).run(runId), key: RECORD })
+  ok(entry !== null, 'The run is there')
+  return decodeRun(entry.value)
+}
+
+/** The status and the position of a run. */
+export async function standing(t: Context, runId: string = RUN): Promise<unknown[]> {
+  const { status, position } = await runOf(t, runId)
+  return [status, position]
+}
+
+/** What is stored of a step. */
+export async function stepOf(t: Context, stepId = 'wait', runId: string = RUN): Promise<StepRecord | undefined> {
+  const entry = await t.get({ part: tenantParts(t.tenant).run(runId), key: STEPS + encodeId(stepId, 'stepId') })
+  return entry ? (decode(entry.value) as StepRecord) : undefined
+}
+
+/** Stores a step as somebody else would have left it. */
+export const putStep = (t: Context, step: Omit<StepRecord, 'updatedAt'>): Promise<unknown> =>
+  t.write({
+    put: { part: tenantParts(t.tenant).run(RUN), key: STEPS + encodeId(step.stepId, 'stepId') },
+    value: JSON.stringify({ ...step, updatedAt: 1 }),
+  })
+
+/** What the index of work offers: run, step, and why it is to be stopped. */
+export async function offered(t: Context): Promise<(string | undefined)[][]> {
+  const entries = await t.all({ part: `${tenantParts(t.tenant).ready}-` })
+  return entries.map(({ key, value }) => {
+    const [, , runId = '', stepId = ''] = key.split('!')
+    const { signal } = decode(value) as { signal?: string }
+    return [decodeId(runId), decodeId(stepId), ...(signal === undefined ? [] : [signal])]
+  })
+}
+
+/** Takes a lease, to be lost by deleting its entry. */
+export async function takeLease(t: Context): Promise<Lease & { lose(): Promise<unknown> }> {
+  const lease = { id: t.id(), at: { part: tenantParts(t.tenant).values, key: 'lease' } }
+  await t.commit({
+    id: lease.id,
+    ops: [{ put: lease.at, value: JSON.stringify({ id: lease.id }), expires: { in: 600_000 } }],
+  })
+  return { ...lease, lose: () => t.write({ delete: lease.at }) }
+}

@@ -1,0 +1,197 @@
+/** Runs that wait for a time: moved on when it has come, and not before. @module */
+import { equal } from '../assert.ts'
+import { atOnce, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { RUN, several, stores } from '../stores.ts'
+import { at, begin, nap, now, offered, runOf, standing, stepOf, waitFor } from './runs.ts'
+
+/** SY-45, SY-46. */
+export const delay: Case = defineCase('SI-601', 'a delay is over when its time has come, and not before', async (t) => {
+  const s = stores(t)
+  const wakeAt = (await now(s)) + 300
+  await begin(s, { position: nap(wakeAt) })
+  equal([await s.timers.nextDue(), await s.timers.advanceDue()], [wakeAt, []])
+  equal([await standing(t), await offered(t)], [['waiting', nap(wakeAt)], []])
+  await t.sleep(350)
+  equal(await stores(t).timers.advanceDue(), [{ runId: RUN, kind: 'delay', stepId: 'nap' }])
+  equal([await standing(t), await offered(t)], [['running', at('ship')], [[RUN, 'ship']]])
+  equal((await stepOf(t, 'nap'))?.status, 'completed')
+  equal([await s.timers.nextDue(), await s.timers.advanceDue()], [undefined, []])
+})
+
+/** SY-46: what has just come to its time is due, also for who has not asked since. */
+export const ownClock: Case = defineCase('SI-602', 'a delay is due by the clock of the backend', async (t) => {
+  const s = stores(t)
+  await begin(s, { position: nap((await now(s)) + 200) })
+  await t.sleep(250)
+  equal((await s.timers.advanceDue()).length, 1)
+})
+
+/** SY-47. */
+export const last: Case = defineCase('SI-603', 'a delay behind which is nothing completes the run', async (t) => {
+  const s = stores(t)
+  await s.state.saveSnapshot({ runId: RUN, state: 1, position: { kind: 'delay', stepId: 'nap', wakeAt: 0 } })
+  equal(await s.timers.advanceDue(), [{ runId: RUN, kind: 'delay', stepId: 'nap' }])
+  equal([await standing(t), await offered(t)], [['completed', undefined], []])
+  equal([(await s.state.loadSnapshot(RUN))?.state, (await s.log.load(RUN))?.completion], [1, 'completed'])
+})
+
+/** B.5-4. */
+export const timeout: Case = defineCase('SI-604', 'a wait for a message times out', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  const wakeAt = (await now(s)) + 200
+  await s.signals.park(RUN, waitFor('paid', { wakeAt }))
+  equal(await s.timers.advanceDue(), [])
+  await t.sleep(250)
+  equal(await s.timers.advanceDue(), [{ runId: RUN, kind: 'message', stepId: 'wait' }])
+  equal(await standing(t), ['running', at('ship')])
+  const step = (await stepOf(t))!
+  equal([step.status, step.timedOut, Object.hasOwn(step, 'result')], ['completed', true, false])
+  await s.signals.sendMessage(RUN, 'paid', 'late')
+  equal(Object.hasOwn((await stepOf(t))!, 'result'), false, 'What comes later is kept for another')
+  equal((await s.signals.consumeMessage(RUN, 'paid'))?.payload, 'late')
+})
+
+/** The run ends where nothing is behind. */
+export const timeoutLast: Case = defineCase(
+  'SI-605',
+  'a time-out behind which is nothing completes the run',
+  async (t) => {
+    const s = stores(t)
+    await begin(s)
+    await s.signals.park(RUN, waitFor('paid', { wakeAt: 0, next: undefined }))
+    equal((await s.timers.advanceDue()).length, 1)
+    equal([await standing(t), (await stepOf(t))?.timedOut], [['completed', undefined], true])
+  },
+)
+
+/** dbos-ts #1205: a wait with a message that nobody looked for does not time out. */
+export const messageFirst: Case = defineCase(
+  'SI-606',
+  'a message that is there comes before the time-out',
+  async (t) => {
+    const s = stores(t)
+    await begin(s)
+    for (const n of upTo(2)) await s.signals.sendMessage(RUN, 'paid', n)
+    await s.signals.consumeMessage(RUN, 'paid')
+    await s.state.saveSnapshot({ runId: RUN, state: 1, position: waitFor('paid', { wakeAt: 0 }) })
+    equal((await stores(t).timers.advanceDue()).length, 1)
+    const step = (await stepOf(t))!
+    equal([step.result, step.timedOut, await standing(t)], [2, undefined, ['running', at('ship')]])
+  },
+)
+
+/** B.5-4. */
+export const fork: Case = defineCase('SI-607', 'a fork is woken with its branches', async (t) => {
+  const s = stores(t)
+  const awake = { kind: 'fork', stepId: 'f', branches: ['a', 'b', 'c'], completed: ['b'] } as const
+  await begin(s, { position: { ...awake, wakeAt: 5 } })
+  equal(await s.timers.nextDue(), 5)
+  equal(await s.timers.advanceDue(), [{ runId: RUN, kind: 'fork', stepId: 'f' }])
+  equal(await standing(t), ['running', awake])
+  equal(await offered(t), [
+    [RUN, 'a'],
+    [RUN, 'c'],
+  ])
+  equal(await stepOf(t, 'f'), undefined, 'It is not done')
+})
+
+/** The longest due first, and no more than asked for. */
+export const inOrder: Case = defineCase('SI-608', 'the longest due come first, up to the limit', async (t) => {
+  const s = stores(t)
+  for (const n of [4, 1, 5, 3, 2]) await begin(s, { position: nap(n) }, `r${n}`)
+  await begin(s, { position: nap((await now(s)) + 60_000) }, 'later')
+  equal(await s.timers.nextDue(), 1)
+  const ids = async (limit?: number): Promise<string[]> =>
+    (await stores(t).timers.advanceDue({ limit })).map(({ runId }) => runId)
+  equal(await ids(2), ['r1', 'r2'])
+  equal([await s.timers.nextDue(), await ids(1)], [3, ['r3']])
+  equal(await ids(), ['r4', 'r5'])
+  equal(await ids(10_000), [])
+})
+
+/** Beyond a page, and a batch. */
+export const many: Case = defineCase('SI-609', 'more runs than fit into a request are moved on', async (t) => {
+  const s = stores(t)
+  const n = 250
+  await Promise.all(upTo(n).map((i) => begin(s, { position: nap(i) }, `r${i}`)))
+  const advanced = await stores(t).timers.advanceDue({ limit: 240 })
+  equal(
+    advanced.map(({ runId }) => runId),
+    upTo(240).map((i) => `r${i}`),
+  )
+  equal((await s.timers.advanceDue()).length, 10)
+})
+
+/** A paused run has no time. */
+export const paused: Case = defineCase('SI-610', 'a paused run is not due until it goes on', async (t) => {
+  const s = stores(t)
+  await begin(s, { position: nap((await now(s)) + 100) })
+  await s.signals.storeSignal(RUN, 'pause')
+  await s.signals.checkAndPause(RUN)
+  await t.sleep(150)
+  equal([await s.timers.nextDue(), await s.timers.advanceDue()], [undefined, []])
+  equal(await s.signals.unpause(RUN), 'waiting')
+  equal((await stores(t).timers.advanceDue()).length, 1)
+  equal(await standing(t), ['running', at('ship')])
+})
+
+/** B.5-7: what was asked to stop does not go on. */
+export const signalled: Case = defineCase('SI-611', 'a due run that was asked to stop is stopped', async (t) => {
+  const s = stores(t)
+  for (const runId of ['a', 'b', 'c']) await begin(s, { position: nap(1) }, runId)
+  await s.signals.storeSignal('a', 'cancel', { reason: 'enough' })
+  await s.signals.storeSignal('b', 'pause')
+  await s.signals.storeSignal('c', 'pause')
+  await s.signals.storeSignal('c', 'cancel')
+  equal(await stores(t).timers.advanceDue(), [
+    { runId: 'a', kind: 'cancel', stepId: 'nap' },
+    { runId: 'b', kind: 'pause', stepId: 'nap' },
+    { runId: 'c', kind: 'cancel', stepId: 'nap' },
+  ])
+  const { stopped } = await runOf(t, 'a')
+  equal([stopped?.reason, stopped?.from, stopped?.interruptedAt], ['enough', 'waiting', 'nap'])
+  equal(await Promise.all(['a', 'b', 'c'].map(async (id) => (await runOf(t, id)).status)), [
+    'cancelled',
+    'paused',
+    'cancelled',
+  ])
+  equal(await s.signals.unpause('b'), 'waiting')
+  equal(await s.timers.advanceDue(), [{ runId: 'b', kind: 'delay', stepId: 'nap' }])
+})
+
+/** Vercel workflow #4112, dbos-py #742: woken by ten, moved on by one. */
+export const oneAdvances: Case = defineCase('SI-612', 'of ten callers each due run is moved on by one', async (t) => {
+  const handles = several(t, 5)
+  await Promise.all(upTo(20).map((i) => begin(handles[0]!, { position: nap(i, i % 2 ? 'ship' : null) }, `r${i}`)))
+  await Promise.all(handles.map(({ db }) => db.open()))
+  const reports = await atOnce(10, (i) => handles[i % 5]!.timers.advanceDue())
+  equal(
+    reports
+      .flat()
+      .map(({ runId }) => runId)
+      .toSorted(),
+    upTo(20)
+      .map((i) => `r${i}`)
+      .toSorted(),
+  )
+  for (const i of upTo(20)) equal((await runOf(t, `r${i}`)).status, i % 2 ? 'running' : 'completed')
+})
+
+/** One that cannot be read does not keep up the others. */
+export const poison: Case = defineCase('SI-613', 'a run that fails does not keep up the others', async (t) => {
+  const s = stores(t)
+  for (const n of upTo(3)) await begin(s, { position: nap(n) }, `r${n}`)
+  const part = (await t.parts()).find((it) => it.endsWith('!run!r1'))!
+  await t.write({ put: { part, key: 'run' }, value: '{"broken' })
+  equal(
+    (await stores(t).timers.advanceDue()).map(({ runId }) => runId),
+    ['r2', 'r3'],
+  )
+  let code: unknown
+  await stores(t)
+    .timers.advanceDue()
+    .catch((error: { code: unknown }) => (code = error.code))
+  equal(code, 'SERIALIZATION', 'Alone, it is told')
+})
