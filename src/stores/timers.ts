@@ -87,7 +87,7 @@ const MAX_LIMIT = 10_000
  * const timers = timerStore(db, { tenant: 'acme' })
  * const position = { kind: 'delay', stepId: 'nap', wakeAt: Date.now(), next: 'ship' } as const
  * await state.saveSnapshot({ runId: 'order-17', state: {}, position })
- * console.log(await timers.advanceDue()) // [{ runId: 'order-17', kind: 'delay', stepId: 'nap' }]
+ * console.log((await timers.advanceDue())[0]?.kind) // delay
  * console.log((await state.loadSnapshot('order-17'))?.position) // { kind: 'step', stepId: 'ship' }
  * ```
  */
