@@ -239,7 +239,9 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
     }
 
     async function addAll(): Promise<void> {
-      add(known)
+      // Another call may learn of more meanwhile.
+      const before = known
+      add(before)
       const early = [...streams]
       const names: string[] = []
       let { start, end } = under(parts.ready)
@@ -250,7 +252,7 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
         more = (page as PartPage).more
         start = `${names.at(-1)} `
       }
-      const seen = new Set(known)
+      const seen = new Set(before)
       add(names.filter((name) => !seen.has(name)))
       known = names
     }

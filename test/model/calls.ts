@@ -5,7 +5,7 @@ import type { Holdfast } from '../../src/holdfast.ts'
 import { plain } from './plain.ts'
 
 export interface Call {
-  readonly store: 'state' | 'persistence'
+  readonly store: 'state' | 'persistence' | 'workflows' | 'signals' | 'timers' | 'claims' | 'idempotency'
   readonly method: string
   readonly args: readonly unknown[]
 }
@@ -35,6 +35,8 @@ export async function outcomeOf(holdfast: Holdfast, call: Call): Promise<unknown
 async function make(holdfast: Holdfast, { store, method, args }: Call): Promise<unknown> {
   try {
     const result: unknown = await Reflect.get(holdfast[store], method)(...args)
+    // A claim is not to be told from others like it.
+    if (method.endsWith('Claim') || method === 'claimTask') return { is: plain(result && { ...result, id: '' }) }
     if (typeof result !== 'object' || result === null || !(Symbol.asyncIterator in result)) return { is: plain(result) }
     const items: unknown[] = []
     for await (const item of result as AsyncIterable<unknown>) items.push(item)
@@ -86,17 +88,51 @@ const batch = fc
 const expectedSeq = options({ expectedSeq: some(0, 1, 2, 3) })
 const snapshot = options({ runId, state: structured, status, throughSeq: some(0, 1, 5) }, 'runId', 'state')
 
-const state = (method: string, ...args: fc.Arbitrary<unknown>[]): fc.Arbitrary<Call> =>
-  fc.tuple(...args).map((args) => ({ store: 'state', method, args }))
-const persistence = (method: string, ...args: fc.Arbitrary<unknown>[]): fc.Arbitrary<Call> =>
-  fc.tuple(...args).map((args) => ({ store: 'persistence', method, args }))
+const of =
+  (store: Call['store']) =>
+  (method: string, ...args: fc.Arbitrary<unknown>[]): fc.Arbitrary<Call> =>
+    fc.tuple(...args).map((args) => ({ store, method, args }))
+const [state, persistence, workflows] = [of('state'), of('persistence'), of('workflows')]
+const [signals, timers, claims, idempotency] = [of('signals'), of('timers'), of('claims'), of('idempotency')]
 
-/** One round of pages is one moment; a list read to its end is several. */
+const stepId = some('s', 't')
+const name = some('m', 'n')
+const signalKind = some('cancel', 'pause')
+const wakeAt = some(1, 1_000_005, 1_000_500)
+const next = some('t', undefined)
+const waiting = fc.oneof(
+  options({ kind: some('delay'), stepId, wakeAt, next }, 'kind', 'stepId', 'wakeAt'),
+  options({ kind: some('fork'), stepId, branches: some(['s', 't']), wakeAt }, 'kind', 'stepId', 'branches'),
+)
+const step = options({ kind: some('step'), stepId }, 'kind', 'stepId')
+const message = options({ kind: some('message'), stepId, name, wakeAt, next }, 'kind', 'stepId', 'name')
+const fields = {
+  position: fc.oneof(waiting, step, fc.constant(null)),
+  priority: some(1, 3, 5),
+  tags: some([], ['gpu'], ['eu', 'gpu']),
+  status: some('pending', 'running', 'paused', 'failed'),
+}
+const started = options(
+  { runId, workflow, definitionHash: some('h', 'i'), input: structured, context: some({ a: 1 }), ...fields },
+  'runId',
+  'workflow',
+)
+const policy = some('fail', 'useExisting', 'terminateExisting')
+const stepStatus = some('pending', 'running', 'waiting', 'completed', 'failed')
+const stepMembers = { stepId, status: stepStatus, result: structured, error: some('e'), waitId: some('w1', 'w2') }
+const compensation = options({ runId, workflow, kind: some('failed'), stepId }, 'runId', 'workflow', 'kind')
+
+/** One round trip is one moment; these take several. */
 const lists: readonly fc.Arbitrary<Call>[] = [
   state('keys', options({ ...limit, ...scope, prefix: some('k') })),
   state('snapshots', options(limit)),
   persistence('events', runId, options({ ...limit, after: some(0, 1) })),
   persistence('runs', options(limit)),
+  workflows('listSteps', runId, options(limit)),
+  workflows('findStepByWaitId', some('w1', 'w2')),
+  timers('advanceDue', options(limit)),
+  claims('findAvailableTasks', options({ workerId: some('a'), tags: some(['gpu']), ...limit }, 'workerId')),
+  idempotency('purgeOlderThan', some(1_000_001, 1_001_000)),
 ]
 
 const single: readonly fc.Arbitrary<Call>[] = [
@@ -129,6 +165,46 @@ const single: readonly fc.Arbitrary<Call>[] = [
   persistence('listRuns', options(limit)),
   persistence('resume', runId, some(0, 1, 2, 9)),
   persistence('complete', runId, some('completed', 'completed', 'failed'), options({ event })),
+  workflows('createRun', started),
+  workflows(
+    'prepareRun',
+    fc.tuple(started, policy).map(([run, policy]) => ({ ...run, policy })),
+  ),
+  workflows('getRun', runId),
+  workflows('listRuns', options({ ...limit, status: some('pending', 'running', 'waiting', 'completed'), workflow })),
+  workflows('updateRun', runId, options(fields)),
+  workflows('failTask', runId, stepId, options({ error: some('e'), retryAt: wakeAt }, 'error')),
+  workflows('updateContext', runId, some({ b: 2 }, {}), options({ expectedVersion: some(0, 1) })),
+  workflows('patchContext', runId, some({ c: 3 }, { a: 0 })),
+  workflows('deleteRun', runId),
+  workflows('upsertStep', runId, options(stepMembers, 'stepId')),
+  workflows('patchStep', runId, stepId, options({ status: stepStatus, result: structured })),
+  workflows('getStep', runId, stepId),
+  workflows('saveTaskResult', runId, stepId, structured, options({ overwrite: some(true) })),
+  workflows('loadTaskResult', runId, stepId),
+  workflows('completeWait', some('w1', 'w2'), options({ result: structured, context: some({ d: 4 }) })),
+  signals('storeSignal', runId, signalKind, options({ reason: some('r') })),
+  signals('getSignal', runId, signalKind),
+  signals('clearSignal', runId, signalKind),
+  signals('checkAndCancel', runId),
+  signals('checkAndPause', runId),
+  signals('checkControlSignals', runId),
+  signals('unpause', runId),
+  signals('sendMessage', runId, name, structured, options({ idempotencyKey: some('i1', 'i2') })),
+  signals('sendMessage', runId, name, structured),
+  signals('consumeMessage', runId, name),
+  signals('deliver', runId, name, options({ stepId, position: fc.oneof(waiting, step) }, 'stepId')),
+  signals('park', runId, message),
+  signals('listMessages', runId, name, options(limit)),
+  timers('nextDue'),
+  claims(
+    'claimTask',
+    options({ runId, stepId, workerId: some('a', 'b'), ttl: some(0, 10, 1000) }, 'runId', 'workerId'),
+  ),
+  claims('forceReleaseClaim', runId, stepId),
+  claims('getClaim', runId, stepId),
+  idempotency('wasCompensated', compensation),
+  idempotency('markCompensated', compensation, options(ttl)),
   persistence('saveIntervention', runId, options({ targetStep: some('s'), payload: structured }, 'targetStep')),
   persistence('consumeIntervention', runId),
 ]

@@ -352,3 +352,13 @@ const limited = (t: Context): Context['driver'] => {
     close: () => driver.close(),
   }
 }
+
+/** What one look learns must not make another one blind. */
+export const atOnceLooks: Case = defineCase('CL-320', 'workers who look at the same time all see it', async (t) => {
+  await begin(t, stores(t))
+  const worker = stores(t)
+  equal(
+    await Promise.all(upTo(5).map(() => offered(worker))),
+    upTo(5).map(() => [RUN]),
+  )
+})
