@@ -5,7 +5,7 @@ import { invalid } from '../core/errors.ts'
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
 /** Milliseconds, or a number with a unit, such as `'90 s'` or `'1.5 h'`. */
-export type Duration = number | `${number} ${keyof typeof UNITS}` | `${number}${keyof typeof UNITS}`
+export type Duration = number | `${number}${' ' | ''}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 /**
  * The milliseconds of a duration.
