@@ -1,5 +1,6 @@
 /** What callers say of a run: its status, its position, and how it is to be worked on. @module */
-import { requireInteger } from '../core/arguments.ts'
+import { requireGiven, requireInteger } from '../core/arguments.ts'
+import { decode, encode } from '../core/codec.ts'
 import { invalid } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
@@ -28,9 +29,18 @@ export interface RunFields {
   readonly error?: string | undefined
 }
 
-/** @throws `INVALID_ARGUMENT` for malformed fields */
+/** @throws `INVALID_ARGUMENT` for anything but text of well-formed Unicode */
+export function requireText(text: string, what: string): void {
+  if (typeof text !== 'string' || !text.isWellFormed()) throw invalid(`${what} must be well-formed text`)
+}
+
+/**
+ * A copy of the fields: records are remembered, and must not change when what was handed in does.
+ *
+ * @throws `INVALID_ARGUMENT` for malformed fields
+ */
 export function requireRunFields(fields: RunFields): RunFields {
-  const { workflow, definitionHash, status, position, priority, tags, deadline, traceParent } = fields
+  const { workflow, definitionHash, status, position, priority, tags, retries, deadline, traceParent, error } = fields
   if (workflow !== undefined) encodeId(workflow, 'workflow')
   if (definitionHash !== undefined) encodeId(definitionHash, 'definitionHash')
   if (traceParent !== undefined) encodeId(traceParent, 'traceParent')
@@ -38,8 +48,19 @@ export function requireRunFields(fields: RunFields): RunFields {
   if (position) requirePosition(position)
   if (priority !== undefined) requireInteger(priority, 'priority', 1, 5)
   if (tags !== undefined) encodeTags(tags)
-  if (deadline) requireInteger(deadline.at, 'deadline.at')
-  return fields
+  for (const [stepId, state] of Object.entries(retries ?? {})) {
+    const { attempts, nextRetryAt = 0 } = requireGiven(state, 'retries')
+    encodeId(stepId, 'retries')
+    requireInteger(attempts, 'retries.attempts')
+    requireInteger(nextRetryAt, 'retries.nextRetryAt')
+  }
+  if (deadline) {
+    encodeId(deadline.stepId, 'deadline.stepId')
+    requireInteger(deadline.at, 'deadline.at')
+  }
+  if (error !== undefined) requireText(error, 'error')
+  const known = { workflow, definitionHash, status, position, priority, tags, retries, deadline, traceParent, error }
+  return decode(encode(defined(known))) as RunFields
 }
 
 /** The run with what is said of it. */

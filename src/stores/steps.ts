@@ -14,7 +14,7 @@ import { HoldfastError, invalid } from '../core/errors.ts'
 import { ORDER, RUN, STEPS, type TenantParts, encodeId, under } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, pageRange } from '../core/pages.ts'
-import { requireRunFields, withFields } from './run-fields.ts'
+import { requireRunFields, requireText, withFields } from './run-fields.ts'
 import { waitKey } from './run-index.ts'
 import { type RunProposal, type RunRecords, changed, ended, noRun } from './run-record.ts'
 import type { RunRecord } from './run-state.ts'
@@ -246,8 +246,8 @@ export function stepStore(
     steps: (runId, options = {}) => eachItem(options, (page) => store.listSteps(runId, page)),
     async saveTaskResult(runId, stepId, result, options = {}) {
       const { overwrite = false } = options
-      const text = encode(result)
-      const value = decode(text)
+      const value = copyOf(result)
+      const text = encode(value)
       return changeStep<{ readonly duplicate: boolean }>(
         runId,
         stepId,
@@ -298,11 +298,10 @@ export function stepStore(
       }, options)
     },
     async completeWait(waitId, given = {}, options) {
-      const { status = 'completed', result, error, context, position } = requireGiven(given, 'result')
+      const { status = 'completed', result, error, context } = requireGiven(given, 'result')
       if (status !== 'completed' && status !== 'failed') throw invalid('status must be completed or failed')
-      requireText(error)
-      requireRunFields({ position })
-      const value = decode(encode(result))
+      const { position } = requireRunFields({ error, position: given.position })
+      const value = copyOf(result)
       const patch = context === undefined ? undefined : preparePatch(context)
       const found = await store.findStepByWaitId(waitId, options)
       if (!found) throw new HoldfastError('NOT_FOUND', 'No step waits under this id', { details: { waitId } })
@@ -322,7 +321,7 @@ export function stepStore(
         (run, now) => {
           const forked = status === 'completed' ? withBranch(run, step.stepId, now) : undefined
           return {
-            run: position === undefined ? forked : withFields(run, { position }, now),
+            run: position === undefined ? forked : withFields(forked ?? run, { position }, now),
             along: patch ? [patch(runId)] : [],
           }
         },
@@ -353,11 +352,6 @@ function withBranch(run: RunRecord, stepId: string, now: number): RunRecord | un
   return changed(run, { position: { ...position, completed: [...completed, stepId] } }, now)
 }
 
-/** @throws `INVALID_ARGUMENT` */
-function requireText(error: string | undefined): void {
-  if (error !== undefined && !(typeof error === 'string' && error.isWellFormed())) throw invalid('error must be text')
-}
-
 /**
  * A copy of what is handed in.
  *
@@ -367,11 +361,17 @@ function requireStep(step: StepInput): StepInput {
   const { stepId, status, result, error, startedAt, completedAt, waitId } = requireGiven(step, 'step')
   encodeId(stepId, 'stepId')
   if (status !== undefined && !isStepStatus(status)) throw invalid('status must be one of a step')
-  requireText(error)
+  if (error !== undefined) requireText(error, 'error')
   if (startedAt !== undefined) requireInteger(startedAt, 'startedAt')
   if (completedAt !== undefined) requireInteger(completedAt, 'completedAt')
   if (waitId !== undefined) encodeId(waitId, 'waitId')
-  return { stepId, status, result: decode(encode(result)), error, startedAt, completedAt, waitId }
+  return { stepId, status, result: copyOf(result), error, startedAt, completedAt, waitId }
+}
+
+/** An equal value that shares nothing with it, not even bytes. */
+function copyOf(value: unknown): unknown {
+  const stored = encode(value)
+  return typeof stored === 'string' ? decode(stored) : Uint8Array.from(stored)
 }
 
 /** What is stored of both is the same. */

@@ -29,7 +29,7 @@ import {
 import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, pageRange } from '../core/pages.ts'
 import type { StoreOptions } from './options.ts'
-import { type RunFields, requireRunFields, withFields } from './run-fields.ts'
+import { type RunFields, requireRunFields, requireText, withFields } from './run-fields.ts'
 import { DEFAULT_PRIORITY, type RunSummary } from './run-index.ts'
 import {
   type RunProposal,
@@ -287,7 +287,8 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
             return {
               next: record,
               ops: [...leftovers, ...more],
-              done: () => toRun(record, context, { definition, input }),
+              // A copy: what is remembered must not change when what is given out does.
+              done: () => toRun(decodeRun(encode(record)), context, { definition, input }),
             }
           },
           options,
@@ -394,9 +395,10 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
     runs: (options = {}) => eachItem(options, store.listRuns),
     async updateRun(runId, fields, options = {}) {
       const { expectedStatus } = options
-      requireRunFields(requireGiven(fields, 'fields'))
-      if (expectedStatus !== undefined && !isRunStatus(expectedStatus))
+      const told = requireRunFields(requireGiven(fields, 'fields'))
+      if (expectedStatus !== undefined && !isRunStatus(expectedStatus)) {
         throw invalid('expectedStatus must be one of a run')
+      }
       return runs.changeExisting(
         runId,
         (run): RunProposal<RunStatus> => {
@@ -404,13 +406,13 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
           if (expectedStatus !== undefined && status !== expectedStatus) {
             throw new HoldfastError('CONFLICT', `The run is ${status}, not ${expectedStatus}`, { details: { status } })
           }
-          if (isTerminal(status) && fields.status !== status) {
+          if (isTerminal(status) && told.status !== status) {
             throw new HoldfastError('CONFLICT', `The run has ended: ${status}`, { details: { status } })
           }
-          if (fields.workflow !== undefined && run.workflow !== undefined && fields.workflow !== run.workflow) {
+          if (told.workflow !== undefined && run.workflow !== undefined && told.workflow !== run.workflow) {
             throw mismatch(run)
           }
-          const next = withFields(run, fields, db.now())
+          const next = withFields(run, told, db.now())
           return { next, done: () => next.status }
         },
         options,
@@ -419,7 +421,7 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
     async failTask(runId, stepId, attempt, options) {
       const { error, workerId, retryAt } = requireGiven(attempt, 'attempt')
       encodeId(stepId, 'stepId')
-      if (typeof error !== 'string') throw invalid('error must be text')
+      requireText(error, 'error')
       if (workerId !== undefined) encodeId(workerId, 'workerId')
       if (retryAt !== undefined) requireInteger(retryAt, 'retryAt')
       return runs.changeExisting(
@@ -435,7 +437,7 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
           })
           // Computed, so that `__proto__` is a name like any other.
           const retries = { ...run.retries, [stepId]: state }
-          return { next: changed(run, { retries }, db.now()), done: () => state }
+          return { next: changed(run, { retries }, db.now()), done: () => ({ ...state }) }
         },
         options,
       )

@@ -55,6 +55,18 @@ import * as stateRequests from './state/requests.ts'
 import * as stateSnapshots from './state/snapshots.ts'
 import * as stateTtl from './state/ttl.ts'
 import * as stateValues from './state/values.ts'
+import * as workflowStarting from './workflow/starting.ts'
+import * as workflowUpdating from './workflow/updating.ts'
+import * as workflowContext from './workflow/context.ts'
+import * as workflowListing from './workflow/listing.ts'
+import * as workflowDeleting from './workflow/deleting.ts'
+import * as workflowSteps from './workflow/steps.ts'
+import * as workflowResults from './workflow/results.ts'
+import * as workflowWaits from './workflow/waits.ts'
+import * as workflowRefusals from './workflow/refusals.ts'
+import * as workflowFence from './workflow/fence.ts'
+import * as workflowRequests from './workflow/requests.ts'
+import * as workflowIsolation from './workflow/isolation.ts'
 
 /** Every export of such a file is a case. */
 type CaseFile = Readonly<Record<string, Case>>
@@ -115,6 +127,18 @@ const FILES: readonly CaseFile[] = [
   signalRefusals,
   signalCosts,
   signalRaces,
+  workflowStarting,
+  workflowUpdating,
+  workflowContext,
+  workflowListing,
+  workflowDeleting,
+  workflowSteps,
+  workflowResults,
+  workflowWaits,
+  workflowRefusals,
+  workflowFence,
+  workflowRequests,
+  workflowIsolation,
 ]
 
 const numberOf = (it: Case): number => Number(it.id.slice(it.id.indexOf('-') + 1))

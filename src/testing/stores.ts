@@ -10,6 +10,7 @@ import { type PersistenceStore, persistenceStore } from '../stores/persistence.t
 import { type SignalStore, signalStore } from '../stores/signals.ts'
 import { type StateStore, stateStore } from '../stores/state.ts'
 import { type TimerStore, timerStore } from '../stores/timers.ts'
+import { type WorkflowStore, workflowStore } from '../stores/workflow.ts'
 import { equal, ok } from './assert.ts'
 import type { Context } from './case.ts'
 import { type Spy, type SpyOptions, spyOn } from './spy.ts'
@@ -27,6 +28,7 @@ export interface Stores {
   readonly timers: TimerStore
   readonly marks: IdempotencyStore
   readonly claims: TaskClaimStore
+  readonly workflows: WorkflowStore
 }
 
 /** Stores that remember nothing yet, over the driver or another one. */
@@ -40,6 +42,7 @@ export function stores(t: Context, options: Partial<DatabaseOptions> = {}, tenan
     timers: timerStore(db, { tenant }),
     marks: idempotencyStore(db, { tenant }),
     claims: taskClaimStore(db, { tenant }),
+    workflows: workflowStore(db, { tenant }),
   }
 }
 

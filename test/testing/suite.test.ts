@@ -39,8 +39,10 @@ describe('cases', () => {
     expect(new Set(cases.map((c) => c.id)).size).toBe(cases.length)
     expect(new Set(cases.map((c) => c.name)).size).toBe(cases.length)
     for (const { id, group, name } of cases) {
-      expect(id).toMatch(/^(DR|DB|ST|PE|ID|SI|CL)-\d{3,4}$/)
-      expect(['driver', 'database', 'state', 'persistence', 'idempotency', 'signals', 'claims']).toContain(group)
+      expect(id).toMatch(/^(DR|DB|ST|PE|ID|SI|CL|WF)-\d{3,4}$/)
+      expect(['driver', 'database', 'state', 'persistence', 'idempotency', 'signals', 'claims', 'workflow']).toContain(
+        group,
+      )
       expect(name).toMatch(/^[^.]{10,100}$/)
     }
   })

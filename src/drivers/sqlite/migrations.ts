@@ -56,16 +56,16 @@ const RUN_ID = decoded(`substr(e.part, instr(e.part, '!') + 5)`)
 const IS_RUN = `substr(e.part, instr(e.part, '!') + 1, 4) = 'run!' AND instr(substr(e.part, instr(e.part, '!') + 5), '!') = 0`
 const JSON_OR_NULL = `CASE WHEN typeof(e.value) = 'text' AND json_valid(e.value) THEN e.value END`
 
-/** The entries of all runs under one key: hops from part to part, so that the length of logs does not matter. */
-const ofEachRun = (key: string): string => `(
+/** Such entries of all runs: hops from part to part, so that the length of logs does not matter. */
+const ofEachRun = (which: string, more = ''): string => `(
     WITH RECURSIVE parts (part) AS (
       SELECT min(part) FROM holdfast_entries
       UNION ALL
       SELECT (SELECT min(next.part) FROM holdfast_entries AS next WHERE next.part > parts.part)
       FROM parts WHERE parts.part IS NOT NULL
     )
-    SELECT ${TENANT} AS tenant, ${RUN_ID} AS run_id, ${JSON_OR_NULL} AS data
-    FROM parts CROSS JOIN holdfast_entries AS e ON e.part = parts.part AND e.key = '${key}'
+    SELECT ${TENANT} AS tenant, ${RUN_ID} AS run_id, ${more}${JSON_OR_NULL} AS data
+    FROM parts CROSS JOIN holdfast_entries AS e ON e.part = parts.part AND ${which}
     WHERE ${IS_RUN} AND ${LIVE}
   )`
 
@@ -73,7 +73,11 @@ const VIEWS = [
   `CREATE VIEW holdfast_runs AS SELECT tenant, run_id,
     data ->> '$.workflow' AS workflow, data ->> '$.definitionVersion' AS definition_version,
     data ->> '$.status' AS status, data ->> '$.since' AS since, data ->> '$.createdAt' AS created_at, data
-  FROM ${ofEachRun('run')}`,
+  FROM ${ofEachRun(`e.key = 'run'`)}`,
+  `CREATE VIEW holdfast_steps AS SELECT tenant, run_id, step_id,
+    data ->> '$.status' AS status, data -> '$.result' AS result, data ->> '$.error' AS error,
+    data ->> '$.startedAt' AS started_at, data ->> '$.completedAt' AS completed_at, data
+  FROM ${ofEachRun(`e.key >= 'step!' AND e.key < 'step"'`, `${decoded('substr(e.key, 6)')} AS step_id, `)}`,
   `CREATE VIEW holdfast_events AS SELECT tenant, run_id, seq,
     data ->> '$.kind' AS kind, data ->> '$.stepId' AS step_id, data ->> '$.at' AS at, data -> '$.payload' AS payload, data
   FROM (
@@ -83,7 +87,7 @@ const VIEWS = [
   `CREATE VIEW holdfast_snapshots AS SELECT tenant, run_id,
     data ->> '$.version' AS version, data ->> '$.throughSeq' AS through_seq,
     data ->> '$.updatedAt' AS updated_at, data -> '$.state' AS state, data
-  FROM ${ofEachRun('snapshot')}`,
+  FROM ${ofEachRun(`e.key = 'snapshot'`)}`,
   `CREATE VIEW holdfast_values AS
   SELECT ${TENANT} AS tenant, NULL AS run_id, ${decoded('e.key')} AS name, e.value, e.expires_at
   FROM holdfast_entries AS e WHERE substr(e.part, instr(e.part, '!') + 1) = 'values' AND ${LIVE}

@@ -134,6 +134,32 @@ export const runs: View<
   data: text('data', { mode: 'json' }),
 }).existing()
 
+/** The steps of all runs, in no order; `data` is the whole record. */
+export const steps: View<
+  'holdfast_steps',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: NotNull<Text<'run_id'>>
+    stepId: NotNull<Text<'step_id'>>
+    status: Text<'status'>
+    result: Json<'result'>
+    error: Text<'error'>
+    startedAt: Integer<'started_at'>
+    completedAt: Integer<'completed_at'>
+    data: Json<'data'>
+  }
+> = sqliteView('holdfast_steps', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id').notNull(),
+  stepId: text('step_id').notNull(),
+  status: text('status'),
+  result: text('result', { mode: 'json' }),
+  error: text('error'),
+  startedAt: integer('started_at'),
+  completedAt: integer('completed_at'),
+  data: text('data', { mode: 'json' }),
+}).existing()
+
 /** The logs of all runs; `data` is the whole event. */
 export const events: View<
   'holdfast_events',

@@ -77,7 +77,7 @@ describe('the views', () => {
   const acme = tenantParts('acme corp')
   const at = acme.run(RUN_ID)
 
-  test('show runs, events, snapshots and values with their true names', async () => {
+  test('show runs, steps, events, snapshots and values with their true names', async () => {
     const { db, driver } = await fresh()
     const run = {
       runId: RUN_ID,
@@ -88,11 +88,20 @@ describe('the views', () => {
       since: 9,
     }
     const event = { kind: 'started', stepId: 's1', at: 7, payload: [1, { a: null }] }
+    const step = {
+      stepId: 's 1/é',
+      status: 'failed',
+      result: { cents: [1] },
+      error: 'E',
+      startedAt: 6,
+      completedAt: 8,
+    }
     const snapshot = { version: 3, throughSeq: 2, updatedAt: 8, state: { items: ['x'] } }
     await driver.commit(
       request([
         put('run', JSON.stringify(run), at),
         { append: { part: at, key: 'event!' }, value: JSON.stringify(event) },
+        put(`step!${encodeId(step.stepId, 'stepId')}`, JSON.stringify(step), at),
         put('snapshot', JSON.stringify(snapshot), at),
         put(`value!${encodeId('über x', 'key')}`, 'mine', at),
         put(encodeId('a b', 'key'), 'shared', acme.values),
@@ -111,6 +120,7 @@ describe('the views', () => {
         data: run,
       },
     ])
+    expect(db.select().from(views.steps).all()).toEqual([{ ...whose, ...step, data: step }])
     expect(db.select().from(views.events).all()).toEqual([{ ...whose, seq: 1, ...event, data: event }])
     expect(db.select().from(views.snapshots).all()).toEqual([{ ...whose, ...snapshot, data: snapshot }])
     expect(db.select().from(views.values).orderBy(views.values.value).all()).toEqual([
@@ -159,11 +169,15 @@ describe('the views', () => {
         put('run', new Uint8Array([0xff, 0x7b]), part('bytes')),
         put('run', '5', part('number')),
         put('snapshot', 'null', part('text')),
+        put('step!s', '{', part('text')),
+        put('step"s', '{}', part('text')),
         { append: { part: part('bytes'), key: 'event!' }, value: new Uint8Array([1]) },
         put('value!v', new Uint8Array([1, 2]), part('bytes')),
         { put: { part: part('gone'), key: 'run' }, value: '{}', expires: { at: 1 } },
         { put: { part: part('gone'), key: 'value!v' }, value: '', expires: { at: 1 } },
+        { put: { part: part('gone'), key: 'step!s' }, value: '{}', expires: { at: 1 } },
         put('run', '{}', `prefix!${part('other')}`),
+        put('step!s', '{}', `prefix!${part('other')}`),
         put('value!v', '', `prefix!${part('other')}`),
       ]),
     )
@@ -173,17 +187,27 @@ describe('the views', () => {
       { tenant: 't', runId: 'number', ...nothing, data: 5 },
       { tenant: 't', runId: 'text', ...nothing, data: null },
     ])
+    expect(db.select().from(views.steps).all()).toEqual([
+      {
+        ...{ tenant: 't', runId: 'text', stepId: 's', status: null, result: null, error: null },
+        ...{ startedAt: null, completedAt: null, data: null },
+      },
+    ])
     expect(db.select().from(views.events).all()).toMatchObject([{ runId: 'bytes', seq: 1, kind: null, data: null }])
     expect(db.select().from(views.snapshots).all()).toMatchObject([{ runId: 'text', version: null, data: null }])
     expect(db.select().from(views.values).all()).toMatchObject([{ runId: 'bytes', name: 'v' }])
   })
 
-  test('find runs and snapshots without reading the logs', async () => {
+  test('find runs, steps and snapshots without reading the logs', async () => {
     const { client } = await fresh()
-    for (const view of ['holdfast_runs', 'holdfast_snapshots']) {
+    for (const [view, key] of [
+      ['holdfast_runs', 'key=?'],
+      ['holdfast_steps', 'key>? AND key<?'],
+      ['holdfast_snapshots', 'key=?'],
+    ]) {
       const steps = client.prepare(`EXPLAIN QUERY PLAN SELECT * FROM ${view}`).all() as { detail: string }[]
       const plan = steps.map((step) => step.detail).join('\n')
-      expect(plan).toContain('SEARCH e USING PRIMARY KEY (part=? AND key=?)')
+      expect(plan).toContain(`SEARCH e USING PRIMARY KEY (part=? AND ${key})`)
       expect(plan).not.toMatch(/SCAN (holdfast|e\b|next)/)
     }
   })

@@ -1,0 +1,58 @@
+/** A claim fences off every call that changes a run. @module */
+import type { WriteOptions } from '../../core/database.ts'
+import { equal, ok, rejects } from '../assert.ts'
+import { type Case, defineCase } from '../case.ts'
+import { changesNothing, RUN, type Stores, stores, verdict } from '../stores.ts'
+import { takeLease } from '../signals/runs.ts'
+import { newRun, STARTS, waiting, WRITES } from './runs.ts'
+
+const ALL: Readonly<Record<string, (s: Stores, options: WriteOptions) => Promise<unknown>>> = {
+  ...Object.fromEntries(
+    Object.entries(WRITES).map(([name, call]) => [name, (s: Stores, o: WriteOptions) => call(s, RUN, o)]),
+  ),
+  completeWait: ({ workflows }, o) => workflows.completeWait('wait', { context: { a: 1 } }, o),
+  createRun: ({ workflows, db }, o) => workflows.createRun(newRun({}, db.newId()), o),
+  useExisting: ({ workflows, db }, o) => workflows.prepareRun({ ...newRun({}, db.newId()), policy: 'useExisting' }, o),
+  prepareRun: ({ workflows }, o) => workflows.prepareRun({ ...newRun(), policy: 'terminateExisting' }, o),
+  deleteRun: (s, o) => STARTS['deleteRun']!(s, RUN, o),
+}
+
+/** Rows 7 and 8, LangGraph #8796: who has lost the claim changes nothing. */
+export const lost: Case = defineCase(
+  'WF-1001',
+  'with a lost claim every call that changes workflow runs is refused',
+  async (t) => {
+    const s = stores(t)
+    await waiting(s)
+    const claim = await takeLease(t)
+    await s.workflows.patchContext(RUN, { mine: 1 }, { claim })
+    await claim.lose()
+    await changesNothing(t, async () => {
+      for (const it of [s, stores(t)]) {
+        for (const [name, call] of Object.entries(ALL)) equal(await verdict(call(it, { claim })), 'CLAIM_LOST', name)
+      }
+    })
+  },
+)
+
+/** 7.4: while it is held it does not show. */
+export const held: Case = defineCase(
+  'WF-1002',
+  'with a claim that is held every change of a run takes effect',
+  async (t) => {
+    for (const cold of [false, true]) {
+      const s = stores(t)
+      await s.workflows.deleteRun(RUN)
+      await waiting(s)
+      const claim = await takeLease(t)
+      for (const [name, call] of Object.entries(ALL)) {
+        const before = await t.dump()
+        await call(cold ? stores(t) : s, { claim })
+        ok(JSON.stringify(await t.dump()) !== JSON.stringify(before), name)
+      }
+      equal(await s.workflows.getRun(RUN), undefined)
+      await claim.lose()
+      await rejects(s.workflows.createRun(newRun(), { claim }), 'CLAIM_LOST')
+    }
+  },
+)

@@ -1,0 +1,236 @@
+/** Results of steps are merged one by one, and the first of each stays. @module */
+import { equal, ok, rejects } from '../assert.ts'
+import { atOnce, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import {
+  changesNothing,
+  collect,
+  ODD_IDS,
+  RUN,
+  several,
+  spied,
+  stores,
+  structured,
+  verdict,
+  type Stores,
+} from '../stores.ts'
+import { create, outcome, runOf, stepIds } from './runs.ts'
+
+const fork = (branches: readonly string[]) => ({ kind: 'fork', stepId: 'fork', branches }) as const
+
+/** SY-57, SY-74, SY-77: a result is the result of its row. */
+export const readable: Case = defineCase(
+  'WF-701',
+  'a result that was saved can be loaded, and is that of its step',
+  async (t) => {
+    const s = stores(t)
+    await create(s, { status: 'running' })
+    const all = [undefined, null, false, 0, -0, '', {}, new Uint8Array(), new Uint8Array([0, 255]), structured()]
+    for (const [i, result] of all.entries()) {
+      equal(await s.workflows.saveTaskResult(RUN, `s${i}`, result), { duplicate: false })
+      for (const it of [s, stores(t)]) {
+        equal(await it.workflows.loadTaskResult(RUN, `s${i}`), { result })
+        equal(await it.workflows.saveTaskResult(RUN, `s${i}`, result), { duplicate: true })
+      }
+      equal(await outcome(stores(t), `s${i}`), ['completed', result])
+    }
+    equal((await stepIds(s)).length, all.length)
+    const step = await s.workflows.getStep(RUN, 's1')
+    equal([step?.startedAt, step?.completedAt], [step?.updatedAt, step?.updatedAt])
+  },
+)
+
+/** SY-58, SY-59: absent is a value, but for the run. */
+export const absent: Case = defineCase(
+  'WF-702',
+  'a step without a result has none, an unknown run is refused',
+  async (t) => {
+    const s = stores(t)
+    await create(s)
+    for (const status of ['pending', 'running', 'waiting', 'failed', 'cancelled', 'skipped'] as const) {
+      await s.workflows.upsertStep(RUN, { stepId: status, status, result: 1 })
+      equal(await s.workflows.loadTaskResult(RUN, status), undefined)
+    }
+    equal(await s.workflows.loadTaskResult(RUN, 'never'), undefined)
+    await rejects(s.workflows.loadTaskResult('none', 'a'), 'NOT_FOUND')
+    await s.workflows.upsertStep(RUN, { stepId: 'done', status: 'completed', result: 1 })
+    equal(await s.workflows.loadTaskResult(RUN, 'done'), { result: 1 })
+  },
+)
+
+/** SY-60, SY-61, 7.4: an ended run keeps its results, and takes no others. */
+export const afterEnd: Case = defineCase('WF-703', 'results can be loaded after the run has ended', async (t) => {
+  for (const completion of ['completed', 'failed', 'cancelled', 'compensated'] as const) {
+    const s = stores(t)
+    await create(s, {}, completion)
+    await s.workflows.saveTaskResult(completion, 'a', [completion])
+    await s.log.complete(completion, completion)
+    for (const { workflows } of [s, stores(t)]) {
+      equal(await workflows.loadTaskResult(completion, 'a'), { result: [completion] })
+      equal(await workflows.saveTaskResult(completion, 'a', [completion]), { duplicate: true })
+      await rejects(workflows.saveTaskResult(completion, 'a', 2), 'CONFLICT')
+    }
+  }
+})
+
+/** 7.4: the first one wins, unless it is told otherwise. */
+export const firstWins: Case = defineCase(
+  'WF-704',
+  'the first result of a step stays unless it is overwritten',
+  async (t) => {
+    const s = stores(t)
+    await create(s)
+    await s.workflows.saveTaskResult(RUN, 'a', { n: 1 })
+    await changesNothing(t, async () => {
+      for (const { workflows } of [s, stores(t)]) {
+        for (const result of [{ n: 2 }, { n: '1' }, undefined, null, new Uint8Array([1])]) {
+          await rejects(workflows.saveTaskResult(RUN, 'a', result), 'CONFLICT')
+          await rejects(workflows.saveTaskResult(RUN, 'a', result, { overwrite: false }), 'CONFLICT')
+        }
+        equal(await workflows.saveTaskResult(RUN, 'a', { n: 1 }), { duplicate: true })
+      }
+    })
+    for (const [i, { workflows }] of [s, stores(t)].entries()) {
+      equal(await workflows.saveTaskResult(RUN, 'a', i, { overwrite: true }), { duplicate: false })
+      equal(await stores(t).workflows.loadTaskResult(RUN, 'a'), { result: i })
+    }
+    await s.workflows.upsertStep(RUN, { stepId: 'b', status: 'failed', error: 'E' })
+    equal(await s.workflows.saveTaskResult(RUN, 'b', 1), { duplicate: false }, 'A failed one had none')
+    const step = await stores(t).workflows.getStep(RUN, 'b')
+    equal([step?.status, step?.error], ['completed', undefined])
+  },
+)
+
+/** Row 6, B.1.5: sixty-four branches at once, and as few requests as can be. */
+export const siblings: Case = defineCase('WF-705', 'of concurrent branches no result is lost', async (t) => {
+  const branches = upTo(64).map((n) => `b${n}`)
+  const s = spied(t)
+  await create(s, { position: fork(branches), status: 'running' })
+  const requests = await s.cost(() =>
+    Promise.all(branches.map((stepId) => s.workflows.saveTaskResult(RUN, stepId, { of: stepId }))),
+  )
+  ok(requests <= 2, `They share requests, but took ${requests}`)
+  for (const stepId of branches)
+    equal(await stores(t).workflows.loadTaskResult(RUN, stepId), { result: { of: stepId } })
+  equal((await runOf(stores(t))).position, { ...fork(branches), completed: branches })
+  equal(await stepIds(s), branches)
+})
+
+/** Row 6, from several workers. */
+export const workers: Case = defineCase(
+  'WF-706',
+  'of branches done by several workers no result is lost',
+  async (t) => {
+    const branches = upTo(32).map((n) => `b${n}`)
+    const handles = several(t, 4)
+    await create(handles[0]!, { position: fork(branches), status: 'running' })
+    await Promise.all(branches.map((stepId, i) => handles[i % 4]!.workflows.saveTaskResult(RUN, stepId, i)))
+    const { position } = await runOf(stores(t))
+    ok(position?.kind === 'fork', 'Still there')
+    equal(position.completed?.toSorted(), branches.toSorted())
+    equal((await collect(stores(t).workflows.steps(RUN))).length, 32)
+  },
+)
+
+/** vercel/workflow #4173: of N results of one step one counts. */
+export const oneWinner: Case = defineCase(
+  'WF-707',
+  'of concurrent results of one step the first one stays',
+  async (t) => {
+    const handles = several(t, 4)
+    await create(handles[0]!)
+    for (const stepId of ['a', 'b', 'c']) {
+      const found = await atOnce(12, (i) =>
+        verdict(handles[i % 4]!.workflows.saveTaskResult(RUN, stepId, i).then(({ duplicate }) => duplicate)),
+      )
+      equal(found.filter((it) => it === 'CONFLICT').length, 11)
+      equal(await stores(t).workflows.loadTaskResult(RUN, stepId), { result: found.indexOf(false) })
+      const same = await atOnce(12, (i) => handles[i % 4]!.workflows.saveTaskResult(RUN, `same ${stepId}`, 1))
+      equal(same.filter(({ duplicate }) => !duplicate).length, 1)
+    }
+    equal((await stepIds(handles[0]!)).length, 6)
+  },
+)
+
+/** B.5-8, B.5-9: who finishes late has not worked in vain. */
+export const whileStopped: Case = defineCase(
+  'WF-708',
+  'a branch that ends while its run is stopped counts',
+  async (t) => {
+    for (const status of ['paused', 'cancelled', 'waiting', 'pending'] as const) {
+      const s = stores(t)
+      await create(s, { position: fork(['a', 'b']), status }, status)
+      await s.workflows.saveTaskResult(status, 'a', 1)
+      await s.workflows.saveTaskResult(status, 'other', 1)
+      const run = await runOf(stores(t), status)
+      equal([run.status, run.position], [status, { ...fork(['a', 'b']), completed: ['a'] }])
+    }
+  },
+)
+
+/** LangGraph #8039: a row that was stored without the run being told. */
+export const healed: Case = defineCase('WF-709', 'saving a result again tells the fork of it', async (t) => {
+  const s = stores(t)
+  await create(s, { status: 'running' })
+  await s.workflows.saveTaskResult(RUN, 'a', 1)
+  await s.workflows.updateRun(RUN, { position: fork(['a', 'b']) })
+  for (const it of [s, stores(t)]) {
+    equal(await it.workflows.saveTaskResult(RUN, 'a', 1), { duplicate: true })
+    equal((await runOf(stores(t))).position, { ...fork(['a', 'b']), completed: ['a'] })
+  }
+  await rejects(s.workflows.saveTaskResult(RUN, 'a', 2), 'CONFLICT')
+})
+
+/** Rows 2, 3 and 5: whoever comes first, nobody takes anything away from another. */
+export const orders: Case = defineCase(
+  'WF-711',
+  'results, context, snapshot and position keep in every order',
+  async (t) => {
+    const writes: ((s: Stores, runId: string) => Promise<unknown>)[] = [
+      ({ workflows }, runId) => workflows.saveTaskResult(runId, 'a', 1),
+      ({ workflows }, runId) => workflows.patchStep(runId, 'a', { waitId: `wait of ${runId}` }),
+      ({ workflows }, runId) => workflows.patchContext(runId, { b: 2 }),
+      ({ state }, runId) => state.saveSnapshot({ runId, state: { c: 3 } }),
+      ({ workflows }, runId) =>
+        workflows.updateRun(runId, { position: { kind: 'step', stepId: 'd' }, status: 'waiting' }),
+    ]
+    const s = stores(t)
+    await Promise.all(
+      permutations(writes).map(async (order, i) => {
+        const runId = `r${i}`
+        await create(s, { context: { a: 1 } }, runId)
+        for (const write of order) await write(s, runId)
+      }),
+    )
+    for (let i = 0; i < 120; i++) {
+      const runId = `r${i}`
+      const { context, position } = await runOf(s, runId)
+      equal(
+        [context, position],
+        [
+          { a: 1, b: 2 },
+          { kind: 'step', stepId: 'd' },
+        ],
+      )
+      equal(await s.workflows.loadTaskResult(runId, 'a'), { result: 1 })
+      equal((await s.workflows.findStepByWaitId(`wait of ${runId}`))?.step.status, 'completed')
+      equal((await s.state.loadSnapshot(runId))?.state, { c: 3 })
+    }
+  },
+)
+
+const permutations = <T>(items: readonly T[]): T[][] =>
+  items.length === 0
+    ? [[]]
+    : items.flatMap((item, i) => permutations(items.toSpliced(i, 1)).map((rest) => [item, ...rest]))
+
+/** Row 11: steps of any name. */
+export const names: Case = defineCase('WF-710', 'results of steps of any name are kept apart', async (t) => {
+  const s = stores(t)
+  await create(s, { position: fork(ODD_IDS), status: 'running' })
+  await Promise.all(ODD_IDS.map((stepId, i) => s.workflows.saveTaskResult(RUN, stepId, i)))
+  for (const [i, stepId] of ODD_IDS.entries()) {
+    equal(await stores(t).workflows.loadTaskResult(RUN, stepId), { result: i })
+  }
+  equal((await runOf(stores(t))).position, { ...fork(ODD_IDS), completed: ODD_IDS })
+})
