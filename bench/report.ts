@@ -154,10 +154,17 @@ function* workParts({ claims, steps, run, find }: Work): Generator<string> {
     ['workers', 'tasks per second', 'requests per task'],
     claims.map((it) => [String(it.workers), number(it.tasksPerSecond), number(it.requestsPerTask)]),
   )
-  yield '\na step of the runner, relaxed; of LangGraph a checkpoint and its writes'
+  yield '\na step of the runner, relaxed; of LangGraph a checkpoint and its writes, of World local three events'
   yield table(
-    ['steps before it', 'µs, holdfast', 'µs, LangGraph SqliteSaver', 'speed / LangGraph'],
-    steps.map((it) => [String(it.before), spread(it.holdfast), spread(it.langgraph), spread(it.toLanggraph)]),
+    ['steps before it', 'µs, holdfast', 'µs, LangGraph SqliteSaver', 'speed / it', 'µs, World local', 'speed / it'],
+    steps.map((it) => [
+      String(it.before),
+      spread(it.holdfast),
+      spread(it.langgraph),
+      spread(it.toLanggraph),
+      spread(it.worldLocal),
+      spread(it.toWorldLocal),
+    ]),
   )
   yield (
     `\na run of ${run.steps} steps: ${number(run.commitsPerStep)} commits per step; ` +

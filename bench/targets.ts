@@ -59,8 +59,9 @@ export function judge({ rows, encoding, longLog, reading, calls, work }: Omit<Re
     atMost('a step of the runner: commits', work.run.commitsPerStep, 1)
     atMost(`step ${work.run.steps} of a run: cost of one at the beginning`, work.run.last / work.run.first, 1.2)
     atMost(`tasks of ${work.find.manyRuns} ready runs: cost of those of 100`, work.find.cost.median, 1.5)
-    for (const { before, toLanggraph } of work.steps) {
+    for (const { before, toLanggraph, toWorldLocal } of work.steps) {
       atLeast(`a step behind ${before}: speed of LangGraph`, toLanggraph.median, 1)
+      atLeast(`a step behind ${before}: speed of World local`, toWorldLocal.median, 1)
     }
   }
   return targets

@@ -9,6 +9,7 @@ import { run } from 'holdfast/run'
 import { eventOf } from '../data.ts'
 import { type Figure, type RaceOptions, figure, race, speed } from '../measure.ts'
 import { checkpoint, metadata, thread } from '../subjects/langgraph.ts'
+import { openWorldLocal } from '../subjects/world-local.ts'
 
 export interface Work {
   readonly claims: readonly {
@@ -22,6 +23,9 @@ export interface Work {
     readonly holdfast: Figure
     readonly langgraph: Figure
     readonly toLanggraph: Figure
+    /** Of the local World of the Workflow SDK, whose steps cost the same wherever they are. */
+    readonly worldLocal: Figure
+    readonly toWorldLocal: Figure
   }[]
   /** Of the runner: commits per step, and microseconds per step in the first and the last of a run's steps. */
   readonly run: {
@@ -97,8 +101,9 @@ async function stepsBehind(directory: string, before: number, options: RaceOptio
   db.pragma('synchronous = NORMAL')
   const saver = new SqliteSaver(db)
   const messages = Array.from({ length: before }, (_, n) => eventOf(n))
+  const world = await openWorldLocal(join(directory, `world-${before}`))
   let runs = 0
-  const [ours, theirs] = await race(
+  const [ours, theirs, worlds] = await race(
     [
       {
         name: 'holdfast',
@@ -128,17 +133,30 @@ async function stepsBehind(directory: string, before: number, options: RaceOptio
           return performance.now() - start
         },
       },
+      {
+        name: 'World local',
+        async time(ops) {
+          const runId = `run${runs++}`
+          await world.begin(runId)
+          const start = performance.now()
+          for (let n = 0; n < ops; n++) await world.step(runId, n, eventOf(n))
+          return performance.now() - start
+        },
+      },
     ],
     { ...options, rounds: Math.min(5, options.rounds) },
   )
   await holdfast.close()
   db.close()
+  await world.close()
   const microseconds = (rounds: readonly number[]): Figure => figure(rounds.map((nanoseconds) => nanoseconds / 1000))
   return {
     before,
     holdfast: microseconds(ours!.rounds),
     langgraph: microseconds(theirs!.rounds),
     toLanggraph: speed(ours!, theirs!),
+    worldLocal: microseconds(worlds!.rounds),
+    toWorldLocal: speed(ours!, worlds!),
   }
 }
 
