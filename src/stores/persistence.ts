@@ -50,7 +50,7 @@ export interface AppendOptions extends WriteOptions {
   /** Appends only where the log ends at this number; `0`: where it is empty. */
   readonly expectedSeq?: number
   /** What the run is from then on, written in the same commit. */
-  readonly run?: RunFields | undefined
+  readonly run?: Omit<RunFields, 'workflow'> | undefined
 }
 
 /** Where to go on. */
@@ -182,7 +182,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     encodeId(workflow, 'workflow')
     const append = prepareAppend(db, part, events, options.expectedSeq)
     const version = versionOf(events)
-    const fields = options.run && requireRunFields(options.run)
+    const fields = options.run && requireRunFields({ ...options.run, workflow })
     const judge =
       (otherwise?: HoldfastError): NonNullable<RunProposal<AppendResult>['failed']> =>
       // Of a run that was not what it seemed, the run is judged first.

@@ -45,16 +45,21 @@ export function requireRunFields(fields: RunFields): RunFields {
   if (definitionHash !== undefined) encodeId(definitionHash, 'definitionHash')
   if (traceParent !== undefined) encodeId(traceParent, 'traceParent')
   if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
-  if (position) requirePosition(position)
+  if (position !== undefined && position !== null) requirePosition(position)
   if (priority !== undefined) requireInteger(priority, 'priority', 1, 5)
   if (tags !== undefined) encodeTags(tags)
+  if (retries !== undefined && Object.prototype.toString.call(retries) !== '[object Object]') {
+    throw invalid('retries must be an object')
+  }
   for (const [stepId, state] of Object.entries(retries ?? {})) {
-    const { attempts, nextRetryAt = 0 } = requireGiven(state, 'retries')
+    const { attempts, nextRetryAt = 0, lastError, lastFailedWorker } = requireGiven(state, 'retries')
     encodeId(stepId, 'retries')
     requireInteger(attempts, 'retries.attempts')
     requireInteger(nextRetryAt, 'retries.nextRetryAt')
+    if (lastError !== undefined) requireText(lastError, 'retries.lastError')
+    if (lastFailedWorker !== undefined) encodeId(lastFailedWorker, 'retries.lastFailedWorker')
   }
-  if (deadline) {
+  if (deadline !== undefined && deadline !== null) {
     encodeId(deadline.stepId, 'deadline.stepId')
     requireInteger(deadline.at, 'deadline.at')
   }

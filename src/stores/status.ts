@@ -100,6 +100,7 @@ export function requirePosition(position: Position): Position {
   for (const [what, ids] of Object.entries({ branches: kind === 'fork' ? branches : [], completed: completed ?? [] })) {
     if (!Array.isArray(ids)) throw invalid(`position.${what} must be an array`)
     for (const id of ids) encodeId(id as string, `position.${what}`)
+    if (new Set(ids).size < ids.length) throw invalid(`position.${what} must differ`)
   }
   return position
 }

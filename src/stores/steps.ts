@@ -184,13 +184,13 @@ export function stepStore(
 
   /** A row as a caller wants it, with the times that follow. */
   function toRecord(
-    input: StepInput,
+    input: StepInput & { readonly timedOut?: true | undefined },
     before: StepRecord | undefined,
     run: RunRecord,
     now: number,
   ): { readonly next: StepRecord; readonly result: () => StepRecord } {
     if (isTerminal(run.status) && run.status !== 'cancelled') throw ended(run)
-    const { stepId, status = 'pending', result, error, waitId } = input
+    const { stepId, status = 'pending', result, error, waitId, timedOut } = input
     const hasStarted = !['pending', 'cancelled', 'skipped'].includes(status)
     const next: StepRecord = defined({
       stepId,
@@ -203,6 +203,7 @@ export function stepStore(
         input.completedAt ??
         (isStepTerminal(status) ? ((before?.status === status ? before.completedAt : undefined) ?? now) : undefined),
       updatedAt: now,
+      timedOut: isStepTerminal(status) ? timedOut : undefined,
     })
     // A copy: what is remembered must not change when what is given out does.
     return { next, result: () => decode(encode(next)) as StepRecord }
@@ -266,7 +267,15 @@ export function stepStore(
           // Which it is rests on the row, so the commit has to say.
           if (hasEnded) return refused(ended(run))
           const { next } = toRecord(
-            { ...step, stepId, status: 'completed', result: value, error: undefined, completedAt: now },
+            {
+              ...step,
+              stepId,
+              status: 'completed',
+              result: value,
+              error: undefined,
+              completedAt: now,
+              timedOut: undefined,
+            },
             step,
             run,
             now,

@@ -229,19 +229,11 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
 
   /** The record of a run that begins, and what else is stored of it. */
   function begin(run: NewRun): { fields: RunFields; more: Op[]; context: Context } {
-    const {
-      runId,
-      workflow,
-      definitionVersion,
-      definition,
-      input,
-      context,
-      status = 'pending',
-    } = requireGiven(run, 'run')
+    const { runId, workflow, definitionVersion, definition, input, context } = requireGiven(run, 'run')
     const part = parts.run(runId)
     encodeId(workflow, 'workflow')
     if (definitionVersion !== undefined) encodeId(definitionVersion, 'definitionVersion')
-    const fields = requireRunFields({ ...run, status })
+    const fields = requireRunFields(run)
     const kept = context === undefined ? EMPTY : { version: 1, context: requireContext(context) }
     const more: Op[] = []
     if (definition !== undefined) more.push({ put: { part, key: DEFINITION }, value: encode(definition) })
@@ -275,7 +267,7 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
             }
             const record = withFields(
               {
-                ...newRun(runId, tenant, fields.status ?? 'pending', now),
+                ...newRun(runId, tenant, 'pending', now),
                 ...defined({ definitionVersion }),
                 ...(found && { generation: (found.generation ?? 1) + 1 }),
               },

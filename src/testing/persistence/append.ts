@@ -292,3 +292,79 @@ export const backwards: Case = defineCase(
     )
   },
 )
+
+/** Row 20, sayiir's progress: what happened and where the run is from then on are one change. */
+export const movesRun: Case = defineCase('PE-119', 'an append moves the run in the same commit', async (t) => {
+  const [one, two] = [spied(t), spied(t)]
+  await one.db.open()
+  const step = (stepId: string) => ({ kind: 'step', stepId }) as const
+  const nap = { kind: 'delay', stepId: 'nap', wakeAt: 4e12 } as const
+  const first = { position: step('a'), priority: 1, tags: ['gpu'], traceParent: 'p' } as const
+  equal(await one.cost(() => one.log.append(event('begun'), { run: first })), 1, 'A new run')
+  equal(await one.cost(() => one.log.append(event('next'), { run: { position: step('b') } })), 1)
+  const run = await two.workflows.getRun(RUN)
+  equal([run?.status, run?.position, run?.priority, run?.tags], ['running', step('b'), 1, ['gpu']])
+  equal(await two.log.appendBatch([event('c'), event('d')], { run: { position: nap } }), { seq: 4, duplicate: false })
+  for (const { workflows } of [one, two]) {
+    equal((await workflows.listRuns({ status: 'running' })).items, [])
+    equal((await workflows.listRuns({ status: 'waiting' })).items.length, 1)
+  }
+  equal(await one.log.append(event('done'), { run: { status: 'failed', error: 'E', position: null } }), {
+    seq: 5,
+    duplicate: false,
+  })
+  const after = await stores(t).workflows.getRun(RUN)
+  equal([after?.completion, after?.error, after?.position, after?.traceParent], ['failed', 'E', undefined, 'p'])
+  equal((await stores(t).log.load(RUN))?.events.length, 5)
+})
+
+/** Row 20: and where there is no event, the run stays where it is. */
+export const staysWithoutEvent: Case = defineCase(
+  'PE-120',
+  'an append that is refused or repeated does not move the run',
+  async (t) => {
+    const [one, two] = [stores(t), stores(t)]
+    const to = (stepId: string) => ({ run: { position: { kind: 'step', stepId }, tags: [stepId] } }) as const
+    const keyed = event('a', { idempotencyKey: 'k' })
+    await one.log.append(keyed, to('a'))
+    await two.log.append(event('b'), to('b'))
+    await changesNothing(t, async () => {
+      for (const { log } of [one, two, stores(t)]) {
+        equal(await log.append(keyed, to('a')), { seq: 1, duplicate: true })
+        await rejects(log.append(event('c', { idempotencyKey: 'k' }), to('c')), 'CONFLICT')
+        await rejects(log.append(event('c'), { ...to('c'), expectedSeq: 1 }), 'CONFLICT')
+        await rejects(log.append(event('c', { seq: 5 }), to('c')), 'CONFLICT')
+        await rejects(log.append(event('c', { workflow: 'other' }), to('c')), 'WORKFLOW_MISMATCH')
+        await rejects(log.append(event('c'), { run: { priority: 6 as 5 } }), 'INVALID_ARGUMENT')
+        await rejects(log.append(event('c'), { run: { position: { kind: 'step', stepId: '' } } }), 'INVALID_ARGUMENT')
+      }
+    })
+    await one.log.complete(RUN, 'completed')
+    await changesNothing(t, async () => {
+      for (const { log } of [one, two, stores(t)]) {
+        equal(await log.append(keyed, to('a')), { seq: 1, duplicate: true })
+        await rejects(log.append(event('c'), { run: { status: 'running' } }), 'ALREADY_COMPLETED')
+      }
+    })
+  },
+)
+
+/** Row 37: whoever writes learns on the way that it is asked to stop. */
+export const tellsSignal: Case = defineCase('PE-121', 'an append tells what the run was asked to do', async (t) => {
+  const [worker, operator] = [spied(t), stores(t)]
+  const run = { position: { kind: 'step', stepId: 'a' } } as const
+  equal(await worker.log.append(event('a'), { run }), { seq: 1, duplicate: false })
+  await operator.signals.storeSignal(RUN, 'pause')
+  equal(await worker.log.append(event('b')), { seq: 2, duplicate: false, signal: 'pause' })
+  equal(await worker.cost(() => worker.log.append(event('c'))), 1)
+  await operator.signals.storeSignal(RUN, 'cancel')
+  equal(await stores(t).log.appendBatch([event('d'), event('e')], { run }), {
+    seq: 5,
+    duplicate: false,
+    signal: 'cancel',
+  })
+  await operator.signals.clearSignal(RUN, 'cancel')
+  equal((await worker.log.append(event('f'))).signal, 'pause')
+  await operator.signals.clearSignal(RUN, 'pause')
+  equal(await worker.log.append(event('g')), { seq: 7, duplicate: false })
+})

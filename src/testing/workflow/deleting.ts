@@ -1,5 +1,6 @@
 /** A run is deleted whole, and can be copied whole. @module */
 import { encodeId, tenantParts } from '../../core/keys.ts'
+import { stateStore } from '../../stores/state.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
@@ -210,3 +211,23 @@ export const startAndDelete: Case = defineCase(
     await rejects(handles[0]!.workflows.updateRun(RUN, {}), 'NOT_FOUND')
   },
 )
+
+/** SY-43: earlier snapshots, too. */
+export const past: Case = defineCase('WF-510', 'of a deleted run no earlier snapshot is left', async (t) => {
+  const s = stores(t)
+  const before = await t.dump()
+  const state = stateStore(s.db, { tenant: t.tenant, history: 3 })
+  for (const remove of [
+    () => s.workflows.deleteRun(RUN),
+    () => s.workflows.prepareRun({ ...newRun(), policy: 'terminateExisting' }),
+  ]) {
+    for (const n of upTo(5)) await state.saveSnapshot({ runId: RUN, workflow: 'order', state: `PAST-${n}` })
+    equal((await collect(state.snapshots())).length, 1)
+    ok((await state.loadHistory(RUN)).items.length > 1, 'There are some')
+    await remove()
+    equal(await mentions(t, 'PAST-'), false)
+    equal([await state.loadHistory(RUN), await collect(state.snapshots())], [{ items: [] }, []])
+    await s.workflows.deleteRun(RUN)
+    equal(await t.dump(), before)
+  }
+})

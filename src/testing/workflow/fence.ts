@@ -56,3 +56,31 @@ export const held: Case = defineCase(
     }
   },
 )
+
+/** Rows 7 and 8: one that has expired, and one that another has taken over. */
+export const claimed: Case = defineCase(
+  'WF-1003',
+  'with a claim that expired or was taken over nothing of a run changes',
+  async (t) => {
+    const [late, next] = [stores(t), stores(t)]
+    await waiting(late, { position: { kind: 'step', stepId: 'a' }, status: 'running' })
+    const claim = await late.claims.claimTask({ runId: RUN, stepId: 'a', workerId: 'w', ttl: 300 })
+    ok(claim, 'Claimed')
+    await late.workflows.saveTaskResult(RUN, 'b', 1, { claim })
+    await t.sleep(350)
+    // Some backends remove what has expired when they are written to.
+    await late.state.set('swept', '1')
+    for (const isTaken of [false, true]) {
+      const other = isTaken
+        ? await next.claims.claimTask({ runId: RUN, stepId: 'a', workerId: 'w', ttl: 600_000 })
+        : undefined
+      equal(other !== undefined, isTaken)
+      await changesNothing(t, async () => {
+        for (const it of [late, stores(t)]) {
+          for (const [name, call] of Object.entries(ALL)) equal(await verdict(call(it, { claim })), 'CLAIM_LOST', name)
+        }
+      })
+      if (other) await next.workflows.patchContext(RUN, { mine: 1 }, { claim: other })
+    }
+  },
+)

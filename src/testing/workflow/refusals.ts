@@ -241,3 +241,23 @@ export const badTenants: Case = defineCase(
     }
   },
 )
+
+/** What is stored of a run is well-formed, or the run could not be read again. */
+export const badFields: Case = defineCase('WF-912', 'malformed fields of runs are refused by workflows', (t) =>
+  refused(t, ({ workflows }) => [
+    ...(['', 0, false, 5, 'x', [], {}] as never[]).flatMap((it) => [
+      workflows.updateRun(RUN, { position: it }),
+      workflows.updateRun(RUN, { deadline: it }),
+      workflows.createRun(newRun({ position: it }, 'new')),
+      workflows.prepareRun(newRun({ deadline: it }, 'new')),
+      workflows.completeWait('wait', { position: it }),
+    ]),
+    ...([null, '', 0, 5, 'x', [], new Map(), { a: null }, { a: 5 }, { '': { attempts: 1 } }] as never[]).map(
+      (retries) => workflows.updateRun(RUN, { retries }),
+    ),
+    ...([5, null, {}, '\ud800'] as never[]).flatMap((it) => [
+      workflows.updateRun(RUN, { retries: { a: { attempts: 1, lastError: it } } }),
+      workflows.updateRun(RUN, { retries: { a: { attempts: 1, lastFailedWorker: it } } }),
+    ]),
+  ]),
+)

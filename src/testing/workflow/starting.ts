@@ -347,3 +347,26 @@ export const copies: Case = defineCase(
     )
   },
 )
+
+/** B.1.3: a run that begins by waiting waits, as one that comes to wait. */
+export const beginsWaiting: Case = defineCase(
+  'WF-116',
+  'a run that is created where it waits is due in time, and not offered before',
+  async (t) => {
+    const s = stores(t)
+    await s.db.health()
+    const at = (stepId: string) => ({ kind: 'step', stepId }) as const
+    const nap = { kind: 'delay', stepId: 'nap', wakeAt: s.db.now() + 200, next: 'a' } as const
+    equal((await create(s, { position: nap })).status, 'waiting')
+    equal((await create(s, { position: at('b') }, 'other')).status, 'running')
+    equal((await create(s, { position: at('c'), status: 'pending' }, 'told')).status, 'pending')
+    await t.sleep(10)
+    const offered = async () => (await s.claims.findAvailableTasks({ workerId: 'w' })).map(({ stepId }) => stepId)
+    equal(new Set(await offered()), new Set(['b', 'c']))
+    await t.sleep(250)
+    await s.db.health()
+    equal((await s.timers.advanceDue()).length, 1)
+    await t.sleep(10)
+    equal(new Set(await offered()), new Set(['a', 'b', 'c']))
+  },
+)

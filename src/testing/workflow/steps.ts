@@ -211,3 +211,20 @@ export const pages: Case = defineCase(
     equal(await s.cost(() => s.workflows.listSteps('none')), 1)
   },
 )
+
+/** DI-13: a wait for a message that did not come stays one. */
+export const timedOut: Case = defineCase('WF-610', 'a patched step still tells that it timed out', async (t) => {
+  const s = stores(t)
+  await s.db.health()
+  const wakeAt = s.db.now() + 50
+  await create(s, { status: 'waiting', position: { kind: 'message', stepId: 'a', name: 'paid', wakeAt, next: 'b' } })
+  await t.sleep(100)
+  await s.db.health()
+  equal((await s.timers.advanceDue()).length, 1)
+  equal((await s.workflows.getStep(RUN, 'a'))?.timedOut, true)
+  for (const { workflows } of [s, stores(t)]) {
+    equal((await workflows.patchStep(RUN, 'a', { error: 'Late' })).timedOut, true)
+    equal((await workflows.getStep(RUN, 'a'))?.timedOut, true)
+  }
+  equal((await s.workflows.patchStep(RUN, 'a', { status: 'running' })).timedOut, undefined, 'It goes on')
+})
