@@ -11,6 +11,7 @@ const config: KnipConfig = {
     'test/crash/*.ts',
     'test/drivers/sqlite/child.ts',
     'examples/*/*.ts',
+    'bench/markdown.ts',
     'types/*.ts',
   ],
   // Parts, see scripts/parts.ts.

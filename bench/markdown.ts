@@ -1,0 +1,103 @@
+/**
+ * Puts what was measured into the tables of docs/benchmarks.md, between its marks.
+ *
+ *     npm run --silent bench -- --json > results.json && npx tsx bench/markdown.ts results.json
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import type { Figure } from './measure.ts'
+import type { Report } from './report.ts'
+
+const DOCUMENT = new URL('../docs/benchmarks.md', import.meta.url)
+
+const number = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
+const spread = ({ median, min, max }: Figure): string => `${number(median)} (${number(min)}–${number(max)})`
+const line = (...cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
+const title = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
+
+function* sections({ rows, encoding, longLog, reading, calls, bytes, work, targets }: Report): Generator<string> {
+  for (const name of new Set(rows.map((row) => row.name))) {
+    yield `\n### ${title(name)}\n`
+    yield line('', 'survives', 'µs', '/ raw', '/ holdfast')
+    yield '|---|---|--:|--:|--:|'
+    for (const { subject, survives, microseconds, toRaw, toHoldfast } of rows.filter((row) => row.name === name)) {
+      yield line(
+        subject,
+        survives,
+        number(microseconds.median),
+        toRaw.min === toRaw.max ? '1' : spread(toRaw),
+        toHoldfast.min === toHoldfast.max ? '1' : spread(toHoldfast),
+      )
+    }
+  }
+  if (encoding) {
+    yield `\n### Encode 1 kB\n\n${spread(encoding.toJson)} times the speed of \`JSON.stringify\`.`
+  }
+  if (longLog && reading) {
+    yield (
+      `\n### Long logs\n\nAn append to a log of ${longLog.events} events costs ${spread(longLog.cost)} times one to a log of ` +
+        `1000, relaxed. Reading it event by event, in a process of its own, takes ${reading.seconds.toFixed(1)} s and at most ` +
+        `${(reading.rss / 2 ** 20).toFixed(0)} MB of RSS and ${(reading.heap / 2 ** 20).toFixed(0)} MB of heap above the start.`
+    )
+  }
+  if (work) {
+    yield '\n### A step of the runner, relaxed\n'
+    yield line(
+      'steps before it',
+      'µs, holdfast',
+      'µs, LangGraph SqliteSaver',
+      'speed / it',
+      'µs, World local',
+      'speed / it',
+    )
+    yield '|--:|--:|--:|--:|--:|--:|'
+    for (const { before, holdfast, langgraph, toLanggraph, worldLocal, toWorldLocal } of work.steps) {
+      yield line(
+        before,
+        number(holdfast.median),
+        number(langgraph.median),
+        spread(toLanggraph),
+        number(worldLocal.median),
+        spread(toWorldLocal),
+      )
+    }
+    const { run, find, claims } = work
+    yield (
+      `\nOf a run of ${run.steps} steps, each is ${number(run.commitsPerStep)} commits; one in the second tenth takes ` +
+        `${number(run.first)} µs, one in the last ${number(run.last)} µs.`
+    )
+    yield '\n### Claim a task and complete its run, relaxed\n'
+    yield line('workers', 'tasks per second', 'requests per task')
+    yield '|--:|--:|--:|'
+    for (const it of claims) yield line(it.workers, number(it.tasksPerSecond), number(it.requestsPerTask))
+    yield (
+      `\nTo find ten tasks takes ${number(find.few)} µs where 100 runs are ready, and ${number(find.many)} µs where ` +
+        `${find.manyRuns} are: ${spread(find.cost)} times as much.`
+    )
+  }
+  if (calls && bytes) {
+    yield '\n### Counted\n'
+    yield line('call', 'round trips', 'write transactions', 'SQL statements')
+    yield '|---|--:|--:|---|'
+    for (const { call, roundTrips, transactions, statements } of calls) {
+      const counts = Object.entries(statements).map(([word, count]) => `${count} ${word}`)
+      yield line(call, roundTrips, transactions, counts.join(', '))
+    }
+    yield (
+      `\nAn event with a payload of ${bytes.payload} bytes takes ${bytes.columns.toFixed(0)} bytes in columns and ` +
+        `${bytes.file.toFixed(0)} of the file.`
+    )
+  }
+  yield '\n### Targets\n'
+  yield line('', 'wanted', 'measured', '')
+  yield '|---|--:|--:|---|'
+  for (const { name, wanted, measured, reached } of targets) {
+    yield line(name, wanted, measured, reached ? 'reached' : '**not reached**')
+  }
+}
+
+const file = process.argv[2]
+if (!file) throw new Error('Usage: tsx bench/markdown.ts RESULTS.json')
+const tables = [...sections(JSON.parse(readFileSync(file, 'utf8')) as Report)].join('\n')
+const [head, , tail] = readFileSync(DOCUMENT, 'utf8').split(/<!-- (?:measured|end) -->/)
+writeFileSync(DOCUMENT, `${head}<!-- measured -->\n${tables}\n\n<!-- end -->${tail}`)
