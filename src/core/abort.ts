@@ -9,6 +9,7 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined):
     // A signal may outlive many calls, and must not collect their listeners.
     const leave = (): void => signal.removeEventListener('abort', onAbort)
     signal.addEventListener('abort', onAbort)
+    if (signal.aborted) onAbort()
     work.finally(leave).then(resolve, reject)
   })
 }

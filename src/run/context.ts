@@ -5,10 +5,12 @@ import { utf8Bytes } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { Claim } from '../stores/claims.ts'
 import { type RetryPolicy, nextRetry } from '../stores/retries.ts'
-import type { Position } from '../stores/status.ts'
+import type { RunEvent } from '../stores/events.ts'
+import type { SignalKind } from '../stores/run-state.ts'
+import { type Position, wakeAtOf } from '../stores/status.ts'
+import type { Run } from '../stores/workflow.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
-import type { Journal } from './journal.ts'
-import type { Context, StepInfo } from './types.ts'
+import type { Context, RunOutcome, StepInfo } from './types.ts'
 
 /** A step failed for the last time. */
 export class StepError extends Error {
@@ -21,69 +23,81 @@ export class StepError extends Error {
   }
 }
 
-/** Why a workflow stops before its end. */
-export type Halt =
-  | { readonly status: 'waiting'; readonly until?: number | undefined }
-  | { readonly status: 'paused' }
-  | { readonly status: 'cancelled' }
+/** The workflow stops before its end. It never sees this. */
+export class Halt extends Error {
+  readonly outcome: Extract<RunOutcome<never>, { readonly status: 'waiting' | 'paused' | 'cancelled' }>
+
+  constructor(outcome: Halt['outcome']) {
+    super(outcome.status)
+    this.outcome = outcome
+  }
+}
+
+/** What happened to each step last. */
+export type Journal = Map<string, Pick<RunEvent, 'kind' | 'payload' | 'seq'>>
 
 /** What a context is made of. */
-export interface ContextParts<I> {
+export interface ContextParts {
   readonly holdfast: Holdfast
-  readonly run: { readonly runId: string; readonly input: I }
+  readonly run: Run
   readonly claim: Claim
   readonly journal: Journal
+  /** For what the workflow does: aborted when it is to stop. */
   readonly signal: AbortSignal
+  /** For what undoes it: aborted when nothing must be done any more. */
+  readonly over: AbortSignal
   readonly retry: RetryPolicy
   /** For how long a wait may keep this process, and how often it looks up, in milliseconds. */
   readonly maxWait: number
   readonly beat: number
-  /** The signal that somebody saw pending. */
-  pending(): 'cancel' | 'pause' | undefined
-  /** Ends the workflow; nothing of it goes on afterwards. */
-  halt(halt: Halt): void
+  /** The signal that somebody saw pending, and who is told of one. */
+  pending(): SignalKind | undefined
+  notice(found: SignalKind | undefined): void
 }
-
-/** How to undo a step. */
-export interface Undo {
-  readonly stepId: string
-  readonly seq: number
-  readonly hook: (info: StepInfo) => unknown
-}
-
-/** Thrown to get out of what the workflow called; it never sees it. */
-const HALTED = new Error('The workflow was stopped')
 
 /** A step of the runner's own, where a run is while it is worked on. */
 export const WORK: Position = { kind: 'step', stepId: 'work' }
 
-/** Makes what a workflow is given, and what undoes its steps. */
-export function createContext<I>(parts: ContextParts<I>): {
+/** What is thrown, as text. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** Makes what a workflow is given, and what ends and undoes it. */
+export function createContext<I>(parts: ContextParts): {
   readonly context: Context<I>
-  readonly undos: readonly Undo[]
-  /** Resolves when no step is under way. */
-  idle(): Promise<void>
-  /** Does a step under an id of its own, whatever the run was told. */
-  attempt<R>(stepId: string, fn: (info: StepInfo) => R | Promise<R>): Promise<R>
+  /** Rejects when the workflow must not go on: with a {@link Halt}, or what the backend threw. */
+  readonly halted: Promise<never>
+  /** Lets nothing new begin; resolves when no step is under way. */
+  stop(): Promise<void>
+  /** Undoes what was done, the last first; tells whether there was anything. @throws `StepError` */
+  undo(): Promise<boolean>
 } {
-  const { holdfast, run, claim, journal, signal, maxWait, beat } = parts
-  const { db } = holdfast
-  const { runId } = run
-  const undos: Undo[] = []
-  const counts = new Map<string, number>()
+  const { holdfast, run, claim, journal, signal, over, maxWait, beat } = parts
+  const { runId, workflow = '', input } = run
+  const { db, persistence, signals, timers, workflows } = holdfast
+  const undos: { readonly stepId: string; readonly hook: (info: StepInfo) => unknown }[] = []
+  /** By id of a step, the last number given to its name. */
+  const numbers = new Map<string, number>()
+  let there = run.position
+  const isAt = (it: Position): boolean => there?.stepId === it.stepId && wakeAtOf(there) === wakeAtOf(it)
   let isWaiting = false
   /** Parts of the workflow under way, and who waits for their end. */
   let busy = 0
   let onIdle: (() => void) | undefined
+  let reason: unknown
+  let reject: (reason: unknown) => void
+  const halted = new Promise<never>((_, no) => (reject = no))
 
   /** The name, with a number from its second use on. */
   function unique(name: string): string {
-    if (typeof name !== 'string' || name === '' || utf8Bytes(name) > 200) {
-      throw invalid('The name of a step must be text of 1 to 200 UTF-8 bytes')
-    }
-    const count = (counts.get(name) ?? 0) + 1
-    counts.set(name, count)
-    return count === 1 ? name : `${name}#${count}`
+    let id = name
+    for (let n = numbers.get(name) ?? 1; numbers.has(id); id = `${name}#${n}`) numbers.set(name, ++n)
+    numbers.set(id, 1)
+    return id
+  }
+
+  function halt(why: unknown): void {
+    reason ??= why
+    reject(why)
   }
 
   /** Does a part of the workflow. Where that is to stop, it stays for ever: no code of the workflow runs any more. */
@@ -92,81 +106,100 @@ export function createContext<I>(parts: ContextParts<I>): {
     try {
       return await work()
     } catch (error) {
-      if (error !== HALTED) throw error
+      if (error instanceof StepError) throw error
+      halt(error)
     } finally {
       if (--busy === 0) onIdle?.()
     }
     return new Promise(() => {})
   }
 
-  function halt(reason: Halt): never {
-    parts.halt(reason)
-    throw HALTED
-  }
-
   /** Goes on only where nobody asked the run to stop. */
-  async function gate(): Promise<void> {
+  async function gate(own: AbortSignal): Promise<void> {
     const pending = parts.pending()
-    if (pending === 'cancel') halt({ status: 'cancelled' })
-    if (signal.aborted) throw HALTED
-    if (pending === 'pause' && (await holdfast.signals.checkAndPause(runId, { claim }))) halt({ status: 'paused' })
+    if (own === signal && reason !== undefined) throw reason
+    if (own === signal && pending === 'cancel') throw new Halt({ status: 'cancelled' })
+    if (own.aborted) throw new Halt({ status: 'waiting' })
+    if (pending === 'pause' && (await signals.checkAndPause(runId, { claim }))) {
+      throw new Halt({ status: 'paused' })
+    }
   }
 
   /** Waits in this process, looking up now and then; ends the workflow where that would take too long. */
-  async function pass(until: number | undefined, start: number): Promise<void> {
-    await gate()
-    const left = Math.min(until ?? Number.POSITIVE_INFINITY, start + maxWait) - db.now()
-    if (left <= 0 || (until !== undefined && until - start > maxWait)) halt({ status: 'waiting', until })
-    await sleep(Math.min(left, beat), signal)
+  async function pass(position: Position, start: number, own = signal): Promise<void> {
+    await gate(own)
+    const now = db.now()
+    const wakeAt = wakeAtOf(position)
+    // What is undone is not left half done.
+    const end = own === signal ? start + maxWait : Infinity
+    if (now >= end || (wakeAt !== undefined && wakeAt > end)) {
+      isWaiting = true
+      if (position.kind === 'delay' && !isAt(position)) await workflows.updateRun(runId, { position }, { claim })
+      throw new Halt({ status: 'waiting', until: wakeAt })
+    }
+    // Whoever ends it is asked at the next gate.
+    await sleep(Math.min((wakeAt ?? end) - now, end - now, beat), own).catch(() => {})
+  }
+
+  /** Records what happened to a step, and where the run is then, in one commit; where it waits, it stays there. */
+  async function record(
+    kind: string,
+    stepId: string,
+    payload?: unknown,
+    position = isWaiting ? undefined : WORK,
+  ): Promise<void> {
+    // With a name of its own a write can be repeated: over a network its answer may be lost.
+    const idempotencyKey = `${kind} ${stepId} ${journal.get(stepId)?.seq ?? 0}`
+    const fields = position && !isAt(position) ? { position } : undefined
+    if (position) there = position
+    const event = { runId, workflow, kind, stepId, payload, idempotencyKey }
+    const { seq, signal: pending } = await persistence.append(event, { claim, run: fields })
+    journal.set(stepId, { kind, payload, seq })
+    parts.notice(pending)
   }
 
   async function attempt<R>(
     stepId: string,
     fn: (info: StepInfo) => R | Promise<R>,
     retry: RetryPolicy,
-    signal: AbortSignal,
+    own: AbortSignal,
   ): Promise<R> {
-    const past = journal.last(stepId)
+    const past = journal.get(stepId)
     if (past?.kind === 'step.completed') return past.payload as R
     if (past?.kind === 'step.failed') throw new StepError(stepId, String(past.payload))
     let { attempt: failed = 0, retryAt = 0 } = (past?.payload ?? {}) as { attempt?: number; retryAt?: number }
     for (;;) {
       const start = db.now()
-      while (db.now() < retryAt) await pass(retryAt, start)
-      if (signal === parts.signal) await gate()
+      while (db.now() < retryAt) await pass(delay(`retry ${stepId}`, retryAt), start, own)
+      await gate(own)
       let result: R
       try {
-        result = await fn({ signal, attempt: failed + 1, idempotencyKey: `${runId} ${stepId}` })
+        result = await fn({ signal: own, attempt: failed + 1, idempotencyKey: `${runId} ${stepId}` })
       } catch (cause) {
         // What fails after the run was told to stop did not fail by itself.
-        if (signal.aborted) await gate()
+        if (own.aborted) await gate(own)
         failed++
-        const error = cause instanceof Error ? cause.message : String(cause)
-        const delay = nextRetry(retry, failed)
-        if (delay === undefined) {
-          await journal.write({ kind: 'step.failed', stepId, payload: error })
+        const error = messageOf(cause)
+        const wait = nextRetry(retry, failed)
+        if (wait === undefined) {
+          await record('step.failed', stepId, error)
           throw new StepError(stepId, error, cause)
         }
-        retryAt = db.now() + delay
-        const position: Position =
-          delay > maxWait ? { kind: 'delay', stepId, wakeAt: retryAt, next: WORK.stepId } : WORK
-        await journal.write(
-          { kind: 'step.retried', stepId, payload: { attempt: failed, error, retryAt } },
-          { position },
-        )
+        retryAt = db.now() + wait
+        await record('step.retried', stepId, { attempt: failed, error, retryAt })
         continue
       }
-      await journal.write({ kind: 'step.completed', stepId, payload: result })
+      await record('step.completed', stepId, result)
       return result
     }
   }
 
   /** Waits are of the whole run: it can be in one place only. */
   async function waiting<R>(wait: () => Promise<R>): Promise<R> {
-    if (isWaiting) throw invalid('A run can wait for one thing at a time: await sleep and message one after the other')
+    if (isWaiting) throw invalid('A run waits for one thing at a time: await sleep and message one after the other')
     isWaiting = true
     return guarded(async () => {
-      await gate()
+      await gate(signal)
       const result = await wait()
       isWaiting = false
       return result
@@ -174,63 +207,80 @@ export function createContext<I>(parts: ContextParts<I>): {
   }
 
   const context: Context<I> = {
-    ...run,
+    runId,
+    input: input as I,
     signal,
     async step(name, fn, { retry = parts.retry, compensate } = {}) {
-      const stepId = unique(name)
+      const stepId = unique(requireName(name))
       return guarded(async () => {
         const result = await attempt(stepId, fn, retry, signal)
-        if (compensate) {
-          undos.push({ stepId, seq: journal.last(stepId)!.seq, hook: (info) => compensate(result, info) })
-        }
+        if (compensate) undos.push({ stepId, hook: (info) => compensate(result, info) })
         return result
       })
     },
     async sleep(duration) {
       const span = toMilliseconds(duration, 'duration')
       const stepId = unique('sleep')
-      const past = journal.last(stepId)
+      const past = journal.get(stepId)
       if (past?.kind === 'sleep.completed') return
       await waiting(async () => {
         const start = db.now()
         const wakeAt = (past?.payload as number | undefined) ?? start + span
-        const position: Position = { kind: 'delay', stepId, wakeAt, next: WORK.stepId }
-        if (!past) await journal.write({ kind: 'sleep.started', stepId, payload: wakeAt }, { position })
-        while (db.now() < wakeAt) await pass(wakeAt, start)
-        await journal.write({ kind: 'sleep.completed', stepId }, { position: WORK })
+        const position = delay(stepId, wakeAt)
+        if (!past) await record('sleep.started', stepId, wakeAt, position)
+        while (db.now() < wakeAt) await pass(position, start)
+        await record('sleep.completed', stepId, undefined, WORK)
       })
     },
     async message<T>(name: string, { timeout }: { readonly timeout?: Duration } = {}) {
       const span = timeout === undefined ? undefined : toMilliseconds(timeout, 'timeout')
-      const stepId = unique(`message ${name}`)
-      const past = journal.last(stepId)
-      if (past?.kind === 'message.received') return past.payload as T
-      if (past?.kind === 'message.timedOut') return undefined
+      const stepId = unique(`message ${requireName(name)}`)
+      const past = journal.get(stepId)
+      if (past && past.kind !== 'message.awaited') return past.payload as T | undefined
       return waiting(async () => {
         const start = db.now()
         const wakeAt = past ? (past.payload as number | undefined) : span && start + span
-        if (!past) await journal.write({ kind: 'message.awaited', stepId, payload: wakeAt })
+        if (!past) await record('message.awaited', stepId, wakeAt)
         const position = { kind: 'message', stepId, name, wakeAt, next: WORK.stepId } as const
+        await signals.park(runId, position, { claim })
         for (;;) {
-          const step = await holdfast.workflows.getStep(runId, stepId)
+          // Whether the time or a message came first is decided there, once.
+          if (wakeAt !== undefined && db.now() >= wakeAt) await timers.advanceDue({ leaveSignalled: true })
+          const step = await workflows.getStep(runId, stepId)
           if (step?.status === 'completed') {
-            const kind = step.timedOut ? 'message.timedOut' : 'message.received'
-            await journal.write({ kind, stepId, payload: step.result }, { position: WORK })
+            await record(step.timedOut ? 'message.timedOut' : 'message.received', stepId, step.result, WORK)
             return step.result as T | undefined
           }
-          if ((await holdfast.signals.park(runId, position, { claim })) === 'delivered') continue
-          if (wakeAt !== undefined && db.now() >= wakeAt) await holdfast.timers.advanceDue()
-          else await pass(wakeAt, start)
+          await pass(position, start)
         }
       })
     },
   }
   return {
     context,
-    undos,
-    attempt: (stepId, fn) => attempt(stepId, fn, parts.retry, new AbortController().signal),
-    idle: async () => {
-      if (busy > 0) await new Promise<void>((resolve) => (onIdle = resolve))
+    halted,
+    async stop() {
+      halt(new Halt({ status: 'waiting' }))
+      for (;;) {
+        if (busy > 0) await new Promise<void>((resolve) => (onIdle = resolve))
+        // What is repeated from the log goes on at once, and may come to what is under way or is to be undone.
+        await sleep(0)
+        if (busy === 0) return
+      }
+    },
+    async undo() {
+      const seqOf = (undo: { readonly stepId: string }): number => journal.get(undo.stepId)!.seq
+      for (const { stepId, hook } of undos.toSorted((a, b) => seqOf(b) - seqOf(a))) {
+        await attempt(unique(`undo ${stepId}`), hook, parts.retry, over)
+      }
+      return undos.length > 0
     },
   }
+}
+
+const delay = (stepId: string, wakeAt: number): Position => ({ kind: 'delay', stepId, wakeAt, next: WORK.stepId })
+
+function requireName(name: string): string {
+  if (typeof name === 'string' && name !== '' && utf8Bytes(name) <= 200) return name
+  throw invalid('The name of a step or message must be text of 1 to 200 UTF-8 bytes')
 }

@@ -15,13 +15,13 @@ import type { RetryPolicy } from '../stores/retries.ts'
 import type { SignalKind } from '../stores/run-state.ts'
 import { isTerminal } from '../stores/status.ts'
 import type { Run } from '../stores/workflow.ts'
-import { type Halt, StepError, WORK, createContext } from './context.ts'
+import { Halt, type Journal, StepError, WORK, createContext, messageOf } from './context.ts'
 import { toMilliseconds } from './duration.ts'
-import { openJournal } from './journal.ts'
 import type { RunOptions, RunOutcome, Workflow } from './types.ts'
 
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3 }
-/** Signs of life that may fail in a row before the claim counts as lost. */
+const CANCELLED = 'The run was cancelled'
+/** So many signs of life that fail in a row are a lost claim; it is over one later. */
 const MAX_MISSED = 3
 
 /**
@@ -56,106 +56,83 @@ export async function run<R, I = unknown>(
   options: RunOptions<I>,
   workflow: Workflow<R, I>,
 ): Promise<RunOutcome<R>> {
-  const { runId, workflow: name, input, definitionVersion, definitionHash, tags } = requireGiven(options, 'options')
-  const { workerId = holdfast.db.newId(), retry = DEFAULT_RETRY } = options
-  const lease = toMilliseconds(options.lease ?? '30 s', 'lease')
-  const maxWait = toMilliseconds(options.maxWait ?? 0, 'maxWait')
-  const beat = Math.max(1, Math.trunc(lease / 3))
+  const { signal, retry = DEFAULT_RETRY, ...order } = requireGiven(options, 'options')
+  const { runId, workerId = holdfast.db.newId() } = order
+  const lease = toMilliseconds(order.lease ?? '30 s', 'lease')
+  const maxWait = toMilliseconds(order.maxWait ?? 0, 'maxWait')
+  const beat = Math.ceil(lease / (MAX_MISSED + 1))
   const { workflows, claims, signals, persistence } = holdfast
-  const started = await workflows.prepareRun(
-    {
-      runId,
-      workflow: name,
-      input,
-      definitionVersion,
-      definitionHash,
-      tags,
-      status: 'running',
-      position: WORK,
-      policy: 'useExisting',
-    },
-    { signal: options.signal },
-  )
+  const begun = { ...order, status: 'running', position: WORK, policy: 'useExisting' } as const
+  const started = await workflows.prepareRun(begun, { signal })
   if (isTerminal(started.run.status)) return pastOutcome(holdfast, started.run)
-  const claim = await claims.claimTask({ runId, workerId, ttl: lease }, { signal: options.signal })
+  const claim = await claims.claimTask({ runId, workerId, ttl: lease }, { signal })
   if (!claim) return { status: 'busy' }
 
-  /** Stops the steps under way, and with them everything that waits. */
+  /** Ends the steps under way; and when nothing must be done any more, what undoes them. */
   const stop = new AbortController()
-  const onAbort = (): void => stop.abort(options.signal?.reason)
-  options.signal?.addEventListener('abort', onAbort)
-  let pending: SignalKind | undefined
-  let onHalt: ((halt: Halt) => void) | undefined
-  const halted = new Promise<Halt>((resolve) => (onHalt = resolve))
   const over = new AbortController()
-  const lost = watch(holdfast, claim, lease, beat, over.signal, (found) => {
-    pending = found
-    if (found === 'cancel') stop.abort(new Error('The run is cancelled'))
-  })
+  let pending: SignalKind | undefined
+  function notice(found: SignalKind | undefined): void {
+    // Once it is being cancelled there is no way back.
+    if (pending !== 'cancel') pending = found
+    if (found === 'cancel') stop.abort(new Error(CANCELLED))
+  }
 
-  async function proceed(): Promise<RunOutcome<R>> {
+  async function proceed(held: Claim): Promise<RunOutcome<R>> {
     const run = await workflows.getRun(runId)
     if (!run) throw new HoldfastError('NOT_FOUND', 'The run was deleted')
     if (isTerminal(run.status)) return pastOutcome(holdfast, run)
-    pending = run.signals?.cancel ? 'cancel' : run.signals?.pause && 'pause'
+    notice(run.signals?.cancel ? 'cancel' : run.signals?.pause && 'pause')
     if (run.status === 'paused' && pending !== 'cancel') return { status: 'paused' }
-    const journal = await openJournal(holdfast, { runId, workflow: name }, claim!, stop.signal)
+    const journal: Journal = new Map()
+    for await (const event of persistence.events(runId, { limit: 1000, signal: over.signal })) {
+      if (event.stepId !== undefined) journal.set(event.stepId, event)
+    }
     const it = createContext<I>({
       holdfast,
-      run: { runId, input: run.input as I },
-      claim: claim!,
+      run,
+      claim: held,
       journal,
       signal: stop.signal,
+      over: over.signal,
       retry,
       maxWait,
-      beat,
-      pending: () => pending ?? journal.pending(),
-      halt: (halt) => onHalt?.(halt),
+      // A message is looked for more often.
+      beat: Math.min(beat, 1000),
+      pending: () => pending,
+      notice,
     })
-    let reason: string
+    let error: string
     try {
-      const end = await Promise.race([workflow(it.context).then((result) => ({ result })), halted])
-      if ('result' in end) {
-        const event = { kind: 'run.completed', payload: end.result }
-        await persistence.complete(runId, 'completed', { claim, event })
-        return { status: 'completed', result: end.result }
+      const result = await Promise.race([workflow(it.context), it.halted])
+      await persistence.complete(runId, 'completed', { claim, event: { kind: 'run.completed', payload: result } })
+      return { status: 'completed', result }
+    } catch (cause) {
+      if (isHoldfastError(cause)) throw cause
+      // What is done at this moment is kept, and undone, too.
+      await it.stop()
+      if (cause instanceof Halt && cause.outcome.status !== 'cancelled') return cause.outcome
+      error = cause instanceof Halt ? CANCELLED : messageOf(cause)
+    }
+    let status: 'compensated' | 'failed' = 'failed'
+    try {
+      if (await it.undo()) status = 'compensated'
+      // Who asked for it, and why, becomes part of the run; it may have been taken back just now.
+      else if (pending === 'cancel') {
+        return { status: (await signals.checkAndCancel(runId, {}, { claim })) ? 'cancelled' : 'waiting' }
       }
-      if (end.status !== 'cancelled') return end
-      reason = 'The run was cancelled'
-    } catch (error) {
-      if (isHoldfastError(error)) throw error
-      reason = error instanceof Error ? error.message : String(error)
+    } catch (cause) {
+      if (cause instanceof Halt) return cause.outcome
+      if (!(cause instanceof StepError)) throw cause
     }
-    return undo(reason, it)
-  }
-
-  /** Undoes what was done, the last first, and ends the run. */
-  async function undo(error: string, it: ReturnType<typeof createContext>): Promise<RunOutcome<R>> {
-    // What is done at this moment is to be undone, too.
-    await it.idle()
-    const { undos, attempt } = it
-    let status: 'failed' | 'compensated' = undos.length > 0 ? 'compensated' : 'failed'
-    for (const { stepId, hook } of undos.toSorted((a, b) => b.seq - a.seq)) {
-      try {
-        await attempt(`undo ${stepId}`, hook)
-      } catch (cause) {
-        if (!(cause instanceof StepError)) throw cause
-        status = 'failed'
-        break
-      }
-    }
-    if (status === 'failed' && pending === 'cancel' && undos.length === 0) {
-      await signals.checkAndCancel(runId, {}, { claim: claim! })
-      return { status: 'cancelled' }
-    }
-    await persistence.complete(runId, status, { claim: claim!, event: { kind: `run.${status}`, payload: error } })
+    await persistence.complete(runId, status, { claim, event: { kind: `run.${status}`, payload: error } })
     return { status, error }
   }
 
-  return abortable(Promise.race([proceed(), lost]), options.signal).finally(async () => {
+  const lost = watch(holdfast, claim, lease, beat, over.signal, notice)
+  return abortable(Promise.race([proceed(claim), lost]), signal).finally(async () => {
     over.abort()
     stop.abort()
-    options.signal?.removeEventListener('abort', onAbort)
     await claims.releaseTaskClaim(claim).catch(() => {})
   })
 }
@@ -167,7 +144,7 @@ async function watch(
   lease: number,
   beat: number,
   over: AbortSignal,
-  onSignal: (signal: SignalKind) => void,
+  onSignal: (pending: SignalKind | undefined) => void,
 ): Promise<never> {
   for (let missed = 0; ;) {
     await sleep(beat, over).catch(() => new Promise(() => {}))
@@ -179,12 +156,11 @@ async function watch(
         signals.getSignal(runId, 'pause'),
       ])
       missed = 0
-      if (cancel) onSignal('cancel')
-      else if (pause) onSignal('pause')
+      onSignal(cancel ? 'cancel' : pause && 'pause')
     } catch (error) {
       if (over.aborted) return new Promise(() => {})
-      const isLost = isHoldfastError(error, 'CLAIM_LOST') || isHoldfastError(error, 'NOT_FOUND')
-      if (isLost || ++missed >= MAX_MISSED) {
+      if (isHoldfastError(error) && ['CLAIM_LOST', 'NOT_FOUND'].includes(error.code)) missed = MAX_MISSED
+      if (++missed >= MAX_MISSED) {
         throw new HoldfastError('CLAIM_LOST', 'The claim of the run is lost', { cause: error })
       }
     }

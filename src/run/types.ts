@@ -16,7 +16,10 @@ export interface StepInfo {
 export interface StepOptions<R> {
   /** How often and when it is tried again; the run's policy by default. */
   readonly retry?: RetryPolicy
-  /** Undoes it where the run fails or is cancelled later; the last step is undone first, each once. */
+  /**
+   * Undoes it where the run fails or is cancelled later; the last step is undone first, each once. Where it fails it is
+   * tried again by the run's policy, and waits for that in the process; what fails in the end leaves the run failed.
+   */
   readonly compensate?: (result: R, info: StepInfo) => unknown
 }
 
@@ -32,7 +35,8 @@ export interface Context<I = unknown> {
    *
    * @param name - of the step, at most 200 bytes; a name used again gets a number
    * @param fn - returns any structured value, see `setJson`
-   * @throws what `fn` threw, as `StepError`, when it failed for the last time
+   * @throws what `fn` threw, as `StepError`, when it failed for the last time. Nothing else of what goes wrong is seen by
+   *   the workflow: a result that cannot be stored, a lost claim and a failing backend are thrown by `run`
    */
   step<R>(name: string, fn: (info: StepInfo) => R | Promise<R>, options?: StepOptions<R>): Promise<R>
   /** Waits, also over restarts: by the backend's clock, from the first time the workflow comes here. */
@@ -63,7 +67,7 @@ export interface RunOptions<I = unknown> {
   readonly lease?: Duration
   /** How often steps that do not say so are tried; three times by default, after 1 s and 2 s. */
   readonly retry?: RetryPolicy
-  /** For how long a sleep, a message or a retry may keep this process; by default 0: then `run` returns at once. */
+  /** For how long a sleep, a message or the retry of a step may keep this process; by default 0: then `run` returns at once. */
   readonly maxWait?: Duration
   /** Stops the work of this process; the run itself goes on where somebody runs it again. */
   readonly signal?: AbortSignal

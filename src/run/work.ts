@@ -3,6 +3,7 @@ import { sleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
+import { WORK, messageOf } from './context.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
 import { run } from './run.ts'
 import type { RunOptions, Workflow } from './types.ts'
@@ -38,7 +39,8 @@ export async function work(holdfast: Holdfast, options: WorkOptions): Promise<vo
   async function takeOne(): Promise<void> {
     let runId: string | undefined
     try {
-      await holdfast.timers.advanceDue({ signal })
+      // A run that is to be cancelled has to be undone first.
+      await holdfast.timers.advanceDue({ signal, leaveSignalled: true })
       const task = await holdfast.claims.waitForWakeup(
         { workerId, tags, workflows: names, timeout: pollInterval, pollInterval },
         { signal },
@@ -48,14 +50,23 @@ export async function work(holdfast: Holdfast, options: WorkOptions): Promise<vo
       runId = task!.runId
       await run(holdfast, { ...rest, runId, workflow, workerId, signal }, workflows[workflow] as Workflow)
     } catch (error) {
-      if (signal.aborted || isHoldfastError(error, 'CLOSED')) return
+      isOver ||= isHoldfastError(error, 'CLOSED')
+      if (signal.aborted || isOver) return
       onError(error, runId)
+      if (runId !== undefined && !isHoldfastError(error, 'CLAIM_LOST')) await putOff(runId, messageOf(error))
       await sleep(pollInterval, signal).catch(() => {})
     }
   }
 
+  /** Has a run that cannot be run wait behind the others. */
+  const putOff = (runId: string, error: string): Promise<unknown> =>
+    holdfast.workflows
+      .failTask(runId, WORK.stepId, { error, workerId, retryAt: holdfast.db.now() + 2 * pollInterval })
+      .catch(() => {})
+
+  let isOver = false
   const lanes = Array.from({ length: concurrency }, async () => {
-    while (!signal.aborted) await takeOne()
+    while (!signal.aborted && !isOver) await takeOne()
   })
   await Promise.all(lanes)
 }

@@ -34,6 +34,8 @@ export interface AdvancedRun {
 export interface AdvanceOptions extends WriteOptions {
   /** The most runs that are moved on, from 1 to 10000; 100 by default. */
   readonly limit?: number | undefined
+  /** Leaves the runs that were asked to stop to the workers, who are offered them; `false` by default. */
+  readonly leaveSignalled?: boolean | undefined
 }
 
 /**
@@ -119,7 +121,10 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
     return due
   }
 
-  async function advance(runId: string, options: WriteOptions): Promise<AdvancedRun | undefined> {
+  async function advance(
+    runId: string,
+    { leaveSignalled, ...options }: AdvanceOptions,
+  ): Promise<AdvancedRun | undefined> {
     const inbox = open(runId)
     return runs.change(
       runId,
@@ -132,6 +137,7 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
         }
         const { stepId } = position
         const { signal } = pendingSignal(run)
+        if (signal && leaveSignalled) return { done: () => undefined }
         if (signal) {
           return { next: stopped(run, signal, stepId, now), done: () => ({ runId, kind: signal, stepId }) }
         }

@@ -195,3 +195,17 @@ export const poison: Case = defineCase('SI-613', 'a run that fails does not keep
     .catch((error: { code: unknown }) => (code = error.code))
   equal(code, 'SERIALIZATION', 'Alone, it is told')
 })
+
+/** B.5-7: who undoes things first leaves such a run to a worker. */
+export const left: Case = defineCase('SI-614', 'a due run that was asked to stop can be left to workers', async (t) => {
+  const s = stores(t)
+  for (const runId of ['a', 'b']) await begin(s, { position: nap(1) }, runId)
+  await s.signals.storeSignal('a', 'cancel')
+  const due = await stores(t).timers.advanceDue({ leaveSignalled: true })
+  equal(due, [{ runId: 'b', kind: 'delay', stepId: 'nap' }])
+  equal((await runOf(t, 'a')).status, 'waiting')
+  equal(
+    (await offered(t)).find(([runId]) => runId === 'a'),
+    ['a', 'nap', 'cancel'],
+  )
+})
