@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { MAX_TIME } from './arguments.ts'
 import type { Check, Commit, CommitRequest, Entry, Expiry, FailedCheck, Key, Outcome, Value } from './driver.ts'
 import { encodeNumber } from './keys.ts'
 
@@ -18,6 +19,10 @@ export interface Transaction {
   deleteRange(part: string, start: string, end: string): void
   deletePart(part: string): void
 }
+
+/** How much a request writes, in changes. */
+export const writesOf = ({ commits }: Pick<CommitRequest, 'commits'>): number =>
+  commits.reduce((sum, { ops }) => sum + ops.length, 0)
 
 /** Whether an entry is there at this moment: an expired one is absent. */
 export const isLive = (entry: Entry | null | undefined, now: number): entry is Entry =>
@@ -54,7 +59,7 @@ function apply({ id, ops }: Commit, tx: Transaction, now: number): number[] {
 }
 
 const expiryOf = (expires: Expiry | undefined, now: number): number | null =>
-  expires ? ('in' in expires ? now + expires.in : expires.at) : null
+  expires ? ('in' in expires ? Math.min(now + expires.in, MAX_TIME) : expires.at) : null
 
 /**
  * Applies the commits in order, each seeing the effects of those before it.

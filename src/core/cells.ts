@@ -123,7 +123,8 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
     const name = nameOf(key)
     let told: Guess<T> | undefined
     for (let attempt = 0; ; attempt++) {
-      if (attempt > PATIENCE) await pause(attempt, options.signal)
+      // Every other time only: what was just learnt is tried at once.
+      if (attempt > PATIENCE && attempt % 2 === 0) await pause(attempt, options.signal)
       const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
       const { epoch } = guess
       // Forgotten counts: what is told now is better than nothing.

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { type Transaction, applyCommits, isLive } from '../core/apply.ts'
+import { type Transaction, applyCommits, isLive, writesOf } from '../core/apply.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import type {
   Answer,
@@ -92,8 +92,8 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     for (const [name] of [...entries.range(start, end)]) entries.delete(name)
   }
 
-  function sweep(now: number): void {
-    let left = SWEEP
+  function sweep(now: number, writes: number): void {
+    let left = Math.max(SWEEP, writes)
     for (const name of expiring) {
       const entry = entries.get(name)
       expiring.delete(name)
@@ -142,7 +142,8 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     },
     async commit({ commits }) {
       const now = clock()
-      sweep(now)
+      // As much as is written, at least: otherwise what expires would pile up.
+      sweep(now, writesOf({ commits }))
       return { now, outcomes: applyCommits(commits, tx, now) }
     },
     close: async () => {},

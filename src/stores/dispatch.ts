@@ -220,10 +220,11 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
 
     /** Has every stream hold so many, if there are: the best of all are among them then. */
     async function fill(most: number): Promise<void> {
-      for (;;) {
+      // Where much is passed over, longer pages each time: few requests.
+      for (let length = most; ; length *= 2) {
         const short = streams.filter(({ more, fresh, behind }) => more && fresh < most && behind < MOST_BEHIND)
         if (short.length === 0) return
-        take(short, await ask(rangesOf(short, most)))
+        take(short, await ask(rangesOf(short, length)))
       }
     }
 

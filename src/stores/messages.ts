@@ -188,7 +188,8 @@ export function messageStore(
           if (isTerminal(run.status)) throw ended(run)
           const now = db.now()
           const { message, checks, along } = inbox.take(name)
-          const done = (): Message | undefined => message
+          // A copy: what is remembered of the step must not change when what is given out does.
+          const done = (): Message | undefined => message && { ...message, payload: decode(encode(message.payload)) }
           if (!message) return { checks, along, done, failed: inbox.learn }
           const step = completeStep(steps, runId, stepId, now, { result: message.payload })
           return {

@@ -72,13 +72,16 @@ export function requireRunFields(fields: RunFields): RunFields {
 export function withFields(run: RunRecord, fields: RunFields, now: number): RunRecord {
   const { status, position, deadline, workflow, definitionHash, priority, tags, retries, traceParent, error } = fields
   const told = defined({ workflow, definitionHash, priority, tags, retries, traceParent, error })
-  const follows = run.status === 'paused' || !position ? run.status : statusAt(position)
+  const isPaused = run.status === 'paused' && status === undefined
+  const follows = isPaused || !position ? run.status : statusAt(position)
   return changed(
     run,
     {
       ...told,
       status: status ?? follows,
       ...(position !== undefined && { position: position ?? undefined }),
+      // What it goes on as is what its position says by then.
+      ...(isPaused && position && run.stopped && { stopped: { ...run.stopped, from: statusAt(position) } }),
       ...(deadline !== undefined && { deadline: deadline ?? undefined }),
     },
     now,

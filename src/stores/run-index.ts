@@ -85,8 +85,11 @@ function* entriesOf(parts: TenantParts, run: RunRecord): Generator<{ readonly at
 }
 
 /** The signal that waits to take effect, cancel first; nothing where there is none. */
-export const pendingSignal = ({ signals: { cancel, pause } = {} }: RunRecord): { readonly signal?: SignalKind } =>
-  cancel ? { signal: 'cancel' } : pause ? { signal: 'pause' } : {}
+export const pendingSignal = ({
+  status,
+  signals: { cancel, pause } = {},
+}: RunRecord): { readonly signal?: SignalKind } =>
+  cancel ? { signal: 'cancel' } : pause && status !== 'paused' ? { signal: 'pause' } : {}
 
 /** What can be worked on: steps, or a run that is to be stopped. */
 export function* readyEntries(
@@ -98,10 +101,11 @@ export function* readyEntries(
   const part = readyPart(parts, run.tags)
   const known = { workflow, definitionHash, traceParent }
   const { cancel, pause } = run.signals ?? {}
-  const request = cancel ?? pause
-  if (request) {
+  const { signal } = pendingSignal(run)
+  const request = signal === 'cancel' ? cancel : pause
+  if (signal && request) {
     const key = readyKey(priority, request.requestedAt, runId, position?.stepId ?? '')
-    yield { at: { part, key }, value: encode(defined({ ...known, ...pendingSignal(run) })) }
+    yield { at: { part, key }, value: encode(defined({ ...known, signal })) }
   } else if (position && (status === 'running' || status === 'pending')) {
     for (const stepId of stepsAt(position)) {
       const { nextRetryAt = 0, lastFailedWorker } = Object.hasOwn(retries, stepId) ? retries[stepId]! : {}

@@ -90,12 +90,14 @@ export function changed(
   now: number,
 ): RunRecord {
   const next = { ...run, ...changes }
-  const { position } = next
+  const { position, status } = next
   const isThere = JSON.stringify(position) === JSON.stringify(run.position)
   return defined({
     ...next,
     updatedAt: now,
-    since: next.status === run.status ? run.since : now,
+    since: status === run.status ? run.since : now,
+    // Of a run that goes on, nobody has stopped it.
+    stopped: status === 'paused' || status === 'cancelled' ? next.stopped : undefined,
     enteredAt: isThere ? run.enteredAt : position && now,
   }) as RunRecord
 }

@@ -253,12 +253,9 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
 }
 
 /** The status that a paused run goes on with: what it was, or what has become of its wait meanwhile. */
-function statusBehind({ position, waits = {}, stopped }: RunRecord): RunStatus {
+function statusBehind({ position, stopped }: RunRecord): RunStatus {
   const there = position && statusAt(position)
-  const { from = there ?? 'running' } = stopped ?? {}
-  return there === 'waiting' || (from === 'waiting' && there === 'running' && Object.keys(waits).length === 0)
-    ? there
-    : from
+  return there === 'waiting' ? there : (stopped?.from ?? there ?? 'running')
 }
 
 function requireKind(kind: SignalKind): void {

@@ -358,7 +358,11 @@ function withBranch(run: RunRecord, stepId: string, now: number): RunRecord | un
   if (position?.kind !== 'fork' || !position.branches.includes(stepId)) return undefined
   const { completed = [] } = position
   if (completed.includes(stepId)) return undefined
-  return changed(run, { position: { ...position, completed: [...completed, stepId] } }, now)
+  // The other branches are where they were, and have waited as long.
+  return {
+    ...changed(run, { position: { ...position, completed: [...completed, stepId] } }, now),
+    enteredAt: run.enteredAt ?? now,
+  }
 }
 
 /**

@@ -199,7 +199,10 @@ describe.each(engines)('a message over $name', (engine) => {
   test('that does not come in time is undefined, also later', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
-      const workflow: Workflow = async (ctx) => [await ctx.message('paid', { timeout: 20 }), await ctx.message('paid')]
+      const workflow: Workflow = async (ctx) => [
+        await ctx.message('paid', { timeout: 1000 }),
+        await ctx.message('paid'),
+      ]
       const outcome = await go(holdfast, workflow)
       const { wakeAt } = (await holdfast.workflows.getRun(RUN))!.position as { wakeAt: number }
       expect(outcome).toEqual({ status: 'waiting', until: wakeAt })

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { type RequestRecord, applyCommits, recordOf, replay } from '../../core/apply.ts'
+import { type RequestRecord, applyCommits, recordOf, replay, writesOf } from '../../core/apply.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type {
@@ -133,12 +133,14 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
     }
   }
 
-  function sweep({ sweepEntries, sweepRequests }: Statements, now: number): void {
+  /** Takes away as much as is written, at least: otherwise what expires would pile up. */
+  function sweep({ sweepEntries, sweepRequests }: Statements, now: number, writes: number): void {
     if (now >= sweptAt && now - sweptAt < SWEEP_INTERVAL) return
-    const found = Number(sweepEntries.run(now, SWEEP).changes)
+    const most = Math.max(SWEEP, writes)
+    const found = Number(sweepEntries.run(now, most).changes)
     const foundRequests = replayWindow > 0 ? Number(sweepRequests.run(now, SWEEP).changes) : 0
     // Where there is more to do, the next commit goes on with it.
-    if (found < SWEEP && foundRequests < SWEEP) sweptAt = now
+    if (found < most && foundRequests < SWEEP) sweptAt = now
   }
 
   function apply({ id, commits }: CommitRequest, { statements, tx }: Connection, now: number): readonly Outcome[] {
@@ -155,7 +157,7 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
   function commit(request: CommitRequest, connection: Connection): CommitAnswer {
     // Read under the lock: waiting for it can take longer than an entry has to live.
     const now = readClock()
-    sweep(connection.statements, now)
+    sweep(connection.statements, now, writesOf(request))
     return { now, outcomes: apply(request, connection, now) }
   }
 
@@ -182,7 +184,8 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
           const now = readClock()
           return { now, answers: reads.map((read) => answer(read, statements, now)) }
         }
-        if (reads.length > 1) return inTransaction(handle, statements.begin, statements, answerAll)
+        // The owner of a shared connection may be inside a transaction, whose view is old: that is refused here.
+        if (reads.length > 1 || engine.isShared) return inTransaction(handle, statements.begin, statements, answerAll)
         if (reads.length === 0) statements.ping.get()
         return answerAll()
       } catch (cause) {

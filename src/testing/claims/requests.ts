@@ -131,3 +131,23 @@ export const failed: Case = defineCase(
     equal((await s.claims.findAvailableTasks({ workerId: WORKER })).length, 0)
   },
 )
+
+/** What is for others is passed over in longer and longer pages. */
+export const foreign: Case = defineCase('CL-908', 'passing over the runs of others is a few requests', async (t) => {
+  const s = spied(t)
+  await Promise.all(
+    upTo(200).map((n) =>
+      s.workflows.createRun({ runId: `r${n}`, workflow: 'theirs', position: { kind: 'step', stepId: STEP } }),
+    ),
+  )
+  await s.db.health()
+  await t.sleep(10)
+  await s.workflows.createRun({ runId: RUN, workflow: 'mine', position: { kind: 'step', stepId: STEP } })
+  await t.sleep(10)
+  const find = () => s.claims.findAvailableTasks({ workerId: WORKER, workflows: ['mine'], limit: 1 })
+  equal(
+    (await find()).map(({ runId }) => runId),
+    [RUN],
+  )
+  ok((await s.cost(find)) < 16, 'Requests')
+})

@@ -203,3 +203,41 @@ export const oneUnpauses: Case = defineCase('SI-305', 'of concurrent callers one
   const found = await atOnce(8, (i) => handles[i % 4]!.signals.unpause(RUN).catch(() => 'refused'))
   equal(found.filter((it) => it === 'running').length, 1)
 })
+
+/** What is behind a wait is not to be found out from ids that were waited under once. */
+export const movedWhilePaused: Case = defineCase(
+  'SI-310',
+  'a run that was moved on while it was paused goes on there',
+  async (t) => {
+    const s = stores(t)
+    await begin(s, { position: at() })
+    await s.workflows.upsertStep(RUN, { stepId: 'ask', status: 'waiting', waitId: 'w' })
+    await s.workflows.updateRun(RUN, { status: 'waiting' })
+    await s.signals.storeSignal(RUN, 'pause')
+    equal(await s.signals.checkAndPause(RUN), true)
+    await s.workflows.completeWait('w', { position: at('behind') })
+    equal(await s.signals.unpause(RUN), 'running')
+    await t.sleep(10)
+    equal(
+      (await stores(t).claims.findAvailableTasks({ workerId: 'w' })).map(({ stepId }) => stepId),
+      ['behind'],
+    )
+  },
+)
+
+/** A worker has nothing to do there, and would be asked for ever. */
+export const pausedByHand: Case = defineCase(
+  'SI-311',
+  'a run that was asked to pause and is paused by other means is not offered for it',
+  async (t) => {
+    const s = stores(t)
+    await begin(s, { position: at() })
+    await s.signals.storeSignal(RUN, 'pause')
+    await s.workflows.updateRun(RUN, { status: 'paused' })
+    await t.sleep(10)
+    equal(await stores(t).claims.findAvailableTasks({ workerId: 'w' }), [])
+    equal(await s.signals.unpause(RUN), 'running')
+    const run = (await s.workflows.getRun(RUN))!
+    equal([run.signals, run.stopped], [undefined, undefined])
+  },
+)

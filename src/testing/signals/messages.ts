@@ -190,3 +190,18 @@ export const cannotDeliver: Case = defineCase('SI-413', 'nothing is delivered to
   })
   equal((await runOf(t)).status, 'completed')
 })
+
+/** What is handed out is the caller's. */
+export const ownCopy: Case = defineCase(
+  'SI-415',
+  'changing a message that was delivered changes nothing of its step',
+  async (t) => {
+    const s = stores(t)
+    await begin(s)
+    await s.signals.sendMessage(RUN, 'n', { a: [1] })
+    const message = await s.signals.deliver(RUN, 'n', { stepId: 's' })
+    ;(message!.payload as { a: number[] }).a.push(2)
+    equal(await s.workflows.saveTaskResult(RUN, 's', { a: [1] }), { duplicate: true })
+    equal((await stores(t).workflows.getStep(RUN, 's'))?.result, { a: [1] })
+  },
+)

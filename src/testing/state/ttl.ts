@@ -140,3 +140,10 @@ export const longest: Case = defineCase('ST-310', 'a time to live has an end', a
   await rejects(state.increment('n', 1, { ttl: Number.MAX_SAFE_INTEGER }), 'INVALID_ARGUMENT')
   equal([await state.get('k'), await state.get('n')], ['v', undefined])
 })
+
+/** The longest time to live ends with time itself, and is kept as any other. */
+export const longestKept: Case = defineCase('ST-311', 'a counter keeps the longest time to live', async (t) => {
+  const { state } = stores(t)
+  await state.set('k', '1', { ttl: 8.64e15 })
+  equal([await state.increment('k'), await stores(t).state.increment('k')], [2, 3])
+})

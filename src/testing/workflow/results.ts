@@ -234,3 +234,25 @@ export const names: Case = defineCase('WF-710', 'results of steps of any name ar
   }
   equal((await runOf(stores(t))).position, { ...fork(ODD_IDS), completed: ODD_IDS })
 })
+
+/** A branch that is done changes its own offer, and no other. */
+export const siblingOffers: Case = defineCase(
+  'WF-713',
+  'the offers of other branches outlive one that is done',
+  async (t) => {
+    const s = spied(t)
+    const branches = upTo(30).map((n) => `b${n}`)
+    await s.db.health()
+    await create(s, { position: { kind: 'fork', stepId: 'f', branches } })
+    await t.sleep(10)
+    const [offer] = await s.claims.findAvailableTasks({ workerId: 'w', limit: 1 })
+    await t.sleep(20)
+    await s.workflows.saveTaskResult(
+      RUN,
+      branches.find((branch) => branch !== offer!.stepId)!,
+      'done',
+    )
+    ok(s.spy.commits.at(-1)!.commits[0]!.ops.length < 10, 'What it costs does not grow with the branches')
+    ok(await s.claims.claimTask({ ...offer!, workerId: 'w', ttl: 1000 }), 'The offer still stands')
+  },
+)
