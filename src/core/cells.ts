@@ -140,8 +140,15 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
           memory.delete(name)
           throw refusal
         }
-        const [entry] = await db.read([{ get: key }], options)
-        remember(name, (told = learn(entry)))
+        // Asked by a commit, which takes its turn behind all that was called before; a read would overtake it.
+        const { signal, durability } = options
+        const asked = await db.commit({ checks: [{ at: key, version: guess.version }] }, { signal, durability })
+        if (asked.ok) {
+          if (memory.get(name) === guess) memory.delete(name)
+          throw refusal
+        }
+        told = learn(asked.failed[0]!.current as Entry | null)
+        if (isMine()) remember(name, told)
         continue
       }
 

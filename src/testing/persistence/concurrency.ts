@@ -3,6 +3,7 @@ import { equal, ok } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { eventually, MANY_WRITERS } from '../many.ts'
+import { spyOn } from '../spy.ts'
 import { event, first, RUN, several, stores, verdict } from '../stores.ts'
 import { persistenceStore } from '../../stores/persistence.ts'
 
@@ -178,5 +179,24 @@ export const closeInBetween: Case = defineCase(
       ],
     )
     equal((await taken)?.targetStep, 's')
+  },
+)
+
+/** What refuses rests on what was called before, also where that is still on its way. */
+export const refusalsInOrder: Case = defineCase(
+  'PE-1010',
+  'a refusal does not overtake the calls before it',
+  async (t) => {
+    const { driver } = spyOn(t.driver, { limits: { requestCommits: 10 } })
+    const { log } = stores(t, { driver })
+    const begin = (n: number) => log.append(event('begin', { runId: `r${n}` }))
+    const before = upTo(100).map(begin)
+    const begun = log.append(event('begin'))
+    // More than a store remembers.
+    const others = upTo(1100).map((n) => begin(n + 100))
+    const resumed = log.resume(RUN, 1)
+    const ended = log.complete(RUN, 'completed')
+    await Promise.all([...before, begun, ...others])
+    equal([(await resumed).attempt, (await ended).completion], [1, 'completed'])
   },
 )
