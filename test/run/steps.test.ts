@@ -230,7 +230,7 @@ describe.each(engines)('failures over $name', (engine) => {
             attempts.push(attempt)
             throw new Error(`no ${attempt}`)
           },
-          { retry: { maxAttempts: 3, initialDelay: 20, factor: 1 } },
+          { retry: { maxAttempts: 3, initialDelay: 600, factor: 1 } },
         )
       for (let i = 1; i <= 2; i++) {
         const holdfast = await begin()

@@ -13,7 +13,7 @@ describe.each(engines)('a sleep over $name', (engine) => {
       const { done } = deeds()
       const workflow: Workflow<string> = async (ctx) => {
         const a = await ctx.step('a', () => (done.push('a'), 'a'))
-        await ctx.sleep(60)
+        await ctx.sleep(800)
         return ctx.step('b', () => (done.push('b'), `${a} b`))
       }
       const holdfast = await begin()
@@ -22,7 +22,7 @@ describe.each(engines)('a sleep over $name', (engine) => {
       const { status, position } = (await holdfast.workflows.getRun(RUN))!
       const { wakeAt } = position as { wakeAt: number }
       expect(position).toEqual({ kind: 'delay', stepId: 'sleep', wakeAt, next: 'work' })
-      expect(wakeAt - from).toBeGreaterThanOrEqual(59)
+      expect(wakeAt - from).toBeGreaterThanOrEqual(799)
       expect([status, outcome]).toEqual(['waiting', { status: 'waiting', until: wakeAt }])
       expect(await holdfast.timers.nextDue()).toBe(wakeAt)
       expect(await holdfast.claims.findAvailableTasks({ workerId: 'w' })).toEqual([])
@@ -44,8 +44,8 @@ describe.each(engines)('a sleep over $name', (engine) => {
   test('that is moved on by the timers is over, however often', () =>
     on(engine, async ({ begin }) => {
       const workflow: Workflow<string> = async (ctx) => {
-        await ctx.sleep('20 ms')
-        await ctx.sleep('0.02s')
+        await ctx.sleep('400 ms')
+        await ctx.sleep('0.4s')
         return 'rested'
       }
       const holdfast = await begin()
