@@ -11,3 +11,10 @@ export function defined<T extends object>(members: T): Defined<T> {
   for (const name in members) if (members[name] !== undefined) made[name] = members[name]
   return made as unknown as Defined<T>
 }
+
+/** The named members of an object; those that are undefined are left out. */
+export function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
+  const made: Partial<Pick<T, K>> = {}
+  for (const name of names) if (from[name] !== undefined) made[name] = from[name]
+  return made as Pick<T, K>
+}

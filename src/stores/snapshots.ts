@@ -21,7 +21,7 @@ import {
   tenantParts,
   under,
 } from '../core/keys.ts'
-import { defined } from '../core/objects.ts'
+import { defined, pick } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, readPage } from '../core/pages.ts'
 import type { StoreOptions } from './options.ts'
 import { type RunFields, requireRunFields, withFields } from './run-fields.ts'
@@ -54,7 +54,7 @@ export interface SnapshotSummary {
 }
 
 /** A stored snapshot, with what is known of its run. */
-export interface Snapshot<S = unknown> extends SnapshotSummary, Pick<RunRecord, RunFacts> {
+export interface Snapshot<S = unknown> extends SnapshotSummary, Pick<RunRecord, (typeof RUN_FACTS)[number]> {
   readonly state: S
 }
 
@@ -100,17 +100,19 @@ export interface SnapshotStore {
   snapshots(options?: PageOptions): AsyncIterable<SnapshotSummary>
 }
 
-type RunFacts =
-  | 'workflow'
-  | 'definitionHash'
-  | 'position'
-  | 'priority'
-  | 'tags'
-  | 'retries'
-  | 'deadline'
-  | 'traceParent'
-  | 'error'
-  | 'stopped'
+/** What a snapshot shows of its run besides its status. */
+const RUN_FACTS = [
+  'workflow',
+  'definitionHash',
+  'position',
+  'priority',
+  'tags',
+  'retries',
+  'deadline',
+  'traceParent',
+  'error',
+  'stopped',
+] as const
 
 /** The snapshot part of a state store. */
 export function snapshotStore(db: Database, options: SnapshotOptions = {}): SnapshotStore {
@@ -175,35 +177,12 @@ export function snapshotStore(db: Database, options: SnapshotOptions = {}): Snap
       const part = parts.run(runId)
       const [entry, record] = await db.read([{ get: { part, key: SNAPSHOT } }, { get: { part, key: RUN } }], options)
       if (!entry || !record) return undefined
-      const {
-        status,
-        workflow,
-        definitionHash,
-        position,
-        priority,
-        tags,
-        retries,
-        deadline,
-        traceParent,
-        error,
-        stopped,
-      } = decodeRun(record.value)
+      const run = decodeRun(record.value)
       return {
         runId,
         ...(decode(entry.value) as Pick<Snapshot<S>, 'version' | 'throughSeq' | 'updatedAt' | 'state'>),
-        status,
-        ...defined({
-          workflow,
-          definitionHash,
-          position,
-          priority,
-          tags,
-          retries,
-          deadline,
-          traceParent,
-          error,
-          stopped,
-        }),
+        status: run.status,
+        ...pick(run, RUN_FACTS),
       }
     },
     loadHistory: async <S>(runId: string, options?: PageOptions) =>

@@ -8,10 +8,9 @@
  * @module
  */
 import { requireGiven, requireInteger } from '../core/arguments.ts'
-import { type Cells, cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { CallOptions, Entry, Key, Op } from '../core/driver.ts'
+import type { CallOptions, Entry, Op } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import {
   CONTEXT,
@@ -28,6 +27,7 @@ import {
 } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, pageRange } from '../core/pages.ts'
+import { type ContextStore, type StoredContext, firstContext, readContext, runContexts } from './context.ts'
 import type { StoreOptions } from './options.ts'
 import { type RunFields, requireRunFields, requireText, withFields } from './run-fields.ts'
 import { DEFAULT_PRIORITY, type RunSummary } from './run-index.ts'
@@ -107,19 +107,13 @@ export interface FailedAttempt {
   readonly retryAt?: number | undefined
 }
 
-/** Options of {@link WorkflowStore.updateContext}. */
-export interface ContextOptions extends WriteOptions {
-  /** Writes only over this version; `0`: only where it was never written. */
-  readonly expectedVersion?: number
-}
-
 /**
  * The runs of one tenant.
  *
  * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
  * the close, before any I/O. A call that is refused has changed nothing.
  */
-export interface WorkflowStore extends StepStore {
+export interface WorkflowStore extends ContextStore, StepStore {
   /**
    * Creates a run.
    *
@@ -159,41 +153,12 @@ export interface WorkflowStore extends StepStore {
    * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
    */
   failTask(runId: string, stepId: string, attempt: FailedAttempt, options?: WriteOptions): Promise<RetryState>
-  /**
-   * Replaces the context.
-   *
-   * @returns its version
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CONFLICT` where it has another version than expected
-   */
-  updateContext(
-    runId: string,
-    context: Readonly<Record<string, unknown>>,
-    options?: ContextOptions,
-  ): Promise<{ readonly version: number }>
-  /**
-   * Sets some members of the context; of concurrent patches none is lost.
-   *
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
-   */
-  patchContext(
-    runId: string,
-    patch: Readonly<Record<string, unknown>>,
-    options?: WriteOptions,
-  ): Promise<{ readonly version: number; readonly context: Readonly<Record<string, unknown>> }>
   /** Removes a run with everything of it in one commit; tells whether there was one. Nothing of it is left. */
   deleteRun(runId: string, options?: WriteOptions): Promise<boolean>
   /** Everything that is stored of a run, reading page by page: the unit that is copied and backed up. */
   runEntries(runId: string, options?: CallOptions): AsyncIterable<Entry>
 }
 
-/** What is stored of a context. What is remembered is never what callers have in their hands. */
-interface Context {
-  readonly version: number
-  readonly context: Readonly<Record<string, unknown>>
-}
-
-/** A run whose context was never written has none stored. */
-const EMPTY: Context = { version: 0, context: {} }
 const PAGE = 1000
 
 /**
@@ -222,23 +187,20 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
   const parts = tenantParts(tenant)
   const runs = runRecords(db, parts)
   const steps = stepRecords(db, parts)
-  const contexts: Cells<Context> = db.shared(`contexts of ${parts.runs}`, () =>
-    cells(db, (entry) => decode(entry.value) as Context),
-  )
-  const contextAt = (runId: string): Key => ({ part: parts.run(runId), key: CONTEXT })
+  const contexts = runContexts(db, parts, runs)
 
   /** The record of a run that begins, and what else is stored of it. */
-  function begin(run: NewRun): { fields: RunFields; more: Op[]; context: Context } {
+  function begin(run: NewRun): { fields: RunFields; more: Op[]; context: StoredContext } {
     const { runId, workflow, definitionVersion, definition, input, context } = requireGiven(run, 'run')
     const part = parts.run(runId)
     encodeId(workflow, 'workflow')
     if (definitionVersion !== undefined) encodeId(definitionVersion, 'definitionVersion')
     const fields = requireRunFields(run)
-    const kept = context === undefined ? EMPTY : { version: 1, context: requireContext(context) }
+    const kept = firstContext(context)
     const more: Op[] = []
     if (definition !== undefined) more.push({ put: { part, key: DEFINITION }, value: encode(definition) })
     if (input !== undefined) more.push({ put: { part, key: INPUT }, value: encode(input) })
-    if (kept.version > 0) more.push({ put: contextAt(runId), value: encode(kept) })
+    if (kept.version > 0) more.push({ put: { part, key: CONTEXT }, value: encode(kept) })
     return { fields, more, context: kept }
   }
 
@@ -305,50 +267,15 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
       options,
     )
     if (!record) return undefined
-    return toRun(decodeRun(record.value), context ? (decode(context.value) as Context) : EMPTY, {
+    return toRun(decodeRun(record.value), readContext(context), {
       definition: definition ? decode(definition.value) : undefined,
       input: input ? decode(input.value) : undefined,
     })
   }
 
-  /** Changes a run's context in a commit that makes sure that the run goes on. */
-  function changeContext(runId: string, change: (before: Context) => Context, options: WriteOptions): Promise<Context> {
-    return runs.changeExisting(
-      runId,
-      (run): RunProposal<Context> => {
-        if (isTerminal(run.status)) throw ended(run)
-        let result: Context | HoldfastError
-        const along = contexts.along(contextAt(runId), (stored = EMPTY) => {
-          try {
-            const next = change(stored)
-            result = next
-            return { value: encode(next), holds: next }
-          } catch (error) {
-            result = error as HoldfastError
-            return undefined
-          }
-        })
-        return {
-          along: [along],
-          done() {
-            if (result instanceof Error) throw result
-            return result
-          },
-        }
-      },
-      options,
-    )
-  }
-
   const store: WorkflowStore = {
-    ...stepStore(db, parts, runs, steps, (patch) => {
-      const change = patching(patch)
-      return (runId) =>
-        contexts.along(contextAt(runId), (stored = EMPTY) => {
-          const next = change(stored)
-          return { value: encode(next), holds: next }
-        })
-    }),
+    ...contexts.store,
+    ...stepStore(db, parts, runs, steps, contexts.patching),
     createRun: async (run, options) => (await start(run, undefined, options)).run,
     async prepareRun(given, options) {
       const { policy = 'fail', ...run } = requireGiven(given, 'run')
@@ -434,28 +361,6 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
         options,
       )
     },
-    async updateContext(runId, context, options = {}) {
-      const { expectedVersion } = options
-      if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
-      const kept = copied(requireContext(context))
-      const { version } = await changeContext(
-        runId,
-        (before) => {
-          if (expectedVersion !== undefined && before.version !== expectedVersion) {
-            throw new HoldfastError('CONFLICT', `The context has version ${before.version}, not ${expectedVersion}`, {
-              details: { version: before.version },
-            })
-          }
-          return { version: before.version + 1, context: kept }
-        },
-        options,
-      )
-      return { version }
-    },
-    async patchContext(runId, patch, options = {}) {
-      const { version, context } = await changeContext(runId, patching(patch), options)
-      return { version, context: copied(context) }
-    },
     async deleteRun(runId, options) {
       const part = parts.run(runId)
       return runs.change(
@@ -499,25 +404,9 @@ function refuseOther(
   }
 }
 
-/** @throws `INVALID_ARGUMENT` for what is no plain object */
-function requireContext(context: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const prototype: unknown = typeof context === 'object' && context !== null && Object.getPrototypeOf(context)
-  if (prototype === null || prototype === Object.prototype) return context
-  throw invalid('context must be a plain object')
-}
-
-/** An equal value that shares nothing with it, and only has what can be stored. */
-const copied = (context: Context['context']): Context['context'] => decode(encode(context)) as Context['context']
-
-/** @throws `INVALID_ARGUMENT`, `SERIALIZATION` */
-function patching(patch: Readonly<Record<string, unknown>>): (before: Context) => Context {
-  const kept = copied(requireContext(patch))
-  return ({ version, context }) => ({ version: version + 1, context: { ...context, ...kept } })
-}
-
 function toRun(
   record: RunRecord,
-  { version, context }: Context,
+  { version, context }: StoredContext,
   values: { readonly definition?: unknown; readonly input?: unknown },
 ): Run {
   const { tenant: _, snapshot: __, waits: ___, enteredAt: ____, ...known } = record
