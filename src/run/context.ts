@@ -222,7 +222,7 @@ export function createContext<I>(parts: ContextParts): {
       const span = toMilliseconds(duration, 'duration')
       const stepId = unique('sleep')
       const past = journal.get(stepId)
-      if (past?.kind === 'sleep.completed') return
+      if (past && past.kind !== 'sleep.started') return
       await waiting(async () => {
         const start = db.now()
         const wakeAt = (past?.payload as number | undefined) ?? start + span

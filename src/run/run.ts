@@ -11,9 +11,10 @@ import { requireGiven } from '../core/arguments.ts'
 import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { Claim } from '../stores/claims.ts'
+import type { Intervention } from '../stores/interventions.ts'
 import type { RetryPolicy } from '../stores/retries.ts'
 import type { SignalKind } from '../stores/run-state.ts'
-import { isTerminal } from '../stores/status.ts'
+import { type Completion, isTerminal } from '../stores/status.ts'
 import type { Run } from '../stores/workflow.ts'
 import { Halt, type Journal, StepError, WORK, createContext, messageOf } from './context.ts'
 import { toMilliseconds } from './duration.ts'
@@ -56,7 +57,7 @@ export async function run<R, I = unknown>(
   options: RunOptions<I>,
   workflow: Workflow<R, I>,
 ): Promise<RunOutcome<R>> {
-  const { signal, retry = DEFAULT_RETRY, ...order } = requireGiven(options, 'options')
+  const { signal, retry = DEFAULT_RETRY, autoComplete = true, ...order } = requireGiven(options, 'options')
   const { runId, workerId = holdfast.db.newId() } = order
   const lease = toMilliseconds(order.lease ?? '30 s', 'lease')
   const maxWait = toMilliseconds(order.maxWait ?? 0, 'maxWait')
@@ -78,12 +79,19 @@ export async function run<R, I = unknown>(
     if (found === 'cancel') stop.abort(new Error(CANCELLED))
   }
 
+  const end = async (status: Completion, payload: unknown): Promise<void> => {
+    if (autoComplete) await persistence.complete(runId, status, { claim, event: { kind: `run.${status}`, payload } })
+  }
+
   async function proceed(held: Claim): Promise<RunOutcome<R>> {
     const run = await workflows.getRun(runId)
     if (!run) throw new HoldfastError('NOT_FOUND', 'The run was deleted')
     if (isTerminal(run.status)) return pastOutcome(holdfast, run)
     notice(run.signals?.cancel ? 'cancel' : run.signals?.pause && 'pause')
     if (run.status === 'paused' && pending !== 'cancel') return { status: 'paused' }
+    // What an operator decided takes the place of what the step did.
+    const event = ({ targetStep, payload }: Intervention) => ({ kind: 'step.completed', stepId: targetStep, payload })
+    while (await persistence.consumeIntervention(runId, { claim, event }));
     const journal: Journal = new Map()
     for await (const event of persistence.events(runId, { limit: 1000, signal: over.signal })) {
       if (event.stepId !== undefined) journal.set(event.stepId, event)
@@ -105,7 +113,7 @@ export async function run<R, I = unknown>(
     let error: string
     try {
       const result = await Promise.race([workflow(it.context), it.halted])
-      await persistence.complete(runId, 'completed', { claim, event: { kind: 'run.completed', payload: result } })
+      await end('completed', result)
       return { status: 'completed', result }
     } catch (cause) {
       if (isHoldfastError(cause)) throw cause
@@ -125,7 +133,7 @@ export async function run<R, I = unknown>(
       if (cause instanceof Halt) return cause.outcome
       if (!(cause instanceof StepError)) throw cause
     }
-    await persistence.complete(runId, status, { claim, event: { kind: `run.${status}`, payload: error } })
+    await end(status, error)
     return { status, error }
   }
 

@@ -67,6 +67,11 @@ export interface RunOptions<I = unknown> {
   readonly lease?: Duration
   /** How often steps that do not say so are tried; three times by default, after 1 s and 2 s. */
   readonly retry?: RetryPolicy
+  /**
+   * Whether the run is ended with its workflow; by default it is. Otherwise it stays open, and the outcome tells what it
+   * would have ended as: `PersistenceStore.complete` is left to the caller.
+   */
+  readonly autoComplete?: boolean
   /** For how long a sleep, a message or the retry of a step may keep this process; by default 0: then `run` returns at once. */
   readonly maxWait?: Duration
   /** Stops the work of this process; the run itself goes on where somebody runs it again. */

@@ -9,7 +9,7 @@ import { run } from './run.ts'
 import type { RunOptions, Workflow } from './types.ts'
 
 /** Options of {@link work}. */
-export interface WorkOptions extends Omit<RunOptions, 'runId' | 'workflow' | 'input' | 'signal'> {
+export interface WorkOptions extends Omit<RunOptions, 'runId' | 'workflow' | 'input' | 'signal' | 'autoComplete'> {
   /** The workflows that this worker can run, by name. */
   readonly workflows: Readonly<Record<string, Workflow<unknown, never>>>
   /** How many runs at a time; 1 by default. */

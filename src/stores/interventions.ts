@@ -5,16 +5,19 @@
  */
 import { requireGiven, requireInteger } from '../core/arguments.ts'
 import { decode, encode } from '../core/codec.ts'
-import type { Database, WriteOptions } from '../core/database.ts'
+import type { Database, Draft, WriteOptions } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { CONSUMED, INTERVENTIONS, type TenantParts, decodeNumber, encodeId, encodeNumber } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
-import type { RunRecords } from './run-record.ts'
+import { prepareAppend } from './append.ts'
+import type { NewEvent } from './events.ts'
+import { type RunProposal, type RunRecords, ended } from './run-record.ts'
+import { isTerminal } from './status.ts'
 
 /** An instruction of an operator to a run, as it is handed in. */
 export interface NewIntervention {
   readonly targetStep: string
-  /** Replaces the step's input; any structured value. */
+  /** What the step is to be given, or is taken to have given; any structured value. For `run` it is the step's result. */
   readonly payload?: unknown
   /** In milliseconds since 1970; now by default. */
   readonly at?: number | undefined
@@ -28,6 +31,15 @@ export interface Intervention extends NewIntervention {
   readonly consumed: boolean
 }
 
+/** An event that tells of what it is committed with: nothing about its place in the log can be asked. */
+export type Note = Omit<NewEvent, 'runId' | 'workflow' | 'seq' | 'idempotencyKey'>
+
+/** Options of {@link InterventionStore.consumeIntervention}. */
+export interface ConsumeInterventionOptions extends WriteOptions {
+  /** Made of what is taken, and appended to the run's log in the same commit: what was decided is done, and on record. */
+  readonly event?: ((taken: Intervention) => Note) | undefined
+}
+
 /** The interventions of one tenant's runs. */
 export interface InterventionStore {
   /**
@@ -36,8 +48,12 @@ export interface InterventionStore {
    * @throws `NOT_FOUND`, `SERIALIZATION`
    */
   saveIntervention(runId: string, intervention: NewIntervention, options?: WriteOptions): Promise<Intervention>
-  /** Takes the oldest intervention that was not taken yet: of several callers, exactly one gets it. */
-  consumeIntervention(runId: string, options?: WriteOptions): Promise<Intervention | undefined>
+  /**
+   * Takes the oldest intervention that was not taken yet: of several callers, exactly one gets it.
+   *
+   * @throws `ALREADY_COMPLETED` where an `event` is to be appended and the run has ended: then nothing is taken
+   */
+  consumeIntervention(runId: string, options?: ConsumeInterventionOptions): Promise<Intervention | undefined>
 }
 
 /** The part of a persistence store that handles interventions. */
@@ -54,36 +70,58 @@ export function interventionStore(db: Database, parts: TenantParts, runs: RunRec
         options,
       )
     },
-    async consumeIntervention(runId, options = {}) {
+    async consumeIntervention(runId, { event, ...options } = {}) {
       const part = parts.run(runId)
-      return db.hold((held) => consume(held, part, options), options)
+      return db.hold(async (held) => {
+        for (let guess = 0; ;) {
+          const consumed = { part, key: CONSUMED }
+          const next = { part, key: INTERVENTIONS + encodeNumber(guess + 1) }
+          const [cursor, entry] = await held.read([{ get: consumed }, { get: next }], options)
+          const taken = Number(cursor?.value ?? 0)
+          if (taken !== guess) {
+            guess = taken
+            continue
+          }
+          if (entry === null) return undefined
+          const intervention = toIntervention(entry, guess + 1)
+          const draft = {
+            checks: [
+              { at: consumed, version: cursor?.version ?? null },
+              // The run may be deleted in between, and nothing of it may come back.
+              { at: next, version: entry.version },
+            ],
+            ops: [{ put: consumed, value: String(guess + 1) }],
+          }
+          const isMine = event
+            ? await withEvent(runId, draft, requireGiven(event(intervention), 'event'), options)
+            : (await held.commit(draft, options)).ok
+          if (isMine) return intervention
+        }
+      }, options)
     },
   }
-}
 
-async function consume(db: Database, part: string, options: WriteOptions): Promise<Intervention | undefined> {
-  const consumed = { part, key: CONSUMED }
-  for (let guess = 0; ;) {
-    const next = { part, key: INTERVENTIONS + encodeNumber(guess + 1) }
-    const [cursor, entry] = await db.read([{ get: consumed }, { get: next }], options)
-    const taken = Number(cursor?.value ?? 0)
-    if (taken !== guess) {
-      guess = taken
-      continue
-    }
-    if (entry === null) return undefined
-    const { ok } = await db.commit(
-      {
-        checks: [
-          { at: consumed, version: cursor?.version ?? null },
-          // The run may be deleted in between, and nothing of it may come back.
-          { at: next, version: entry.version },
-        ],
-        ops: [{ put: consumed, value: String(guess + 1) }],
+  /** Commits with an event in the log of a run that goes on; tells whether the draft's checks held. */
+  function withEvent(
+    runId: string,
+    draft: Required<Pick<Draft, 'checks' | 'ops'>>,
+    event: Note,
+    options: WriteOptions,
+  ): Promise<boolean> {
+    const append = prepareAppend(db, parts.run(runId), [event])
+    return runs.changeExisting(
+      runId,
+      (run): RunProposal<boolean> => {
+        if (isTerminal(run.status)) throw ended(run)
+        return {
+          checks: draft.checks,
+          ops: [...draft.ops, ...append.ops],
+          done: () => true,
+          failed: (_, stale) => (stale ? undefined : false),
+        }
       },
       options,
     )
-    if (ok) return toIntervention(entry, guess + 1)
   }
 }
 

@@ -29,7 +29,13 @@ import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, pageRange, readPage, toPage } from '../core/pages.ts'
 import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
-import { type Intervention, type InterventionStore, interventionStore, toIntervention } from './interventions.ts'
+import {
+  type Intervention,
+  type InterventionStore,
+  type Note,
+  interventionStore,
+  toIntervention,
+} from './interventions.ts'
 import type { StoreOptions } from './options.ts'
 import { type RunFields, requireRunFields, withFields } from './run-fields.ts'
 import { type RunSummary, pendingSignal } from './run-index.ts'
@@ -79,6 +85,12 @@ export interface Trace {
   readonly resumedFromSeq?: number
   readonly completion?: Completion
   readonly completedAt?: number
+}
+
+/** Options of {@link PersistenceStore.resume}. */
+export interface ResumeOptions extends WriteOptions {
+  /** Tells of it in the log, such as who asked for it; appended in the same commit. */
+  readonly event?: Note | undefined
 }
 
 /** What {@link PersistenceStore.complete} stored, or found stored. */
@@ -139,7 +151,7 @@ export interface PersistenceStore extends InterventionStore {
    * @param fromSeq - the last number that counts as done; `0` to begin again
    * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
    */
-  resume(runId: string, fromSeq: number, options?: WriteOptions): Promise<ResumeCursor>
+  resume(runId: string, fromSeq: number, options?: ResumeOptions): Promise<ResumeCursor>
   /**
    * Ends the run. The first completion stays; repeating it is a success.
    *
@@ -309,8 +321,9 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     },
     listRuns: async (options) => readPage(db, parts.runs, EVERYTHING, toSummary, options),
     runs: (options = {}) => eachItem(options, store.listRuns),
-    async resume(runId, fromSeq, options = {}) {
+    async resume(runId, fromSeq, { event, ...options } = {}) {
       requireInteger(fromSeq, 'fromSeq')
+      const { ops } = prepareAppend(db, parts.run(runId), event ? [event] : [])
       const anchorAt = { part: parts.run(runId), key: EVENTS + encodeNumber(fromSeq) }
       return runs.changeExisting(
         runId,
@@ -319,6 +332,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
           const attempt = (run.resumes ?? 0) + 1
           return {
             next: changed(run, { resumedFromSeq: fromSeq, resumes: attempt }, db.now()),
+            ops,
             // Fails where the event is there, and so brings it along.
             before: { checks: [{ at: anchorAt, version: null }] },
             done(_, before) {

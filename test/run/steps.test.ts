@@ -397,4 +397,20 @@ describe.each(engines)('a run that has ended over $name', (engine) => {
         result: ['first', undefined],
       })
     }))
+
+  // DI-6: what distri's graph of steps says, an async function says: what waits for what, and what is left out.
+  test('wait for each other as the code does; an empty workflow is complete', () =>
+    on(engine, async ({ begin }) => {
+      const { done } = deeds()
+      const workflow: Workflow<string[]> = async (ctx) => {
+        const step = (name: string) => ctx.step(name, () => (done.push(name), name))
+        const ab = await Promise.all([step('a'), step('b')])
+        if (ab.includes('c')) await step('skipped')
+        return [...ab, await step('c')]
+      }
+      expect(await go(await begin(), workflow)).toEqual({ status: 'completed', result: ['a', 'b', 'c'] })
+      expect([done.slice(0, 2).toSorted(), done.slice(2)]).toEqual([['a', 'b'], ['c']])
+      const empty = await go(await begin(), async () => {}, { runId: 'empty', workflow: 'empty' })
+      expect(empty).toEqual({ status: 'completed', result: undefined })
+    }))
 })

@@ -1,7 +1,7 @@
 /** Entries that end by themselves, by the backend's clock. @module */
-import type { Entry } from '../../core/driver.ts'
+import type { Entry, EntryPage } from '../../core/driver.ts'
 import { equal, ok } from '../assert.ts'
-import { absent, at, put, removePart, unchanged, upTo } from '../build.ts'
+import { ALL, PART, absent, at, put, removePart, unchanged, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 
 /** Long enough for a round trip, short enough to wait for. */
@@ -207,5 +207,27 @@ export const neighboursLive: Case = defineCase(
       await t.keys({ limit: 4 }),
       live.map((n) => `k${n + 10}`),
     )
+  },
+)
+
+/** LangGraph-Redis #137: a unit of which a part has expired is half written. */
+export const wholeOrNot: Case = defineCase(
+  'DR-516',
+  'what was put to expire together is there whole, or not at all',
+  async (t) => {
+    const keys = upTo(8).map((n) => `k${n}`)
+    await t.write(...keys.map((key) => put(key, 'v')))
+    const { now } = await t.write(...keys.map((key) => put(key, 'w', { in: LIFE })))
+    for (;;) {
+      const { now: then, answers } = await t.driver.read([
+        { range: { part: PART, ...ALL, limit: 100 } },
+        ...keys.map((key) => ({ get: at(key) })),
+      ])
+      const expected = then < now + LIFE ? keys.length : 0
+      const [page, ...entries] = answers
+      equal([(page as EntryPage).entries.length, entries.filter((it) => it !== null).length], [expected, expected])
+      if (expected === 0) return
+      await t.sleep(LIFE / 8)
+    }
   },
 )

@@ -1,9 +1,9 @@
 /** Instructions of operators: kept in order, taken once. @module */
-import type { NewIntervention } from '../../stores/interventions.ts'
+import type { Intervention, NewIntervention } from '../../stores/interventions.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
-import { changesNothing, event, RUN, several, stores, structured } from '../stores.ts'
+import { changesNothing, event, RUN, several, spied, stores, structured } from '../stores.ts'
 
 /** Saved, numbered, shown. */
 export const saves: Case = defineCase('PE-501', 'interventions are numbered, and loaded with the run', async (t) => {
@@ -113,4 +113,52 @@ export const malformed: Case = defineCase('PE-508', 'a malformed intervention is
     const error = await rejects(log.saveIntervention(RUN, { targetStep: 's', payload: [() => 1] }), 'SERIALIZATION')
     ok(String(error.details?.path).endsWith('[0]'), `The path is ${String(error.details?.path)}`)
   })
+})
+
+/** RV-22, RV-23: what was decided is on record in the commit that takes it, or it is not taken. */
+export const withEvent: Case = defineCase(
+  'PE-509',
+  'an intervention is taken and recorded in one commit',
+  async (t) => {
+    const { log, cost, spy } = spied(t)
+    await log.append(event('a'))
+    for (const n of upTo(2)) await log.saveIntervention(RUN, { targetStep: `s${n}`, payload: n, at: n })
+    const note = ({ id, targetStep, payload }: Intervention) =>
+      ({ kind: 'intervention.applied', stepId: targetStep, payload: { id, payload } }) as const
+    equal(await cost(() => log.consumeIntervention(RUN, { event: note })), 2, 'Looks, and takes')
+    const [taken] = spy.commits.at(-1)!.commits
+    equal(taken!.ops.filter((op) => 'append' in op).length, 1)
+    const last = (await log.load(RUN))!
+    equal(last.events.map(({ kind, stepId, payload }) => [kind, stepId, payload]).at(-1), [
+      'intervention.applied',
+      's1',
+      { id: 1, payload: 1 },
+    ])
+    equal(
+      last.interventions.map(({ consumed }) => consumed),
+      [true, false],
+    )
+    await log.complete(RUN, 'failed')
+    for (const it of [log, stores(t).log]) {
+      await rejects(it.consumeIntervention(RUN, { event: note }), 'ALREADY_COMPLETED')
+    }
+    equal(
+      (await log.load(RUN))?.interventions.map(({ consumed }) => consumed),
+      [true, false],
+      'Nothing was taken',
+    )
+  },
+)
+
+/** RV-23: of many that take it, one records it. */
+export const recordedOnce: Case = defineCase('PE-510', 'an intervention is recorded once', async (t) => {
+  const handles = several(t, 4)
+  const { log } = handles[0]!
+  await log.append(event('a'))
+  for (const n of upTo(5)) await log.saveIntervention(RUN, { targetStep: `s${n}` })
+  const note = ({ targetStep }: Intervention) => ({ kind: 'applied', stepId: targetStep })
+  await atOnce(8, (i) => handles[i % 4]!.log.consumeIntervention(RUN, { event: note }))
+  const { items } = await log.loadEventsAfter(RUN, 1)
+  equal(new Set(items.map(({ stepId }) => stepId)), new Set(upTo(5).map((n) => `s${n}`)))
+  equal(items.length, 5)
 })

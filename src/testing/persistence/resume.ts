@@ -2,7 +2,7 @@
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
-import { changesNothing, event, RUN, several, stores, WORKFLOW } from '../stores.ts'
+import { changesNothing, event, RUN, several, spied, stores, WORKFLOW } from '../stores.ts'
 
 /** RV-2: resuming from 3 goes on at 4, and a later load shows it. */
 export const cursor: Case = defineCase('PE-401', 'resume records where a run goes on', async (t) => {
@@ -98,3 +98,16 @@ export const wholeLife: Case = defineCase(
     }
   },
 )
+
+/** RV-23: who had it go on is in the log, and nothing is where it was refused. */
+export const onRecord: Case = defineCase('PE-409', 'a resume is recorded in the log in the same commit', async (t) => {
+  const { log, cost } = spied(t)
+  await log.append(event('a'))
+  const note = { kind: 'operator.resumed', payload: { by: 'ada' } }
+  equal(await cost(() => log.resume(RUN, 1, { event: note })), 1)
+  const [, recorded] = (await log.load(RUN))!.events
+  equal([recorded?.kind, recorded?.payload, recorded?.seq], ['operator.resumed', { by: 'ada' }, 2])
+  await log.complete(RUN, 'completed')
+  await rejects(log.resume(RUN, 1, { event: note }), 'ALREADY_COMPLETED')
+  equal(await log.getLatestSeq(RUN), 2)
+})

@@ -13,7 +13,7 @@ export const nullIsThere: Case = defineCase('ST-201', 'null is there, and is not
   equal([await state.getJson('u'), await state.exists('u')], [undefined, true])
 })
 
-/** EN-5: what JSON can say; empty lists and objects are neither lost nor mixed up. */
+/** EN-5, Mastra #12575: what JSON can say; empty lists and objects are neither lost nor mixed up. */
 export const json: Case = defineCase('ST-202', 'JSON values come back as they were', async (t) => {
   const { state } = stores(t)
   const values = [true, false, 0, 1.5, -1e300, '', 'text', '{}', [], {}, [[], {}], { a: { b: [null, { c: '' }] } }]

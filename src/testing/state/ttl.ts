@@ -141,7 +141,7 @@ export const longest: Case = defineCase('ST-310', 'a time to live has an end', a
   equal([await state.get('k'), await state.get('n')], ['v', undefined])
 })
 
-/** The longest time to live ends with time itself, and is kept as any other. */
+/** The longest time to live runs past the last date there is, and an increment keeps it as any other. */
 export const longestKept: Case = defineCase('ST-311', 'a counter keeps the longest time to live', async (t) => {
   const { state } = stores(t)
   await state.set('k', '1', { ttl: 8.64e15 })

@@ -9,7 +9,7 @@ import { create, runOf, WRITES } from './runs.ts'
 const ENDED: readonly RunStatus[] = ['completed', 'failed', 'cancelled', 'compensated']
 const at = (stepId: string) => ({ kind: 'step', stepId }) as const
 
-/** A.1.4-1, B.5-2: field by field. */
+/** A.1.4-1, B.5-2, Mastra #18004: field by field; a run keeps its age. */
 export const fields: Case = defineCase('WF-201', 'what an update names changes, the rest stays', async (t) => {
   const s = stores(t)
   const before = await create(s, { input: 1, context: { a: 1 }, tags: ['x'], definitionHash: 'h' })
