@@ -84,8 +84,12 @@ interface Guess<T> {
   readonly holds?: T | undefined
   /** Guesses built on each other share it, and fail together: the first of them to fail corrects the memory for all. */
   readonly epoch: number
+  /** Of what is stored, in characters or bytes. */
+  readonly weight: number
 }
 
+/** All that is remembered together, in characters or bytes: what is held is about as large as what is stored. */
+const MAX_WEIGHT = 2 ** 22
 /** How often a change may lose against other processes before it waits a little between attempts. */
 const PATIENCE = 2
 /** The longest it waits, in milliseconds. */
@@ -96,22 +100,33 @@ const MAX_WAIT = 128
  *
  * @param db - where they are
  * @param decode - says what a stored entry means
- * @param capacity - how many are remembered; the least recently used is forgotten
+ * @param capacity - how many are remembered at most, fewer where they are large; the least recently used is forgotten
  */
 export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1000): Cells<T> {
   const memory = new Map<string, Guess<T>>()
+  let weight = 0
   let epochs = 0
 
-  function remember(name: string, guess: Guess<T> | undefined): void {
+  function forget(name: string): void {
+    weight -= memory.get(name)?.weight ?? 0
     memory.delete(name)
-    if (guess !== undefined) memory.set(name, guess)
-    if (memory.size > capacity) memory.delete(memory.keys().next().value!)
   }
+
+  function remember(name: string, guess: Guess<T> | undefined): void {
+    forget(name)
+    if (guess === undefined) return
+    memory.set(name, guess)
+    weight += guess.weight
+    while (memory.size > capacity || weight > MAX_WEIGHT) forget(memory.keys().next().value!)
+  }
+
+  const unknown = (): Guess<T> => ({ version: null, epoch: ++epochs, weight: 0 })
 
   const learn = (entry: Entry | null): Guess<T> => ({
     version: entry && entry.version,
     holds: entry ? decode(entry) : undefined,
     epoch: ++epochs,
+    weight: entry ? entry.value.length : 0,
   })
 
   async function change<R>(
@@ -125,7 +140,7 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
     for (let attempt = 0; ; attempt++) {
       // Every other time only: what was just learnt is tried at once.
       if (attempt > PATIENCE && attempt % 2 === 0) await pause(attempt, options.signal)
-      const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
+      const guess = memory.get(name) ?? unknown()
       const { epoch } = guess
       // Forgotten counts: what is told now is better than nothing.
       const isMine = (): boolean => (memory.get(name)?.epoch ?? epoch) === epoch
@@ -137,14 +152,14 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
         // Made from what the backend has just said, it counts.
         if (guess === told) {
           // What was refused may be large, and is not likely to be needed again.
-          memory.delete(name)
+          forget(name)
           throw refusal
         }
         // Asked by a commit, which takes its turn behind all that was called before; a read would overtake it.
         const { signal, durability } = options
         const asked = await db.commit({ checks: [{ at: key, version: guess.version }] }, { signal, durability })
         if (asked.ok) {
-          if (memory.get(name) === guess) memory.delete(name)
+          if (memory.get(name) === guess) forget(name)
           throw refusal
         }
         told = learn(asked.failed[0]!.current as Entry | null)
@@ -166,7 +181,7 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
       try {
         outcomes = await db.commitAll(before ? [before, draft] : [draft], options)
       } catch (error) {
-        if (isMine()) memory.delete(name)
+        if (isMine()) forget(name)
         for (const it of along) it.end(undefined)
         throw error
       }
@@ -194,7 +209,7 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
     change: (key, propose, options = {}) => db.hold((held) => change(held, key, propose, options), options),
     along(key, makeNext) {
       const name = nameOf(key)
-      const guess = memory.get(name) ?? { version: null, epoch: ++epochs }
+      const guess = memory.get(name) ?? unknown()
       const isMine = (): boolean => (memory.get(name)?.epoch ?? guess.epoch) === guess.epoch
       const next = makeNext(guess.holds)
       return {
@@ -220,10 +235,10 @@ const opOf = (key: Key, next: NextContent<unknown> | null | undefined): Op | und
 /** What the cell will hold if the commit takes effect. */
 const speculate = <T>(next: NextContent<T> | null, version: string, epoch: number): Guess<T> | undefined =>
   next === null
-    ? { version: null, epoch }
+    ? { version: null, epoch, weight: 0 }
     : next.holds === undefined
       ? undefined
-      : { version, holds: next.holds, epoch }
+      : { version, holds: next.holds, epoch, weight: next.value.length }
 
 /** Waits with full jitter, so that processes in each other's way stop meeting. */
 const pause = (attempt: number, signal: AbortSignal | undefined): Promise<void> =>

@@ -71,6 +71,26 @@ describe('cells', () => {
     }
   })
 
+  it('remembers many that are small, and few that are large', async () => {
+    const driver = memory()
+    const spy = spyOn(driver)
+    const it = cells(createDatabase({ driver: spy.driver }), (entry) => entry.value)
+    /** Changes every one of a hundred, twice; tells how many commits the second round took. */
+    const secondRound = async (size: number): Promise<number> => {
+      let first = 0
+      for (const round of [1, 2]) {
+        if (round === 2) first = spy.commits.length
+        for (let i = 0; i < 100; i++) {
+          const value = String(round).repeat(size)
+          await it.change({ ...KEY, key: `${size} ${i}` }, () => ({ next: { value, holds: value }, done: () => {} }))
+        }
+      }
+      return spy.commits.length - first
+    }
+    expect(await secondRound(100)).toBe(100)
+    expect(await secondRound(100_000)).toBe(200)
+  })
+
   it('forgets what failed, with all that was built on it', async () => {
     const { spy, memoryOf, add, read } = counters()
     const it = memoryOf()
