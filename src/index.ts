@@ -21,13 +21,20 @@ export { type MemoryOptions, memory } from './drivers/memory.ts'
 export { type Holdfast, type HoldfastOptions, createHoldfast } from './holdfast.ts'
 export type { AppendResult } from './stores/append.ts'
 export * from './stores/claims.ts'
+export type { ContextOptions, ContextStore } from './stores/context.ts'
 export * from './stores/definitions.ts'
 export type { AvailableTask, DispatchStore, FindTasks, WaitForWork, Worker } from './stores/dispatch.ts'
 export type { NewEvent, RunEvent } from './stores/events.ts'
 export { type TaskWakeupHint, decodeHint, encodeHint } from './stores/hints.ts'
 export * from './stores/idempotency.ts'
 export type { Message, MessagePosition } from './stores/inbox.ts'
-export type { Intervention, InterventionStore, NewIntervention } from './stores/interventions.ts'
+export type {
+  ConsumeInterventionOptions,
+  Intervention,
+  InterventionStore,
+  NewIntervention,
+  Note,
+} from './stores/interventions.ts'
 export type { Delivery, MessageStore, SendMessageOptions, SendMessageResult } from './stores/messages.ts'
 export type { StoreOptions } from './stores/options.ts'
 export * from './stores/persistence.ts'
