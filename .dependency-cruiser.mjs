@@ -38,10 +38,16 @@ export default {
       { path: '^src/', pathNot: '^src/(core|stores|$1)/' },
     ),
     forbid(
+      'channel-imports-core',
+      'What serves a driver over a port, and the driver at its other end, import the core',
+      { path: '^src/channel/' },
+      { pathNot: '^src/(core|channel)/' },
+    ),
+    forbid(
       'http-imports-core',
-      'The handler and the remote driver import the core',
+      'The handler and the remote driver import the core, and the wrapper that keeps tenants apart',
       { path: '^src/http/' },
-      { path: '^src/', pathNot: '^src/(core|http)/' },
+      { pathNot: '^src/(core/|http/|wrappers/prefix\\.ts$)' },
     ),
     forbid(
       'testing-is-neutral',

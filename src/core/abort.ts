@@ -1,11 +1,15 @@
 /** Waiting that a signal can end. @module */
 import { aborted } from './errors.ts'
 
-/** Waits for work; throws `ABORTED` as soon as the signal says so, while the work goes on. */
-export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/**
+ * Waits for work; throws `ABORTED` as soon as the signal says so, while the work goes on.
+ *
+ * @param ambiguous - whether the work may change something
+ */
+export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, ambiguous = false): Promise<T> {
   if (!signal) return work
   return new Promise<T>((resolve, reject) => {
-    const onAbort = (): void => reject(aborted(signal, false))
+    const onAbort = (): void => reject(aborted(signal, ambiguous))
     // A signal may outlive many calls, and must not collect their listeners.
     const leave = (): void => signal.removeEventListener('abort', onAbort)
     signal.addEventListener('abort', onAbort)

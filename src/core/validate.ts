@@ -19,13 +19,18 @@ function within(limits: Limits, limit: keyof Limits, size: number): void {
 
 const NAME = /^[ -~]+$/
 
-/** The bytes of half a key: as many as its characters, as are those of ids and versions. */
-function weighName(name: string): number {
+/**
+ * Requires half a key, or an id.
+ *
+ * @returns its bytes: as many as its characters, as are those of ids and versions
+ * @throws `INVALID_ARGUMENT` for anything but printable ASCII of at least one character
+ */
+export function requireName(name: string): number {
   if (NAME.test(name)) return name.length
   throw invalid('A key must be printable ASCII')
 }
 
-const weighKey = ({ part, key }: Key): number => weighName(part) + weighName(key)
+const weighKey = ({ part, key }: Key): number => requireName(part) + requireName(key)
 
 function weighValue(value: Value, limits: Limits): number {
   const isText = typeof value === 'string'
@@ -39,7 +44,7 @@ function weighValue(value: Value, limits: Limits): number {
 
 function weighOp(op: Op, limits: Limits): number {
   if ('append' in op) {
-    return weighKey(op.append) + (op.ref === undefined ? 0 : weighName(op.ref)) + weighValue(op.value, limits)
+    return weighKey(op.append) + (op.ref === undefined ? 0 : requireName(op.ref)) + weighValue(op.value, limits)
   }
   if ('put' in op) {
     const { expires } = op

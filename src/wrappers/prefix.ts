@@ -63,7 +63,8 @@ export function prefix(driver: Driver, name: string): Driver {
       const { now, answers } = await driver.read(reads.map(read), options)
       return { now, answers: answers.map(strip) }
     },
-    commit: ({ id, commits }, options) => driver.commit({ id, commits: commits.map(commit) }, options),
+    // A request of one view is not taken for a repeat of another's, though it came under the same id.
+    commit: ({ id, commits }, options) => driver.commit({ id: root + id, commits: commits.map(commit) }, options),
     close: () => driver.close(),
   }
 }

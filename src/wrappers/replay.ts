@@ -4,9 +4,12 @@
  *
  * @module
  */
+import { abortable } from '../core/abort.ts'
+import { requireInteger } from '../core/arguments.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import type { CommitAnswer, Driver } from '../core/driver.ts'
-import { requireInteger } from '../core/arguments.ts'
+import { aborted, isHoldfastError } from '../core/errors.ts'
+import { mapAnswer } from '../core/wire.ts'
 
 /** Options of {@link replay}. */
 export interface ReplayOptions {
@@ -53,20 +56,24 @@ export function replay(driver: Driver, { window = 600_000, clock = systemClock }
   return {
     ...driver,
     capabilities: { ...driver.capabilities, replayWindow: window },
-    async commit(request, options) {
+    async commit(request, { signal } = {}) {
+      if (signal?.aborted) throw aborted(signal, false)
       const now = clock()
       forget(now)
       const known = answers.get(request.id)
-      if (known !== undefined) return { ...(await known.answer), now }
-      const answer = driver.commit(request, options)
+      if (known !== undefined) return { ...own(await abortable(known.answer, signal, true)), now }
+      // Without the caller's signal: who repeats it waits for the same answer.
+      const answer = driver.commit(request)
       answers.set(request.id, { answer, expiresAt: now + window })
-      try {
-        return await answer
-      } catch (error) {
-        // It did not happen: the next attempt is a first one.
-        answers.delete(request.id)
-        throw error
-      }
+      answer.catch((error: unknown) => {
+        // It did not happen: the next attempt is a first one. Where that is unknown, there must be none.
+        if (isHoldfastError(error) && !error.ambiguous) answers.delete(request.id)
+      })
+      return own(await abortable(answer, signal, true))
     },
   }
 }
+
+/** An answer is its caller's own: what is kept for a repeat shares no bytes with it. */
+const own = (answer: CommitAnswer): CommitAnswer =>
+  mapAnswer(answer, (value) => (typeof value === 'string' ? value : new Uint8Array(value)))

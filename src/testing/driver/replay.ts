@@ -1,5 +1,5 @@
 /** Exactly once: a request repeated under its id. @module */
-import type { CommitRequest } from '../../core/driver.ts'
+import type { CommitRequest, Entry } from '../../core/driver.ts'
 import { equal, ok } from '../assert.ts'
 import { absent, append, at, atOnce, put, removePart } from '../build.ts'
 import { type Case, type CaseBase, type Context, defineCase, type GatedCase } from '../case.ts'
@@ -114,5 +114,27 @@ export const otherIds: Case = defineCase(
     equal((await t.commit({ ops })).ok, true)
     equal(await t.commit({ ops }), { ok: true, seqs: [2] })
     equal((await t.all()).length, 2)
+  },
+)
+
+/** `Entry.value` is owned by the caller: also by the one that repeats, and by the one before. */
+export const repeatsShareNothing: Case = replayCase(
+  'DR-807',
+  'a repeated answer shares no bytes with the first',
+  async (t) => {
+    await t.write(put('k', new Uint8Array([1, 2, 3])))
+    const commit = (check: string): CommitRequest['commits'][number] => ({
+      id: t.id(),
+      checks: [absent(check)],
+      ops: [put('other', 'v')],
+      durability: 'strict',
+    })
+    const it: CommitRequest = { id: t.id(), commits: [commit('k'), commit('none')] }
+    for (let n = 0; n < 3; n++) {
+      const [outcome] = (await t.driver.commit(it)).outcomes
+      const found = outcome?.ok === false ? (outcome.failed[0]?.current as Entry | null) : null
+      equal(found?.value, new Uint8Array([1, 2, 3]))
+      if (found?.value instanceof Uint8Array) found.value.fill(9)
+    }
   },
 )

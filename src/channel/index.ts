@@ -1,0 +1,9 @@
+/**
+ * A driver served over a message port, and used from the other end: from the page to its worker, from every tab to a
+ * shared worker, from the renderer to the main process.
+ *
+ * @module
+ */
+export { type ConnectOptions, connect } from './connect.ts'
+export type { Port } from './port.ts'
+export { type Served, serve } from './serve.ts'

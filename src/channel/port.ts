@@ -1,0 +1,108 @@
+/**
+ * Ports of every kind behind one face: what goes over them, how they are listened to, and how bytes are handed over.
+ *
+ * @module
+ */
+import type { Capabilities, Value } from '../core/driver.ts'
+import type { WireError } from '../core/wire.ts'
+
+/**
+ * One end of a channel: a `MessagePort` or a `Worker` of the web, the global scope inside a dedicated worker, a
+ * `MessagePort` or a `Worker` of Node, a `MessagePortMain` of Electron.
+ */
+export interface Port {
+  /** What can be transferred differs from kind to kind, so no type of it is given. */
+  postMessage(message: unknown, transfer?: never[]): void
+  addEventListener?(type: string, listener: (event: unknown) => void): void
+  removeEventListener?(type: string, listener: (event: unknown) => void): void
+  on?(type: string, listener: (message: unknown) => void): unknown
+  off?(type: string, listener: (message: unknown) => void): unknown
+  start?(): void
+}
+
+/** The version of these messages. */
+export const VERSION = 1
+
+/** What a caller can ask for. */
+export type Method = 'hello' | 'ping' | 'open' | 'read' | 'commit'
+
+/** What a caller sends: a call, or that it does not wait for one any more. */
+export type Request =
+  | { readonly holdfast: number; readonly id: string; readonly call: Method; readonly body?: unknown }
+  | { readonly holdfast: number; readonly abort: string }
+
+/** What a server sends: the answer to a call, or that it answers no more. */
+export type Reply =
+  | { readonly holdfast: number; readonly id: string; readonly value?: unknown }
+  | { readonly holdfast: number; readonly id: string; readonly error: WireError }
+  | { readonly holdfast: number; readonly closed: true }
+
+/** What a caller says first. */
+export interface Hello {
+  /** Whether bytes may be transferred to this side. */
+  readonly transfer: boolean
+}
+
+/** What it is answered. */
+export interface Welcome extends Hello {
+  readonly name: string
+  readonly capabilities: Capabilities
+}
+
+/**
+ * Whether bytes can be transferred over this port. A `MessagePortMain` of Electron cannot, nor can what is entangled
+ * with one; it has no `addEventListener`.
+ */
+export const canTransfer = (port: Port): boolean => port.addEventListener !== undefined
+
+/** The other side has gone, or what it said is lost. `exit` is of Node's `Worker`. */
+const ENDS = ['close', 'exit', 'messageerror'] as const
+
+/**
+ * Listens to a port; messages of others on the same port are left to them.
+ *
+ * @param onMessage - called with every message of ours, whose members are not checked
+ * @param onEnd - called when the port says that nothing more will come
+ * @returns what stops listening; the port stays open
+ */
+export function listen(port: Port, onMessage: (message: object) => void, onEnd: () => void): () => void {
+  const received = (event: unknown): void => {
+    // Node's `on` gives the message itself, all else an event that has it.
+    const message = isOurs(event) ? event : (event as { data?: unknown } | null)?.data
+    if (isOurs(message)) onMessage(message)
+  }
+  const add = (port.addEventListener ?? port.on)!.bind(port)
+  const remove = (port.removeEventListener ?? port.off)!.bind(port)
+  add('message', received)
+  for (const end of ENDS) add(end, onEnd)
+  port.start?.()
+  return () => {
+    remove('message', received)
+    for (const end of ENDS) remove(end, onEnd)
+  }
+}
+
+const isOurs = (message: unknown): message is object =>
+  typeof message === 'object' && message !== null && typeof (message as Partial<Request>).holdfast === 'number'
+
+/**
+ * Sends a message.
+ *
+ * @param bytes - the buffers to transfer; one that cannot be is copied, with all others
+ */
+export function post(port: Port, message: Request | Reply, bytes: readonly ArrayBufferLike[] = []): void {
+  if (bytes.length === 0) return port.postMessage(message)
+  try {
+    port.postMessage(message, bytes as never[])
+  } catch {
+    // Memory of native code cannot be detached.
+    port.postMessage(message)
+  }
+}
+
+/**
+ * Bytes that are ours and need not be kept, as they are to be posted: in a buffer of their own, because a window would
+ * take all that is around it along.
+ */
+export const whole = (value: Value): Value =>
+  typeof value === 'string' || value.byteLength === value.buffer.byteLength ? value : new Uint8Array(value)
