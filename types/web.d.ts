@@ -47,3 +47,35 @@ declare function queueMicrotask(callback: () => void): void
 declare function structuredClone<T>(value: T): T
 declare function btoa(binary: string): string
 declare function atob(base64: string): string
+
+declare class Headers {
+  get(name: string): string | null
+}
+
+declare class Request {
+  readonly method: string
+  readonly headers: Headers
+  readonly body: {
+    getReader(): {
+      read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array }>
+      cancel(): Promise<void>
+    }
+  } | null
+  readonly signal: AbortSignal
+}
+
+declare class Response {
+  constructor(body: Uint8Array<ArrayBuffer>, init: { status: number; headers: Record<string, string> })
+  readonly status: number
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+declare function fetch(
+  url: string,
+  init: {
+    method: string
+    headers: Record<string, string>
+    body?: Uint8Array<ArrayBuffer>
+    signal: AbortSignal
+  },
+): Promise<Response>

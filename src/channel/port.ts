@@ -12,7 +12,7 @@ import type { WireError } from '../core/wire.ts'
  */
 export interface Port {
   /** What can be transferred differs from kind to kind, so no type of it is given. */
-  postMessage(message: unknown, transfer?: never[]): void
+  postMessage(message: unknown, transfer: never[]): void
   addEventListener?(type: string, listener: (event: unknown) => void): void
   removeEventListener?(type: string, listener: (event: unknown) => void): void
   on?(type: string, listener: (message: unknown) => void): unknown
@@ -91,12 +91,11 @@ const isOurs = (message: unknown): message is object =>
  * @param bytes - the buffers to transfer; one that cannot be is copied, with all others
  */
 export function post(port: Port, message: Request | Reply, bytes: readonly ArrayBufferLike[] = []): void {
-  if (bytes.length === 0) return port.postMessage(message)
   try {
     port.postMessage(message, bytes as never[])
   } catch {
-    // Memory of native code cannot be detached.
-    port.postMessage(message)
+    // Shared memory, and that of native code, cannot be detached.
+    port.postMessage(message, [])
   }
 }
 

@@ -133,7 +133,7 @@ export function readsOf(raw: unknown, limits: Limits): readonly Read[] {
           },
         }
       }
-      case 'parts': {
+      default: {
         const range = objectOf(read['parts'], 'A range of parts')
         return { parts: { ...boundsOf(range), limit: range['limit'] as number } }
       }
@@ -191,7 +191,7 @@ function opOf(raw: unknown, valueOf: (raw: unknown) => Value): Op {
   const op = objectOf(raw, 'An op')
   switch (kindOf(op, OPS)) {
     case 'put': {
-      const expires = op['expires'] == null ? undefined : expiryOf(op['expires'])
+      const expires = op['expires'] === undefined ? undefined : expiryOf(op['expires'])
       return { put: keyOf(op['put']), value: valueOf(op['value']), ...(expires && { expires }) }
     }
     case 'append': {
@@ -204,7 +204,7 @@ function opOf(raw: unknown, valueOf: (raw: unknown) => Value): Op {
       const range = objectOf(op['deleteRange'], 'deleteRange')
       return { deleteRange: { part: nameOf(range['part']), ...boundsOf(range) } }
     }
-    case 'deletePart':
+    default:
       return { deletePart: nameOf(op['deletePart']) }
   }
 }

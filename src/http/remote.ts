@@ -1,0 +1,235 @@
+/** The side of the HTTP protocol that uses a driver of the other. @module */
+import { abortable, sleep } from '../core/abort.ts'
+import { requireInteger } from '../core/arguments.ts'
+import type { Capabilities, CommitAnswer, Driver, Limits, ReadAnswer } from '../core/driver.ts'
+import { HoldfastError, aborted, invalid } from '../core/errors.ts'
+import { fromWireError, mapAnswer, mapRequest } from '../core/wire.ts'
+import { BODY_FACTOR, type Frame, LIMITS, MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
+
+/** What is handed to `fetch`. */
+export interface RemoteRequest {
+  method: string
+  headers: Record<string, string>
+  body?: Uint8Array<ArrayBuffer>
+  signal: AbortSignal
+}
+
+/** What is used of its answer. */
+export interface RemoteResponse {
+  readonly status: number
+  arrayBuffer(): Promise<ArrayBuffer>
+}
+
+/** What the caller counts on; what is left out has its default. */
+export interface RemoteCapabilities {
+  /** `strict` by default. */
+  readonly reads?: Capabilities['reads']
+  /** `strict` by default. */
+  readonly durability?: Capabilities['durability']
+  /** In milliseconds; 60 seconds by default. */
+  readonly replayWindow?: number
+  /** Each by default: 1 MiB a value, 4 MiB a request, 1000 of all else. */
+  readonly limits?: Partial<Limits>
+}
+
+/** Options of {@link remote}. */
+export interface RemoteOptions {
+  /** Where the handler is; relative ones too, where `fetch` takes them. */
+  readonly url: string
+  /** Headers of every request, such as `authorization`; a function is called for each attempt. */
+  readonly headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)
+  /** How requests are sent; the global `fetch` by default. */
+  readonly fetch?: (url: string, init: RemoteRequest) => Promise<RemoteResponse>
+  /** The longest that one attempt may take, in milliseconds from 1; 10 seconds by default. */
+  readonly timeout?: number
+  /** How often a request is sent at most, from 1; 4 by default. */
+  readonly attempts?: number
+  /** What the server can do, as far as the caller counts on it; opening refuses a server that offers less. */
+  readonly capabilities?: RemoteCapabilities
+  /** From 0 to 1, to spread attempts; `Math.random` by default. */
+  readonly random?: () => number
+}
+
+/** Between two attempts, in milliseconds: up to the first, doubled each time, up to the last. */
+const FIRST_PAUSE = 100
+const LONGEST_PAUSE = 2000
+const LEVELS = ['none', 'relaxed', 'strict']
+
+/**
+ * Makes a driver that speaks to a handler over HTTP. What the other side has to do is {@link createHandler}.
+ *
+ * A request that got no answer is sent again, under its id and spread by chance, a bounded number of times: the server
+ * recognises it, so a commit takes effect once. When all attempts have failed the error is `UNAVAILABLE`, `ambiguous`
+ * for a commit of which any attempt may have arrived.
+ *
+ * The capabilities are declared, so nothing is asked before the first call; opening compares them with the server's.
+ *
+ * @param options - where the handler is, how to get in, what to count on
+ * @returns the driver
+ * @throws `INVALID_ARGUMENT` for malformed options, and for attempts that could last longer than the replay window
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast } from 'holdfast'
+ * import { remote } from 'holdfast/http'
+ *
+ * const driver = remote({ url: 'https://example.com/state', headers: { authorization: 'Bearer secret' } })
+ * const holdfast = createHoldfast({ driver })
+ * await holdfast.close()
+ * ```
+ */
+export function remote(options: RemoteOptions): Driver {
+  const { url, headers = {}, fetch: send = fetch, timeout = 10_000, attempts = 4, random = Math.random } = options
+  if (typeof url !== 'string' || url === '') throw invalid('url must be text')
+  requireInteger(timeout, 'timeout', 1, 2 ** 31 - 1)
+  requireInteger(attempts, 'attempts', 1)
+  const capabilities: Capabilities = {
+    writers: 'many',
+    reads: 'strict',
+    durability: 'strict',
+    clock: 'shared',
+    network: true,
+    replayWindow: 60_000,
+    ...options.capabilities,
+    limits: { ...LIMITS, ...options.capabilities?.limits },
+  }
+  if (attempts * (timeout + LONGEST_PAUSE) > capabilities.replayWindow) {
+    throw invalid('All attempts together must end within the replay window')
+  }
+  /** Of the requests under way; absent when closed. */
+  let underWay: Set<AbortController> | undefined = new Set()
+
+  /** Sends once; what it throws says whether another attempt may help. */
+  async function attempt<T>(
+    init: Init,
+    take: (frame: Frame) => T,
+    isCommit: boolean,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const controller = new AbortController()
+    const stop = (): void => controller.abort()
+    const timer = setTimeout(stop, timeout)
+    signal?.addEventListener('abort', stop)
+    underWay?.add(controller)
+    let isSent = false
+    let status = 0
+    let told: HoldfastError | undefined
+    let cause: unknown
+
+    async function exchange(): Promise<T | undefined> {
+      const more = typeof headers === 'function' ? await headers() : headers
+      if (!underWay || signal?.aborted) return undefined
+      isSent = true
+      const all = { ...more, 'content-type': MEDIA_TYPE }
+      const response = await send(url, { ...init, headers: all, signal: controller.signal })
+      status = response.status
+      const frame = readFrame(new Uint8Array(await response.arrayBuffer()))
+      if (status === 200) return take(frame)
+      told = fromWireError((frame.message as { error?: unknown } | null)?.error)
+      return undefined
+    }
+
+    try {
+      const found = await abortable(exchange(), controller.signal)
+      if (found !== undefined) return found
+    } catch (error) {
+      cause = error
+    } finally {
+      clearTimeout(timer)
+      signal?.removeEventListener('abort', stop)
+      underWay?.delete(controller)
+    }
+    const ambiguous = isCommit && isSent
+    if (told) throw told
+    if (signal?.aborted) throw aborted(signal, ambiguous)
+    if (!underWay) throw new HoldfastError('CLOSED', 'The driver is closed', { ambiguous })
+    // Somebody on the way refused it; not so where it may have gone further.
+    const isRefused = status >= 400 && status < 500 && status !== 408
+    throw new HoldfastError('UNAVAILABLE', 'No answer came that can be read', {
+      cause,
+      details: { status },
+      retryable: !isRefused || status === 429,
+      ambiguous: ambiguous && !isRefused,
+    })
+  }
+
+  async function ask<T>(init: Init, take: (frame: Frame) => T, isCommit: boolean, signal?: AbortSignal): Promise<T> {
+    let isUnknown = false
+    for (let n = 1; ; n++) {
+      try {
+        if (n > 1) await sleep(random() * Math.min(FIRST_PAUSE * 2 ** (n - 2), LONGEST_PAUSE), signal)
+        return await attempt(init, take, isCommit, signal)
+      } catch (thrown) {
+        const error = thrown as HoldfastError
+        const { code, message, retryable, details, cause } = error
+        isUnknown ||= error.ambiguous
+        if (retryable && code !== 'ABORTED' && n < attempts) continue
+        // An earlier attempt may have taken effect, whatever became of the last.
+        throw error.ambiguous === isUnknown
+          ? error
+          : new HoldfastError(code, message, { retryable, details, cause, ambiguous: true })
+      }
+    }
+  }
+
+  return {
+    name: 'http',
+    capabilities,
+    async open({ signal } = {}) {
+      requireEnough(await ask({ method: 'GET' }, greetingOf, false, signal), capabilities)
+    },
+    read(reads, { signal } = {}) {
+      const body = frameWriter().finish({ version: VERSION, reads })
+      return ask({ method: 'POST', body }, answerOf<ReadAnswer>, false, signal)
+    },
+    async commit(request, { signal } = {}) {
+      const writer = frameWriter()
+      const body = writer.finish({ version: VERSION, ...mapRequest(request, writer.value) })
+      const most = BODY_FACTOR * capabilities.limits.requestBytes
+      if (body.length > most) {
+        throw new HoldfastError('PAYLOAD_TOO_LARGE', `The body must have at most ${most} bytes`, {
+          details: { limit: 'bodyBytes', most, size: body.length },
+        })
+      }
+      return ask({ method: 'POST', body }, answerOf<CommitAnswer>, true, signal)
+    },
+    async close() {
+      const open = underWay
+      underWay = undefined
+      for (const controller of open ?? []) controller.abort()
+    },
+  }
+}
+
+type Init = Omit<RemoteRequest, 'headers' | 'signal'>
+
+/** Throws for what is none, and for values that did not come whole: it is as good as lost then. */
+const answerOf = <A extends ReadAnswer | CommitAnswer>({ message, value }: Frame): A => mapAnswer(message as A, value)
+
+const greetingOf = ({ message }: Frame): Greeting => message as Greeting
+
+/** What a server says of itself. */
+interface Greeting {
+  readonly version: number
+  readonly capabilities: Capabilities
+}
+
+/** @throws `UNSUPPORTED` for a server that speaks another version, or offers less than is counted on */
+function requireEnough({ version, capabilities: theirs }: Greeting, ours: Capabilities): void {
+  if (version !== VERSION) throw new HoldfastError('UNSUPPORTED', `The version must be ${VERSION}, not ${version}`)
+  const less = (Object.keys(ours.limits) as (keyof Limits)[]).find((name) => theirs.limits[name] < ours.limits[name])
+  const lacking =
+    less ??
+    (theirs.replayWindow < ours.replayWindow
+      ? 'replayWindow'
+      : LEVELS.indexOf(theirs.durability) < LEVELS.indexOf(ours.durability)
+        ? 'durability'
+        : theirs.reads !== 'strict' && ours.reads === 'strict'
+          ? 'reads'
+          : undefined)
+  if (lacking) {
+    throw new HoldfastError('UNSUPPORTED', `The server offers less than is counted on: ${lacking}`, {
+      details: { lacking },
+    })
+  }
+}

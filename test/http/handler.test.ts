@@ -1,0 +1,328 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Driver, EntryPage, PartPage } from '../../src/core/driver.ts'
+import { HoldfastError } from '../../src/core/errors.ts'
+import { encodeId } from '../../src/core/keys.ts'
+import { memory } from '../../src/drivers/memory.ts'
+import { type HandlerOptions, createHandler } from '../../src/http/index.ts'
+import { spyOn } from '../../src/testing/spy.ts'
+import { replay } from '../../src/wrappers/replay.ts'
+import { MEDIA_TYPE, URL_, appending, authorize, caller, post } from './support.ts'
+
+const made = (options: Partial<HandlerOptions> = {}) => {
+  const spy = spyOn(replay(memory()))
+  return { spy, handler: createHandler(spy.driver, { authorize, ...options }) }
+}
+const errorOf = async (response: Response): Promise<unknown> => {
+  const { error } = JSON.parse(await response.text()) as { error?: { code: string } }
+  return [response.status, error?.code]
+}
+const GOOD = { version: 1, ...appending() }
+const READ = { version: 1, reads: [{ get: { part: 'p', key: 'k' } }] }
+
+describe('createHandler', () => {
+  it('wants a driver that recognises repeats, and options that can be', () => {
+    expect(() => createHandler(memory(), { authorize })).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }))
+    const driver = replay(memory())
+    for (const wrong of [
+      { authorize: undefined },
+      { maxRequestBytes: 5 },
+      { bodyTimeout: 0 },
+      { bodyTimeout: 2 ** 31 },
+    ]) {
+      expect(() => createHandler(driver, { authorize, ...wrong } as HandlerOptions)).toThrow(
+        expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+      )
+    }
+  })
+
+  it('says what it can, with limits of its own', async () => {
+    const { handler } = made({ maxRequestBytes: 2 ** 18 })
+    const response = await handler(new Request(URL_, { headers: { authorization: 'acme' } }))
+    expect(response.headers.get('content-type')).toBe(MEDIA_TYPE)
+    expect(response.headers.get('cache-control')).toBe('no-store')
+    expect(JSON.parse(await response.text())).toMatchObject({
+      version: 1,
+      name: 'memory',
+      capabilities: {
+        writers: 'many',
+        network: true,
+        clock: 'shared',
+        replayWindow: 600_000,
+        limits: { requestBytes: 2 ** 17, valueBytes: 2 ** 17, requestReads: 1000 },
+      },
+    })
+  })
+
+  it('opens the driver at the first request that needs it, again after a failure, and once', async () => {
+    const { spy, handler } = made()
+    spy.fail('open', new HoldfastError('UNAVAILABLE', 'Not yet', { retryable: true }))
+    expect(await errorOf(await handler(post(JSON.stringify(READ))))).toEqual([503, 'UNAVAILABLE'])
+    for (let n = 0; n < 3; n++) expect((await handler(post(JSON.stringify(READ)))).status).toBe(200)
+    expect(spy.opens).toBe(2)
+  })
+})
+
+describe('authorization', () => {
+  /** A body that notes whether anybody asked for it. */
+  function watched() {
+    const seen = { pulls: 0 }
+    const body = new ReadableStream({ pull: (it) => (seen.pulls++, it.close()) }, { highWaterMark: 0 })
+    return { seen, request: post(body) }
+  }
+
+  it.each([
+    ['nobody', () => undefined, 401],
+    ['401', () => 401 as const, 401],
+    ['403', async () => 403 as const, 403],
+  ])('%s stays outside before the body is read', async (_, who, status) => {
+    const { spy, handler } = made({ authorize: who })
+    const { seen, request } = watched()
+    expect(await errorOf(await handler(request))).toEqual([status, 'UNAUTHORIZED'])
+    expect([seen.pulls, spy.opens, spy.commits.length]).toEqual([0, 0, 0])
+    expect((await handler(new Request(URL_))).status).toBe(status)
+    expect((await handler(new Request(URL_, { method: 'DELETE' }))).status).toBe(status)
+  })
+
+  it.each([
+    ['throws', () => Promise.reject(new Error('secret'))],
+    ['answers no tenant', () => '' as const],
+    ['answers anything', () => ({}) as string],
+  ])('that %s lets nobody in', async (_, who) => {
+    const { spy, handler } = made({ authorize: who })
+    const { seen, request } = watched()
+    const response = await handler(request)
+    const text = await response.text()
+    expect([response.status, text.includes('BACKEND'), text.includes('secret')]).toEqual([500, true, false])
+    expect([seen.pulls, spy.opens, spy.commits.length]).toEqual([0, 0, 0])
+  })
+})
+
+describe('a body', () => {
+  it('of another type, coding or method is not read', async () => {
+    const { handler } = made()
+    const body = JSON.stringify(GOOD)
+    expect(await errorOf(await handler(post(body, { 'content-type': 'text/plain' })))).toEqual([
+      415,
+      'INVALID_ARGUMENT',
+    ])
+    expect(await errorOf(await handler(post(body, { 'content-encoding': 'gzip' })))).toEqual([415, 'INVALID_ARGUMENT'])
+    const put = await handler(new Request(post(body), { method: 'PUT' }))
+    expect([put.status, put.headers.get('allow')]).toEqual([405, 'GET, POST'])
+    expect((await handler(post(body, { 'content-type': `${MEDIA_TYPE.toUpperCase()}; x=y` }))).status).toBe(200)
+  })
+
+  it('that is announced too long, or turns out to be, is cut', async () => {
+    const { spy, handler } = made({ maxRequestBytes: 2 ** 17 })
+    let sent = 0
+    const cut = { is: false }
+    const endless = new ReadableStream({
+      pull: (it) => (it.enqueue(new Uint8Array(2 ** 14)), void sent++),
+      cancel: () => void (cut.is = true),
+    })
+    expect(await errorOf(await handler(post(endless)))).toEqual([413, 'PAYLOAD_TOO_LARGE'])
+    expect([cut.is, sent < 12]).toEqual([true, true])
+    expect(await errorOf(await handler(post('x', { 'content-length': '200000' })))).toEqual([413, 'PAYLOAD_TOO_LARGE'])
+    expect(spy.commits).toHaveLength(0)
+  })
+
+  it('that comes too slowly is cut, one that breaks off is refused', async () => {
+    const { spy, handler } = made({ bodyTimeout: 50 })
+    const cut = { is: false }
+    const slow = new ReadableStream({
+      start: (it) => it.enqueue(new TextEncoder().encode('{"version":1,')),
+      cancel: () => void (cut.is = true),
+    })
+    expect(await errorOf(await handler(post(slow)))).toEqual([408, 'UNAVAILABLE'])
+    expect(cut.is).toBe(true)
+    const broken = new ReadableStream({ pull: (it) => it.error(new Error('reset')) })
+    expect(await errorOf(await handler(post(broken)))).toEqual([400, 'INVALID_ARGUMENT'])
+    expect(spy.commits).toHaveLength(0)
+  })
+
+  it('comes in pieces of any size', async () => {
+    const { spy, handler } = made()
+    const bytes = new TextEncoder().encode(JSON.stringify(GOOD))
+    let at = 0
+    const pieces = new ReadableStream({
+      pull: (it) => (at < bytes.length ? it.enqueue(bytes.subarray(at, (at += 7))) : it.close()),
+    })
+    expect((await handler(post(pieces))).status).toBe(200)
+    expect(spy.commits).toHaveLength(1)
+  })
+
+  it('that is malformed is a 4xx, and never reaches the driver', async () => {
+    const { spy, handler } = made()
+    const commit = GOOD.commits[0]!
+    const put = (value: unknown) => ({
+      ...GOOD,
+      commits: [{ ...commit, ops: [{ put: { part: 'p', key: 'k' }, value }] }],
+    })
+    const bodies: [unknown, string?][] = [
+      [null],
+      [''],
+      ['\n{}'],
+      ['{'],
+      [new Uint8Array([0xff])],
+      [`\ufeff${JSON.stringify(GOOD)}`],
+      [JSON.stringify(GOOD, null, 2)],
+      ['[]', 'UNSUPPORTED'],
+      ['null', 'UNSUPPORTED'],
+      [{ ...GOOD, version: 2 }, 'UNSUPPORTED'],
+      [{ version: 1 }],
+      [{ version: 1, reads: null }],
+      [{ ...READ, reads: Array.from({ length: 1001 }, () => READ.reads[0]) }, 'PAYLOAD_TOO_LARGE'],
+      [`${JSON.stringify(READ)}\nmore`],
+      [`${JSON.stringify(GOOD)}\n\n`],
+      [put(5)],
+      [put(null)],
+      [put({})],
+      [put({ bytes: 1 })],
+      [put({ bytes: -1 })],
+      [put({ bytes: '1' })],
+      [put({ text: 0.5 })],
+      [put({ bytes: 1e300 })],
+      ['['.repeat(1e6)],
+    ]
+    for (const [body, code = 'INVALID_ARGUMENT'] of bodies) {
+      const isRaw = body === null || typeof body === 'string' || body instanceof Uint8Array
+      const found = await handler(post(isRaw ? body : JSON.stringify(body)))
+      expect([body, found.status >= 400 && found.status < 500, (await errorOf(found)) as unknown[]]).toMatchObject([
+        body,
+        true,
+        [found.status, code],
+      ])
+    }
+    const notText = new Uint8Array([...new TextEncoder().encode(`${JSON.stringify(put({ text: 1 }))}\n`), 0xff])
+    expect(await errorOf(await handler(post(notText)))).toEqual([400, 'INVALID_ARGUMENT'])
+    expect([spy.commits.length, spy.reads.length]).toEqual([0, 0])
+  })
+
+  it('of any content is answered as documented', async () => {
+    const { handler } = made({ maxRequestBytes: 2 ** 17 })
+    const documented = new Set([200, 400, 408, 413, 415])
+    const name = fc.oneof(fc.constantFrom('p', 'k', '', 'é', '\0'), fc.string())
+    const any = fc.anything({ withNullPrototype: false })
+    const or = <T>(it: fc.Arbitrary<T>): fc.Arbitrary<unknown> => fc.oneof({ weight: 12, arbitrary: it }, any)
+    const key = or(fc.record({ part: or(name), key: or(name) }, { requiredKeys: [] }))
+    const number = or(fc.oneof(fc.integer(), fc.double()))
+    const value = or(fc.oneof(fc.string(), fc.record({ bytes: number }), fc.record({ text: number })))
+    const range = fc.record({ part: or(name), start: or(name), end: or(name), limit: number }, { requiredKeys: [] })
+    const op = fc.record(
+      { put: key, append: key, delete: key, deleteRange: range, deletePart: name, value, ref: name, expires: any },
+      { requiredKeys: [] },
+    )
+    const check = fc.record({ at: key, log: key, version: or(fc.constant(null)), last: number }, { requiredKeys: [] })
+    const commit = fc.record(
+      {
+        id: or(name),
+        checks: or(fc.array(or(check))),
+        ops: or(fc.array(or(op))),
+        durability: or(fc.constant('strict')),
+      },
+      { requiredKeys: [] },
+    )
+    const read = fc.record({ get: key, range, parts: range }, { requiredKeys: [] })
+    const message = fc.record(
+      { version: fc.constant(1), id: or(name), reads: or(fc.array(or(read))), commits: or(fc.array(or(commit))) },
+      { requiredKeys: ['version'] },
+    )
+    const text = fc.oneof(message, any).map((it) => {
+      try {
+        return JSON.stringify(it) ?? ''
+      } catch {
+        return ''
+      }
+    })
+    const body = fc.oneof(
+      fc.tuple(text, fc.uint8Array()).map(([head, tail]) => Buffer.concat([Buffer.from(`${head}\n`), tail])),
+      text.map((it) => Buffer.from(it)),
+      fc.uint8Array({ maxLength: 200 }),
+    )
+    const statuses = new Map<number, number>()
+    await fc.assert(
+      fc.asyncProperty(body, async (bytes) => {
+        const response = await handler(post(bytes as Uint8Array<ArrayBuffer>))
+        expect(documented).toContain(response.status)
+        const { error } = JSON.parse((await response.text()).split('\n')[0]!) as { error?: { code: string } }
+        expect(error === undefined).toBe(response.status === 200)
+        statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1)
+      }),
+      { numRuns: 10_000 },
+    )
+    // It would prove nothing if all were refused at the door.
+    expect(statuses.get(200)).toBeGreaterThan(10)
+    expect(statuses.get(400)).toBeGreaterThan(1000)
+  }, 60_000)
+})
+
+describe('tenants', () => {
+  const all = { start: ' ', end: '~~~', limit: 1000 }
+  const dump = async (driver: Driver): Promise<unknown> => {
+    const { answers } = await driver.read([{ parts: all }])
+    const { parts } = answers[0] as PartPage
+    if (parts.length === 0) return []
+    const pages = await driver.read(parts.map((part) => ({ range: { part, ...all } })))
+    return parts.map((part, i) => [part, (pages.answers[i] as EntryPage).entries])
+  }
+
+  it('see, change and learn nothing of each other, whatever they ask for', async () => {
+    const id = fc.oneof(
+      fc.constantFrom('a', 'a!', 'a!!', 'b', '!', '~', 'a!!b'),
+      fc.string({ minLength: 1, maxLength: 4 }),
+    )
+    const ascii = fc.string({ unit: fc.constantFrom(...'!"#ab~ '), minLength: 1, maxLength: 6 })
+    const part = fc.oneof(
+      ascii,
+      id.map((it) => `${encodeId(it, 'tenant')}!!p`),
+      fc.constant('p'),
+    )
+    const ops = fc.oneof(
+      part.map((it) => ({ deletePart: it })),
+      fc.tuple(part, ascii, ascii).map(([it, start, end]) => ({ deleteRange: { part: it, start, end } })),
+      fc.tuple(part, ascii).map(([it, key]) => ({ delete: { part: it, key } })),
+      fc.tuple(part, ascii).map(([it, key]) => ({ put: { part: it, key }, value: 'theirs' })),
+      part.map((it) => ({ append: { part: it, key: 'log!' }, value: 'theirs' })),
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        id,
+        id,
+        fc.array(ops, { maxLength: 5 }),
+        part,
+        ascii,
+        ascii,
+        async (mine, theirs, all_, p, s, e) => {
+          fc.pre(mine !== theirs)
+          const driver = replay(memory())
+          const header = (it: string) => ({ authorization: encodeURIComponent(it) })
+          const who: HandlerOptions['authorize'] = (it) => decodeURIComponent(it.headers.get('authorization') ?? '')
+          const handler = createHandler(driver, { authorize: who })
+          const as = (it: string): Driver =>
+            caller({ headers: header(it), fetch: (url, init) => handler(new Request(url, init)) })
+          const [me, them] = [as(mine), as(theirs)]
+          await me.commit({ ...appending('mine'), id: 'same' })
+          const before = await dump(me)
+          const commits = all_.map((op, i) => ({ id: `c${i}`, checks: [], ops: [op], durability: 'relaxed' as const }))
+          const { outcomes } = await them.commit({ id: 'same', commits })
+          expect(outcomes.every((outcome) => outcome.ok)).toBe(true)
+          const { answers } = await them.read([
+            { range: { part: p, ...all } },
+            { parts: { start: s, end: e, limit: 100 } },
+            { get: { part: p, key: 'log!0000000000000001' } },
+          ])
+          expect(JSON.stringify(answers)).not.toContain('mine')
+          expect(await dump(me)).toEqual(before)
+          const asked = await them.commit({
+            id: 'checks',
+            commits: [
+              { id: 'c', checks: [{ log: { part: 'p!', key: 'log!' }, last: 0 }], ops: [], durability: 'relaxed' },
+            ],
+          })
+          expect(asked.outcomes).toEqual([{ ok: true, seqs: [] }])
+        },
+      ),
+      { numRuns: 500 },
+    )
+  }, 60_000)
+})
