@@ -17,6 +17,7 @@ const ENTRIES: Record<string, { packages?: string[]; node?: string[]; drivers?: 
   './better-sqlite3': { packages: ['better-sqlite3', 'drizzle-orm'], drivers: ['./sqlite-schema'] },
   './node-sqlite': { packages: ['drizzle-orm'], node: ['node:sqlite'], drivers: ['./sqlite-schema'] },
   './sqlite-schema': { packages: ['drizzle-orm'] },
+  './indexeddb': { packages: ['idb'] },
   './testing': { drivers: ['./memory'] },
 }
 

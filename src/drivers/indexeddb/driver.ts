@@ -1,0 +1,182 @@
+/**
+ * The IndexedDB driver: one database of the browser, any number of tabs and workers.
+ *
+ * A request is one `readwrite` transaction of two bursts, so a hundred commits cost little more than one; the browser
+ * makes the transactions of all tabs one after the other. A commit is answered when its transaction is complete, never
+ * before. `strict` asks the browser to sync to disk, `relaxed` leaves that to the operating system.
+ *
+ * @module
+ */
+import { wrap } from 'idb'
+import { applyCommits, writesOf } from '../../core/apply.ts'
+import { requireInteger } from '../../core/arguments.ts'
+import { type Clock, idSource, systemClock } from '../../core/clock.ts'
+import type { Capabilities, CommitAnswer, CommitRequest, Driver, Read, ReadAnswer } from '../../core/driver.ts'
+import { invalid } from '../../core/errors.ts'
+import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
+import { type IdbConnection, type IdbFactory, type IdbTransaction, type PromisedStore, storageManager } from './api.ts'
+import { batch, load, needsOf } from './batch.ts'
+import { type Attempt, STORE, connection } from './connection.ts'
+import { estimate } from './faults.ts'
+import { type Row, answer } from './rows.ts'
+
+/** Options of {@link indexedDb}. */
+export interface IndexedDbOptions {
+  /** The name of the database, which belongs to the origin. */
+  readonly name: string
+  /** Where to open it: the one of a storage bucket, for example; that of the page or worker by default. */
+  readonly indexedDB?: IdbFactory
+  /** Judges expiry, in milliseconds since 1970; the machine's clock by default. */
+  readonly clock?: Clock
+  /**
+   * How long opening waits for other tabs that are about to upgrade or delete the database, in milliseconds from 1;
+   * 10000 by default. Then it fails with `UNAVAILABLE`.
+   */
+  readonly openTimeout?: number
+  /** The database that is expected: what {@link IndexedDbReport.epoch} was when it was last used. */
+  readonly epoch?: string
+  /** Called when the database opened is not the one that was expected or used before: what was in that is gone. */
+  readonly onEvicted?: (epoch: string) => void
+}
+
+/** How safe the data is from the browser itself. */
+export interface IndexedDbReport {
+  /** Whether the browser has promised to keep it: ask by `navigator.storage.persist()`. */
+  readonly persisted: boolean
+  /** Whether the browser may delete it, when space runs out or the site is not visited for long. */
+  readonly evictable: boolean
+  /** Bytes that the origin uses and may use; `undefined` where the browser does not say. */
+  readonly usage: number | undefined
+  readonly quota: number | undefined
+  /** Names this database, and no later one of the same name: keep it elsewhere to notice when this one is gone. */
+  readonly epoch: string
+}
+
+/** A driver that can tell how safe its data is. */
+export interface IndexedDbDriver extends Driver {
+  /**
+   * Asks the browser how safe the data is.
+   *
+   * @throws `CLOSED` before the driver is open, `UNAVAILABLE` where the database cannot be reached
+   */
+  durability(): Promise<IndexedDbReport>
+}
+
+/** Expired rows taken away with a request, at least. */
+const SWEEP = 64
+
+const CAPABILITIES: Capabilities = {
+  writers: 'many',
+  reads: 'strict',
+  durability: 'strict',
+  clock: 'local',
+  network: false,
+  // No answer is lost on the way but with the connection, which the error then tells.
+  replayWindow: 0,
+  // Chromium refuses rows of 127 MB.
+  limits: IN_PROCESS_LIMITS,
+}
+
+/**
+ * Makes a driver over a database of the browser, to be used by many tabs and workers at once. Needs the package `idb`.
+ *
+ * @param options - the name of the database, and what to do differently
+ * @returns a driver; it connects in `open()`, which throws `UNSUPPORTED` where IndexedDB is missing or blocked, and
+ *   `SCHEMA` where the database is of a newer release or not ours
+ * @throws `INVALID_ARGUMENT` for a malformed option
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast } from 'holdfast'
+ * import { indexedDb } from 'holdfast/indexeddb'
+ *
+ * const holdfast = createHoldfast({ driver: indexedDb({ name: 'my-app' }) })
+ * await holdfast.state.set('greeting', 'hello')
+ * ```
+ */
+export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
+  const { name, indexedDB: factory, clock = systemClock, openTimeout = 10_000, onEvicted } = options
+  if (typeof name !== 'string' || name === '') throw invalid('name must be text of at least one character')
+  requireInteger(openTimeout, 'openTimeout', 1)
+  let { epoch } = options
+
+  const connected = connection({
+    name,
+    factory,
+    openTimeout,
+    newEpoch: () => idSource()(),
+    onOpen(found) {
+      const isOther = epoch !== undefined && epoch !== found
+      epoch = found
+      if (isOther) onEvicted?.(found)
+    },
+  })
+
+  async function read(reads: readonly Read[], db: IdbConnection): Promise<ReadAnswer> {
+    const { store, ended } = begin(db, 'readonly')
+    // Looked at when the first answer is there: before, another tab may still have been writing.
+    let time: number | undefined
+    const now = (): number => (time ??= clock())
+    const answers = await ended(Promise.all(reads.map((it) => answer(it, store, now))))
+    return { now: now(), answers }
+  }
+
+  async function commit({ commits }: CommitRequest, db: IdbConnection, attempt: Attempt): Promise<CommitAnswer> {
+    const needs = needsOf(commits)
+    const durability = commits.some((it) => it.durability === 'strict') ? 'strict' : 'relaxed'
+    const { store, raw, ended } = begin(db, 'readwrite', durability)
+    const judged = load(store, needs, clock(), Math.max(SWEEP, writesOf({ commits }))).then((known) => {
+      const now = clock()
+      const writes = batch(known)
+      const outcomes = applyCommits(commits, writes, now)
+      attempt.isWritten = true
+      writes.flush(raw)
+      return { now, outcomes }
+    })
+    return ended(judged)
+  }
+
+  return {
+    name: 'indexeddb',
+    capabilities: CAPABILITIES,
+    open: () => connected.open(),
+    read: (reads) => connected.use((db) => read(reads, db)),
+    commit: (request) => connected.use((db, attempt) => commit(request, db, attempt)),
+    close: () => connected.close(),
+    async durability() {
+      await connected.use(async () => {})
+      const [persisted = false, found] = await Promise.all([storageManager().persisted?.(), estimate()])
+      return { persisted, evictable: !persisted, usage: found?.usage, quota: found?.quota, epoch: epoch! }
+    },
+  }
+}
+
+/** Begins a transaction; `ended` waits for work done in it, and then for its end. */
+function begin(
+  db: IdbConnection,
+  mode: 'readonly' | 'readwrite',
+  durability: 'strict' | 'relaxed' | 'default' = 'default',
+) {
+  const tx = db.transaction(STORE, mode, { durability })
+  const raw = tx.objectStore(STORE)
+  const end = new Promise<void>((resolve, reject) => {
+    tx.addEventListener('complete', resolve)
+    tx.addEventListener('abort', () => reject(tx.error))
+  })
+  async function ended<T>(work: Promise<T>): Promise<T> {
+    const [result] = await Promise.all([work.catch((cause: unknown) => undo(tx, end, cause)), end])
+    return result
+  }
+  return { store: wrap(raw as never) as unknown as PromisedStore<Row>, raw, ended }
+}
+
+/** Ends a transaction whose work has failed. @throws what the transaction says of it, or the work */
+async function undo(tx: IdbTransaction, end: Promise<void>, cause: unknown): Promise<never> {
+  try {
+    tx.abort()
+  } catch {
+    // It is over already.
+  }
+  await end.catch(() => {})
+  throw tx.error ?? cause
+}

@@ -1,0 +1,62 @@
+/** What browsers throw, as errors of ours. @module */
+import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
+import { storageManager } from './api.ts'
+
+/**
+ * How the end of a connection is told, by name: the words differ between browsers and releases. Some of them are
+ * "The database connection is closing", "Internal error opening backing store" (Chromium), "Connection to Indexed
+ * Database server lost" (WebKit), "A mutation operation was attempted on a database that did not allow mutations"
+ * (Firefox). An abort that we did not ask for, and that has no cause, is one as well.
+ */
+const LOST = ['InvalidStateError', 'AbortError', 'UnknownError', 'TransactionInactiveError']
+
+/** Whether the connection may be gone, so that another one can help. `null` is what an abort without cause leaves. */
+export const isLost = (cause: unknown): boolean => cause === null || LOST.includes(nameOf(cause))
+
+const nameOf = (cause: unknown): string => String((Object(cause) as { name?: unknown }).name)
+
+type Fault = readonly [code: ErrorCode, message: string, isRetryable?: boolean]
+
+const BY_NAME: Readonly<Record<string, Fault>> = {
+  QuotaExceededError: [
+    'QUOTA_EXCEEDED',
+    'The storage of this origin is full, nothing was changed; make room and try again',
+  ],
+  VersionError: ['SCHEMA', 'The database is of a newer release; update this one, by loading the page anew'],
+  NotFoundError: ['SCHEMA', 'The database is not one of holdfast; check its name'],
+  SecurityError: ['UNSUPPORTED', 'IndexedDB is blocked here; use memory() to go without'],
+  NotReadableError: ['BACKEND', 'A stored value cannot be read any more'],
+}
+
+/**
+ * Maps what a browser throws.
+ *
+ * @param cause - preferably of the transaction: its requests only tell that it was aborted
+ * @param isWritten - whether the writes had been handed over, so that with the connection their fate is lost
+ */
+export async function toHoldfastError(cause: unknown, isWritten = false): Promise<HoldfastError> {
+  if (isHoldfastError(cause)) return cause
+  if (isLost(cause)) {
+    return new HoldfastError('UNAVAILABLE', 'The connection to the database was lost; try again', {
+      cause,
+      retryable: true,
+      ambiguous: isWritten,
+    })
+  }
+  const [code, message, retryable = false]: Fault = BY_NAME[nameOf(cause)] ?? [
+    'BACKEND',
+    'IndexedDB failed; the cause tells why',
+  ]
+  const details = code === 'QUOTA_EXCEEDED' ? await estimate() : undefined
+  return new HoldfastError(code, message, { cause, retryable, details })
+}
+
+/** How much of the storage is used, in bytes; `undefined` where the browser does not say. */
+export async function estimate(): Promise<{ usage?: number | undefined; quota?: number | undefined } | undefined> {
+  try {
+    const found = await storageManager().estimate?.()
+    return found && { usage: found.usage, quota: found.quota }
+  } catch {
+    return undefined
+  }
+}
