@@ -10,12 +10,14 @@ const config: KnipConfig = {
     // Child processes of tests are started by path.
     'test/crash/*.ts',
     'test/drivers/sqlite/child.ts',
+    // Bundled by path, for browsers.
+    'test/browsers/programs/*.ts',
     'examples/*/*.ts',
     'bench/markdown.ts',
     'types/*.ts',
   ],
   // Parts, see scripts/parts.ts.
-  ignoreBinaries: ['sha256sum', 'mount', 'umount'],
+  ignoreBinaries: ['sha256sum', 'mount', 'umount', 'dpkg'],
   ignoreExportsUsedInFile: { interface: true, type: true },
   project: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts', 'scripts/**/*.ts', 'types/**/*.ts'],
 }

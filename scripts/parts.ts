@@ -51,6 +51,24 @@ const PARTS = {
       throw new Error('needs root')
     },
   },
+  chromium: {
+    what: 'Chromium',
+    suites: ['browsers: Chromium'],
+    find: () => onPath('chromium'),
+    install: () => installApt('chromium'),
+  },
+  firefox: {
+    what: 'Firefox',
+    suites: ['browsers: Firefox'],
+    find: () => onPath('firefox-esr'),
+    install: () => installApt('firefox-esr'),
+  },
+  webkit: {
+    what: 'WebKit, in its MiniBrowser, and a display without a screen',
+    suites: ['browsers: WebKit'],
+    find: () => onPath('xvfb-run') && onPath('Xvfb') && findMiniBrowser(),
+    install: () => installApt('webkit2gtk-driver', 'xvfb', 'xauth'),
+  },
 } satisfies Record<string, Part>
 
 export type PartName = keyof typeof PARTS
@@ -154,10 +172,21 @@ function installNpm(wanted: NpmPackage): void {
   run('npm', 'install', '--prefix', prefix, '--no-package-lock', '--no-audit', '--no-fund', '--loglevel=error')
 }
 
-function installApt(packageName: string): void {
+/** Outside of PATH, in a directory that is named for the machine and the release. */
+function findMiniBrowser(): string | undefined {
+  try {
+    return run('dpkg', '-L', 'libwebkit2gtk-4.1-0')
+      .split('\n')
+      .find((path) => path.endsWith('/MiniBrowser'))
+  } catch {
+    return undefined
+  }
+}
+
+function installApt(...packageNames: string[]): void {
   if (process.getuid?.() !== 0 || !onPath('apt-get')) throw new Error('needs root and apt-get')
   run('apt-get', 'update')
-  run('apt-get', 'install', '--yes', '--no-install-recommends', packageName)
+  run('apt-get', 'install', '--yes', '--no-install-recommends', ...packageNames)
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) setUp()

@@ -1,0 +1,4 @@
+import { conformanceIn } from './conformance.ts'
+import { CHROMIUM } from './engines.ts'
+
+conformanceIn(CHROMIUM)

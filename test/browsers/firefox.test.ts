@@ -1,0 +1,4 @@
+import { conformanceIn } from './conformance.ts'
+import { FIREFOX } from './engines.ts'
+
+conformanceIn(FIREFOX)

@@ -1,0 +1,45 @@
+/** The conformance suite in a browser: on the page and in a worker. */
+import { indexedDb } from '../../../src/drivers/indexeddb/driver.ts'
+import { type Harness, cases, runCase } from '../../../src/testing/index.ts'
+import type { Result } from '../conformance.ts'
+import { deleteDatabase, dump } from './raw.ts'
+import { REALM, inLanes, report, startWorker } from './report.ts'
+
+/** Cases at a time: most of them wait for a transaction. */
+const LANES = 8
+
+let databases = 0
+
+const harness: Harness = {
+  name: `indexeddb ${REALM}`,
+  async create() {
+    const name = `${REALM} ${databases++}`
+    // Moved by hand: by the real one, leases would end while a busy machine is at other things.
+    let time = Date.UTC(2026, 0, 1)
+    const open = () => indexedDb({ name, clock: () => time })
+    return {
+      driver: open(),
+      advance: (ms) => void (time += ms),
+      reopen: async () => open(),
+      dump: () => dump(name),
+      dispose: () => deleteDatabase(name),
+    }
+  },
+}
+
+if (REALM === 'page') startWorker()
+const results: Result[] = []
+await inLanes(LANES, cases, async (it) => {
+  const error = await runCase(it, harness).then(
+    () => undefined,
+    (cause: unknown) => ({ error: describe(cause) }),
+  )
+  results.push({ id: it.id, ...error })
+})
+await report({ realm: REALM, results })
+
+/** Some browsers leave the message out of the stack. */
+function describe(cause: unknown): string {
+  const stack = (cause as Error).stack ?? ''
+  return stack.includes(String(cause)) ? stack : `${String(cause)}\n${stack}`
+}

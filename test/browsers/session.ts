@@ -1,0 +1,55 @@
+/** A browser at work on one program, from its start until it is told enough. */
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type BrowserEngine, launch } from './engines.ts'
+import { serve } from './server.ts'
+
+/** In memory where the machine has such a place: what is tested is not the disk. */
+const PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+/** A directory for a browser, gone when the work is done. */
+export async function withProfile<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = mkdtempSync(join(PLACE, 'holdfast-browser-'))
+  try {
+    return await work(directory)
+  } finally {
+    // Processes that were just killed may still be leaving.
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+  }
+}
+
+/**
+ * Opens pages of a program in a fresh browser and gathers what they report.
+ *
+ * @param query - of the address, one for each page
+ * @param reports - how many reports end the session
+ */
+export const gather = <T>(
+  engine: BrowserEngine,
+  program: string,
+  { reports, query = [''], patience }: { reports: number; query?: readonly string[]; patience: number },
+): Promise<T[]> =>
+  withProfile(async (directory) => {
+    const gathered: T[] = []
+    let onEnough: () => void
+    const enough = new Promise<void>((resolve) => (onEnough = resolve))
+    const server = await serve(program, (report) => {
+      gathered.push(report)
+      if (gathered.length === reports) onEnough()
+    })
+    const browser = launch(engine, directory, ...query.map((it) => server.url + it))
+    let timer: NodeJS.Timeout
+    const tooLong = new Promise<never>((_, reject) => {
+      const message = `${engine.name} has reported ${gathered.length} of ${reports} times in ${patience} ms`
+      timer = setTimeout(() => reject(new Error(message)), patience)
+    })
+    try {
+      await Promise.race([enough, tooLong])
+      return gathered
+    } finally {
+      clearTimeout(timer!)
+      await browser.kill()
+      await server.close()
+    }
+  })

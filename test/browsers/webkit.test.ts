@@ -1,0 +1,4 @@
+import { conformanceIn } from './conformance.ts'
+import { WEBKIT } from './engines.ts'
+
+conformanceIn(WEBKIT)
