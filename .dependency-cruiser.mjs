@@ -7,7 +7,7 @@
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to })
 
 /** Files that may import `node:` modules. */
-const NODE = '^src/(cli/|drivers/sqlite/node-sqlite\\.ts$)'
+const NODE = '^src/(cli/|dev/|drivers/sqlite/node-sqlite\\.ts$)'
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -62,6 +62,12 @@ export default {
       { pathNot: '^src/(core/|stores/|run/|holdfast\\.ts$)' },
     ),
     forbid(
+      'dev-stands-alone',
+      "The local servers speak other people's protocols and know nothing of ours",
+      { path: '^src/dev/' },
+      { path: '^src/', pathNot: '^src/dev/' },
+    ),
+    forbid(
       'face-holds-memory-only',
       'The main entry, the files directly in src, brings no backend but memory',
       { path: '^src/[^/]+\\.ts$' },
@@ -75,7 +81,7 @@ export default {
     ),
     forbid(
       'node-in-its-place',
-      'node: only in the SQLite engine made for it and in the CLI',
+      'node: only in the SQLite engine made for it, the local servers and the CLI',
       { path: '^src/', pathNot: NODE },
       { dependencyTypes: ['core'] },
     ),
