@@ -93,9 +93,15 @@ export default {
     ),
     forbid(
       'declared-packages',
-      'The published sources import declared (peer) dependencies only',
-      { path: '^src/' },
+      'What users bundle imports declared peer dependencies only',
+      { path: '^src/', pathNot: '^src/(cli|dev)/' },
       { dependencyTypes: ['npm', 'npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
+    ),
+    forbid(
+      'declared-packages-of-tools',
+      'The CLI and the local servers import declared dependencies only',
+      { path: '^src/(cli|dev)/' },
+      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm', 'npm-peer'] },
     ),
     forbid(
       'src-is-closed',

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type HttpBindings, serve } from '@hono/node-server'
+import { type Http2Bindings, type HttpBindings, serve } from '@hono/node-server'
 
 /** What goes wrong with one request. */
 export type Fault =
@@ -65,7 +65,7 @@ export async function listen(handler: Handler, options: { readonly port?: number
   let number = 0
   let traffic = noTraffic()
 
-  const answer = async (request: Request, { incoming }: HttpBindings): Promise<Response> => {
+  const answer = async (request: Request, { incoming }: HttpBindings | Http2Bindings): Promise<Response> => {
     const text = await request.text()
     number++
     const { pathname, search } = new URL(request.url)
@@ -124,7 +124,7 @@ function withBody(request: Request, text: string): Request {
 }
 
 /** The answer is never sent: its connection is gone. */
-function cut(incoming: HttpBindings['incoming']): Response {
+function cut(incoming: (HttpBindings | Http2Bindings)['incoming']): Response {
   incoming.socket.destroy()
   return new Response(null, { status: 500 })
 }
