@@ -18,6 +18,9 @@ const ENTRIES: Record<string, { packages?: string[]; node?: string[]; drivers?: 
   './node-sqlite': { packages: ['drizzle-orm'], node: ['node:sqlite'], drivers: ['./sqlite-schema'] },
   './sqlite-schema': { packages: ['drizzle-orm'] },
   './indexeddb': { packages: ['idb'] },
+  // Loaded where a drizzle database without a client was handed in.
+  './postgres': { packages: ['drizzle-orm'] },
+  './postgres-schema': { packages: ['drizzle-orm'] },
   './testing': { drivers: ['./memory'] },
 }
 

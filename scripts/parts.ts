@@ -5,9 +5,9 @@
  * Nothing is skipped in silence: what is missing is listed with its suites, and with CI=true it is a failure.
  */
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join, resolve } from 'node:path'
+import { delimiter, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
 interface Part {
@@ -36,6 +36,12 @@ const PARTS = {
     suites: ['sqlite under Node 24', 'the example of holdfast/node-sqlite'],
     find: () => existing(npmFolder(BETTER_SQLITE3_13, 'package.json')) && npmFolder(BETTER_SQLITE3_13),
     install: () => installNpm(BETTER_SQLITE3_13),
+  },
+  postgres: {
+    what: 'PostgreSQL, 13 or newer',
+    suites: ['postgres over a real server, by pg, postgres.js and HTTP', 'postgres crashes'],
+    find: findPostgres,
+    install: () => installApt('postgresql'),
   },
   sha256sum: {
     what: 'sha256sum',
@@ -134,6 +140,18 @@ function onPath(command: string): string | undefined {
     .split(delimiter)
     .map((directory) => join(directory, command))
     .find((path) => existsSync(path))
+}
+
+/** The directory of its programs: Debian keeps them off the path. */
+function findPostgres(): string | undefined {
+  const root = '/usr/lib/postgresql'
+  const versions = existsSync(root) ? readdirSync(root).toSorted((a, b) => Number(b) - Number(a)) : []
+  const onThePath = onPath('postgres')
+  const candidates = [
+    ...versions.map((version) => join(root, version, 'bin')),
+    ...(onThePath ? [dirname(onThePath)] : []),
+  ]
+  return candidates.find((directory) => existsSync(join(directory, 'initdb')) && works(join(directory, 'postgres')))
 }
 
 function mountTmpfs(): string | undefined {

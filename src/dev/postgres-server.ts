@@ -1,0 +1,135 @@
+/** A real PostgreSQL in a temporary directory, on a free loopback port, that can be killed and started again. @module */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { chownSync, mkdtempSync, rmSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Options of {@link startPostgres}. */
+export interface PostgresServerOptions {
+  /** The directory of `initdb` and `postgres`. */
+  readonly bin: string
+  /** Whether commits are synced to disk; `true` by default. Without, killing the process still loses nothing. */
+  readonly fsync?: boolean
+  /** Further settings, by name. */
+  readonly settings?: Readonly<Record<string, string | number>>
+}
+
+/** A running server. */
+export interface PostgresServer {
+  readonly port: number
+  /** `postgres://postgres@127.0.0.1:PORT/postgres`: anybody may connect. */
+  readonly url: string
+  /** Ends all of its processes at once, without a chance to tidy up; resolves when they are gone. */
+  kill(): Promise<void>
+  /** Starts it again on the same data and port; resolves when it takes connections. */
+  restart(): Promise<void>
+  /** Stops it and removes its data. Idempotent. */
+  stop(): Promise<void>
+}
+
+const START_TIMEOUT = 30_000
+
+/**
+ * Starts a server.
+ *
+ * It refuses to run as root: then it runs as the user `postgres`, which its packages make.
+ *
+ * @throws when it does not start within 30 seconds
+ */
+export async function startPostgres(options: PostgresServerOptions): Promise<PostgresServer> {
+  const { bin, fsync = true, settings = {} } = options
+  const user = process.getuid?.() === 0 ? idsOf('postgres') : undefined
+  const directory = mkdtempSync(join(tmpdir(), 'holdfast-postgres-'))
+  if (user !== undefined) chownSync(directory, user.uid, user.gid)
+  const data = join(directory, 'data')
+  const as = { ...user, cwd: directory }
+  execFileSync(
+    join(bin, 'initdb'),
+    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+    { ...as, stdio: 'pipe' },
+  )
+  const port = await freePort()
+  const flags = Object.entries({
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    port,
+    fsync: fsync ? 'on' : 'off',
+    ...settings,
+  }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
+  let child: ChildProcess | undefined
+  let ended: Promise<unknown> = Promise.resolve()
+
+  async function start(): Promise<void> {
+    // A group of its own: killing the first process alone would leave the others at work for a while.
+    const started = spawn(join(bin, 'postgres'), ['-D', data, ...flags], { ...as, detached: true, stdio: 'ignore' })
+    ended = new Promise((resolve) => started.once('exit', resolve))
+    child = started
+    const deadline = Date.now() + START_TIMEOUT
+    while (!(await answers(port))) {
+      if (started.exitCode !== null || Date.now() > deadline) throw new Error('PostgreSQL did not start')
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+  }
+
+  async function end(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void> {
+    const running = child
+    child = undefined
+    if (running?.pid === undefined) return
+    try {
+      process.kill(signal === 'SIGKILL' ? -running.pid : running.pid, signal)
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause
+    }
+    await ended
+  }
+
+  await start()
+  return {
+    port,
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    kill: () => end('SIGKILL'),
+    restart: start,
+    async stop() {
+      await end('SIGQUIT')
+      rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+function idsOf(name: string): { uid: number; gid: number } {
+  const id = (flag: string): number => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))
+  return { uid: id('-u'), gid: id('-g') }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/** Whether it takes connections: one that asks for TLS is told no, also while the server still recovers. */
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    const done = (result: boolean): void => {
+      socket.destroy()
+      resolve(result)
+    }
+    socket.once('error', () => done(false)).once('close', () => done(false))
+    // A start-up message of protocol 3: an error (`E`) while it starts, a request to authenticate (`R`) when it is ready.
+    socket.once('connect', () => socket.write(startup('postgres')))
+    socket.once('data', (bytes) => done(bytes[0] === 0x52))
+  })
+}
+
+function startup(user: string): Buffer {
+  const body = Buffer.from(`\0\x03\0\0user\0${user}\0database\0postgres\0\0`, 'latin1')
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(body.length + 4)
+  return Buffer.concat([length, body])
+}

@@ -1,0 +1,80 @@
+/** The rows that the functions of the schema answer with, as answers of the contract. @module */
+import { fromBase64 } from '../../core/codec.ts'
+import type { RequestRecord } from '../../core/apply.ts'
+import type { Answer, CommitRequest, Entry, FailedCheck, Outcome, Read, Value } from '../../core/driver.ts'
+import type { Row } from './handle.ts'
+
+/** `n, key, version, expires_at, kind, value`; clients make numbers, bigints or text of numbers. */
+type Answered = readonly [
+  n: number | string | null,
+  key: string | null,
+  version: string,
+  expiresAt: number | bigint | string | null,
+  kind: string | null,
+  value: string | null,
+]
+
+function decodeValue(kind: string | null, value: string | null): Value {
+  if (kind === 't') return value ?? ''
+  // Of a value that was left out only the entry around it is known.
+  const bytes = fromBase64(value ?? '')
+  return kind === 'u' ? new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes) : bytes
+}
+
+const toEntry = ([, key, version, expiresAt, kind, value]: Answered): Entry => ({
+  key: key!,
+  version,
+  value: decodeValue(kind, value),
+  expiresAt: expiresAt === null ? null : Number(expiresAt),
+})
+
+/** What `holdfast_read` answered. */
+export interface ReadRows {
+  readonly now: number
+  /** Of the first questions: where the answer would have grown too large, the others wait. */
+  readonly answers: readonly Answer[]
+}
+
+/** Takes the rows of `holdfast_read` apart. */
+export function readAnswers(reads: readonly Read[], rows: readonly Row[]): ReadRows {
+  const last = rows.at(-1) as Answered
+  const groups: Answered[][] = reads.slice(0, Number(last[0])).map(() => [])
+  for (const row of rows.slice(0, -1) as unknown as Answered[]) groups[Number(row[0])]!.push(row)
+  return { now: Number(last[3]), answers: groups.map((group, i) => toAnswer(reads[i]!, group)) }
+}
+
+function toAnswer(read: Read, rows: readonly Answered[]): Answer {
+  if ('get' in read) return rows.length === 0 ? null : toEntry(rows[0]!)
+  const more = rows.at(-1)?.[1] === null
+  const found = more ? rows.slice(0, -1) : rows
+  return 'parts' in read ? { parts: found.map((row) => row[1]!), more } : { entries: found.map(toEntry), more }
+}
+
+/** What `holdfast_commit` answered. */
+export interface CommitRows {
+  readonly now: number
+  readonly outcomes: readonly Outcome[]
+  /** Expired rows that were taken away. */
+  readonly swept: number
+  /** Entries whose values were left out, because the answer would have grown too large. */
+  readonly incomplete: readonly { readonly commit: number; readonly failed: number }[]
+}
+
+/** Takes the rows of `holdfast_commit` apart. */
+export function commitOutcomes({ commits }: CommitRequest, rows: readonly Row[]): CommitRows {
+  const [n, , , now, , verdicts] = rows.at(-1) as Answered
+  const incomplete: { commit: number; failed: number }[] = []
+  let next = 0
+  const current = (commit: number, check: number, failed: number): FailedCheck['current'] => {
+    const row = rows[next++] as Answered
+    if ('log' in commits[commit]!.checks[check]!) return { last: Number(row[5]) }
+    if (row[4] === 'x') incomplete.push({ commit, failed })
+    return row[1] === null ? null : toEntry(row)
+  }
+  const outcomes = (JSON.parse(verdicts!) as RequestRecord).map((kept, commit): Outcome =>
+    'failed' in kept
+      ? { ok: false, failed: kept.failed.map((check, i) => ({ check, current: current(commit, check, i) })) }
+      : { ok: true, seqs: kept },
+  )
+  return { now: Number(now), outcomes, swept: Number(n), incomplete }
+}

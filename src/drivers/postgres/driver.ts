@@ -1,0 +1,340 @@
+/**
+ * The Postgres driver: any number of processes on one database, through whatever can run a statement.
+ *
+ * A request is one statement, a call of a function in the database: it takes the locks of the keys it touches, looks at
+ * the server's clock, and applies commit after commit. Nothing is left in the session: no prepared statement, no
+ * setting, no lock; so it works through transaction poolers and over HTTP. `strict` is `synchronous_commit` as the
+ * database has it, `on` where it is off; `relaxed` is `off`.
+ *
+ * A lost answer is asked for again under the same request id, which the function recognises.
+ *
+ * @module
+ */
+import { abortable, sleep } from '../../core/abort.ts'
+import { requireGiven, requireInteger } from '../../core/arguments.ts'
+import { writesOf } from '../../core/apply.ts'
+import type {
+  Answer,
+  CallOptions,
+  Capabilities,
+  CommitAnswer,
+  Driver,
+  Entry,
+  EntryPage,
+  FailedCheck,
+  Key,
+  Outcome,
+  PartPage,
+  Read,
+  ReadAnswer,
+} from '../../core/driver.ts'
+import { HoldfastError, aborted, invalid, isHoldfastError } from '../../core/errors.ts'
+import { type CommitRows, commitOutcomes, readAnswers } from './answers.ts'
+import { failureOf, isSchemaMissing } from './errors.ts'
+import { type PostgresHandle, runOver } from './handle.ts'
+import { FIND, SCHEMA_VERSION, migration } from './migrations.ts'
+import { encodeCommits, encodeRead, encodeReads } from './requests.ts'
+
+export type {
+  DrizzleOverClient,
+  DrizzleProxy,
+  PostgresClient,
+  PostgresFunction,
+  PostgresHandle,
+  PostgresJs,
+} from './handle.ts'
+
+/** Options of {@link postgres}. */
+export interface PostgresOptions {
+  /**
+   * What runs the statements: a `Pool` or `Client` of `pg`, what `postgres()` of postgres.js or `neon()` returns, a
+   * PGlite, a drizzle database over one of them or of `drizzle-orm/pg-proxy`, or a function `(text, params) => rows`. It
+   * stays open when the driver is closed.
+   */
+  readonly db: PostgresHandle
+  /**
+   * Over how many partitions a new database spreads its entries, by a hash of their part: 1 to 1024, or 0, the default,
+   * for a plain table. A database that is there stays as it is.
+   */
+  readonly partitions?: number
+  /**
+   * How long a call is tried, in milliseconds from 1000; 15 000 by default. An attempt without an answer is given up
+   * after a third of it, and repeated.
+   */
+  readonly timeout?: number
+  /**
+   * How long a repeated request is recognised, in milliseconds: 10 minutes by default, and more than `timeout`. The
+   * database keeps a small record of each request for as long.
+   */
+  readonly replayWindow?: number
+}
+
+const COMMIT = 'SELECT * FROM holdfast_commit($1::text::jsonb)'
+const READ = 'SELECT * FROM holdfast_read($1::text::jsonb)'
+
+const DEFAULT_TIMEOUT = 15_000
+const DEFAULT_REPLAY_WINDOW = 600_000
+const MOST_PARTITIONS = 1024
+/** The wait before a repetition, in milliseconds: a random part of one that doubles from the first to the last. */
+const FIRST_WAIT = 20
+const LAST_WAIT = 500
+/** Expired rows taken away at once, and how often it is tried while there are fewer, in milliseconds. */
+const SWEEP = 64
+const SWEEP_INTERVAL = 1000
+/** How often an answer in several pieces is begun again because something changed in between. */
+const MOST_RESTARTS = 8
+
+const CAPABILITIES: Omit<Capabilities, 'replayWindow'> = {
+  writers: 'many',
+  reads: 'strict',
+  durability: 'strict',
+  clock: 'shared',
+  network: true,
+  // As JSON inside of JSON, requests and answers stay below the 10 MiB that are taken over HTTP.
+  limits: {
+    valueBytes: 4 * 2 ** 20,
+    requestBytes: 6 * 2 ** 20,
+    commitKeys: 1000,
+    requestCommits: 1000,
+    requestReads: 1000,
+    rangeEntries: 1000,
+  },
+}
+
+/**
+ * Makes a driver that keeps everything in a PostgreSQL database, 13 or newer, shared by any number of clients.
+ *
+ * It makes its tables and functions at the first call, in the first schema of the search path. What calls throw:
+ * `UNAVAILABLE` where the server cannot be reached for as long as `timeout` (`ambiguous` where a commit may have taken
+ * effect); `UNAUTHORIZED` where it refuses the user or the password; `INVALID_ARGUMENT` where the database does not exist;
+ * `READ_ONLY` where the user may not create tables (`details.sql` is what somebody has to run who may) or not write;
+ * `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the tables are missing or of a newer release; `UNSUPPORTED`
+ * where the server is too old, the database not encoded in UTF8, or its isolation level not read committed; `CLOSED`
+ * where the client was closed.
+ *
+ * @param options - `db`, partitions of a new database, timeout and replay window in milliseconds
+ * @returns a driver; it connects at the first call
+ * @throws `INVALID_ARGUMENT` for a malformed option
+ *
+ * @example
+ * ```ts
+ * import { PGlite } from '@electric-sql/pglite'
+ * import { createHoldfast } from 'holdfast'
+ * import { postgres } from 'holdfast/postgres'
+ *
+ * const holdfast = createHoldfast({ driver: postgres({ db: new PGlite() }) })
+ * await holdfast.state.set('greeting', 'hello')
+ * await holdfast.close()
+ * ```
+ */
+export function postgres(options: PostgresOptions): Driver {
+  const { db, partitions = 0, timeout = DEFAULT_TIMEOUT } = requireGiven(options, 'options')
+  const { replayWindow = DEFAULT_REPLAY_WINDOW } = options
+  const send = runOver(db)
+  requireInteger(partitions, 'partitions', 0, MOST_PARTITIONS)
+  requireInteger(timeout, 'timeout', 1000)
+  requireInteger(replayWindow, 'replayWindow', 1)
+  if (replayWindow <= timeout) throw invalid('replayWindow must be longer than timeout')
+  let opening: Promise<void> | undefined
+  let isOpen = false
+  let sweptAt = Number.NEGATIVE_INFINITY
+
+  function requireOpen(): void {
+    if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+  }
+
+  /** One attempt, given up when it takes too long: the one after it finds out what became of it. */
+  async function attempt(text: string, params: string[], patience: number, signal: AbortSignal | undefined) {
+    let timer: ReturnType<typeof setTimeout>
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`No answer within ${Math.round(patience)} ms`)), patience)
+    })
+    try {
+      return await abortable(Promise.race([send(text, params), late]), signal)
+    } finally {
+      clearTimeout(timer!)
+    }
+  }
+
+  /**
+   * Runs a statement that may be repeated, until it is answered or the time is up.
+   *
+   * @param changes - whether it changes something, so that a lost answer leaves that unknown
+   */
+  async function run(text: string, params: string[], changes: boolean, { signal }: CallOptions = {}) {
+    const deadline = performance.now() + timeout
+    let ambiguous = false
+    for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LAST_WAIT)) {
+      try {
+        if (signal?.aborted) throw aborted(signal, false)
+        const patience = Math.min(timeout / 3, deadline - performance.now())
+        return await attempt(text, params, patience, signal)
+      } catch (thrown) {
+        if (isHoldfastError(thrown, 'ABORTED')) throw aborted(signal!, changes)
+        const { error, again, isLost } = failureOf(thrown)
+        ambiguous ||= changes && isLost
+        const pause = wait * (0.5 + Math.random() / 2)
+        if (!again || performance.now() + pause >= deadline) throw ambiguous ? inDoubt(error) : error
+        await sleep(pause, signal)
+      }
+    }
+  }
+
+  async function findVersion(): Promise<number> {
+    try {
+      const rows = await run(FIND, [], false)
+      return Number(rows[0]?.[0] ?? 0)
+    } catch (error) {
+      if (isSchemaMissing(error)) return 0
+      throw error
+    }
+  }
+
+  async function connect(): Promise<void> {
+    let version = await findVersion()
+    if (version < SCHEMA_VERSION) {
+      const sql = migration(partitions)
+      try {
+        await run(sql, [], false)
+      } catch (error) {
+        throw isHoldfastError(error, 'READ_ONLY') ? noTables(error, sql) : error
+      }
+      version = await findVersion()
+    }
+    if (version > SCHEMA_VERSION) throw tooNew(version)
+    isOpen = true
+  }
+
+  /**
+   * Asks in as many requests as the size of the answers wants. What was answered before is asked for again without its
+   * values, so that all answers are those of the last moment; where something has changed, all of it begins again.
+   */
+  async function readAll(reads: readonly Read[], options: CallOptions | undefined): Promise<ReadAnswer> {
+    let answers: Answer[] = []
+    for (let restarts = 0; restarts < MOST_RESTARTS;) {
+      const before = answers
+      const asked = reads.map((read, i) => (i < before.length ? again(read, before[i]!) : read))
+      const questions = asked.map((read, i) => encodeRead(read, i < before.length))
+      const rows = await run(READ, [encodeReads(questions)], false, options)
+      const found = readAnswers(asked, rows)
+      if (found.answers.length <= before.length && before.length < reads.length) throw tooMuch()
+      if (before.every((answer, i) => isSame(answer, found.answers[i]!))) {
+        answers = [...before, ...found.answers.slice(before.length)]
+        if (answers.length === reads.length) return { now: found.now, answers }
+      } else {
+        answers = []
+        restarts++
+      }
+    }
+    throw new HoldfastError('UNAVAILABLE', 'The entries change faster than they can be read; ask for less at once', {
+      retryable: true,
+    })
+  }
+
+  /** Values that were left out are read behind the commit; an entry that is another one by then is shown as it is. */
+  async function completed(
+    { outcomes, incomplete }: CommitRows,
+    keyOf: (commit: number, check: number) => Key,
+    options: CallOptions | undefined,
+  ): Promise<readonly Outcome[]> {
+    const completed = outcomes.map((outcome) => (outcome.ok ? outcome : { ...outcome, failed: [...outcome.failed] }))
+    const failedOf = (commit: number): FailedCheck[] => {
+      const outcome = completed[commit]!
+      return outcome.ok ? [] : outcome.failed
+    }
+    const questions = incomplete.map(({ commit, failed }) => ({ get: keyOf(commit, failedOf(commit)[failed]!.check) }))
+    for (let from = 0; from < questions.length;) {
+      const rest = questions.slice(from)
+      const rows = await run(READ, [encodeReads(rest.map((read) => encodeRead(read)))], false, options)
+      for (const answer of readAnswers(rest, rows).answers) {
+        const { commit, failed } = incomplete[from++]!
+        failedOf(commit)[failed] = { check: failedOf(commit)[failed]!.check, current: answer as Entry | null }
+      }
+    }
+    return completed
+  }
+
+  return {
+    name: 'postgres',
+    capabilities: { ...CAPABILITIES, replayWindow },
+    async open({ signal } = {}) {
+      opening ??= connect()
+      try {
+        await abortable(opening, signal)
+      } catch (error) {
+        if (!isHoldfastError(error, 'ABORTED')) opening = undefined
+        throw error
+      }
+    },
+    async read(reads, options) {
+      requireOpen()
+      return readAll(reads, options)
+    },
+    async commit(request, options): Promise<CommitAnswer> {
+      requireOpen()
+      const isDue = performance.now() - sweptAt >= SWEEP_INTERVAL
+      // As much as is written, at least: otherwise what expires would pile up.
+      const sweep = isDue ? Math.max(SWEEP, writesOf(request)) : 0
+      const text = encodeCommits(request, { window: replayWindow, sweep })
+      const rows = commitOutcomes(request, await run(COMMIT, [text], true, options))
+      // Where there is more to do, the next commit goes on with it.
+      if (isDue && rows.swept < sweep) sweptAt = performance.now()
+      if (rows.incomplete.length === 0) return { now: rows.now, outcomes: rows.outcomes }
+      const keyOf = (commit: number, check: number): Key => (request.commits[commit]!.checks[check] as { at: Key }).at
+      return { now: rows.now, outcomes: await completed(rows, keyOf, options) }
+    },
+    async close() {
+      await opening?.catch(() => {})
+      opening = undefined
+      isOpen = false
+    },
+  }
+}
+
+/** The same question, for as much of its answer as there was. */
+const again = (read: Read, answer: Answer): Read =>
+  'range' in read
+    ? { range: { ...read.range, limit: Math.max(1, (answer as EntryPage).entries.length) } }
+    : 'parts' in read
+      ? { parts: { ...read.parts, limit: Math.max(1, (answer as PartPage).parts.length) } }
+      : read
+
+function isSame(before: Answer, now: Answer): boolean {
+  if (before === null || now === null) return before === now
+  if ('parts' in before) return 'parts' in now && before.parts.join() === now.parts.join() && before.more === now.more
+  if ('entries' in before) {
+    return 'entries' in now && before.more === now.more && versions(before.entries) === versions(now.entries)
+  }
+  return 'version' in now && before.version === now.version
+}
+
+const versions = (entries: readonly Entry[]): string =>
+  entries.map(({ key, version }) => `${key}\n${version}`).join('\n')
+
+const inDoubt = ({ code, message, retryable, details, cause }: HoldfastError): HoldfastError =>
+  new HoldfastError(code, `${message}; whether the commit took effect is not known`, {
+    retryable,
+    ambiguous: true,
+    details,
+    cause,
+  })
+
+const noTables = ({ cause, details }: HoldfastError, sql: string): HoldfastError =>
+  new HoldfastError(
+    'READ_ONLY',
+    'The user may not create the tables; somebody who may has to run the SQL in details.sql',
+    {
+      cause,
+      details: { ...details, sql },
+    },
+  )
+
+const tooNew = (version: number): HoldfastError =>
+  new HoldfastError(
+    'SCHEMA',
+    `The database has schema version ${version}, and this release knows ${SCHEMA_VERSION}; use a newer release of holdfast`,
+    { details: { found: version, known: SCHEMA_VERSION } },
+  )
+
+const tooMuch = (): HoldfastError =>
+  new HoldfastError('PAYLOAD_TOO_LARGE', 'The answers are too large for one view of all of them; ask for less at once')

@@ -1,0 +1,94 @@
+/** What PostgreSQL and the clients around it throw, in our words. @module */
+import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
+
+/** What became of a statement that failed: nothing, or it may have taken effect. */
+export interface Failure {
+  readonly error: HoldfastError
+  /** Whether to try again at once, under the same request id. */
+  readonly again: boolean
+  /** Whether the statement may have taken effect. */
+  readonly isLost: boolean
+}
+
+type Fault = readonly [
+  code: ErrorCode,
+  message: string,
+  more?: { again?: boolean; isLost?: boolean; retryable?: boolean },
+]
+
+const AGAIN = { again: true, retryable: true } as const
+const LOST = { again: true, retryable: true, isLost: true } as const
+
+const CONTENDED: Fault = ['UNAVAILABLE', 'PostgreSQL keeps refusing because of concurrent transactions', AGAIN]
+const DOWN: Fault = ['UNAVAILABLE', 'PostgreSQL is shutting down, starting, or out of connections', LOST]
+const UNREACHED: Fault = ['UNAVAILABLE', 'PostgreSQL cannot be reached, or its answer was lost', LOST]
+const STOPPED: Fault = ['UNAVAILABLE', 'PostgreSQL stopped the statement: it took too long', { retryable: true }]
+const REFUSED: Fault = ['UNAUTHORIZED', 'PostgreSQL refuses the user or the password; check the connection string']
+const READ_ONLY: Fault = ['READ_ONLY', 'The user may not write, or the server is a replica; check the rights']
+const FULL: Fault = ['QUOTA_EXCEEDED', 'The disk of PostgreSQL is full, nothing was changed; make room and try again']
+const NOT_OURS: Fault = [
+  'SCHEMA',
+  'The tables or functions of holdfast are missing or not its own; open the database again',
+]
+const TOO_LARGE: Fault = ['PAYLOAD_TOO_LARGE', 'The request or its answer is too large; split it']
+const ENDED: Fault = ['CLOSED', 'The client of PostgreSQL was closed; hand in an open one']
+
+/** By SQLSTATE, or by its class: the first two characters. */
+const BY_STATE: Readonly<Record<string, Fault>> = {
+  '08': UNREACHED,
+  '0A000': ['UNSUPPORTED', 'PostgreSQL 13 or newer, a UTF8 database and isolation at read committed are needed'],
+  '25006': READ_ONLY,
+  '28': REFUSED,
+  '3D000': ['INVALID_ARGUMENT', 'db leads to a database that does not exist; check the connection string'],
+  '3F000': ['SCHEMA', 'No schema is selected; check the search_path of the user'],
+  '40': CONTENDED,
+  '40003': UNREACHED,
+  '42501': READ_ONLY,
+  '42P01': NOT_OURS,
+  '42703': NOT_OURS,
+  '42883': NOT_OURS,
+  '53': DOWN,
+  '53100': FULL,
+  '53200': ['UNAVAILABLE', 'PostgreSQL is out of memory or locks', AGAIN],
+  '54': TOO_LARGE,
+  '55P03': STOPPED,
+  '57014': STOPPED,
+  '57P01': DOWN,
+  '57P02': DOWN,
+  '57P03': DOWN,
+  '58': ['BACKEND', 'PostgreSQL cannot read or write its files; check the disk', { isLost: true }],
+}
+
+/** Faults without a SQLSTATE, by what the clients say. */
+const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
+  [/after calling end on the pool|client was closed|PGlite is clos|CONNECTION_ENDED/i, ENDED],
+  [/(request|response) is too large|status 413|status 507/i, TOO_LARGE],
+  [/password must be a string|no password/i, REFUSED],
+]
+
+const STATE = /^[0-9A-Z]{5}$/
+
+/** Drizzle wraps what the client threw in an error whose message holds the parameters: that is left behind. */
+function unwrap(cause: unknown): unknown {
+  const inner = cause as { query?: unknown; params?: unknown; cause?: unknown } | null
+  return inner instanceof Error && inner.cause !== undefined && 'query' in inner && 'params' in inner
+    ? inner.cause
+    : cause
+}
+
+/** Maps what a statement failed with. Without a SQLSTATE the server has not answered, whatever it did. */
+export function failureOf(thrown: unknown): Failure {
+  if (isHoldfastError(thrown)) return { error: thrown, again: false, isLost: false }
+  const cause = unwrap(thrown)
+  const { code, message } = Object(cause) as { code?: unknown; message?: unknown }
+  const state = typeof code === 'string' && STATE.test(code) && /\d/.test(code) ? code : undefined
+  const said = `${typeof code === 'string' ? code : ''} ${String(message)}`
+  const [ours, text, { again = false, isLost = false, retryable = false } = {}]: Fault = (state === undefined
+    ? (BY_MESSAGE.find(([pattern]) => pattern.test(said))?.[1] ?? UNREACHED)
+    : (BY_STATE[state] ?? BY_STATE[state.slice(0, 2)])) ?? ['BACKEND', 'PostgreSQL failed; the cause tells why']
+  return { error: new HoldfastError(ours, text, { cause, retryable, details: { state } }), again, isLost }
+}
+
+/** Whether a statement failed because there is no schema yet. */
+export const isSchemaMissing = (error: unknown): boolean =>
+  isHoldfastError(error, 'SCHEMA') && error.details?.['state'] === '42P01'

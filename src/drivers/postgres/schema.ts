@@ -1,0 +1,240 @@
+/**
+ * The tables and views of the Postgres driver as a drizzle schema: to read and join what is stored with drizzle of your
+ * own, in the same database. Writing to them is the driver's alone.
+ *
+ * The driver creates them itself, with collations, functions and partitions that drizzle cannot express; keep them out
+ * of drizzle-kit with `tablesFilter: ['!holdfast_*']`.
+ *
+ * @example
+ * ```ts
+ * import { desc } from 'drizzle-orm'
+ * import { drizzle } from 'drizzle-orm/pglite'
+ * import { PGlite } from '@electric-sql/pglite'
+ * import { createHoldfast } from 'holdfast'
+ * import { postgres } from 'holdfast/postgres'
+ * import { runs } from 'holdfast/postgres-schema'
+ *
+ * const db = drizzle(new PGlite())
+ * const holdfast = createHoldfast({ driver: postgres({ db }) })
+ * await holdfast.db.open()
+ * console.log(await db.select().from(runs).orderBy(desc(runs.createdAt)).limit(10))
+ * ```
+ *
+ * @module
+ */
+import { type BuildColumns, type ColumnBuilderBase, type NotNull, isNotNull } from 'drizzle-orm'
+import {
+  type ConvertCustomConfig,
+  type PgBigInt53BuilderInitial,
+  type PgCustomColumnBuilder,
+  type PgIntegerBuilderInitial,
+  type PgJsonbBuilderInitial,
+  type PgTableWithColumns,
+  type PgTextBuilderInitial,
+  type PgViewWithSelection,
+  bigint,
+  customType,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  pgView,
+  primaryKey,
+  text,
+} from 'drizzle-orm/pg-core'
+
+// Every type is written out: declarations of this package are made file by file, without inference.
+
+/** A drizzle table of these columns. */
+export type Table<Name extends string, Columns extends Record<string, ColumnBuilderBase>> = PgTableWithColumns<{
+  name: Name
+  schema: undefined
+  columns: BuildColumns<Name, Columns, 'pg'>
+  dialect: 'pg'
+}>
+/** A drizzle view of these columns. */
+export type View<Name extends string, Columns extends Record<string, ColumnBuilderBase>> = PgViewWithSelection<
+  Name,
+  true,
+  BuildColumns<Name, Columns, 'pg'>
+>
+
+/** A column of text. */
+export type Text<Name extends string> = PgTextBuilderInitial<Name, [string, ...string[]]>
+/** A column of small integers. */
+export type Integer<Name extends string> = PgIntegerBuilderInitial<Name>
+/** A column of integers, such as milliseconds since 1970. */
+export type Long<Name extends string> = PgBigInt53BuilderInitial<Name>
+/** A column of JSON, parsed by drizzle. */
+export type Json<Name extends string> = PgJsonbBuilderInitial<Name>
+/** What {@link Bytes} holds. */
+export type BytesType = { data: Uint8Array; driverData: Uint8Array }
+/** A column of bytes. */
+export type Bytes<Name extends string> = PgCustomColumnBuilder<ConvertCustomConfig<Name, BytesType>>
+
+const bytea = customType<BytesType>({ dataType: () => 'bytea' })
+
+/** A column of milliseconds since 1970, or of numbers of any size. */
+const long = <Name extends string>(name: Name): Long<Name> => bigint(name, { mode: 'number' })
+
+/**
+ * Every entry: `part` and `key` as `core/keys.ts` draws them, expiry in milliseconds since 1970, and the value, which is
+ * either text or bytes.
+ */
+export const entries: Table<
+  'holdfast_entries',
+  {
+    part: NotNull<Text<'part'>>
+    key: NotNull<Text<'key'>>
+    version: NotNull<Text<'version'>>
+    expiresAt: Long<'expires_at'>
+    text: Text<'text'>
+    bytes: Bytes<'bytes'>
+  }
+> = pgTable(
+  'holdfast_entries',
+  {
+    part: text('part').notNull(),
+    key: text('key').notNull(),
+    version: text('version').notNull(),
+    expiresAt: long('expires_at'),
+    text: text('text'),
+    bytes: bytea('bytes'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.part, table.key] }),
+    index('holdfast_entries_expiry').on(table.expiresAt).where(isNotNull(table.expiresAt)),
+  ],
+)
+
+/** Requests that took effect, for as long as their repetition is recognised. */
+export const requests: Table<
+  'holdfast_requests',
+  { id: NotNull<Text<'id'>>; record: NotNull<Text<'record'>>; expiresAt: NotNull<Long<'expires_at'>> }
+> = pgTable(
+  'holdfast_requests',
+  { id: text('id').notNull(), record: text('record').notNull(), expiresAt: long('expires_at').notNull() },
+  (table) => [primaryKey({ columns: [table.id] }), index('holdfast_requests_expiry').on(table.expiresAt)],
+)
+
+/** One row: the version of this schema. */
+export const schemaVersion: Table<'holdfast_schema', { version: NotNull<Integer<'version'>> }> = pgTable(
+  'holdfast_schema',
+  { version: integer('version').notNull() },
+)
+
+/** The runs of all tenants; `data` is the whole record. What is no JSON reads as null, here and below. */
+export const runs: View<
+  'holdfast_runs',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: NotNull<Text<'run_id'>>
+    workflow: Text<'workflow'>
+    definitionVersion: Text<'definition_version'>
+    status: Text<'status'>
+    since: Long<'since'>
+    createdAt: Long<'created_at'>
+    data: Json<'data'>
+  }
+> = pgView('holdfast_runs', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id').notNull(),
+  workflow: text('workflow'),
+  definitionVersion: text('definition_version'),
+  status: text('status'),
+  since: long('since'),
+  createdAt: long('created_at'),
+  data: jsonb('data'),
+}).existing()
+
+/** The steps of all runs, in no order; `data` is the whole record. */
+export const steps: View<
+  'holdfast_steps',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: NotNull<Text<'run_id'>>
+    stepId: NotNull<Text<'step_id'>>
+    status: Text<'status'>
+    result: Json<'result'>
+    error: Text<'error'>
+    startedAt: Long<'started_at'>
+    completedAt: Long<'completed_at'>
+    data: Json<'data'>
+  }
+> = pgView('holdfast_steps', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id').notNull(),
+  stepId: text('step_id').notNull(),
+  status: text('status'),
+  result: jsonb('result'),
+  error: text('error'),
+  startedAt: long('started_at'),
+  completedAt: long('completed_at'),
+  data: jsonb('data'),
+}).existing()
+
+/** The logs of all runs; `data` is the whole event. */
+export const events: View<
+  'holdfast_events',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: NotNull<Text<'run_id'>>
+    seq: NotNull<Long<'seq'>>
+    kind: Text<'kind'>
+    stepId: Text<'step_id'>
+    at: Long<'at'>
+    payload: Json<'payload'>
+    data: Json<'data'>
+  }
+> = pgView('holdfast_events', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id').notNull(),
+  seq: long('seq').notNull(),
+  kind: text('kind'),
+  stepId: text('step_id'),
+  at: long('at'),
+  payload: jsonb('payload'),
+  data: jsonb('data'),
+}).existing()
+
+/** The snapshots of all runs; `data` is the whole document around `state`. */
+export const snapshots: View<
+  'holdfast_snapshots',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: NotNull<Text<'run_id'>>
+    version: Long<'version'>
+    throughSeq: Long<'through_seq'>
+    updatedAt: Long<'updated_at'>
+    state: Json<'state'>
+    data: Json<'data'>
+  }
+> = pgView('holdfast_snapshots', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id').notNull(),
+  version: long('version'),
+  throughSeq: long('through_seq'),
+  updatedAt: long('updated_at'),
+  state: jsonb('state'),
+  data: jsonb('data'),
+}).existing()
+
+/** The plain values of tenants (`runId` is null) and of runs, as they were stored: either text or bytes. */
+export const values: View<
+  'holdfast_values',
+  {
+    tenant: NotNull<Text<'tenant'>>
+    runId: Text<'run_id'>
+    name: NotNull<Text<'name'>>
+    text: Text<'text'>
+    bytes: Bytes<'bytes'>
+    expiresAt: Long<'expires_at'>
+  }
+> = pgView('holdfast_values', {
+  tenant: text('tenant').notNull(),
+  runId: text('run_id'),
+  name: text('name').notNull(),
+  text: text('text'),
+  bytes: bytea('bytes'),
+  expiresAt: long('expires_at'),
+}).existing()

@@ -1,0 +1,65 @@
+/** What the Postgres suites share: a server, databases that are used again, and handles of every kind. */
+import { PGlite } from '@electric-sql/pglite'
+import pg from 'pg'
+import { type PostgresServer, startPostgres } from '../../../src/dev/postgres-server.ts'
+import { part } from '../../support/parts.ts'
+
+/** The directory of PostgreSQL's programs; `undefined` where the suites that need it are skipped. */
+export const bin = part('postgres')
+
+/** Starts the real thing; what is lost with the machine does not matter here. */
+export const start = (settings: Record<string, string | number> = {}): Promise<PostgresServer> =>
+  startPostgres({ bin: bin!, fsync: false, settings: { max_connections: 200, ...settings } })
+
+/** A database of its own, for as long as nobody else has it. */
+export interface Database {
+  readonly url: string
+  /** A connection past the driver. */
+  readonly pool: pg.Pool
+}
+
+/** A case may never have opened its database. */
+const EMPTY = `DO $$ BEGIN
+  IF to_regclass('holdfast_entries') IS NOT NULL THEN
+    TRUNCATE holdfast_entries, holdfast_requests, holdfast_long_parts;
+  END IF;
+END $$`
+
+/** Databases of one server. Making one takes long, so they are emptied and used again. */
+export function databases(server: PostgresServer) {
+  const free: Database[] = []
+  const all: Database[] = []
+  const admin = new pg.Pool({ connectionString: server.url, max: 1 })
+  return {
+    async take(): Promise<Database> {
+      const ready = free.pop()
+      if (ready) return ready
+      const name = `test_${all.length}`
+      const url = server.url.replace(/postgres$/, name)
+      const database = { url, pool: new pg.Pool({ connectionString: url, max: 8 }) }
+      all.push(database)
+      await admin.query(`CREATE DATABASE ${name}`)
+      return database
+    },
+    async giveBack(database: Database): Promise<void> {
+      await database.pool.query(EMPTY)
+      free.push(database)
+    },
+    async end(): Promise<void> {
+      await Promise.all([admin.end(), ...all.map(({ pool }) => pool.end())])
+    },
+  }
+}
+
+/** Embedded databases, used again in the same way. */
+export function embedded() {
+  const free: PGlite[] = []
+  return {
+    take: async () => free.pop() ?? new PGlite(),
+    async giveBack(db: PGlite): Promise<void> {
+      await db.exec(EMPTY)
+      free.push(db)
+    },
+    end: () => Promise.all(free.map((db) => db.close())),
+  }
+}
