@@ -49,6 +49,12 @@ const PARTS = {
     find: () => onPath('sha256sum'),
     install: () => installApt('coreutils'),
   },
+  redis: {
+    what: 'redis-server',
+    suites: ['upstash', 'the REST protocol of Upstash', 'the example of holdfast/upstash'],
+    find: () => onPath('redis-server'),
+    install: () => installApt('redis-server'),
+  },
   tmpfs: {
     what: 'the right to mount a tmpfs',
     suites: ['full disk', 'read-only file system'],

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { fromBase64, toBase64 } from './base64.ts'
 import type { Value } from './driver.ts'
 import { HoldfastError } from './errors.ts'
 
@@ -240,19 +241,4 @@ function revived(value: unknown): unknown {
   return reserved.length > 0
     ? Object.fromEntries(keys.map((key) => [RESERVED.test(key) ? key.slice(1) : key, record[key]]))
     : record
-}
-
-export function toBase64(bytes: Uint8Array): string {
-  let text = ''
-  // In pieces, because every byte is an argument; of whole threes, so that nothing is padded in between.
-  for (let i = 0; i < bytes.length; i += 6144) text += btoa(String.fromCharCode(...bytes.subarray(i, i + 6144)))
-  return text
-}
-
-export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
-  // What is no text has no `trim`.
-  const binary = atob(text.trim())
-  const bytes = new Uint8Array(binary.length)
-  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i)
-  return bytes
 }

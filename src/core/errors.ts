@@ -25,7 +25,7 @@
  * | `UNSUPPORTED` | the backend lacks what the call needs |
  * | `QUOTA_EXCEEDED` | the disk or the quota is full |
  * | `READ_ONLY` | the store cannot be written |
- * | `UNAUTHORIZED` | the server does not know the caller, or does not let it in |
+ * | `UNAUTHORIZED` | the backend does not know the caller, or does not let it do this |
  * | `UNAVAILABLE` | the backend cannot be reached or is locked; retrying may help |
  * | `ABORTED` | the caller's signal was aborted |
  * | `CLOSED` | the database was closed |

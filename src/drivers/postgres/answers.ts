@@ -1,5 +1,5 @@
 /** The rows that the functions of the schema answer with, as answers of the contract. @module */
-import { fromBase64 } from '../../core/codec.ts'
+import { fromBase64 } from '../../core/base64.ts'
 import type { RequestRecord } from '../../core/apply.ts'
 import type { Answer, CommitRequest, Entry, FailedCheck, Outcome, Read, Value } from '../../core/driver.ts'
 import type { Row } from './handle.ts'

@@ -1,6 +1,6 @@
 /** Requests as the JSON that the functions of the schema take, and what locks they need. @module */
 import { MAX_TIME } from '../../core/arguments.ts'
-import { toBase64 } from '../../core/codec.ts'
+import { toBase64 } from '../../core/base64.ts'
 import type { Check, Commit, CommitRequest, Expiry, Op, Read, Value } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { DIGITS, utf8Bytes } from '../../core/keys.ts'

@@ -1,0 +1,162 @@
+/**
+ * Requests as the keys and arguments of the script. Parts are numbered from 1 and their keys declared once; arguments
+ * name a part by its number.
+ *
+ * | request | keys | arguments |
+ * | --- | --- | --- |
+ * | open | schema, a shard of parts | `open`, schema version |
+ * | read | per part: entries, keys; then the shards of parts where they are asked for | `read`, number of parts, bytes of the answer, questions |
+ * | commit | the request's record; per part: entries, keys, expiring, its shards of `p` and `g` | `commit`, deadline, replay window, bytes of the answer, commits |
+ *
+ * A question is `g part key known`, `r part start end limit reverse keysOnly known` or `p start end limit`, where
+ * `known` is what an earlier answer was (see {@link digestOf} in `decode.ts`), so that it is not sent again. A commit
+ * is its id, its checks and its ops, each behind their number: checks `a part key version` and
+ * `l part prefix last`; ops `p part key value expiry`, `n part prefix value ref`, `d part key`, `r part start end` and
+ * `x part`, deletes of ranges and parts first.
+ *
+ * @module
+ */
+import { toBase64 } from '../../core/base64.ts'
+import type { Check, Commit, CommitRequest, Expiry, Op, PartRange, Read, Value } from '../../core/driver.ts'
+import { SCHEMA_VERSION } from './script.ts'
+
+/** What a script is called with. */
+export interface Arguments {
+  readonly keys: readonly string[]
+  readonly args: readonly string[]
+}
+
+/** The most that an answer may hold, in bytes as stored: JSON makes at most 10 MB of it. */
+export const ANSWER_BYTES: number = 6 * 2 ** 20
+
+/** Shards of the list of parts: commits to different parts mostly do not wait for the same list. */
+const SHARDS = 16
+
+/** The most part names that are given at once: every shard gives as many. */
+const PARTS_PAGE = 100
+
+/** How many part names a page has at most. */
+export const partsLimit = ({ limit }: PartRange): number => Math.min(limit, PARTS_PAGE)
+
+/** The keys of one database. */
+export type Names = (kind: string, name: string | number) => string
+
+/** Names the keys of a namespace: under one hash tag, so that a cluster keeps them together. */
+export const namesOf =
+  (namespace: string): Names =>
+  (kind, name) =>
+    `{${namespace}}:${kind}:${name}`
+
+/** FNV-1a. */
+function shardOf(part: string): number {
+  let hash = 0x811c9dc5
+  for (let i = 0; i < part.length; i++) hash = Math.imul(hash ^ part.charCodeAt(i), 0x01000193)
+  return (hash ^ (hash >>> 16)) & (SHARDS - 1)
+}
+
+/** Numbers parts in the order of their first mention, and declares their keys. */
+function numbering(keys: string[], keysOf: (part: string) => string[]): (part: string) => string {
+  const numbers = new Map<string, string>()
+  return (part) => {
+    let number = numbers.get(part)
+    if (number === undefined) {
+      number = String(numbers.size + 1)
+      numbers.set(part, number)
+      keys.push(...keysOf(part))
+    }
+    return number
+  }
+}
+
+/** The arguments that check a server and the version of a database, which they begin where there is none. */
+export const encodeOpen = (names: Names): Arguments => ({
+  keys: [names('schema', 'version'), names('p', 0)],
+  args: ['open', String(SCHEMA_VERSION)],
+})
+
+/**
+ * Encodes questions.
+ *
+ * @param known - per question what the caller has of its answer; `''` where it has none
+ */
+export function encodeRead(reads: readonly Read[], names: Names, known: readonly string[]): Arguments {
+  const keys: string[] = []
+  const args: string[] = []
+  const number = numbering(keys, (part) => [names('e', part), names('k', part)])
+  reads.forEach((read, i) => {
+    if ('get' in read) args.push('g', number(read.get.part), read.get.key, known[i]!)
+    else if ('parts' in read) args.push('p', read.parts.start, read.parts.end, String(partsLimit(read.parts)))
+    else {
+      const { part, start, end, limit, reverse, keysOnly } = read.range
+      args.push('r', number(part), start, end, String(limit), reverse ? '1' : '0', keysOnly ? '1' : '0', known[i]!)
+    }
+  })
+  const parts = keys.length / 2
+  if (reads.some((read) => 'parts' in read)) for (let i = 0; i < SHARDS; i++) keys.push(names('p', i))
+  return { keys, args: ['read', String(parts), String(ANSWER_BYTES), ...args] }
+}
+
+/**
+ * Encodes a request to commit.
+ *
+ * @param deadline - when the script is to refuse it, in milliseconds by the server's clock
+ * @param window - how long the script keeps what became of it, in milliseconds
+ */
+export function encodeCommit(request: CommitRequest, names: Names, deadline: number, window: number): Arguments {
+  const keys = [names('r', request.id)]
+  const args = ['commit', String(deadline), String(window), String(ANSWER_BYTES)]
+  const number = numbering(keys, (part) => [
+    names('e', part),
+    names('k', part),
+    names('x', part),
+    names('p', shardOf(part)),
+    names('g', shardOf(part)),
+  ])
+  for (const commit of request.commits) pushCommit(args, commit, number)
+  return { keys, args }
+}
+
+function pushCommit(args: string[], { id, checks, ops }: Commit, number: (part: string) => string): void {
+  args.push(id, String(checks.length))
+  for (const check of checks) pushCheck(args, check, number)
+  args.push(String(ops.length))
+  for (const op of ops) if (isBulk(op)) pushOp(args, op, number)
+  for (const op of ops) if (!isBulk(op)) pushOp(args, op, number)
+}
+
+const isBulk = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op
+
+function pushCheck(args: string[], check: Check, number: (part: string) => string): void {
+  if ('log' in check) args.push('l', number(check.log.part), check.log.key, String(check.last))
+  else args.push('a', number(check.at.part), check.at.key, check.version ?? '')
+}
+
+function pushOp(args: string[], op: Op, number: (part: string) => string): void {
+  if ('append' in op) {
+    args.push('n', number(op.append.part), op.append.key, encodeValue(op.value), op.ref ?? '')
+  } else if ('put' in op) {
+    args.push('p', number(op.put.part), op.put.key, encodeValue(op.value), encodeExpiry(op.expires))
+  } else if ('delete' in op) args.push('d', number(op.delete.part), op.delete.key)
+  else if ('deletePart' in op) args.push('x', number(op.deletePart))
+  else args.push('r', number(op.deleteRange.part), op.deleteRange.start, op.deleteRange.end)
+}
+
+const encodeExpiry = (expires: Expiry | undefined): string =>
+  expires ? ('in' in expires ? `i${expires.in}` : `a${expires.at}`) : ''
+
+/** Shorter texts are not worth to be looked through. */
+const SHORT = 2 ** 16
+
+const count = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0
+
+/** Whether JSON, as this or any other encoder writes it, makes more of a text than Base64 would. */
+const isSwollen = (text: string): boolean =>
+  text.length > SHORT &&
+  // oxlint-disable-next-line no-control-regex -- written as six characters each
+  count(text, /["\\]/g) + 5 * count(text, /[\0-\x1f<>&\u2028\u2029]/g) > text.length / 3
+
+/** A value behind the mark of its kind: `t` text, `b` bytes in Base64, `u` text in Base64. */
+export function encodeValue(value: Value): string {
+  if (typeof value !== 'string') return `b${toBase64(value)}`
+  return isSwollen(value) ? `u${toBase64(new TextEncoder().encode(value))}` : `t${value}`
+}

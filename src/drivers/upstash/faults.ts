@@ -1,0 +1,93 @@
+/** What servers and clients say, as our errors: never with a command, whose arguments are the user's. @module */
+import { type ErrorCode, HoldfastError } from '../../core/errors.ts'
+
+/** What went wrong with one attempt. */
+export interface Fault {
+  readonly code: ErrorCode
+  readonly message: string
+  /** Whether another attempt may succeed. */
+  readonly again: boolean
+  /** Whether the attempt may have taken effect. */
+  readonly unknown: boolean
+  readonly cause?: unknown
+}
+
+type Row = readonly [pattern: RegExp, code: ErrorCode, message: string, again?: 'again']
+
+/** Error replies, which say that nothing has changed: the script fails before its first change, or not at all. */
+const REPLIES: readonly Row[] = [
+  [
+    /WRONGPASS|NOAUTH|unauthorized|invalid.*password/i,
+    'UNAUTHORIZED',
+    'The server refuses the token or password; check it',
+  ],
+  [
+    /NOPERM/,
+    'UNAUTHORIZED',
+    'The token or user may not run scripts that write; use the standard token, not the read-only one',
+  ],
+  [/READONLY/, 'READ_ONLY', 'The server is a read-only replica; connect to its primary'],
+  [
+    /\bOOM\b|max.*(storage|size of the database|data ?size)/i,
+    'QUOTA_EXCEEDED',
+    'The memory of the server is full, nothing was changed; make room and try again',
+  ],
+  [
+    /max (daily |monthly )?requests? limit/i,
+    'QUOTA_EXCEEDED',
+    'The plan allows no more requests for now; raise its limit',
+  ],
+  [/max request size|max record size/i, 'PAYLOAD_TOO_LARGE', 'The request is larger than the server takes; split it'],
+  [
+    /unknown command|NOSCRIPT|not allowed from script/i,
+    'UNSUPPORTED',
+    'The server runs no scripts; EVAL and EVALSHA must be enabled',
+  ],
+  [/CROSSSLOT|MOVED|\bASK\b/, 'UNSUPPORTED', 'The server is part of a cluster; hand in a cluster client'],
+  [/WRONGTYPE/, 'SCHEMA', 'A key of this namespace is of another type and not ours; choose another namespace'],
+  [
+    /LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|max concurrent|per second|rate limit|too many/i,
+    'UNAVAILABLE',
+    'The server takes no commands now; try again later',
+    'again',
+  ],
+]
+
+/** Errors of clients: the server was not asked. */
+const CLIENTS: readonly Row[] = [
+  [/client is closed|Connection is closed/, 'CLOSED', 'The connection was closed by its owner; open it again'],
+  [/Failed to parse URL|Invalid URL/i, 'INVALID_ARGUMENT', 'The URL of the client is not one'],
+]
+
+/** A server's error reply begins with a code; Upstash says some of its own without. */
+const REPLY = /^(?:Command failed: )?(?:[A-Z]{2,}\b|[Uu]nauthorized)/
+
+/** Tells what an attempt that threw has come to. */
+export function faultOf(cause: unknown): Fault {
+  const { name, message: said = '' } = Object(cause) as { name?: string; message?: unknown }
+  // Behind it Upstash's client quotes the command.
+  const text = String(said).split(', command was:')[0]!
+  const row =
+    CLIENTS.find(([pattern]) => pattern.test(text)) ??
+    (REPLY.test(text) ? REPLIES.find(([pattern]) => pattern.test(text)) : undefined)
+  if (row !== undefined) {
+    const [, code, message, again] = row
+    return { code, message, again: again !== undefined, unknown: false }
+  }
+  if (/^(Command failed: )?ERR\b/.test(text)) {
+    const reason = 'The server refused a command of the driver; its version may not be supported'
+    return { code: 'BACKEND', message: reason, again: false, unknown: true }
+  }
+  if (name === 'UpstashJSONParseError') {
+    const reason = 'What answers at this URL does not speak the REST protocol of Upstash; check the URL'
+    return { code: 'UNAVAILABLE', message: reason, again: true, unknown: true }
+  }
+  const message = 'The server cannot be reached, or its answer was lost; try again later'
+  // An error of the network names hosts and ports at most; one of the client may quote what was sent.
+  const isQuoting = name === 'UpstashError'
+  return { code: 'UNAVAILABLE', message, again: true, unknown: true, ...(!isQuoting && { cause }) }
+}
+
+/** The error for a fault after which nothing more was tried. */
+export const errorOf = ({ code, message, again, cause }: Fault, ambiguous: boolean): HoldfastError =>
+  new HoldfastError(code, message, { cause, retryable: again, ambiguous })

@@ -1,0 +1,62 @@
+/** What the Redis suites share: servers, clients, and namespaces of one's own. */
+import { afterAll, beforeAll } from 'vitest'
+import { type RedisClientType, createClient } from 'redis'
+import { type RedisOptions, type RedisServer, startRedis } from '../../../src/dev/redis-server.ts'
+import { type UpstashOptions, upstash } from '../../../src/drivers/upstash/driver.ts'
+import type { Backend, Harness } from '../../../src/testing/index.ts'
+import { part } from '../../support/parts.ts'
+
+/** Whether these suites can run here. */
+export const hasRedis: boolean = part('redis') !== undefined
+
+let namespaces = 0
+/** A namespace that nobody else uses: cases share a server. */
+export const namespace = (): string => `t${process.pid}-${++namespaces}`
+
+/** A connected client of node-redis. */
+export async function connected(url: string): Promise<RedisClientType> {
+  const client = createClient({ url, socket: { reconnectStrategy: (tries) => Math.min(20 * tries, 200) } })
+  // It reconnects by itself; without a listener the error would end the process.
+  client.on('error', () => {})
+  return client.connect()
+}
+
+/** A server for all tests of a file, and a client of it. */
+export function redisForFile(options: RedisOptions = {}): { server: RedisServer; client: RedisClientType } {
+  const own = {} as { server: RedisServer; client: RedisClientType }
+  if (!hasRedis) return own
+  beforeAll(async () => {
+    own.server = await startRedis(options)
+    own.client = await connected(own.server.url)
+  })
+  afterAll(async () => {
+    own.client?.destroy()
+    await own.server?.stop()
+  })
+  return own
+}
+
+/** Everything that a namespace holds of entries: all but the records of requests, and the version. */
+export async function dump(client: RedisClientType, of: string): Promise<unknown[]> {
+  const found: unknown[] = []
+  for (const key of (await client.keys(`{${of}}:[ekxpg]:*`)).sort()) {
+    const isHash = key.includes('}:e:')
+    found.push({ key, holds: isHash ? await client.hGetAll(key) : await client.zRangeWithScores(key, 0, -1) })
+  }
+  return found
+}
+
+/** Fresh namespaces of one server, through any client. */
+export const harness = (
+  name: string,
+  admin: () => RedisClientType,
+  redis: () => UpstashOptions['redis'],
+  options: Partial<UpstashOptions> = {},
+): Harness => ({
+  name,
+  async create(): Promise<Backend> {
+    const own = namespace()
+    const open = () => upstash({ redis: redis(), namespace: own, ...options })
+    return { driver: open(), reopen: async () => open(), dump: () => dump(admin(), own) }
+  },
+})
