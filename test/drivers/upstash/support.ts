@@ -1,7 +1,9 @@
 /** What the Redis suites share: servers, clients, and namespaces of one's own. */
+import { Redis } from '@upstash/redis'
 import { afterAll, beforeAll } from 'vitest'
 import { type RedisClientType, createClient } from 'redis'
 import { type RedisOptions, type RedisServer, startRedis } from '../../../src/dev/redis-server.ts'
+import { type UpstashServer, startUpstash } from '../../../src/dev/upstash.ts'
 import { type UpstashOptions, upstash } from '../../../src/drivers/upstash/driver.ts'
 import type { Backend, Harness } from '../../../src/testing/index.ts'
 import { part } from '../../support/parts.ts'
@@ -35,6 +37,21 @@ export function redisForFile(options: RedisOptions = {}): { server: RedisServer;
   })
   return own
 }
+
+/** The same, with Upstash's protocol in front of it. */
+export function upstashForFile(options: RedisOptions = {}): ReturnType<typeof redisForFile> & { rest: UpstashServer } {
+  const own = redisForFile(options) as ReturnType<typeof redisForFile> & { rest: UpstashServer }
+  if (!hasRedis) return own
+  beforeAll(async () => {
+    own.rest = await startUpstash({ redis: own.server.url, readOnlyToken: 'reader' })
+  })
+  afterAll(() => own.rest?.close())
+  return own
+}
+
+/** A client of the service's own making, with its defaults. */
+export const vendor = ({ url, token }: Pick<UpstashServer, 'url' | 'token'>): Redis =>
+  new Redis({ url, token, enableTelemetry: false })
 
 /** Everything that a namespace holds of entries: all but the records of requests, and the version. */
 export async function dump(client: RedisClientType, of: string): Promise<unknown[]> {

@@ -1,0 +1,236 @@
+/**
+ * Upstash's REST protocol over a real redis-server, on this machine: for development and tests without the service.
+ *
+ * It speaks `/`, `/pipeline`, `/multi-exec` and commands as paths, with tokens, Base64, RESP 2 and sync tokens, inside the
+ * service's limits. Scripts may ask for locks by key, and are then held to the keys they declare. It does not stream:
+ * `SUBSCRIBE` and `MONITOR` are refused.
+ *
+ * @module
+ */
+import { ErrorReply, MultiErrorReply, RESP_TYPES, createClient } from 'redis'
+import { type Fault, type LocalServer, listen } from './server.ts'
+import { type Reply, toJson, toResp } from './upstash-replies.ts'
+import { translateScripts } from './upstash-scripts.ts'
+
+/** Options of {@link startUpstash}. */
+export interface UpstashServerOptions {
+  /** The redis-server behind it: `redis://127.0.0.1:6379`. */
+  readonly redis: string
+  /** A server that has not caught up: answers reads of requests under the fault `stale`, unless their sync token says better. */
+  readonly replica?: string
+  /** May do everything; `local` by default. */
+  readonly token?: string
+  /** May only read, and not list keys; none by default. */
+  readonly readOnlyToken?: string
+  /** 0, the default, takes a free one. */
+  readonly port?: number
+}
+
+/** A local Upstash. */
+export interface UpstashServer extends LocalServer {
+  readonly token: string
+  readonly readOnlyToken: string | undefined
+}
+
+type Client = Awaited<ReturnType<typeof connect>>
+
+/** What the service takes of a request, and gives as an answer. */
+const MOST_BYTES = 10_000_000
+const METHODS = ['GET', 'POST', 'PUT', 'HEAD']
+const REFUSED = /^(p?subscribe|p?unsubscribe|monitor|multi|exec|discard|watch)$/i
+
+/** An error that is answered with this status. */
+class Refusal extends Error {
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+/**
+ * Starts the server.
+ *
+ * @param options - the redis-server, tokens, port
+ * @returns the server, listening on 127.0.0.1; closing it leaves the redis-server running
+ */
+export async function startUpstash(options: UpstashServerOptions): Promise<UpstashServer> {
+  const { token = 'local', readOnlyToken, port = 0 } = options
+  const redis = await connect(options.redis)
+  const replica = options.replica === undefined ? undefined : await connect(options.replica)
+  const scripts = translateScripts()
+  const kinds = new Map<string, readonly string[]>()
+  /** Tokens are numbers that grow: whoever has that of the last write has seen it. */
+  let served = 0
+  let lastWrite = 0
+
+  /** The flags of a command, none where there is no such command. */
+  async function kindOf(name: string): Promise<readonly string[]> {
+    const known = kinds.get(name)
+    if (known) return known
+    const [info] = (await redis.sendCommand(['COMMAND', 'INFO', name])) as unknown as (
+      | [unknown, unknown, Buffer[]]
+      | null
+    )[]
+    const flags = info?.[2].map(String) ?? []
+    kinds.set(name, flags)
+    return flags
+  }
+
+  /** Why a token may not do this, if it may not. */
+  async function refusal(command: readonly string[], mayWrite: boolean): Promise<ErrorReply | undefined> {
+    const name = command[0]!.toLowerCase()
+    if (REFUSED.test(name)) return new ErrorReply(`ERR Command is not available: '${name}'`)
+    if (mayWrite || ['ping', 'echo', 'time'].includes(name)) return undefined
+    if ((await kindOf(name)).includes('readonly') && name !== 'scan' && name !== 'keys') return undefined
+    return new ErrorReply(`NOPERM this user has no permissions to run the '${name}' command or its subcommand`)
+  }
+
+  /** Executes one command; an error reply is a value. */
+  async function execute(command: readonly string[], target: Client): Promise<Reply> {
+    try {
+      const reply = (await target.sendCommand(scripts.translate(command))) as unknown as Reply
+      const isLoad = /^script load$/i.test(command.slice(0, 2).join(' '))
+      return isLoad && reply !== null ? Buffer.from(scripts.original(String(reply))) : reply
+    } catch (error) {
+      if (error instanceof ErrorReply) return error
+      throw error
+    }
+  }
+
+  async function transaction(commands: readonly (readonly string[])[]): Promise<readonly Reply[]> {
+    const multi = redis.multi()
+    for (const command of commands) multi.addCommand(scripts.translate(command))
+    try {
+      return (await multi.exec()) as unknown as Reply[]
+    } catch (error) {
+      if (error instanceof MultiErrorReply) return error.replies as unknown as Reply[]
+      throw error
+    }
+  }
+
+  /** Whoever asks a replica gets what it has, unless the sync token says that it has to be newer. */
+  async function targetOf(command: readonly string[], request: Request, fault: Fault | undefined): Promise<Client> {
+    const name = command[0]!.toLowerCase()
+    const reads = (await kindOf(name)).includes('readonly')
+    if (!reads && name !== 'ping') lastWrite = served
+    if (replica === undefined || fault === undefined || !('stale' in fault) || !reads) return redis
+    return Number(request.headers.get('upstash-sync-token') ?? 0) >= lastWrite ? redis : replica
+  }
+
+  /** Commands of one request: all are looked at before the first is sent, so that they go out side by side. */
+  async function executeAll(
+    commands: readonly (readonly string[])[],
+    mayWrite: boolean,
+    isTransaction: boolean,
+  ): Promise<readonly Reply[]> {
+    const refusals = await Promise.all(commands.map((command) => refusal(command, mayWrite)))
+    if (!isTransaction) return Promise.all(commands.map((command, i) => refusals[i] ?? execute(command, redis)))
+    const refused = refusals.find((it) => it !== undefined)
+    if (refused) throw refused
+    return transaction(commands)
+  }
+
+  async function answer(request: Request, fault: Fault | undefined): Promise<Response> {
+    if (!METHODS.includes(request.method)) throw new Refusal(405, 'ERR Method not allowed')
+    const url = new URL(request.url)
+    const body = await request.text()
+    const given =
+      url.searchParams.get('_token') ?? /^Bearer (.+)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
+    const mayWrite = given === token
+    if (given === undefined || (!mayWrite && given !== readOnlyToken)) {
+      throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
+    }
+    const size = Buffer.byteLength(body)
+    if (size > MOST_BYTES) {
+      throw new Refusal(413, `ERR max request size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`)
+    }
+    const base64 = request.headers.get('upstash-encoding') === 'base64'
+    const resp = request.headers.get('upstash-response-format') === 'resp2' && url.pathname !== '/multi-exec'
+    if (base64 && resp) throw new Refusal(400, 'ERR base64 encoding cannot be used with the resp2 format')
+    const result = (reply: Reply): Record<string, unknown> =>
+      reply instanceof Error ? { error: reply.message } : { result: toJson(reply, base64) }
+
+    if (url.pathname === '/pipeline' || url.pathname === '/multi-exec') {
+      lastWrite = served
+      const replies = await executeAll(commandsOf(body), mayWrite, url.pathname === '/multi-exec')
+      return resp ? inResp(Buffer.concat(replies.map(toResp)), 200) : Response.json(replies.map(result))
+    }
+    const command = url.pathname === '/' ? commandOf(parsed(body)) : pathCommand(url, body)
+    const reply =
+      (await refusal(command, mayWrite)) ?? (await execute(command, await targetOf(command, request, fault)))
+    const status = reply instanceof Error ? 400 : 200
+    return resp ? inResp(toResp(reply), status) : Response.json(result(reply), { status })
+  }
+
+  async function handle(request: Request, fault: Fault | undefined): Promise<Response> {
+    served++
+    const response = await answer(request, fault).catch(refused)
+    response.headers.set('upstash-sync-token', String(served))
+    if (response.body === null) return response
+    const size = (await response.clone().arrayBuffer()).byteLength
+    if (size <= MOST_BYTES) return response
+    const error = `ERR max response size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`
+    return Response.json({ error }, { status: 400 })
+  }
+
+  const server = await listen(handle, { port })
+  return {
+    ...server,
+    token,
+    readOnlyToken,
+    async close() {
+      await server.close()
+      for (const client of [redis, replica]) if (client?.isOpen) client.destroy()
+    },
+  }
+}
+
+async function connect(url: string) {
+  const reconnectStrategy = (tries: number): number => Math.min(10 * tries, 100)
+  // What cannot be sent now is refused now, as the service would.
+  const client = createClient({ url, RESP: 2, disableOfflineQueue: true, socket: { reconnectStrategy } })
+  // It connects again by itself; who asks meanwhile is told.
+  client.on('error', () => {})
+  await client.connect()
+  return client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
+}
+
+function refused(error: unknown): Response {
+  if (error instanceof Refusal) return Response.json({ error: error.message }, { status: error.status })
+  if (error instanceof ErrorReply) return Response.json({ error: error.message }, { status: 400 })
+  return Response.json({ error: 'The redis-server cannot be reached' }, { status: 503 })
+}
+
+const inResp = (bytes: Buffer, status: number): Response =>
+  new Response(new Uint8Array(bytes), { status, headers: { 'content-type': 'application/octet-stream' } })
+
+function parsed(body: string): unknown {
+  try {
+    return JSON.parse(body)
+  } catch {
+    throw new Refusal(400, 'ERR failed to parse the command: the body is not JSON')
+  }
+}
+
+function commandOf(given: unknown): string[] {
+  const isArgument = (item: unknown): boolean => ['string', 'number', 'boolean'].includes(typeof item)
+  if (!Array.isArray(given) || given.length === 0 || !given.every(isArgument)) {
+    throw new Refusal(400, 'ERR failed to parse the command: it must be a list of strings, numbers and booleans')
+  }
+  return given.map(String)
+}
+
+function commandsOf(body: string): string[][] {
+  const given = parsed(body)
+  if (!Array.isArray(given)) throw new Refusal(400, 'ERR failed to parse the pipeline: it must be a list of commands')
+  return given.map(commandOf)
+}
+
+/** `/SET/key?EX=100`: the body is the next argument, then come the parameters. */
+function pathCommand({ pathname, searchParams }: URL, body: string): string[] {
+  const command = pathname.slice(1).split('/').map(decodeURIComponent)
+  if (body !== '') command.push(body)
+  for (const [name, value] of searchParams) if (name !== '_token') command.push(name, ...(value === '' ? [] : [value]))
+  return command
+}
