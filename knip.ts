@@ -12,6 +12,7 @@ const config: KnipConfig = {
     'test/drivers/sqlite/child.ts',
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',
+    'test/channel/worker.ts',
     'examples/*/*.ts',
     'bench/markdown.ts',
     'types/*.ts',

@@ -10,7 +10,7 @@ import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { type RemoteCapabilities, createHandler, remote } from '../../src/http/index.ts'
 import { type Harness, conformance } from '../../src/testing/index.ts'
 import { replay } from '../../src/wrappers/replay.ts'
-import { URL_, authorize, fetchFrom, listen } from './support.ts'
+import { ENDPOINT, authorize, fetchFrom, listen } from './support.ts'
 
 const headers = { authorization: 'tenant of the caller' }
 
@@ -27,7 +27,7 @@ const harness = (
     const driver = make(join(directory, 'test.db'), () => time)
     const handler = createHandler(driver, { authorize })
     const server = isSocket ? await listen(handler) : undefined
-    const to = server ? { url: server.url } : { url: URL_, fetch: fetchFrom(handler) }
+    const to = server ? { url: server.url } : { url: ENDPOINT, fetch: fetchFrom(handler) }
     const open = (): Driver => remote({ ...to, headers, capabilities })
     return {
       driver: open(),

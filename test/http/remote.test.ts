@@ -121,7 +121,7 @@ describe('remote', () => {
   it('asks for its headers at each attempt', async () => {
     const { fetch, faults, cut } = shaky()
     let calls = 0
-    const driver = caller({ fetch, headers: async () => ({ authorization: `t${++calls % 1}` }) })
+    const driver = caller({ fetch, headers: async () => ({ authorization: `token ${++calls}` }) })
     faults.push(cut, cut)
     await driver.commit(appending())
     expect(calls).toBe(3)
@@ -135,11 +135,11 @@ describe('an answer that is lost', () => {
     const { spy, fetch, faults, bodies, cut, lose, tear, gateway } = shaky()
     const driver = caller({ fetch })
     for (const plan of [[lose], [cut, lose], [tear, gateway(502)], [gateway(504), lose, cut], [gateway(429)]]) {
-      faults.push(...plan)
-      const sent = bodies.length
       const before = (await logOf(driver)).length
+      const sent = bodies.length
+      faults.push(...plan)
       expect((await driver.commit(appending(new Uint8Array([1])))).outcomes).toEqual([{ ok: true, seqs: [before + 1] }])
-      const again = bodies.slice(sent + 1)
+      const again = bodies.slice(sent)
       expect(again).toHaveLength(plan.length + 1)
       for (const body of again) expect(body).toEqual(again[0])
       expect(await logOf(driver)).toHaveLength(before + 1)

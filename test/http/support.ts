@@ -6,7 +6,7 @@ import type { CommitRequest, Driver } from '../../src/core/driver.ts'
 import { type Handler, type HandlerOptions, type RemoteOptions, createHandler, remote } from '../../src/http/index.ts'
 import { replay } from '../../src/wrappers/replay.ts'
 
-export const URL_ = 'http://127.0.0.1/state'
+export const ENDPOINT = 'http://127.0.0.1/state'
 export const MEDIA_TYPE = 'application/vnd.holdfast'
 
 /** The tenant is whatever the header says. */
@@ -21,7 +21,7 @@ export const fetchFrom =
 /** A caller of a handler in this process; of a fresh database where none is given. */
 export const caller = (options: Partial<RemoteOptions> = {}, driver: Driver = replay(memory())): Driver =>
   remote({
-    url: URL_,
+    url: ENDPOINT,
     headers: { authorization: 'acme' },
     fetch: fetchFrom(createHandler(driver, { authorize })),
     capabilities: { durability: 'none' },
@@ -55,7 +55,7 @@ export function appending(value: string | Uint8Array = 'v'): CommitRequest {
 
 /** A body as anybody may send it. */
 export const post = (body: ConstructorParameters<typeof Response>[0], headers: Record<string, string> = {}): Request =>
-  new Request(URL_, {
+  new Request(ENDPOINT, {
     method: 'POST',
     body,
     headers: { authorization: 'acme', 'content-type': MEDIA_TYPE, ...headers },
