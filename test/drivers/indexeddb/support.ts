@@ -1,7 +1,10 @@
 /** What the IndexedDB suites share: an IndexedDB in memory, and ways into it past the driver. */
 import * as fake from 'fake-indexeddb'
+import { idSource } from '../../../src/core/clock.ts'
+import type { Check, Driver, Entry, Expiry, Value } from '../../../src/core/driver.ts'
 
 export type Factory = InstanceType<typeof fake.IDBFactory>
+export type Connection = InstanceType<typeof fake.IDBDatabase>
 
 /** Puts its classes where a browser has them. */
 export function installFake(): void {
@@ -12,26 +15,70 @@ export function installFake(): void {
 /** An IndexedDB of its own. */
 export const newFactory = (): Factory => new fake.IDBFactory()
 
-/** A connection past the driver. */
-export function openRaw(
-  factory: Factory,
-  name: string,
-  version?: number,
-): Promise<InstanceType<typeof fake.IDBDatabase>> {
-  const request = factory.open(name, version)
-  return new Promise((resolve, reject) => {
+/** An IndexedDB of its own that shows what is asked of it. */
+export function spiedFactory() {
+  const factory = newFactory()
+  const connections: Connection[] = []
+  let atConnection = (_: Connection): void => {}
+  const spied = {
+    open(name: string, version: number) {
+      const request = factory.open(name, version)
+      request.addEventListener('success', () => {
+        connections.push(request.result)
+        atConnection(request.result)
+      })
+      return request
+    },
+    deleteDatabase: (name: string) => factory.deleteDatabase(name),
+  } as Factory
+  return {
+    factory: spied,
+    /** Those that were made, in order. */
+    connections,
+    onConnection: (listener: typeof atConnection) => void (atConnection = listener),
+  }
+}
+
+type Request<T> = Pick<InstanceType<typeof fake.IDBRequest<T>>, 'result' | 'error' | 'addEventListener'>
+
+const settled = <T>(request: Request<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
     request.addEventListener('success', () => resolve(request.result))
     request.addEventListener('error', () => reject(request.error))
   })
-}
+
+/** A connection past the driver. */
+export const openRaw = (factory: Factory, name: string, version?: number): Promise<Connection> =>
+  settled(factory.open(name, version))
+
+/** Waits until nobody uses it any more. */
+export const deleteDatabase = async (factory: Factory, name: string): Promise<void> =>
+  void (await settled(factory.deleteDatabase(name)))
 
 /** All entries that a database holds: the first row is the name of the database itself. */
 export async function dump(factory: Factory, name: string): Promise<unknown[]> {
   const db = await openRaw(factory, name)
-  const request = db.transaction('entries').objectStore('entries').getAll(fake.IDBKeyRange.lowerBound(' '))
-  const rows = await new Promise<unknown[]>((resolve) =>
-    request.addEventListener('success', () => resolve(request.result)),
-  )
+  const store = db.transaction('entries').objectStore('entries')
+  const rows = await settled(store.getAll(fake.IDBKeyRange.lowerBound(' ')))
   db.close()
-  return rows
+  return rows as unknown[]
+}
+
+/** Puts one entry into the part `p`. */
+export async function put(
+  driver: Driver,
+  key: string,
+  value: Value,
+  checks: readonly Check[] = [],
+  expires?: Expiry,
+): Promise<void> {
+  const ops = [{ put: { part: 'p', key }, value, expires }]
+  const id = idSource()
+  await driver.commit({ id: id(), commits: [{ id: id(), checks, ops, durability: 'strict' }] })
+}
+
+/** The value at a key of the part `p`. */
+export async function get(driver: Driver, key: string): Promise<Value | undefined> {
+  const { answers } = await driver.read([{ get: { part: 'p', key } }])
+  return (answers[0] as Entry | null)?.value
 }

@@ -1,0 +1,271 @@
+// @vitest-environment happy-dom
+/** What becomes of calls when the browser does not play along. */
+import { forceCloseDatabase } from 'fake-indexeddb'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { HoldfastError } from '../../../src/core/errors.ts'
+import { type IndexedDbOptions, indexedDb } from '../../../src/drivers/indexeddb/driver.ts'
+import { type Connection, deleteDatabase, dump, get, installFake, openRaw, put, spiedFactory } from './support.ts'
+
+installFake()
+
+const NAME = 'app'
+
+async function setUp(options: Partial<IndexedDbOptions> = {}) {
+  const spied = spiedFactory()
+  const driver = indexedDb({ name: NAME, indexedDB: spied.factory, ...options })
+  await driver.open()
+  return { ...spied, driver }
+}
+
+/** The error that a call must end with. */
+const errorOf = (call: Promise<unknown>): Promise<HoldfastError> =>
+  call.then(
+    () => expect.fail('It did not fail'),
+    (error: HoldfastError) => error,
+  )
+
+/** Ends the next transaction of a connection at the first call of a method of its store, as a browser would. */
+function breakAt(db: Connection, method: 'get' | 'getAll' | 'put', error: string | null): void {
+  const begin = db.transaction.bind(db)
+  db.transaction = (...args) => {
+    const tx = begin(...args)
+    db.transaction = begin
+    const store = tx.objectStore('entries')
+    const call = store[method].bind(store) as () => never
+    store[method] = (...args: unknown[]) => {
+      queueMicrotask(() => (tx as unknown as { _abort(error: string | null): void })._abort(error))
+      return call(...(args as []))
+    }
+    tx.objectStore = () => store
+    return tx
+  }
+}
+
+afterEach(() => void vi.unstubAllGlobals())
+
+describe('a connection that is gone', () => {
+  it('is opened again after the browser has closed it', async () => {
+    const { driver, connections } = await setUp()
+    await put(driver, 'k', 'v')
+    forceCloseDatabase(connections[0]!)
+    expect(await get(driver, 'k')).toBe('v')
+    expect(connections).toHaveLength(2)
+  })
+
+  it.each(['InvalidStateError', 'UnknownError', 'AbortError'])(
+    'is told by %s where no event has come, and closed',
+    async (name) => {
+      const { driver, factory, connections } = await setUp()
+      connections[0]!.transaction = () => {
+        throw new DOMException('The database connection is closing', name)
+      }
+      await put(driver, 'k', 'v')
+      expect(await get(driver, 'k')).toBe('v')
+      expect(connections).toHaveLength(2)
+      // It would wait for ever for one that is still open.
+      await driver.close()
+      await deleteDatabase(factory, NAME)
+    },
+  )
+
+  it('costs nothing where a commit has not written yet: that is begun again', async () => {
+    const { driver, connections } = await setUp()
+    breakAt(connections[0]!, 'get', 'UnknownError')
+    await put(driver, 'k', 'v', [{ at: { part: 'p', key: 'k' }, version: null }])
+    expect(await get(driver, 'k')).toBe('v')
+  })
+
+  it('costs a read nothing', async () => {
+    const { driver, connections } = await setUp()
+    await put(driver, 'k', 'v')
+    breakAt(connections[0]!, 'get', null)
+    expect(await get(driver, 'k')).toBe('v')
+  })
+
+  it.each(['UnknownError', null])('leaves open what became of a commit that was written (%s)', async (error) => {
+    const { driver, connections } = await setUp()
+    breakAt(connections[0]!, 'put', error)
+    expect(await errorOf(put(driver, 'k', 'v'))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      ambiguous: true,
+    })
+    expect(await get(driver, 'k')).toBeUndefined()
+  })
+
+  it('is given up after three in a row', async () => {
+    const { driver, connections, onConnection } = await setUp()
+    const die = (db: Connection): void => {
+      db.transaction = () => {
+        throw new DOMException('Connection to Indexed Database server lost', 'UnknownError')
+      }
+    }
+    die(connections[0]!)
+    onConnection(die)
+    expect(await errorOf(put(driver, 'k', 'v'))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      ambiguous: false,
+    })
+    expect(connections).toHaveLength(3)
+    onConnection(() => {})
+    await put(driver, 'k', 'v')
+    expect(await get(driver, 'k')).toBe('v')
+  })
+})
+
+describe('a transaction that is aborted', () => {
+  it('for want of room, is told with what there is of it, and has changed nothing', async () => {
+    vi.stubGlobal('navigator', { storage: { estimate: async () => ({ usage: 9, quota: 10 }) } })
+    const { driver, connections } = await setUp()
+    await put(driver, 'before', 'v')
+    breakAt(connections[0]!, 'put', 'QuotaExceededError')
+    const error = await errorOf(put(driver, 'k', 'secret'))
+    expect(error).toMatchObject({ code: 'QUOTA_EXCEEDED', ambiguous: false, details: { usage: 9, quota: 10 } })
+    expect(error.message).not.toContain('secret')
+    expect(await get(driver, 'k')).toBeUndefined()
+    expect(await get(driver, 'before')).toBe('v')
+    expect(connections).toHaveLength(1)
+  })
+
+  it('for any other reason, is told with that as cause', async () => {
+    const { driver, connections } = await setUp()
+    breakAt(connections[0]!, 'put', 'DataError')
+    const error = await errorOf(put(driver, 'k', 'v'))
+    expect(error).toMatchObject({ code: 'BACKEND', ambiguous: false, cause: { name: 'DataError' } })
+    breakAt(connections[0]!, 'get', 'NotReadableError')
+    expect(await errorOf(get(driver, 'k'))).toMatchObject({ code: 'BACKEND' })
+  })
+})
+
+describe('other tabs', () => {
+  it('may upgrade the database at once, which is then of a newer release', async () => {
+    const { driver, factory } = await setUp()
+    const newer = await openRaw(factory, NAME, 2)
+    expect(await errorOf(put(driver, 'k', 'v'))).toMatchObject({ code: 'SCHEMA', retryable: false })
+    newer.close()
+  })
+
+  it('may delete the database at once: that is told, and a new one begun', async () => {
+    const onEvicted = vi.fn()
+    const { driver, factory } = await setUp({ onEvicted })
+    await put(driver, 'k', 'v')
+    const { epoch } = await driver.durability()
+    await deleteDatabase(factory, NAME)
+    expect(await get(driver, 'k')).toBeUndefined()
+    const { epoch: later } = await driver.durability()
+    expect(later).not.toBe(epoch)
+    expect(onEvicted.mock.calls).toEqual([[later]])
+  })
+
+  it('that keep a connection while the database is to go make opening fail in time', async () => {
+    const { driver, factory } = await setUp()
+    const stubborn = await openRaw(factory, NAME)
+    const deleted = deleteDatabase(factory, NAME)
+    const late = indexedDb({ name: NAME, indexedDB: factory, openTimeout: 50 })
+    expect(await errorOf(late.open())).toMatchObject({ code: 'UNAVAILABLE', retryable: true, ambiguous: false })
+    stubborn.close()
+    await deleted
+    await late.open()
+    await put(late, 'k', 'v')
+    await late.close()
+    await driver.close()
+    // The connection that came too late is not in the way either.
+    await deleteDatabase(factory, NAME)
+  })
+
+  it('that block an upgrade are told of, and what comes of it later is let go of', async () => {
+    const close = vi.fn()
+    const request = Object.assign(new EventTarget(), { result: { close } })
+    const opening = indexedDb({ name: NAME, indexedDB: { open: () => request } }).open()
+    request.dispatchEvent(new Event('blocked'))
+    expect(await errorOf(opening)).toMatchObject({ code: 'UNAVAILABLE', retryable: true })
+    request.dispatchEvent(new Event('success'))
+    expect(close).toHaveBeenCalledOnce()
+  })
+})
+
+describe('a database', () => {
+  it('that is missing or forbidden is told as such', async () => {
+    vi.stubGlobal('indexedDB', undefined)
+    expect(await errorOf(indexedDb({ name: NAME }).open())).toMatchObject({ code: 'UNSUPPORTED' })
+    const forbidden = () => {
+      throw new DOMException('The operation is insecure', 'SecurityError')
+    }
+    const driver = indexedDb({ name: NAME, indexedDB: { open: forbidden } })
+    expect(await errorOf(driver.open())).toMatchObject({ code: 'UNSUPPORTED', cause: { name: 'SecurityError' } })
+    vi.stubGlobal('indexedDB', undefined)
+    Object.defineProperty(globalThis, 'indexedDB', { get: forbidden, configurable: true })
+    expect(await errorOf(indexedDb({ name: NAME }).open())).toMatchObject({ cause: { name: 'SecurityError' } })
+  })
+
+  it('of somebody else is left alone', async () => {
+    const { factory } = spiedFactory()
+    ;(await openRaw(factory, NAME)).close()
+    expect(await errorOf(indexedDb({ name: NAME, indexedDB: factory }).open())).toMatchObject({ code: 'SCHEMA' })
+  })
+
+  it('that is not the one expected is told of when it is opened', async () => {
+    const { driver, factory } = await setUp()
+    const { epoch } = await driver.durability()
+    const onEvicted = vi.fn()
+    await indexedDb({ name: NAME, indexedDB: factory, epoch, onEvicted }).open()
+    expect(onEvicted).not.toHaveBeenCalled()
+    await indexedDb({ name: NAME, indexedDB: factory, epoch: 'another', onEvicted }).open()
+    expect(onEvicted.mock.calls).toEqual([[epoch]])
+  })
+})
+
+it('refuses malformed options, and calls while it is not open', async () => {
+  const invalid = expect.objectContaining({ code: 'INVALID_ARGUMENT' })
+  expect(() => indexedDb({ name: '' })).toThrow(invalid)
+  expect(() => indexedDb({ name: NAME, openTimeout: 0 })).toThrow(invalid)
+  const { driver } = await setUp()
+  await driver.close()
+  for (const call of [() => put(driver, 'k', 'v'), () => get(driver, 'k'), () => driver.durability()]) {
+    expect(await errorOf(call())).toMatchObject({ code: 'CLOSED' })
+  }
+  const { factory } = spiedFactory()
+  expect(await errorOf(get(indexedDb({ name: NAME, indexedDB: factory }), 'k'))).toMatchObject({ code: 'CLOSED' })
+})
+
+it('tells how safe the data is', async () => {
+  const { driver } = await setUp()
+  vi.stubGlobal('navigator', {})
+  expect(await driver.durability()).toMatchObject({ persisted: false, evictable: true, usage: undefined })
+  vi.stubGlobal('navigator', {
+    storage: { persisted: async () => true, estimate: async () => ({ usage: 1, quota: 2 }) },
+  })
+  expect(await driver.durability()).toMatchObject({ persisted: true, evictable: false, usage: 1, quota: 2 })
+})
+
+it('makes a request one transaction, as durable as its most demanding commit', async () => {
+  const { driver, connections } = await setUp()
+  const begin = vi.spyOn(connections[0]!, 'transaction')
+  const commits = ['relaxed', 'relaxed', 'strict'].map((durability, i) => ({
+    id: `c${i}`,
+    checks: [],
+    ops: [{ put: { part: 'p', key: `k${i}` }, value: 'v' }],
+    durability: durability as 'strict' | 'relaxed',
+  }))
+  await driver.commit({ id: 'r1', commits })
+  await driver.commit({ id: 'r2', commits: commits.slice(0, 2) })
+  await driver.read([{ get: { part: 'p', key: 'k0' } }, { parts: { start: ' ', end: '~', limit: 9 } }])
+  expect(begin.mock.calls).toEqual([
+    ['entries', 'readwrite', { durability: 'strict' }],
+    ['entries', 'readwrite', { durability: 'relaxed' }],
+    ['entries', 'readonly', { durability: 'default' }],
+  ])
+})
+
+it('stores the bytes of a view and nothing around them, and takes away what has expired', async () => {
+  let time = 1000
+  const { driver, factory } = await setUp({ clock: () => time })
+  await put(driver, 'bytes', new Uint8Array(1_000_000).subarray(10, 12))
+  await put(driver, 'expires', 'v', [], { in: 10 })
+  time += 10
+  await put(driver, 'other', 'v')
+  const rows = (await dump(factory, NAME)) as { id: string; value: Uint8Array }[]
+  expect(rows.map(({ id }) => id)).toEqual(['p\nbytes', 'p\nother'])
+  expect(rows[0]!.value.buffer.byteLength).toBe(2)
+})
