@@ -19,30 +19,38 @@ export async function withProfile<T>(work: (directory: string) => Promise<T>): P
   }
 }
 
-/**
- * Opens pages of a program in a fresh browser and gathers what they report.
- *
- * @param query - of the address, one for each page
- * @param reports - how many reports end the session
- */
+/** What a session is about. */
+export interface SessionOptions<T> {
+  /** How many of the reports end it. */
+  readonly reports: number
+  /** Milliseconds it may take. */
+  readonly patience: number
+  /** Of the address, one for each page; one page by default. */
+  readonly query?: readonly string[]
+  /** Whether a report counts; its program waits for the answer. By default every report does. */
+  readonly answer?: (report: T) => Promise<boolean>
+}
+
+/** Opens pages of a program in a fresh browser and gathers what they report. */
 export const gather = <T>(
   engine: BrowserEngine,
   program: string,
-  { reports, query = [''], patience }: { reports: number; query?: readonly string[]; patience: number },
+  { reports, patience, query = [''], answer = async () => true }: SessionOptions<T>,
 ): Promise<T[]> =>
   withProfile(async (directory) => {
     const gathered: T[] = []
     let onEnough: () => void
     const enough = new Promise<void>((resolve) => (onEnough = resolve))
-    const server = await serve(program, (report) => {
-      gathered.push(report)
+    const server = await serve(program, async (report) => {
+      if (await answer(report)) gathered.push(report)
       if (gathered.length === reports) onEnough()
     })
     const browser = launch(engine, directory, ...query.map((it) => server.url + it))
     let timer: NodeJS.Timeout
     const tooLong = new Promise<never>((_, reject) => {
-      const message = `${engine.name} has reported ${gathered.length} of ${reports} times in ${patience} ms`
-      timer = setTimeout(() => reject(new Error(message)), patience)
+      timer = setTimeout(() => {
+        reject(new Error(`${engine.name} has reported ${gathered.length} of ${reports} times in ${patience} ms`))
+      }, patience)
     })
     try {
       await Promise.race([enough, tooLong])

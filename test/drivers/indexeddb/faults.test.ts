@@ -2,7 +2,7 @@
 /** What becomes of calls when the browser does not play along. */
 import { forceCloseDatabase } from 'fake-indexeddb'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { HoldfastError } from '../../../src/core/errors.ts'
+import type { HoldfastError } from '../../../src/core/errors.ts'
 import { type IndexedDbOptions, indexedDb } from '../../../src/drivers/indexeddb/driver.ts'
 import { type Connection, deleteDatabase, dump, get, installFake, openRaw, put, spiedFactory } from './support.ts'
 
@@ -27,7 +27,7 @@ const errorOf = (call: Promise<unknown>): Promise<HoldfastError> =>
 /** Ends the next transaction of a connection at the first call of a method of its store, as a browser would. */
 function breakAt(db: Connection, method: 'get' | 'getAll' | 'put', error: string | null): void {
   const begin = db.transaction.bind(db)
-  db.transaction = (...args) => {
+  db.transaction = (...args: unknown[]) => {
     const tx = begin(...args)
     db.transaction = begin
     const store = tx.objectStore('entries')
@@ -47,7 +47,7 @@ describe('a connection that is gone', () => {
   it('is opened again after the browser has closed it', async () => {
     const { driver, connections } = await setUp()
     await put(driver, 'k', 'v')
-    forceCloseDatabase(connections[0]!)
+    forceCloseDatabase(connections[0])
     expect(await get(driver, 'k')).toBe('v')
     expect(connections).toHaveLength(2)
   })
@@ -70,7 +70,7 @@ describe('a connection that is gone', () => {
 
   it('costs nothing where a commit has not written yet: that is begun again', async () => {
     const { driver, connections } = await setUp()
-    breakAt(connections[0]!, 'get', 'UnknownError')
+    breakAt(connections[0], 'get', 'UnknownError')
     await put(driver, 'k', 'v', [{ at: { part: 'p', key: 'k' }, version: null }])
     expect(await get(driver, 'k')).toBe('v')
   })
@@ -78,13 +78,13 @@ describe('a connection that is gone', () => {
   it('costs a read nothing', async () => {
     const { driver, connections } = await setUp()
     await put(driver, 'k', 'v')
-    breakAt(connections[0]!, 'get', null)
+    breakAt(connections[0], 'get', null)
     expect(await get(driver, 'k')).toBe('v')
   })
 
   it.each(['UnknownError', null])('leaves open what became of a commit that was written (%s)', async (error) => {
     const { driver, connections } = await setUp()
-    breakAt(connections[0]!, 'put', error)
+    breakAt(connections[0], 'put', error)
     expect(await errorOf(put(driver, 'k', 'v'))).toMatchObject({
       code: 'UNAVAILABLE',
       retryable: true,
@@ -100,7 +100,7 @@ describe('a connection that is gone', () => {
         throw new DOMException('Connection to Indexed Database server lost', 'UnknownError')
       }
     }
-    die(connections[0]!)
+    die(connections[0])
     onConnection(die)
     expect(await errorOf(put(driver, 'k', 'v'))).toMatchObject({
       code: 'UNAVAILABLE',
@@ -119,7 +119,7 @@ describe('a transaction that is aborted', () => {
     vi.stubGlobal('navigator', { storage: { estimate: async () => ({ usage: 9, quota: 10 }) } })
     const { driver, connections } = await setUp()
     await put(driver, 'before', 'v')
-    breakAt(connections[0]!, 'put', 'QuotaExceededError')
+    breakAt(connections[0], 'put', 'QuotaExceededError')
     const error = await errorOf(put(driver, 'k', 'secret'))
     expect(error).toMatchObject({ code: 'QUOTA_EXCEEDED', ambiguous: false, details: { usage: 9, quota: 10 } })
     expect(error.message).not.toContain('secret')
@@ -130,10 +130,10 @@ describe('a transaction that is aborted', () => {
 
   it('for any other reason, is told with that as cause', async () => {
     const { driver, connections } = await setUp()
-    breakAt(connections[0]!, 'put', 'DataError')
+    breakAt(connections[0], 'put', 'DataError')
     const error = await errorOf(put(driver, 'k', 'v'))
     expect(error).toMatchObject({ code: 'BACKEND', ambiguous: false, cause: { name: 'DataError' } })
-    breakAt(connections[0]!, 'get', 'NotReadableError')
+    breakAt(connections[0], 'get', 'NotReadableError')
     expect(await errorOf(get(driver, 'k'))).toMatchObject({ code: 'BACKEND' })
   })
 })
@@ -241,7 +241,7 @@ it('tells how safe the data is', async () => {
 
 it('makes a request one transaction, as durable as its most demanding commit', async () => {
   const { driver, connections } = await setUp()
-  const begin = vi.spyOn(connections[0]!, 'transaction')
+  const begin = vi.spyOn(connections[0], 'transaction')
   const commits = ['relaxed', 'relaxed', 'strict'].map((durability, i) => ({
     id: `c${i}`,
     checks: [],

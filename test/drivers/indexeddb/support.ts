@@ -19,7 +19,7 @@ export const newFactory = (): Factory => new fake.IDBFactory()
 export function spiedFactory() {
   const factory = newFactory()
   const connections: Connection[] = []
-  let atConnection = (_: Connection): void => {}
+  let atConnection: (db: Connection) => void = () => {}
   const spied = {
     open(name: string, version: number) {
       const request = factory.open(name, version)

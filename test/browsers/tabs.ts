@@ -1,0 +1,56 @@
+/** Several tabs of a real browser on one database. */
+import { describe, expect, it } from 'vitest'
+import { part } from '../support/parts.ts'
+import type { BrowserEngine } from './engines.ts'
+import type { TabReport } from './programs/tabs.ts'
+import { gather } from './session.ts'
+
+const EVENTS = 10_000
+const RUNS = 50
+const PATIENCE = 200_000
+
+/** Registers the tests of several tabs in this browser. */
+export function tabsIn(engine: BrowserEngine): void {
+  describe.skipIf(!part(engine.part))(`${engine.name}: tabs`, () => {
+    it.each([2, 4])(
+      '%i of them give every number and every claim once, and let one of them upgrade',
+      { timeout: PATIENCE + 20_000 },
+      async (tabs) => {
+        const done = await work(engine, tabs)
+        const seqs = done.flatMap((it) => it.seqs!)
+        expect(seqs.toSorted((a, b) => a - b)).toEqual(Array.from({ length: EVENTS }, (_, i) => i + 1))
+        const claimed = done.flatMap((it) => it.claimed!)
+        expect(claimed.toSorted()).toEqual(Array.from({ length: RUNS }, (_, i) => `run ${i}`).toSorted())
+        // What the upgrade has made of the database is not for this release, and nobody was kept waiting.
+        expect(done.map((it) => it.code)).toEqual(Array(tabs).fill('SCHEMA'))
+      },
+    )
+  })
+}
+
+/** All tabs begin each stage together. */
+async function work(engine: BrowserEngine, tabs: number): Promise<TabReport[]> {
+  const query = Array.from({ length: tabs }, (_, tab) => `?tab=${tab}&share=${EVENTS / tabs}`)
+  let onAll: () => void
+  let waiting = 0
+  let all = new Promise<void>((resolve) => (onAll = resolve))
+  const meet = async (): Promise<void> => {
+    const mine = all
+    if (++waiting === tabs) {
+      onAll()
+      waiting = 0
+      all = new Promise((resolve) => (onAll = resolve))
+    }
+    await mine
+  }
+  return gather<TabReport>(engine, 'tabs', {
+    reports: tabs,
+    query,
+    patience: PATIENCE,
+    async answer(report) {
+      if (report.say === 'done') return true
+      await meet()
+      return false
+    },
+  })
+}
