@@ -109,23 +109,32 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
     }
   }
 
-  /** Whoever asks a replica gets what it has, unless the sync token says that it has to be newer. */
-  async function targetOf(command: readonly string[], request: Request, fault: Fault | undefined): Promise<Client> {
-    const name = command[0]!.toLowerCase()
-    const reads = (await kindOf(name)).includes('readonly')
-    if (!reads && name !== 'ping') lastWrite = served
-    if (replica === undefined || fault === undefined || !('stale' in fault) || !reads) return redis
-    return Number(request.headers.get('upstash-sync-token') ?? 0) >= lastWrite ? redis : replica
+  /** Whoever only reads may get what a replica has, unless the sync token says that it has to be newer. */
+  async function targetOf(
+    commands: readonly (readonly string[])[],
+    request: Request,
+    fault: Fault | undefined,
+  ): Promise<Client> {
+    const flags = await Promise.all(commands.map((command) => kindOf(command[0]!.toLowerCase())))
+    if (!flags.every((of) => of.includes('readonly'))) {
+      lastWrite = served
+      return redis
+    }
+    const isStale = fault !== undefined && 'stale' in fault
+    const seen = Number(request.headers.get('upstash-sync-token') ?? 0)
+    return replica === undefined || !isStale || seen >= lastWrite ? redis : replica
   }
 
   /** Commands of one request: all are looked at before the first is sent, so that they go out side by side. */
   async function executeAll(
     commands: readonly (readonly string[])[],
     mayWrite: boolean,
-    isTransaction: boolean,
+    target: Client | 'transaction',
   ): Promise<readonly Reply[]> {
     const refusals = await Promise.all(commands.map((command) => refusal(command, mayWrite)))
-    if (!isTransaction) return Promise.all(commands.map((command, i) => refusals[i] ?? execute(command, redis)))
+    if (target !== 'transaction') {
+      return Promise.all(commands.map((command, i) => refusals[i] ?? execute(command, target)))
+    }
     const refused = refusals.find((it) => it !== undefined)
     if (refused) throw refused
     return transaction(commands)
@@ -152,26 +161,22 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
       reply instanceof Error ? { error: reply.message } : { result: toJson(reply, base64) }
 
     if (url.pathname === '/pipeline' || url.pathname === '/multi-exec') {
-      lastWrite = served
-      const replies = await executeAll(commandsOf(body), mayWrite, url.pathname === '/multi-exec')
-      return resp ? inResp(Buffer.concat(replies.map(toResp)), 200) : Response.json(replies.map(result))
+      const commands = commandsOf(body)
+      const target = await targetOf(commands, request, fault)
+      const replies = await executeAll(commands, mayWrite, url.pathname === '/pipeline' ? target : 'transaction')
+      return resp ? inResp(Buffer.concat(replies.map(toResp)), 200) : inJson(replies.map(result), 200)
     }
     const command = url.pathname === '/' ? commandOf(parsed(body)) : pathCommand(url, body)
-    const reply =
-      (await refusal(command, mayWrite)) ?? (await execute(command, await targetOf(command, request, fault)))
+    const [reply = null] = await executeAll([command], mayWrite, await targetOf([command], request, fault))
     const status = reply instanceof Error ? 400 : 200
-    return resp ? inResp(toResp(reply), status) : Response.json(result(reply), { status })
+    return resp ? inResp(toResp(reply), status) : inJson(result(reply), status)
   }
 
   async function handle(request: Request, fault: Fault | undefined): Promise<Response> {
-    served++
+    const syncToken = String(++served)
     const response = await answer(request, fault).catch(refused)
-    response.headers.set('upstash-sync-token', String(served))
-    if (response.body === null) return response
-    const size = (await response.clone().arrayBuffer()).byteLength
-    if (size <= MOST_BYTES) return response
-    const error = `ERR max response size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`
-    return Response.json({ error }, { status: 400 })
+    response.headers.set('upstash-sync-token', syncToken)
+    return response
   }
 
   const server = await listen(handle, { port })
@@ -200,6 +205,15 @@ function refused(error: unknown): Response {
   if (error instanceof Refusal) return Response.json({ error: error.message }, { status: error.status })
   if (error instanceof ErrorReply) return Response.json({ error: error.message }, { status: 400 })
   return Response.json({ error: 'The redis-server cannot be reached' }, { status: 503 })
+}
+
+function inJson(content: unknown, status: number): Response {
+  const text = JSON.stringify(content)
+  const size = Buffer.byteLength(text)
+  if (size > MOST_BYTES) {
+    throw new Refusal(400, `ERR max response size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`)
+  }
+  return new Response(text, { status, headers: { 'content-type': 'application/json' } })
 }
 
 const inResp = (bytes: Buffer, status: number): Response =>

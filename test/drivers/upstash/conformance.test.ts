@@ -1,7 +1,7 @@
 /** The conformance suite over `@upstash/redis`, its protocol, and a real redis-server behind it. */
-import { describe, it } from 'vitest'
+import { describe } from 'vitest'
 import { conformance } from '../../../src/testing/index.ts'
-import { harness, hasRedis, upstashForFile, vendor } from './support.ts'
+import { atOnce, harness, hasRedis, upstashForFile, vendor } from './support.ts'
 
 describe.skipIf(!hasRedis)('upstash over @upstash/redis', () => {
   const own = upstashForFile()
@@ -12,7 +12,6 @@ describe.skipIf(!hasRedis)('upstash over @upstash/redis', () => {
       () => vendor(own.rest),
     ),
     describe,
-    // Most of the time is spent waiting for the server's clock.
-    it: it.concurrent,
+    it: atOnce,
   })
 })

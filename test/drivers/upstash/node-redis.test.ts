@@ -1,7 +1,7 @@
 /** The conformance suite over node-redis, against a real redis-server. */
-import { describe, it } from 'vitest'
+import { describe } from 'vitest'
 import { conformance } from '../../../src/testing/index.ts'
-import { harness, hasRedis, redisForFile } from './support.ts'
+import { atOnce, harness, hasRedis, redisForFile } from './support.ts'
 
 describe.skipIf(!hasRedis)('upstash over node-redis', () => {
   const redis = redisForFile()
@@ -13,6 +13,6 @@ describe.skipIf(!hasRedis)('upstash over node-redis', () => {
       { durability: 'strict' },
     ),
     describe,
-    it: it.concurrent,
+    it: atOnce,
   })
 })

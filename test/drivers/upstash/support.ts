@@ -1,15 +1,20 @@
 /** What the Redis suites share: servers, clients, and namespaces of one's own. */
 import { Redis } from '@upstash/redis'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, it, onTestFinished } from 'vitest'
 import { type RedisClientType, createClient } from 'redis'
 import { type RedisOptions, type RedisServer, startRedis } from '../../../src/dev/redis-server.ts'
 import { type UpstashServer, startUpstash } from '../../../src/dev/upstash.ts'
+import type { Commit, CommitRequest, Driver, EntryPage, Op, Value } from '../../../src/core/driver.ts'
+import { type HoldfastError, isHoldfastError } from '../../../src/core/errors.ts'
 import { type UpstashOptions, upstash } from '../../../src/drivers/upstash/driver.ts'
 import type { Backend, Harness } from '../../../src/testing/index.ts'
 import { part } from '../../support/parts.ts'
 
 /** Whether these suites can run here. */
 export const hasRedis: boolean = part('redis') !== undefined
+
+/** Side by side: most of the time is spent waiting for the server's clock. */
+export const atOnce = (name: string, run: () => Promise<void>): void => it.concurrent(name, run, 60_000)
 
 let namespaces = 0
 /** A namespace that nobody else uses: cases share a server. */
@@ -77,3 +82,47 @@ export const harness = (
     return { driver: open(), reopen: async () => open(), dump: () => dump(admin(), own) }
   },
 })
+
+export const PART = 'default!run!r1'
+
+let ids = 0
+/** A request of one commit. */
+export function request(ops: readonly Op[], more: Partial<Commit> = {}): CommitRequest {
+  const id = `id${process.pid}.${++ids}`
+  return { id, commits: [{ id, checks: [], ops, durability: 'relaxed', ...more }] }
+}
+
+export const put = (key: string, value: Value = key, part = PART): Op => ({ put: { part, key }, value })
+export const append = (value: string, part = PART): Op => ({ append: { part, key: 'event!' }, value })
+
+/** Opened, and closed when the test ends. */
+export async function opened(options: UpstashOptions): Promise<Driver> {
+  const driver = upstash({ namespace: namespace(), ...options })
+  onTestFinished(() => driver.close())
+  await driver.open()
+  return driver
+}
+
+/** All values of a range, page by page. */
+export async function valuesOf(driver: Driver, part = PART): Promise<Value[]> {
+  const values: Value[] = []
+  for (let start = ' ', more = true; more;) {
+    const { answers } = await driver.read([{ range: { part, start, end: '~~', limit: 1000 } }])
+    const page = answers[0] as EntryPage
+    values.push(...page.entries.map((entry) => entry.value))
+    more = page.more
+    start = `${page.entries.at(-1)?.key} `
+  }
+  return values
+}
+
+/** The error that a call fails with. */
+export async function failureOf(call: Promise<unknown>): Promise<HoldfastError> {
+  try {
+    await call
+  } catch (error) {
+    if (isHoldfastError(error)) return error
+    throw error
+  }
+  throw new Error('The call did not fail')
+}
