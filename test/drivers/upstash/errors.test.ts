@@ -1,0 +1,197 @@
+/** What goes wrong has a code, and no message holds a secret or a value. */
+import { inspect } from 'node:util'
+import { Redis } from '@upstash/redis'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type RedisOptions, startRedis } from '../../../src/dev/redis-server.ts'
+import { upstash } from '../../../src/drivers/upstash/driver.ts'
+import {
+  PART,
+  append,
+  connected,
+  failureOf,
+  hasRedis,
+  namespace,
+  opened,
+  put,
+  request,
+  upstashForFile,
+  valuesOf,
+  vendor,
+} from './support.ts'
+
+const own = upstashForFile()
+
+/** A handle on a server of one's own. */
+async function ownRedis(options: RedisOptions) {
+  const server = await startRedis(options)
+  const client = await connected(server.url)
+  onTestFinished(async () => {
+    client.destroy()
+    await server.stop()
+  })
+  return { client, redis: { send: (command: string[]) => client.sendCommand(command) } }
+}
+
+/** A handle that answers every command with this. */
+const answering = (reply: unknown) => ({
+  send: async (command: string[]) =>
+    command[5] === 'open' || command[6] === 'open' || command.includes('open') ? ['1', 'ok', '1', ''] : reply,
+})
+const failing = (message: string) => ({ send: async () => Promise.reject(new Error(message)) })
+
+describe.skipIf(!hasRedis)('errors of upstash', () => {
+  it.each([
+    ['no client', {}],
+    ['a client of another kind', { redis: { get: () => null } }],
+    ['a namespace with a colon', { namespace: 'a:b' }],
+    ['a namespace in braces', { namespace: '{a}' }],
+    ['an empty namespace', { namespace: '' }],
+    ['no time for repeats', { replayWindow: 0 }],
+    ['no time for an answer', { timeout: 0 }],
+    ['negative retries', { retries: -1 }],
+    ['an unknown durability', { durability: 'none' }],
+  ])('refuses %s', (_, options) => {
+    const redis = 'redis' in options || Object.keys(options).length === 0 ? {} : { redis: vendor(own.rest) }
+    expect(() => upstash({ ...redis, ...options } as never)).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+  })
+
+  it.each([
+    ['a wrong token', () => vendor({ ...own.rest, token: 'wr0ng-s3cret' }), 'UNAUTHORIZED'],
+    ['the read-only token', () => vendor({ ...own.rest, token: 'reader' }), 'UNAUTHORIZED'],
+    ['an address where nobody listens', () => vendor({ url: 'http://127.0.0.1:1', token: 's3cret' }), 'UNAVAILABLE'],
+    ['a server without scripts', () => failing("ERR unknown command 'eval'"), 'UNSUPPORTED'],
+    ['a read-only replica', () => failing("READONLY You can't write against a read only replica."), 'READ_ONLY'],
+    ['a password that is missing', () => failing('NOAUTH Authentication required.'), 'UNAUTHORIZED'],
+    ['a node of a cluster', () => failing("CROSSSLOT Keys in request don't hash to the same slot"), 'UNSUPPORTED'],
+    ['a plan that is used up', () => failing('ERR max daily request limit exceeded. Limit: 10000'), 'QUOTA_EXCEEDED'],
+    ['a connection that was closed', () => failing('The client is closed'), 'CLOSED'],
+  ])('tells %s', async (_, redis, code) => {
+    const driver = upstash({ redis: redis(), namespace: namespace(), retries: 1 })
+    const error = await failureOf(driver.open())
+    expect([error.code, error.ambiguous]).toEqual([code, false])
+    expect(inspect(error)).not.toMatch(/s3cret/)
+  })
+
+  it('tells what does not speak the protocol', async () => {
+    const driver = upstash({ redis: failingPage(), namespace: namespace(), retries: 1 })
+    const error = await failureOf(driver.open())
+    expect([error.code, error.message]).toEqual(['UNAVAILABLE', expect.stringContaining('check the URL')])
+    expect(inspect(error)).not.toContain('<html>')
+  })
+
+  it('tells a server that is too old', async () => {
+    const redis = { send: async () => ['1', 'old', '', ''] }
+    expect((await failureOf(upstash({ redis }).open())).code).toBe('UNSUPPORTED')
+  })
+
+  it('tells a database of another version', async () => {
+    const space = namespace()
+    await own.client.set(`{${space}}:schema:version`, '2')
+    expect((await failureOf(upstash({ redis: vendor(own.rest), namespace: space }).open())).code).toBe('SCHEMA')
+  })
+
+  it('tells keys that are not ours, and changes nothing', async () => {
+    const space = namespace()
+    const driver = await opened({ redis: vendor(own.rest), namespace: space })
+    await own.client.set(`{${space}}:k:theirs`, 'a string')
+    const error = await failureOf(driver.commit(request([put('a'), put('b', 'v', 'theirs')])))
+    expect([error.code, error.ambiguous]).toEqual(['SCHEMA', false])
+    expect(await valuesOf(driver)).toEqual([])
+  })
+
+  it.each([
+    ['nothing', null],
+    ['a text', 'OK'],
+    ['a time that is none', ['soon']],
+    ['too few verdicts', ['1']],
+    ['a verdict that is none', ['1', ['?']]],
+    ['a check that is none', ['1', ['-', '7', '']]],
+    ['numbers', [1, 2]],
+  ])('tells an answer of %s', async (_, reply) => {
+    const driver = await opened({ redis: answering(reply) })
+    const error = await failureOf(driver.commit(request([append('x')])))
+    expect([error.code, error.ambiguous]).toEqual(['BACKEND', true])
+  })
+
+  it('wants to be opened first', async () => {
+    const driver = upstash({ redis: vendor(own.rest) })
+    expect((await failureOf(driver.read([]))).code).toBe('CLOSED')
+    expect((await failureOf(driver.commit(request([])))).code).toBe('CLOSED')
+  })
+
+  it('refuses a request that is too large as JSON before it is sent', async () => {
+    const driver = await opened({ redis: vendor(own.rest) })
+    own.rest.resetTraffic()
+    const key = '\\'.repeat(600_000)
+    const ops = Array.from({ length: 9 }, (_, i) => put(`${key}${i}`, 'v'))
+    const error = await failureOf(driver.commit(request(ops)))
+    expect([error.code, error.ambiguous, own.rest.traffic().requests]).toEqual(['PAYLOAD_TOO_LARGE', false, 0])
+  })
+
+  it('changes nothing when the memory is full, and says so', async () => {
+    const { client, redis } = await ownRedis({ args: ['--maxmemory', '4mb', '--maxmemory-policy', 'noeviction'] })
+    const driver = await opened({ redis })
+    await driver.commit(request([put('before'), put('kept')]))
+    await client.sendCommand(['CONFIG', 'SET', 'maxmemory', '1'])
+    const ops = [{ delete: { part: PART, key: 'before' } }, put('new')]
+    const error = await failureOf(driver.commit(request(ops)))
+    expect([error.code, error.ambiguous]).toEqual(['QUOTA_EXCEEDED', false])
+    expect(await valuesOf(driver)).toEqual(['before', 'kept'])
+    await client.sendCommand(['CONFIG', 'SET', 'maxmemory', '0'])
+    await driver.commit(request(ops))
+    expect(await valuesOf(driver)).toEqual(['kept', 'new'])
+  })
+
+  it('tells when the server may evict keys', async () => {
+    const seen: string[] = []
+    const onEviction = (policy: string): void => void seen.push(policy)
+    const { redis } = await ownRedis({ args: ['--maxmemory', '10mb', '--maxmemory-policy', 'allkeys-lru'] })
+    await opened({ redis, onEviction })
+    await opened({ redis: vendor(own.rest), onEviction })
+    expect(seen).toEqual(['allkeys-lru'])
+  })
+
+  it('never shows a value or a token, whatever the client says', async () => {
+    const driver = await opened({ redis: vendor({ ...own.rest, token: 'local' }), retries: 0 })
+    for (const fault of [
+      { status: 400, body: { error: 'ERR something' } },
+      { status: 500, body: { error: 'Internal error' } },
+      { status: 401, body: { error: 'Unauthorized' } },
+      { cut: 'answer' as const },
+    ]) {
+      own.rest.setFaults(() => fault)
+      const error = await failureOf(driver.commit(request([put('k', 'my-s3cret-value')])))
+      own.rest.setFaults(undefined)
+      expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/s3cret|Bearer/)
+      expect(error.message).not.toContain('EVALSHA')
+    }
+  })
+
+  it("leaves the settings of the owner's client alone, and needs none of them", async () => {
+    const redis = new Redis({
+      url: own.rest.url,
+      token: own.rest.token,
+      enableTelemetry: false,
+      enableAutoPipelining: true,
+      automaticDeserialization: true,
+      readYourWrites: false,
+      keepAlive: true,
+      signal: AbortSignal.abort(),
+    })
+    const paths: string[] = []
+    own.rest.setFaults((seen) => (paths.push(seen.path), undefined))
+    const driver = await opened({ redis })
+    await Promise.all([driver.commit(request([put('k', '1e5'), put('big', 'x'.repeat(100_000))])), driver.read([])])
+    own.rest.setFaults(undefined)
+    expect(new Set(paths)).toEqual(new Set(['/']))
+    expect(await valuesOf(driver)).toEqual(['x'.repeat(100_000), '1e5'])
+    expect((redis as unknown as { client: { retry: { attempts: number } } }).client.retry.attempts).toBe(5)
+  })
+})
+
+function failingPage() {
+  const error = Object.assign(new Error('Unable to parse response body: <html>'), { name: 'UpstashJSONParseError' })
+  return { send: async () => Promise.reject(error) }
+}
