@@ -13,6 +13,9 @@ const config: KnipConfig = {
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',
     'test/channel/worker.ts',
+    'test/drivers/upstash/crash-run.ts',
+    // Published when the local servers get their entries.
+    'src/dev/{upstash,redis-server}.ts',
     'examples/*/*.ts',
     'bench/markdown.ts',
     'types/*.ts',

@@ -104,7 +104,7 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
     try {
       return (await multi.exec()) as unknown as Reply[]
     } catch (error) {
-      if (error instanceof MultiErrorReply) return error.replies as unknown as Reply[]
+      if (error instanceof MultiErrorReply) return error.replies
       throw error
     }
   }
@@ -133,7 +133,7 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
   ): Promise<readonly Reply[]> {
     const refusals = await Promise.all(commands.map((command) => refusal(command, mayWrite)))
     if (target !== 'transaction') {
-      return Promise.all(commands.map((command, i) => refusals[i] ?? execute(command, target)))
+      return Promise.all(commands.map(async (command, i) => refusals[i] ?? execute(command, target)))
     }
     const refused = refusals.find((it) => it !== undefined)
     if (refused) throw refused
