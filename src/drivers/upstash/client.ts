@@ -20,8 +20,10 @@ export interface UpstashClient {
  * import { createClient } from 'redis'
  * import { upstash } from 'holdfast/upstash'
  *
- * const client = await createClient({ url: 'redis://127.0.0.1:6379' }).connect()
+ * const client = createClient({ url: 'redis://127.0.0.1:6379' })
+ * client.on('error', (error) => console.error(error.message))
  * const driver = upstash({ redis: { send: (command) => client.sendCommand(command) } })
+ * // Connect the client before the driver is used: await client.connect()
  * ```
  */
 export interface RedisHandle {

@@ -1,5 +1,5 @@
 /** A redis-server that is killed at random moments while clients write, and what is left then. */
-import type { CommitRequest, Driver, Entry, EntryPage } from '../../../src/core/driver.ts'
+import type { CommitRequest, Driver, EntryPage } from '../../../src/core/driver.ts'
 import { isHoldfastError } from '../../../src/core/errors.ts'
 import { startRedis } from '../../../src/dev/redis-server.ts'
 import { startUpstash } from '../../../src/dev/upstash.ts'
@@ -52,11 +52,11 @@ export async function crash(kills: number, random: () => number): Promise<CrashR
   const answeredAt = drivers.map(() => 0)
   const violations: string[] = []
   let unknown = 0
-  let isOver = false
+  const over = new AbortController()
   let slowest = 0
 
   async function write(driver: Driver, writer: number): Promise<void> {
-    for (let n = 1; !isOver; n++) {
+    for (let n = 1; !over.signal.aborted; n++) {
       try {
         const { outcomes } = await driver.commit(commitOf(writer, n))
         if (outcomes[0]?.ok) acknowledged[writer]!.add(String(n))
@@ -78,7 +78,7 @@ export async function crash(kills: number, random: () => number): Promise<CrashR
     for (const n of acknowledged[writer]!) if (!found.has(n)) violations.push(`${writer}: ${n} is lost`)
     const range = { part: partOf(writer), start: 'event!', end: 'event"', limit: 1, reverse: true }
     const { answers } = await drivers[writer]!.read([{ range }])
-    const [newest] = (answers[0] as EntryPage).entries as readonly Entry[]
+    const [newest] = (answers[0] as EntryPage).entries
     if (newest && Number(newest.key.slice(-16)) !== log.length) violations.push(`${writer}: numbers have gaps`)
   }
 
@@ -94,11 +94,11 @@ export async function crash(kills: number, random: () => number): Promise<CrashR
       while (answeredAt.some((at) => at < back) && performance.now() - back < 10_000) await pause(5)
       slowest = Math.max(slowest, ...answeredAt.map((at) => (at < back ? 10_000 : at - back)))
     }
-    isOver = true
+    over.abort()
     await Promise.all(writing)
     for (let writer = 0; writer < WRITERS; writer++) await verify(writer)
   } finally {
-    isOver = true
+    over.abort()
     client.destroy()
     await rest.close()
     await server.stop()

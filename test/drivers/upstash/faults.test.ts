@@ -168,13 +168,16 @@ describe.skipIf(!hasRedis)('upstash under faults', () => {
       createHoldfast({ driver: upstash({ redis: vendor(own.rest), namespace: space }), clock: () => Date.now() + by })
     const [early, late] = [skewed(-3_600_000), skewed(3_600_000)]
     await early.persistence.append({ runId: 'r', workflow: 'w', kind: 'k' })
-    expect(await early.claims.claimTask({ runId: 'r', stepId: 's', workerId: 'early', ttl: 300 })).toBeDefined()
-    expect(await late.claims.claimTask({ runId: 'r', stepId: 's', workerId: 'late', ttl: 300 })).toBeUndefined()
-    await new Promise((resolve) => setTimeout(resolve, 400))
-    expect(await late.claims.claimTask({ runId: 'r', stepId: 's', workerId: 'late', ttl: 60_000 })).toBeDefined()
-    await early.state.set('k', 'v', { ttl: 200 })
-    expect(await late.state.get('k')).toBe('v')
+    const claim = (by: typeof early, workerId: string, stepId: string, ttl: number) =>
+      by.claims.claimTask({ runId: 'r', stepId, workerId, ttl })
+    expect(await claim(early, 'early', 'long', 60_000)).toBeDefined()
+    expect(await claim(late, 'late', 'long', 60_000)).toBeUndefined()
+    expect(await claim(late, 'late', 'short', 200)).toBeDefined()
     await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(await claim(early, 'early', 'short', 60_000)).toBeDefined()
+    await early.state.set('k', 'v', { ttl: 2000 })
+    expect(await late.state.get('k')).toBe('v')
+    await new Promise((resolve) => setTimeout(resolve, 2100))
     expect([await early.state.get('k'), await late.state.get('k')]).toEqual([undefined, undefined])
   })
 
