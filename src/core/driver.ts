@@ -121,7 +121,10 @@ export type Durability = 'strict' | 'relaxed'
 
 /** An atomic, conditional change. */
 export interface Commit {
-  /** Globally unique; becomes the version of every entry it writes. */
+  /**
+   * Globally unique; becomes the version of every entry it writes. Entries that are carried over from elsewhere, as by
+   * a restore, keep their versions: the commits that write them repeat the id that the entry had.
+   */
   readonly id: string
   readonly checks: readonly Check[]
   readonly ops: readonly Op[]

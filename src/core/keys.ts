@@ -176,3 +176,26 @@ export function tenantParts(tenant: string = DEFAULT_TENANT): TenantParts {
     },
   }
 }
+
+/** What a part of a tenant holds. */
+export interface PartName {
+  readonly tenant: string
+  /** As in the table above: `values`, `runs`, `run`, … */
+  readonly family: string
+  /** The run, where the part is of one. */
+  readonly runId?: string
+}
+
+const FAMILIES = /^(?:values|runs|snapshots|status|due|ready|waits|marks|marked|run)$/
+
+/** Reads the name of a part; `undefined` for what {@link tenantParts} did not make, such as a part under a prefix. */
+export function partName(part: string): PartName | undefined {
+  const [tenant, family, id, ...rest] = part.split(SEPARATOR)
+  const hasId = family === 'run' || family === 'ready'
+  if (!tenant || !family || !FAMILIES.test(family) || hasId !== !!id || rest.length > 0) return undefined
+  return { tenant: decodeId(tenant), family, ...(family === 'run' && { runId: decodeId(id!) }) }
+}
+
+/** The parts of one tenant, or all there are, as the bounds of a range. */
+export const tenantBounds = (tenant?: string): { start: string; end: string } =>
+  tenant === undefined ? EVERYTHING : under(encodeId(tenant, 'tenant') + SEPARATOR)

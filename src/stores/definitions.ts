@@ -8,6 +8,7 @@
  */
 import { requireGiven } from '../core/arguments.ts'
 import { encode } from '../core/codec.ts'
+import { sha256 } from '../core/sha256.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { requireId } from '../core/keys.ts'
 import { type Position, requirePosition } from './status.ts'
@@ -257,10 +258,7 @@ function renamed(position: Position, moves: ReadonlyMap<string, string>): Positi
 export async function definitionHash(definition: unknown): Promise<string> {
   // In a list, because bytes by themselves have no text.
   const text = JSON.stringify(canonical(JSON.parse(encode([definition]) as string)))
-  const { subtle } = crypto
-  if (!subtle) throw new HoldfastError('UNSUPPORTED', 'Without HTTPS, pages of this browser cannot make hashes')
-  const digest = await subtle.digest('SHA-256', new TextEncoder().encode(text))
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return sha256(text)
 }
 
 /** Encoded JSON with the members of objects in order, and without those that are undefined. */

@@ -65,7 +65,10 @@ const summarize = ({ workflow, createdAt, status, since, tags }: RunRecord): Val
   encode(defined({ workflow, createdAt, status, since, tags }))
 
 /** Every index entry of a run. */
-function* entriesOf(parts: TenantParts, run: RunRecord): Generator<{ readonly at: Key; readonly value: Value }> {
+export function* indexEntries(
+  parts: TenantParts,
+  run: RunRecord,
+): Generator<{ readonly at: Key; readonly value: Value }> {
   const { runId, status, since, position } = run
   const id = encodeId(runId, 'runId')
   const summary = summarize(run)
@@ -123,10 +126,10 @@ export function* readyEntries(
  */
 export function indexOps(parts: TenantParts, before: RunRecord | undefined, after: RunRecord | undefined): Op[] {
   const old = new Map<string, { readonly at: Key; readonly value: Value }>()
-  if (before) for (const entry of entriesOf(parts, before)) old.set(`${entry.at.part}\n${entry.at.key}`, entry)
+  if (before) for (const entry of indexEntries(parts, before)) old.set(`${entry.at.part}\n${entry.at.key}`, entry)
   const ops: Op[] = []
   if (after) {
-    for (const { at, value } of entriesOf(parts, after)) {
+    for (const { at, value } of indexEntries(parts, after)) {
       const name = `${at.part}\n${at.key}`
       if (old.get(name)?.value !== value) ops.push({ put: at, value })
       old.delete(name)

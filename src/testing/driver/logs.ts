@@ -197,3 +197,35 @@ export const appendedValues: Case = defineCase(
     )
   },
 )
+
+/** How a log is restored: entries keep their numbers and versions, whatever order they come back in, and it goes on. */
+export const carriedOver: Case = defineCase(
+  'DR-415',
+  'a log that is put back entry by entry keeps numbers and versions, and goes on behind them',
+  async (t) => {
+    const [first, second] = [t.id(), t.id()]
+    const { outcomes } = await t.send([
+      { id: second, ops: [put(entryKey('log!', 3), 'c')] },
+      { id: first, ops: [put(entryKey('log!', 1), 'a')] },
+      // The same commit wrote both, once and elsewhere.
+      { id: first, ops: [put(entryKey('log!', 2), 'b'), put('ref', '2')] },
+    ])
+    equal(
+      outcomes.map((outcome) => outcome.ok),
+      [true, true, true],
+    )
+    equal(
+      (await t.all(LOG)).map(({ key, version, value }) => [key, version, value]),
+      [
+        [entryKey('log!', 1), first, 'a'],
+        [entryKey('log!', 2), first, 'b'],
+        [entryKey('log!', 3), second, 'c'],
+      ],
+    )
+    equal((await t.get(at('ref')))?.version, first)
+    equal(await t.commit({ checks: [ends('log!', 3), unchanged('ref', first)], ops: [append('log!', 'd')] }), {
+      ok: true,
+      seqs: [4],
+    })
+  },
+)

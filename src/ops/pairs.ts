@@ -1,0 +1,108 @@
+/**
+ * Two stores side by side, in bounded memory: what one has to hold, in slices, beside what the other does.
+ *
+ * @module
+ */
+import type { Database } from '../core/database.ts'
+import type { CallOptions, Entry } from '../core/driver.ts'
+import { EVERYTHING } from '../core/keys.ts'
+import { type Slice, behind, partsBetween } from './scan.ts'
+
+/** One key of a part in both stores; at least one of them has it. */
+export interface Pair {
+  readonly part: string
+  readonly key: string
+  readonly source: Entry | undefined
+  readonly target: Entry | undefined
+}
+
+/** Options of {@link pairs}. */
+export interface PairOptions extends CallOptions {
+  /** The parts of the target that are looked at. */
+  readonly bounds: { readonly start: string; readonly end: string }
+  /** The most entries read from the target at once. */
+  readonly batch: number
+  /** Leave the values of the target out. */
+  readonly keysOnly: boolean
+}
+
+/** A slice of the source, and how far the target was read beside it. */
+interface Side {
+  readonly slice: Slice
+  /** What of the source the target was not seen to have. */
+  readonly left: Map<string, Entry>
+  start: string
+}
+
+/**
+ * Puts a store beside slices of another, in the order of the slices, with the parts that only it has in between.
+ *
+ * @param slices - in order, and covering all of the source
+ * @param target - the other store
+ * @param options - bounds, batch, `keysOnly`, signal
+ */
+export async function* pairs(
+  slices: AsyncIterable<readonly Slice[]>,
+  target: Database,
+  options: PairOptions,
+): AsyncGenerator<readonly Pair[], void> {
+  let { start } = options.bounds
+  for await (const group of slices) {
+    const last = group.at(-1)
+    if (!last) continue
+    yield* strangers(start, behind(last.part), new Set(group.map(({ part }) => part)))
+    yield* beside(group)
+    start = behind(last.part)
+  }
+  yield* strangers(start, options.bounds.end, new Set())
+
+  /** What lies in parts that the source does not have. */
+  async function* strangers(
+    from: string,
+    end: string,
+    known: ReadonlySet<string>,
+  ): AsyncGenerator<readonly Pair[], void> {
+    if (from >= end) return
+    for await (const parts of partsBetween(target, { start: from, end }, options)) {
+      const strange = parts.filter((part) => !known.has(part))
+      yield* beside(strange.map((part) => ({ part, ...EVERYTHING, entries: [] })))
+    }
+  }
+
+  async function* beside(group: readonly Slice[]): AsyncGenerator<readonly Pair[], void> {
+    const { signal, keysOnly } = options
+    let open: Side[] = group.map((slice) => ({
+      slice,
+      left: new Map(slice.entries.map((entry) => [entry.key, entry])),
+      start: slice.start,
+    }))
+    while (open.length > 0) {
+      const asked = open.slice(0, target.driver.capabilities.limits.requestReads)
+      const limit = Math.max(1, Math.floor(options.batch / asked.length))
+      const pages = await target.read(
+        asked.map(({ slice: { part, end }, start: from }) => ({
+          range: { part, start: from, end, limit, keysOnly },
+        })),
+        { signal },
+      )
+      const found: Pair[] = []
+      const unread = open.slice(asked.length)
+      asked.forEach((side, i) => {
+        const { part } = side.slice
+        const { entries, more } = pages[i]!
+        for (const entry of entries) {
+          found.push({ part, key: entry.key, source: side.left.get(entry.key), target: entry })
+          side.left.delete(entry.key)
+        }
+        if (more) {
+          side.start = behind(entries.at(-1)!.key)
+          unread.push(side)
+        } else {
+          for (const [key, source] of side.left) found.push({ part, key, source, target: undefined })
+        }
+      })
+      yield found
+      open = unread
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/** Fills a store from a backup. @module */
+import type { Database } from '../core/database.ts'
+import { HoldfastError, invalid } from '../core/errors.ts'
+import { EVERYTHING, utf8Bytes } from '../core/keys.ts'
+import type { BackupSummary } from './backup.ts'
+import type { Header, StoredEntry } from './format.ts'
+import { type FillOptions, type FillResult, mirror, requireRoom } from './mirror.ts'
+import type { OperationOptions } from './options.ts'
+import { type BackupSource, readBackup } from './read-backup.ts'
+import { type Slice, behind } from './scan.ts'
+
+/** Options of {@link restore}. */
+export type RestoreOptions = Omit<FillOptions, 'tenant'>
+
+/** What {@link restore} came to. */
+export interface RestoreResult extends FillResult, BackupSummary {
+  /** The tenant it was of; left out where it was of all. */
+  readonly tenant?: string
+}
+
+/** What {@link verifyBackup} found. */
+export interface VerifiedBackup extends BackupSummary {
+  readonly tenant?: string
+  /** Of the largest value, in UTF-8 bytes of text, or bytes. */
+  readonly largestValue: number
+}
+
+/**
+ * Reads a backup to its end, and checks every seal.
+ *
+ * @param source - text or bytes, from the beginning, decompressed
+ * @param options - progress, signal
+ * @returns what it holds
+ * @throws `SERIALIZATION` where it is damaged, cut off, of a newer format or no backup at all: `details.reason` is
+ *   `checksum`, `truncated`, `unsupported_version` or `malformed`, `details.line` tells where; `ABORTED`
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast, memory } from 'holdfast'
+ * import { backup, verifyBackup } from 'holdfast/ops'
+ *
+ * const { db, state } = createHoldfast({ driver: memory() })
+ * await state.set('greeting', 'hello')
+ * console.log((await verifyBackup(backup(db))).entries) // 1
+ * ```
+ */
+export async function verifyBackup(
+  source: BackupSource,
+  { onProgress, signal }: Pick<OperationOptions, 'onProgress' | 'signal'> = {},
+): Promise<VerifiedBackup> {
+  let header: Header | undefined
+  let entries = 0
+  let consistent = false
+  let largestValue = 0
+  for await (const chunk of readBackup(source)) {
+    if (signal?.aborted) throw new HoldfastError('ABORTED', 'The call was aborted', { cause: signal.reason })
+    header ??= chunk.header
+    entries += chunk.entries.length
+    consistent = chunk.trailer?.consistent === true
+    for (const { value } of chunk.entries) {
+      largestValue = Math.max(largestValue, typeof value === 'string' ? utf8Bytes(value) : value.length)
+    }
+    onProgress?.({ done: entries })
+  }
+  const { createdAt, tenant } = header!
+  return { entries, consistent, createdAt, largestValue, ...(tenant !== undefined && { tenant }) }
+}
+
+/**
+ * Fills a store from a backup: values, their expiry, the numbers of logs, and the versions of entries. The backup is read
+ * twice, and nothing is written before all of it was verified. A restore that was cut off is resumed by calling it again.
+ *
+ * @param db - the store; nothing else should use it meanwhile
+ * @param open - gives the backup from its beginning, decompressed, each time it is called
+ * @param options - `overwrite`, batch, durability, progress, signal
+ * @returns how many entries were written, present and removed, and what the backup says of itself
+ * @throws `SERIALIZATION` as {@link verifyBackup}; `CONFLICT` where the store holds something else, told in `details`;
+ *   `PAYLOAD_TOO_LARGE` where a value does not fit into the store; in all of these nothing has changed.
+ *   `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast, memory } from 'holdfast'
+ * import { backup, restore } from 'holdfast/ops'
+ *
+ * const { db, state } = createHoldfast({ driver: memory() })
+ * await state.set('greeting', 'hello')
+ * const lines: string[] = []
+ * for await (const chunk of backup(db)) lines.push(chunk)
+ * await state.set('greeting', 'good bye')
+ * await restore(db, () => lines, { overwrite: true })
+ * console.log(await state.get('greeting')) // hello
+ * ```
+ */
+export async function restore(
+  db: Database,
+  open: () => BackupSource,
+  options: RestoreOptions = {},
+): Promise<RestoreResult> {
+  if (typeof open !== 'function') throw invalid('open must be a function that gives the backup from its beginning')
+  return db.hold(async (held) => {
+    const { largestValue, ...summary } = await verifyBackup(open(), { signal: options.signal })
+    const { valueBytes } = held.driver.capabilities.limits
+    if (largestValue > valueBytes) {
+      throw new HoldfastError('PAYLOAD_TOO_LARGE', `The backup holds a value of ${largestValue} bytes`, {
+        details: { limit: 'valueBytes', most: valueBytes, size: largestValue },
+      })
+    }
+    const { tenant } = summary
+    // Whoever has learnt something newer of time than the backend has told would judge expiry by that.
+    await held.read([], options)
+    if (!options.overwrite) await requireRoom(() => slicesOf(open()), held, { ...options, tenant })
+    const result = await mirror(slicesOf(open()), held, { ...options, tenant }, summary.entries)
+    return { ...summary, ...result }
+  }, options)
+}
+
+/** The entries of a backup as slices that cover all of the parts they are in. */
+async function* slicesOf(source: BackupSource): AsyncGenerator<readonly Slice[], void> {
+  /** How far a slice reaches is known when the next one is. */
+  let last: Slice | undefined
+  for await (const { entries } of readBackup(source)) {
+    const slices: Slice[] = []
+    for (const { part, entries: found } of byPart(entries)) {
+      const goesOn = last?.part === part
+      const start = goesOn ? behind(last!.entries.at(-1)!.key) : EVERYTHING.start
+      if (last) slices.push(goesOn ? { ...last, end: start } : last)
+      last = { part, start, end: EVERYTHING.end, entries: found }
+    }
+    yield slices
+  }
+  if (last) yield [last]
+}
+
+/** Neighbours of one part. */
+function byPart(entries: readonly StoredEntry[]): { readonly part: string; readonly entries: StoredEntry[] }[] {
+  const groups: { readonly part: string; readonly entries: StoredEntry[] }[] = []
+  for (const entry of entries) {
+    const group = groups.at(-1)
+    if (group?.part === entry.part) group.entries.push(entry)
+    else groups.push({ part: entry.part, entries: [entry] })
+  }
+  return groups
+}

@@ -1,0 +1,101 @@
+/** What is in a store. @module */
+import type { Database } from '../core/database.ts'
+import { EVENTS, STEPS, partName, utf8Bytes } from '../core/keys.ts'
+import { type RunStatus, isRunStatus } from '../stores/status.ts'
+import type { StoreWideOptions } from './options.ts'
+import { scan } from './scan.ts'
+
+/** Options of {@link stats}. */
+export interface StatsOptions extends StoreWideOptions {
+  /** Whether values are read, too, to add up their sizes; `false` by default. */
+  readonly sizes?: boolean | undefined
+}
+
+/** What a tenant has. */
+export interface TenantStats {
+  readonly entries: number
+  /** How many runs there are of each status. */
+  readonly runs: Readonly<Partial<Record<RunStatus, number>>>
+  /** Values of the tenant itself, not of its runs. */
+  readonly values: number
+  readonly events: number
+  readonly steps: number
+  readonly marks: number
+  /** Of keys and values, in UTF-8 bytes; what the backend needs for them is more. Only with `sizes`. */
+  readonly bytes?: number
+}
+
+/** What {@link stats} counted. */
+export interface Stats {
+  readonly entries: number
+  readonly tenants: Readonly<Record<string, TenantStats>>
+  /** Entries in parts that are of no tenant, as under a prefix. */
+  readonly foreign: number
+}
+
+type Counts = { -readonly [K in keyof TenantStats]: TenantStats[K] } & { runs: Partial<Record<RunStatus, number>> }
+
+/**
+ * Counts what is in a store, or of one tenant, in bounded memory: goes over all keys once.
+ *
+ * @param db - the store
+ * @param options - tenant, `sizes`, batch, progress, signal
+ * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`, whatever the backend throws
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast, memory } from 'holdfast'
+ * import { stats } from 'holdfast/ops'
+ *
+ * const { db, persistence } = createHoldfast({ driver: memory() })
+ * await persistence.append({ runId: 'order-17', workflow: 'order', kind: 'shipped' })
+ * console.log((await stats(db)).tenants['default']?.runs) // { running: 1 }
+ * ```
+ */
+export async function stats(db: Database, options: StatsOptions = {}): Promise<Stats> {
+  const { sizes = false, onProgress } = options
+  const tenants = new Map<string, Counts>()
+  let entries = 0
+  let foreign = 0
+  for await (const slices of scan(db, { ...options, keysOnly: !sizes })) {
+    for (const { part, entries: found } of slices) {
+      entries += found.length
+      const name = partName(part)
+      if (!name) {
+        foreign += found.length
+        continue
+      }
+      const counts = tenants.get(name.tenant) ?? fresh(sizes)
+      tenants.set(name.tenant, counts)
+      counts.entries += found.length
+      for (const { key, value } of found) {
+        count(counts, name.family, key)
+        if (sizes)
+          counts.bytes! += part.length + key.length + (typeof value === 'string' ? utf8Bytes(value) : value.length)
+      }
+    }
+    onProgress?.({ done: entries })
+  }
+  return { entries, tenants: Object.fromEntries(tenants), foreign }
+}
+
+const fresh = (sizes: boolean): Counts => ({
+  entries: 0,
+  runs: {},
+  values: 0,
+  events: 0,
+  steps: 0,
+  marks: 0,
+  ...(sizes && { bytes: 0 }),
+})
+
+function count(counts: Counts, family: string, key: string): void {
+  if (family === 'values') counts.values++
+  else if (family === 'marks') counts.marks++
+  else if (family === 'run' && key.startsWith(EVENTS)) counts.events++
+  else if (family === 'run' && key.startsWith(STEPS)) counts.steps++
+  else if (family === 'status') {
+    const status = key.slice(0, key.indexOf('!'))
+    if (isRunStatus(status)) counts.runs[status] = (counts.runs[status] ?? 0) + 1
+  }
+}

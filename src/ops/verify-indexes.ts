@@ -1,0 +1,173 @@
+/** Indexes beside what they point to, in both directions. @module */
+import { decode } from '../core/codec.ts'
+import type { Database } from '../core/database.ts'
+import type { CallOptions, Check, Entry, Key, Op } from '../core/driver.ts'
+import { DIGITS, RUN, type TenantParts, decodeId } from '../core/keys.ts'
+import { indexEntries } from '../stores/run-index.ts'
+import { decodeRun } from '../stores/run-record.ts'
+import type { RunRecord } from '../stores/run-state.ts'
+import { sameValue } from './options.ts'
+import type { ProblemKind, Report } from './problems.ts'
+
+/** What the checks of one tenant's indexes need. */
+export interface IndexCheck {
+  readonly db: Database
+  readonly parts: TenantParts
+  readonly report: Report
+  readonly repair: boolean
+  readonly options: CallOptions
+}
+
+const nameOf = ({ part, key }: Key): string => `${part}\n${key}`
+
+/**
+ * Looks for what a run's record says in the indexes, from one view; where the run has changed meanwhile, from its new
+ * record.
+ */
+export async function checkRunIndexes(
+  { db, parts, report, repair, options }: IndexCheck,
+  at: Key,
+  record: { readonly entry: Entry; readonly run: RunRecord },
+): Promise<void> {
+  const { requestReads } = db.driver.capabilities.limits
+  let { entry, run } = record
+  for (;;) {
+    const expected = [...indexEntries(parts, run)]
+    let isSame = true
+    for (let from = 0; from < expected.length && isSame; from += requestReads - 1) {
+      const some = expected.slice(from, from + requestReads - 1)
+      const [now, ...found] = await db.read([{ get: at }, ...some.map((it) => ({ get: it.at }))], options)
+      if (!now) return
+      isSame = now.version === entry.version
+      if (!isSame) {
+        entry = now
+        run = decodeRun(entry.value)
+        continue
+      }
+      for (const [i, want] of some.entries()) {
+        const there = found[i] as Entry | null
+        if (there && sameValue(there, { ...there, value: want.value })) continue
+        const { key, part } = want.at
+        const checks = [
+          { at, version: entry.version },
+          { at: want.at, version: there && there.version },
+        ]
+        const repaired = repair && (await commits(db, checks, [{ put: want.at, value: want.value }], options))
+        const kind: ProblemKind = there ? 'wrong-index' : 'missing-index'
+        report({ kind, part, key, message: `The run ${run.runId} is not found there as its record says`, repaired })
+      }
+    }
+    if (isSame) return
+  }
+}
+
+/** The id of the run that an entry of an index is about, encoded or not. */
+function runOf(parts: TenantParts, part: string, { key, value }: Entry): string | undefined {
+  if (part === parts.waits) return (decode(value) as { readonly runId: string }).runId
+  const ids = key.split('!')
+  const at = part === parts.runs || part === parts.snapshots ? 0 : part === parts.due ? 1 : 2
+  return ids[at] && decodeId(ids[at])
+}
+
+/** Looks for what entries of an index point to. */
+export async function checkIndexEntries(
+  { db, parts, report, repair, options }: IndexCheck,
+  part: string,
+  entries: readonly Entry[],
+): Promise<void> {
+  const { requestReads } = db.driver.capabilities.limits
+  const most = Math.max(1, Math.floor(requestReads / 2))
+  for (let from = 0; from < entries.length; from += most) {
+    const some = entries.slice(from, from + most)
+    const owners = some.map((entry) => ownerOf(parts, part, entry))
+    const reads = some.flatMap(({ key }, i) => [{ get: { part, key } }, { get: owners[i] ?? { part, key } }])
+    // From one view, so that a run which changes meanwhile does not look wrong.
+    const found = await db.read(reads, options)
+    for (const [i, { key }] of some.entries()) {
+      const [there, record] = [found[2 * i] as Entry | null, found[2 * i + 1] as Entry | null]
+      const owner = owners[i]
+      if (!there || (owner && record && isExpected(parts, { part, key }, record))) continue
+      const checks: Check[] = [{ at: { part, key }, version: there.version }]
+      if (owner) checks.push({ at: owner, version: record && record.version })
+      const repaired = repair && (await commits(db, checks, [{ delete: { part, key } }], options))
+      report({ kind: 'dangling-index', part, key, message: 'It points to no run that is so', repaired })
+    }
+  }
+}
+
+function ownerOf(parts: TenantParts, part: string, entry: Entry): Key | undefined {
+  try {
+    const runId = runOf(parts, part, entry)
+    return runId === undefined ? undefined : { part: parts.run(runId), key: RUN }
+  } catch {
+    return undefined
+  }
+}
+
+function isExpected(parts: TenantParts, at: Key, record: Entry): boolean {
+  const name = nameOf(at)
+  try {
+    return [...indexEntries(parts, decodeRun(record.value))].some((it) => nameOf(it.at) === name)
+  } catch {
+    // A record that cannot be read is reported where it is.
+    return true
+  }
+}
+
+/** Marks and the index of their times: what was made by one commit has one version. */
+export async function checkMarks(
+  { db, parts, report, repair, options }: IndexCheck,
+  part: string,
+  entries: readonly Entry[],
+): Promise<void> {
+  const isIndex = part === parts.marked
+  const { requestReads } = db.driver.capabilities.limits
+  const most = Math.max(1, Math.floor(requestReads / 2))
+  const done = isIndex ? entries : entries.filter(isDone)
+  for (let from = 0; from < done.length; from += most) {
+    const some = done.slice(from, from + most)
+    const others = some.map((entry) =>
+      isIndex ? { part: parts.marks, key: entry.key.slice(DIGITS + 1) } : markedAt(parts, entry),
+    )
+    const found = await db.read(
+      some.flatMap(({ key }, i) => [{ get: { part, key } }, { get: others[i]! }]),
+      options,
+    )
+    for (const [i, { key }] of some.entries()) {
+      const [own, other] = [found[2 * i] ?? null, found[2 * i + 1] ?? null]
+      if (!own || own.version === other?.version) continue
+      const at = { part, key }
+      const checks = [
+        { at, version: own.version },
+        { at: others[i]!, version: other && other.version },
+      ]
+      const expires = own.expiresAt === null ? undefined : { at: own.expiresAt }
+      const op: Op = isIndex ? { delete: at } : { put: others[i]!, value: '', expires }
+      const repaired = repair && (await commits(db, checks, [op], options, own.version))
+      const kind: ProblemKind = isIndex ? 'dangling-index' : 'missing-index'
+      report({ kind, part, key, message: isIndex ? 'Its mark is not there' : 'It is not found by its time', repaired })
+    }
+  }
+}
+
+/** Whether a mark says when; one that is only begun does not, and is in no index. */
+const isDone = ({ value }: Entry): boolean => {
+  try {
+    return Number.isSafeInteger((decode(value) as { readonly at?: number } | null)?.at)
+  } catch {
+    return false
+  }
+}
+
+const markedAt = (parts: TenantParts, { key, value }: Entry): Key => ({
+  part: parts.marked,
+  key: `${String((decode(value) as { readonly at: number }).at).padStart(DIGITS, '0')}!${key}`,
+})
+
+const commits = async (
+  db: Database,
+  checks: readonly Check[],
+  ops: readonly Op[],
+  options: CallOptions,
+  id?: string,
+): Promise<boolean> => (await db.commit({ ...(id !== undefined && { id }), checks, ops }, options)).ok

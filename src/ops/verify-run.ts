@@ -1,0 +1,152 @@
+/** What must hold inside of the part of a run: dense logs, readable values, and entries that agree. @module */
+import { decode } from '../core/codec.ts'
+import type { Database } from '../core/database.ts'
+import type { CallOptions, Entry } from '../core/driver.ts'
+import { isHoldfastError } from '../core/errors.ts'
+import {
+  CONSUMED,
+  EVENTS,
+  IDEMPOTENCY,
+  INTERVENTIONS,
+  MESSAGES,
+  ORDER,
+  RUN,
+  SENT,
+  SNAPSHOT,
+  STEPS,
+  TAKEN,
+  TOKEN,
+  VALUES,
+  decodeNumber,
+} from '../core/keys.ts'
+import type { RunRecord } from '../stores/run-state.ts'
+import type { Report } from './problems.ts'
+
+/** Checks the entries of one run, given to it in key order. */
+export interface RunCheck {
+  take(entries: readonly Entry[]): Promise<void>
+  /** To be called behind the last: judges what could not be before. The record, where it is there and readable. */
+  end(): { readonly entry: Entry; readonly run: RunRecord } | undefined
+}
+
+/** Keys whose values are a number as text. */
+const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${TOKEN}|${IDEMPOTENCY}|${SENT})`)
+/** Keys whose values are structured. */
+const STRUCTURED =
+  /^(?:run|snapshot|definition|input|context|claim|(?:claim|event|history|intervention|message|step)!.*)$/
+
+/**
+ * Makes a check of one run.
+ *
+ * @param db - the store, to look for steps
+ * @param part - of the run
+ * @param report - takes what is found
+ */
+export function runCheck(db: Database, part: string, report: Report, options: CallOptions): RunCheck {
+  /** The last number of each log, by its prefix. */
+  const logs = new Map<string, number>()
+  let record: { readonly entry: Entry; readonly run: RunRecord } | undefined
+  let isRecordThere = false
+  let consumed: Entry | undefined
+  let snapshot: number | undefined
+  let steps = 0
+  let others = 0
+
+  function takeLogged(entry: Entry, prefix: string): void {
+    const seq = decodeNumber(entry.key)
+    const last = logs.get(prefix) ?? 0
+    if (seq !== last + 1) {
+      report({ kind: 'gap', part, key: entry.key, message: `The log goes on with ${seq} behind ${last}` })
+    }
+    logs.set(prefix, seq)
+  }
+
+  /** The number that an entry holds, of something that must be in a log. */
+  function requireLogged(entry: Entry, prefix: string): void {
+    const seq = numberIn(entry)
+    if (seq === undefined || seq > (logs.get(prefix) ?? 0)) {
+      report({ kind: 'mismatch', part, key: entry.key, message: 'It names a number that its log does not have' })
+    }
+  }
+
+  async function requireSteps(order: readonly Entry[]): Promise<void> {
+    const { requestReads } = db.driver.capabilities.limits
+    for (let from = 0; from < order.length; from += requestReads) {
+      const some = order.slice(from, from + requestReads)
+      const found = await db.read(
+        some.map(({ value }) => ({ get: { part, key: STEPS + String(value) } })),
+        options,
+      )
+      some.forEach(({ key }, i) => {
+        if (!found[i]) report({ kind: 'mismatch', part, key, message: 'It names a step that is not there' })
+      })
+    }
+  }
+
+  function takeValue(entry: Entry): unknown {
+    try {
+      return decode(entry.value)
+    } catch (error) {
+      const details = isHoldfastError(error) ? error.details : undefined
+      const isNewer = details?.['reason'] === 'unsupported_version'
+      const message = isNewer ? 'A newer release has written it' : 'It cannot be read'
+      report({ kind: isNewer ? 'newer-format' : 'unreadable', part, key: entry.key, message })
+      return undefined
+    }
+  }
+
+  function takeEntry(entry: Entry): void {
+    const { key } = entry
+    if (key.startsWith(VALUES)) return
+    others++
+    const log = logOf(key)
+    if (log !== undefined) takeLogged(entry, log)
+    if (key === CONSUMED) consumed = entry
+    if (key.startsWith(IDEMPOTENCY)) requireLogged(entry, EVENTS)
+    else if (key.startsWith(SENT)) requireLogged(entry, messagesNamed(key.slice(SENT.length).split('!')[0]!))
+    else if (key.startsWith(TAKEN)) requireLogged(entry, messagesNamed(key.slice(TAKEN.length)))
+    if (key.startsWith(STEPS)) steps++
+    if (key === RUN) isRecordThere = true
+    if (STRUCTURED.test(key)) {
+      const value = takeValue(entry)
+      if (key === RUN && value !== undefined) record = { entry, run: value as RunRecord }
+      if (key === SNAPSHOT) snapshot = (value as { version?: number } | undefined)?.version ?? 0
+    } else if (NUMBERS.test(key)) {
+      if (numberIn(entry) === undefined) report({ kind: 'unreadable', part, key, message: 'It is no number' })
+    } else if (log === undefined) report({ kind: 'unknown', part, key, message: 'This release does not know it' })
+  }
+
+  return {
+    async take(entries) {
+      for (const entry of entries) takeEntry(entry)
+      await requireSteps(entries.filter(({ key }) => key.startsWith(ORDER)))
+    },
+    end() {
+      if (consumed) requireLogged(consumed, INTERVENTIONS)
+      const ordered = logs.get(ORDER) ?? 0
+      if (steps !== ordered) {
+        report({ kind: 'mismatch', part, message: `There are ${steps} steps, and ${ordered} were put in order` })
+      }
+      if (!isRecordThere && others > 0) {
+        report({ kind: 'orphan', part, message: `The record of the run is missing, and ${others} entries are there` })
+      }
+      if (record && record.run.snapshot?.version !== snapshot) {
+        report({ kind: 'mismatch', part, key: SNAPSHOT, message: 'The record names another version of the snapshot' })
+      }
+      return record
+    },
+  }
+}
+
+const messagesNamed = (encoded: string): string => `${MESSAGES}${encoded}!`
+
+/** The prefix of the log that a key is in. */
+function logOf(key: string): string | undefined {
+  if (key.startsWith(MESSAGES)) return key.slice(0, key.lastIndexOf('!') + 1)
+  return [EVENTS, INTERVENTIONS, ORDER].find((prefix) => key.startsWith(prefix))
+}
+
+function numberIn({ value }: Entry): number | undefined {
+  const number = typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : undefined
+  return Number.isSafeInteger(number) ? number : undefined
+}

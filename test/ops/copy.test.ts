@@ -1,0 +1,132 @@
+/** Copies between any two drivers, cut off anywhere, equal in the end. */
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { createDatabase } from '../../src/core/database.ts'
+import type { Driver } from '../../src/core/driver.ts'
+import { memory } from '../../src/drivers/memory.ts'
+import { createHoldfast } from '../../src/holdfast.ts'
+import { copy, verify } from '../../src/ops/index.ts'
+import { engines, withDirectory } from '../support/engines.ts'
+import { ODD, contentOf, manyRuns, seed } from './seed.ts'
+
+/** Fails for good at the n-th commit request: before it takes effect, or after. */
+function failing(driver: Driver, n: number, late: boolean): Driver {
+  let count = 0
+  return {
+    ...driver,
+    async commit(request) {
+      if (++count < n) return driver.commit(request)
+      if (count === n && late) await driver.commit(request)
+      throw new Error('Killed')
+    },
+  }
+}
+
+describe('copy', () => {
+  for (const from of engines) {
+    for (const to of engines) {
+      it(`${from.name} to ${to.name}: cut off at ten places, and resumed`, () =>
+        withDirectory(async (directory) => {
+          const source = await seed(await from.make(join(directory, 'from.db')))
+          await manyRuns(source, 40, (i) => ({ runId: `r${i}`, ends: i % 2 === 0 }))
+          const content = await contentOf(source.db)
+          const backend = await to.make(join(directory, 'to.db'))
+          let before = 0
+          for (let i = 0; i < 10; i++) {
+            const target = createDatabase({ driver: failing(backend, 2 + (i % 3), i % 2 === 0) })
+            await expect(copy(source.db, target, { batch: 8 })).rejects.toMatchObject({ code: 'BACKEND' })
+            const there = (await contentOf(target)).length
+            expect(there).toBeGreaterThan(before)
+            expect(there).toBeLessThan(content.length)
+            before = there
+          }
+          const target = createHoldfast({ driver: backend })
+          const result = await copy(source.db, target.db, { batch: 8 })
+          const written = content.length - before
+          expect(result).toEqual({ written, present: before, removed: 0, expired: 0, differing: 0 })
+          expect(await contentOf(target.db)).toEqual(content)
+          expect(await verify(target.db)).toMatchObject({ problems: 0 })
+          expect(await copy(source.db, target.db)).toMatchObject({ written: 0, present: content.length })
+          await source.close()
+          await target.close()
+        }))
+    }
+  }
+
+  it('writes nothing where the target holds something else, and mirrors where allowed', async () => {
+    const source = await seed(memory())
+    const target = createHoldfast({ driver: memory() })
+    await target.state.set('text', 'another')
+    await target.forTenant('0').state.set('before', 'all')
+    await target.forTenant('zz').state.set('behind', 'all')
+    for (let i = 0; i < 30; i++) await target.forTenant(`m${i}`).state.set('between', 'some')
+    const before = await contentOf(target.db)
+    await expect(copy(source.db, target.db)).rejects.toMatchObject({ code: 'CONFLICT', details: { key: 'before' } })
+    expect(await contentOf(target.db)).toEqual(before)
+    expect(await copy(source.db, target.db, { overwrite: true, batch: 3 })).toMatchObject({ removed: 32, differing: 0 })
+    expect(await contentOf(target.db)).toEqual(await contentOf(source.db))
+  })
+
+  it('leaves other tenants alone', async () => {
+    const source = await seed(memory())
+    const target = createHoldfast({ driver: memory() })
+    await target.state.set('text', 'stays')
+    await copy(source.db, target.db, { tenant: ODD, overwrite: true })
+    expect(await target.state.get('text')).toBe('stays')
+    expect(await target.forTenant(ODD).state.get('text')).toBe('of the other tenant')
+  })
+
+  it('tells in how much the stores differ where the source was written to', async () => {
+    const source = await seed(memory())
+    const target = createDatabase({ driver: memory() })
+    let isFirst = true
+    const onProgress = () => {
+      if (isFirst) void source.state.set('text', 'newer')
+      isFirst = false
+    }
+    const { differing } = await copy(source.db, target, { batch: 1, onProgress })
+    expect(differing).toBeLessThanOrEqual(1)
+    await source.state.set('text', 'newest')
+    await expect(copy(source.db, target)).rejects.toMatchObject({ code: 'CONFLICT' })
+    expect(await copy(source.db, target, { overwrite: true })).toMatchObject({ written: 1, differing: 0 })
+  })
+
+  it('sees values that a target has changed', async () => {
+    const source = await seed(memory())
+    const driver = memory()
+    const mangling: Driver = {
+      ...driver,
+      commit: (request) =>
+        driver.commit({
+          ...request,
+          commits: request.commits.map((commit) => ({
+            ...commit,
+            ops: commit.ops.map((op) => ('put' in op && op.put.key === 'text' ? { ...op, value: 'mangled' } : op)),
+          })),
+        }),
+    }
+    expect(await copy(source.db, createDatabase({ driver: mangling }))).toMatchObject({ differing: 2 })
+    const unlooked = await copy(source.db, createDatabase({ driver: memory() }), { verify: false })
+    expect(unlooked.differing).toBeUndefined()
+  })
+
+  it('refuses entries that do not fit', async () => {
+    const source = await seed(memory())
+    const driver = memory()
+    const limits = { ...driver.capabilities.limits, valueBytes: 100 }
+    const target = createDatabase({ driver: { ...driver, capabilities: { ...driver.capabilities, limits } } })
+    await expect(copy(source.db, target)).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
+  })
+
+  it('works within small limits of both sides', async () => {
+    const source = await seed(memory())
+    const driver = memory()
+    const limits = { ...driver.capabilities.limits, requestReads: 2, rangeEntries: 3, requestCommits: 2, commitKeys: 2 }
+    const small = createDatabase({ driver: { ...driver, capabilities: { ...driver.capabilities, limits } } })
+    expect(await copy(source.db, small)).toMatchObject({ differing: 0 })
+    const back = createDatabase({ driver: memory() })
+    expect(await copy(small, back)).toMatchObject({ differing: 0 })
+    expect(await contentOf(back)).toEqual(await contentOf(source.db))
+    expect(await verify(small)).toMatchObject({ problems: 0 })
+  })
+})
