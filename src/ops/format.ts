@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { fromBase64, toBase64 } from '../core/codec.ts'
+import { fromBase64, toBase64 } from '../core/base64.ts'
 import type { Entry } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { sha256 } from '../core/sha256.ts'
