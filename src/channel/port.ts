@@ -13,10 +13,15 @@ import type { WireError } from '../core/wire.ts'
 export interface Port {
   /** What can be transferred differs from kind to kind, so no type of it is given. */
   postMessage(message: unknown, transfer: never[]): void
+  /** Of the web's ports and Node's `MessagePort`; where it is missing, bytes are copied. */
   addEventListener?(type: string, listener: (event: unknown) => void): void
+  /** Comes with `addEventListener`. */
   removeEventListener?(type: string, listener: (event: unknown) => void): void
+  /** Of what has no `addEventListener`: Node's `Worker`, Electron's `MessagePortMain`. */
   on?(type: string, listener: (message: unknown) => void): unknown
+  /** Comes with `on`. */
   off?(type: string, listener: (message: unknown) => void): unknown
+  /** Lets messages come; what has none needs none. */
   start?(): void
 }
 

@@ -17,6 +17,7 @@ export interface RemoteRequest {
 /** What is used of its answer. */
 export interface RemoteResponse {
   readonly status: number
+  /** The whole body. */
   arrayBuffer(): Promise<ArrayBuffer>
 }
 
