@@ -54,9 +54,9 @@ export function runOver(db: PostgresHandle): Run {
 function sendOver(db: PostgresHandle): (text: string, params: string[]) => PromiseLike<unknown> {
   const client: unknown = Object(db) === db && '$client' in db ? db.$client : db
   if (has(client, 'execute')) return overDrizzle(client as unknown as DrizzleProxy)
-  // Before `query`, which drizzle's own databases have, too, and before the call: these two are functions themselves.
-  if (has(client, 'unsafe')) return (text, params) => (client as unknown as PostgresJs).unsafe(text, params)
+  // `neon()` has `unsafe` as well, which is another thing there; and both of them are functions themselves.
   if (has(client, 'query')) return (text, params) => (client as unknown as PostgresClient).query(text, params)
+  if (has(client, 'unsafe')) return (text, params) => (client as unknown as PostgresJs).unsafe(text, params)
   if (typeof client === 'function') return client as PostgresFunction
   throw invalid(
     'db must be a client of PostgreSQL, a drizzle database, or a function of a statement and its parameters',

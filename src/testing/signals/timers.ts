@@ -40,10 +40,10 @@ export const last: Case = defineCase('SI-603', 'a delay behind which is nothing 
 export const timeout: Case = defineCase('SI-604', 'a wait for a message times out', async (t) => {
   const s = stores(t)
   await begin(s)
-  const wakeAt = (await now(s)) + 200
+  const wakeAt = (await now(s)) + 600
   await s.signals.park(RUN, waitFor('paid', { wakeAt }))
   equal(await s.timers.advanceDue(), [])
-  await t.sleep(250)
+  await t.sleep(650)
   equal(await s.timers.advanceDue(), [{ runId: RUN, kind: 'message', stepId: 'wait' }])
   equal(await standing(t), ['running', at('ship')])
   const step = (await stepOf(t))!

@@ -1,13 +1,14 @@
 /** The conformance suite over the handles that users have: all of it where that is quick, the driver's part elsewhere. */
 import { drizzle as drizzleNodePostgres } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
+import postgresJs from 'postgres'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import type { Driver } from '../../../src/core/driver.ts'
 import { type PostgresHandle, postgres } from '../../../src/drivers/postgres/driver.ts'
 import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
 import { type Case, type Harness, cases } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
-import { type Database, bin, databases, start } from './support.ts'
+import { type Database, bin, databases, embedded, neonOver, start } from './support.ts'
 
 /** Time is the server's and cases really sleep, so they sleep at the same time. */
 const runner = { describe, it: it.concurrent }
@@ -23,12 +24,15 @@ interface Connection {
 describe.skipIf(!bin)('over a real server', () => {
   let server: PostgresServer
   let pool: ReturnType<typeof databases>
+  let neon: Awaited<ReturnType<typeof neonOver>>
 
   beforeAll(async () => {
     server = await start()
     pool = databases(server)
+    neon = await neonOver(server)
   })
   afterAll(async () => {
+    await neon.end()
     await pool.end()
     await server.stop()
   })
@@ -65,4 +69,37 @@ describe.skipIf(!bin)('over a real server', () => {
     const client = new pg.Pool({ connectionString: url, max: 4 })
     return { db: drizzleNodePostgres(client), end: () => client.end() }
   })
+
+  suite('SQL over HTTP by @neondatabase/serverless', cases, ({ url }) => ({
+    db: neon.open(url.split('/').at(-1)!),
+    end: async () => {},
+  }))
+
+  suite('postgres.js', ofTheDriver, ({ url }) => {
+    const db = postgresJs(url, { max: 4 })
+    return { db, end: () => db.end() }
+  })
+
+  suite('a function', ofTheDriver, ({ pool }) => ({
+    db: async (text, params) => (await pool.query(text, params)).rows,
+    end: async () => {},
+  }))
+})
+
+describe('embedded', () => {
+  const pool = embedded()
+  afterAll(() => pool.end())
+  const harness: Harness = {
+    name: 'postgres over PGlite',
+    async create() {
+      const db = await pool.take()
+      return {
+        driver: postgres({ db }),
+        reopen: async () => postgres({ db }),
+        dispose: () => pool.giveBack(db),
+      }
+    },
+  }
+  // Its one connection makes nothing concurrent, and another database takes a second to start.
+  register(ofTheDriver, { harness, describe, it })
 })

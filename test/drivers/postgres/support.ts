@@ -1,6 +1,8 @@
 /** What the Postgres suites share: a server, databases that are used again, and handles of every kind. */
 import { PGlite } from '@electric-sql/pglite'
+import { neon, neonConfig } from '@neondatabase/serverless'
 import pg from 'pg'
+import { overPools, startNeon } from '../../../src/dev/neon.ts'
 import { type PostgresServer, startPostgres } from '../../../src/dev/postgres-server.ts'
 import { part } from '../../support/parts.ts'
 
@@ -61,5 +63,33 @@ export function embedded() {
       free.push(db)
     },
     end: () => Promise.all(free.map((db) => db.close())),
+  }
+}
+
+/** A connection that dies is no news where the server is killed on purpose. */
+const quiet = (pool: pg.Pool): pg.Pool =>
+  pool.on('error', () => {}).on('connect', (client) => void client.on('error', () => {}))
+
+/** The server that speaks Neon's protocol, in front of a real one, and handles of Neon's own client on it. */
+export async function neonOver(server: PostgresServer) {
+  neonConfig.fetchEndpoint = (_, port) => `http://127.0.0.1:${port}/sql`
+  const pools = new Map<string, pg.Pool>()
+  const http = await startNeon(
+    overPools(({ username, pathname }) => {
+      const name = username + pathname
+      const connectionString = `postgres://${username}@127.0.0.1:${server.port}${pathname}`
+      const pool = pools.get(name) ?? new pg.Pool({ connectionString, max: 8 })
+      if (!pools.has(name)) pools.set(name, quiet(pool))
+      return pool
+    }),
+  )
+  return {
+    http,
+    /** A handle on the database of this name. */
+    open: (database: string) => neon(`postgres://postgres:secret@db.localtest:${http.port}/${database}`),
+    async end(): Promise<void> {
+      await http.close()
+      await Promise.all([...pools.values()].map((pool) => pool.end()))
+    },
   }
 }

@@ -1,0 +1,274 @@
+/**
+ * Neon's SQL over HTTP as a local server, over a real PostgreSQL or an embedded one: requests, batches, headers, limits,
+ * status codes and errors as Neon's proxy has them, and a session that forgets everything between requests.
+ *
+ * Differences: `Neon-Batch-Isolation-Level` and its kin are not echoed, a client that hangs up does not cancel its
+ * query, and without `Neon-Raw-Text-Output` arrays stay text.
+ *
+ * @module
+ */
+import { Hono } from 'hono'
+import { type LocalServer, listen } from './server.ts'
+
+/** A column of a result. */
+export interface NeonField {
+  readonly name: string
+  readonly dataTypeID: number
+}
+
+/** What a statement came to: rows as arrays of PostgreSQL's text. */
+export interface NeonResult {
+  readonly fields: readonly NeonField[]
+  readonly rows: readonly (readonly (string | null)[])[]
+  readonly command: string
+  readonly rowCount: number | null
+}
+
+/** One session of the database, for the length of a request. */
+export interface NeonSession {
+  query(text: string, params: readonly (string | null)[]): Promise<NeonResult>
+}
+
+/** Where to run statements: what the connection string of a request names. */
+export type NeonBackend = <T>(url: URL, work: (session: NeonSession) => Promise<T>) => Promise<T>
+
+/** What is used of a `Pool` of pg. */
+export interface PoolLike {
+  /** Takes a connection. */
+  connect(): Promise<{
+    query(config: object): Promise<unknown>
+    release(error?: Error | boolean): void
+  }>
+}
+
+/** What is used of a PGlite. */
+export interface EmbeddedLike {
+  /** Keeps everybody else out. */
+  runExclusive<T>(work: () => Promise<T>): Promise<T>
+  /** Runs one statement. */
+  query(text: string, params: unknown[], options: object): Promise<unknown>
+}
+
+const MOST_BYTES = 10 * 2 ** 20
+const RESET = ['ROLLBACK', 'DISCARD ALL']
+const asText = (value: unknown): unknown => value
+
+/** Over real servers. @param poolOf the pool for a user and a database, the same for the same names */
+export const overPools =
+  (poolOf: (url: URL) => PoolLike): NeonBackend =>
+  async (url, work) => {
+    const client = await poolOf(url).connect()
+    let broken: boolean | undefined
+    try {
+      return await work({
+        async query(text, values) {
+          const types = { getTypeParser: () => asText }
+          const { fields, rows, command, rowCount } = (await client.query({
+            text,
+            values,
+            rowMode: 'array',
+            types,
+          })) as NeonResult
+          return { fields, rows, command, rowCount }
+        },
+      })
+    } finally {
+      try {
+        for (const text of RESET) await client.query({ text })
+      } catch {
+        broken = true
+      }
+      client.release(broken)
+    }
+  }
+
+/** Over one embedded database: it has one connection, so requests queue. */
+export const overEmbedded =
+  (db: EmbeddedLike): NeonBackend =>
+  (_, work) =>
+    db.runExclusive(async () => {
+      const query: NeonSession['query'] = async (text, params) => {
+        const parsers = new Proxy({}, { get: () => asText })
+        const found = await db.query(text, [...params], { rowMode: 'array', parsers })
+        const { fields, rows, affectedRows } = found as NeonResult & { affectedRows?: number }
+        const command = /^\s*(\w+)/.exec(text)?.[1]?.toUpperCase() ?? ''
+        return { fields, rows, command, rowCount: command === 'SELECT' ? rows.length : (affectedRows ?? null) }
+      }
+      try {
+        return await work({ query })
+      } finally {
+        for (const text of RESET) await query(text, [])
+      }
+    })
+
+interface Query {
+  readonly query: string
+  readonly params?: readonly unknown[]
+  readonly arrayMode?: boolean
+}
+
+interface Modes {
+  readonly isRaw: boolean
+  readonly isArray: boolean
+}
+
+/** A refusal of the protocol itself. */
+class Refusal extends Error {
+  readonly status: 400 | 413 | 507
+  constructor(status: 400 | 413 | 507, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+const LEVELS: Readonly<Record<string, string>> = {
+  ReadUncommitted: 'READ UNCOMMITTED',
+  ReadCommitted: 'READ COMMITTED',
+  RepeatableRead: 'REPEATABLE READ',
+  Serializable: 'SERIALIZABLE',
+}
+
+const CORS = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Allow-Methods': 'POST',
+  'Access-Control-Allow-Headers':
+    'Authorization, Neon-Connection-String, Neon-Raw-Text-Output, Neon-Array-Mode, Neon-Pool-Opt-In, Neon-Batch-Read-Only, Neon-Batch-Isolation-Level',
+}
+
+/**
+ * Starts the server on 127.0.0.1.
+ *
+ * @param backend where statements run
+ * @param options `port`: 0, the default, takes a free one
+ */
+export async function startNeon(backend: NeonBackend, options: { readonly port?: number } = {}): Promise<LocalServer> {
+  let requests = 0
+  const app = new Hono()
+  app.options('/sql', () => new Response(null, { headers: CORS }))
+  app.post('/sql', async (c) => {
+    const headers = { 'Access-Control-Allow-Origin': '*', 'Neon-Request-Id': String(++requests) }
+    try {
+      const answer = await answerTo(c.req.raw, backend)
+      const text = JSON.stringify(answer)
+      if (Buffer.byteLength(text) > MOST_BYTES)
+        throw new Refusal(507, `response is too large (max is ${MOST_BYTES} bytes)`)
+      return c.body(text, 200, { ...headers, 'Content-Type': 'application/json' })
+    } catch (cause) {
+      const status = cause instanceof Refusal ? cause.status : isFromServer(cause) ? 400 : 500
+      return c.json(errorBody(cause), status, headers)
+    }
+  })
+  app.notFound((c) => c.json('query is not supported', 400))
+  return listen(async (request) => app.fetch(request), options)
+}
+
+async function answerTo(request: Request, backend: NeonBackend): Promise<unknown> {
+  const url = targetOf(request.headers.get('Neon-Connection-String'))
+  const text = await request.text()
+  if (Buffer.byteLength(text) > MOST_BYTES) throw new Refusal(413, `request is too large (max is ${MOST_BYTES} bytes)`)
+  const body = parsed(text)
+  const modes = {
+    isRaw: request.headers.get('Neon-Raw-Text-Output') === 'true',
+    isArray: request.headers.get('Neon-Array-Mode') === 'true',
+  }
+  const { queries } = body
+  if (queries === undefined) return backend(url, (session) => run(session, body as Query, modes))
+  const begin = beginOf(request.headers)
+  return backend(url, async (session) => {
+    await session.query(begin, [])
+    const results: unknown[] = []
+    for (const query of queries) results.push(await run(session, query, modes))
+    await session.query('COMMIT', [])
+    return { results }
+  })
+}
+
+function parsed(text: string): Partial<Query> & { queries?: readonly Query[] } {
+  try {
+    const body = JSON.parse(text) as Partial<Query> & { queries?: readonly Query[] }
+    if (typeof body.query === 'string' || Array.isArray(body.queries)) return body
+  } catch {
+    // Answered as any other body that is none.
+  }
+  throw new Refusal(400, 'could not parse the request body')
+}
+
+function targetOf(header: string | null): URL {
+  if (header === null || !URL.canParse(header)) throw new Refusal(400, 'invalid connection string')
+  const url = new URL(header)
+  const isComplete = /^postgres(ql)?:$/.test(url.protocol) && url.username !== '' && url.pathname.length > 1
+  if (!isComplete || /^[\d.]+$|^\[/.test(url.hostname)) throw new Refusal(400, 'invalid connection string')
+  return url
+}
+
+function beginOf(headers: Headers): string {
+  const level = headers.get('Neon-Batch-Isolation-Level')
+  if (level !== null && !Object.hasOwn(LEVELS, level)) throw new Refusal(400, 'invalid isolation level')
+  return [
+    'BEGIN',
+    level === null ? '' : `ISOLATION LEVEL ${LEVELS[level]}`,
+    headers.get('Neon-Batch-Read-Only') === 'true' ? 'READ ONLY' : '',
+    headers.get('Neon-Batch-Deferrable') === 'true' ? 'DEFERRABLE' : '',
+  ].join(' ')
+}
+
+async function run(session: NeonSession, { query, params = [], arrayMode }: Query, modes: Modes): Promise<object> {
+  const { fields, rows, command, rowCount } = await session.query(query, params.map(toParameter))
+  const isArray = arrayMode ?? modes.isArray
+  const decode = (value: string | null, i: number): unknown =>
+    value === null || modes.isRaw ? value : toJson(value, fields[i]!.dataTypeID)
+  const arrays = rows.map((row) => row.map(decode))
+  return {
+    command,
+    rowCount,
+    rowAsArray: isArray,
+    fields: fields.map((field) => ({
+      tableID: 0,
+      columnID: 0,
+      dataTypeSize: -1,
+      dataTypeModifier: -1,
+      ...field,
+      format: 'text',
+    })),
+    rows: isArray ? arrays : arrays.map((row) => Object.fromEntries(row.map((value, i) => [fields[i]!.name, value]))),
+  }
+}
+
+function toParameter(value: unknown): string | null {
+  if (value === null || typeof value === 'string') return value
+  return Array.isArray(value) ? toArray(value) : JSON.stringify(value)
+}
+
+const toArray = (values: readonly unknown[]): string =>
+  `{${values
+    .map((value) =>
+      value === null
+        ? 'NULL'
+        : Array.isArray(value)
+          ? toArray(value)
+          : JSON.stringify(typeof value === 'object' ? JSON.stringify(value) : value),
+    )
+    .join(',')}}`
+
+/** Types that are numbers, truth values and documents in JSON; 64-bit integers and decimals stay text. */
+function toJson(value: string, type: number): unknown {
+  if (type === 16) return value === 't'
+  if ([21, 23, 700, 701].includes(type)) return Number.isFinite(Number(value)) ? Number(value) : value
+  return type === 114 || type === 3802 ? JSON.parse(value) : value
+}
+
+/** An error with a SQLSTATE: what the server said, and not what happened on the way to it. */
+const isFromServer = (cause: unknown): boolean => /^[0-9A-Z]{5}$/.test(String((cause as { code?: unknown }).code))
+
+const TOLD =
+  'detail hint position internalPosition internalQuery where table column schema dataType constraint file line routine'
+
+function errorBody(cause: unknown): object {
+  const error = cause as Error & Readonly<Record<string, unknown>>
+  return {
+    message: error.message,
+    code: isFromServer(cause) ? error['code'] : '',
+    severity: error['severity'] ?? '',
+    ...Object.fromEntries(TOLD.split(' ').map((name) => [name, error[name] ?? null])),
+  }
+}
