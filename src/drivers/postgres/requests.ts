@@ -34,7 +34,7 @@ function sized(request: object): string {
 /** Kind and content: text as it is, or as base64 where escaping would make it longer than that. */
 function encodeValue(value: Value): readonly [kind: string, content: string] {
   if (typeof value !== 'string') return ['b', toBase64(value)]
-  const escapes = value.match(/[\0-\x1f"\\]/g)?.length ?? 0
+  const escapes = value.match(/[^ !#-[\]-\uffff]/g)?.length ?? 0
   if (escapes * 8 < value.length + 64) return ['t', value]
   return ['u', toBase64(new TextEncoder().encode(value))]
 }

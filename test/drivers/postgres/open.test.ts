@@ -1,0 +1,123 @@
+/** The first call: races, refusals, and what a schema without its locks would do. */
+import { PGlite } from '@electric-sql/pglite'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { HoldfastError } from '../../../src/core/errors.ts'
+import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
+import { type PostgresOptions, postgres } from '../../../src/drivers/postgres/driver.ts'
+import { cases, runCase } from '../../../src/testing/index.ts'
+import { bin, start } from './support.ts'
+
+async function failure(call: () => Promise<unknown>): Promise<HoldfastError> {
+  const error: unknown = await call().then(
+    () => undefined,
+    (cause: unknown) => cause,
+  )
+  expect(error).toBeInstanceOf(HoldfastError)
+  return error as HoldfastError
+}
+
+test.each<[string, Partial<PostgresOptions>]>([
+  ['db', { db: {} as never }],
+  ['partitions', { partitions: -1 }],
+  ['timeout', { timeout: 10 }],
+  ['replayWindow', { replayWindow: 15_000 }],
+])('%s is checked before any I/O', (_, options) => {
+  expect(() => postgres({ db: async () => [], ...options })).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+  )
+})
+
+test('a PGlite that was closed is CLOSED', async () => {
+  const db = new PGlite()
+  await db.waitReady
+  await db.close()
+  expect((await failure(() => postgres({ db }).open())).code).toBe('CLOSED')
+})
+
+describe.skipIf(!bin)('on a real server', () => {
+  let server: PostgresServer
+  let admin: pg.Pool
+  const pools: pg.Pool[] = []
+
+  const connect = (database: string, user = 'postgres'): pg.Pool => {
+    const pool = new pg.Pool({ connectionString: `postgres://${user}:secret@127.0.0.1:${server.port}/${database}` })
+    pools.push(pool)
+    return pool
+  }
+  const fresh = async (name: string): Promise<string> => {
+    await admin.query(`CREATE DATABASE ${name}`)
+    return name
+  }
+
+  beforeAll(async () => {
+    server = await start()
+    admin = connect('postgres')
+  })
+  afterAll(async () => {
+    await Promise.all(pools.map((pool) => pool.end()))
+    await server.stop()
+  })
+
+  test('ten clients race on a database without a schema', async () => {
+    const name = await fresh('race')
+    await Promise.all(Array.from({ length: 10 }, () => postgres({ db: connect(name), partitions: 16 }).open()))
+    const { rows } = await connect(name).query(`SELECT (SELECT count(*)::int FROM holdfast_schema) AS versions,
+      (SELECT count(*)::int FROM pg_inherits WHERE inhparent = 'holdfast_entries'::regclass) AS partitions`)
+    expect(rows).toEqual([{ versions: 1, partitions: 16 }])
+  })
+
+  test('an unknown user, an unknown database', async () => {
+    const user = await failure(() => postgres({ db: connect('postgres', 'nobody') }).open())
+    expect([user.code, user.message.includes('secret')]).toEqual(['UNAUTHORIZED', false])
+    expect((await failure(() => postgres({ db: connect('nowhere') }).open())).code).toBe('INVALID_ARGUMENT')
+  })
+
+  test('who may not create tables is told what to run, and then it works', async () => {
+    const name = await fresh('rights')
+    await admin.query('CREATE ROLE poor LOGIN')
+    const error = await failure(() => postgres({ db: connect(name, 'poor') }).open())
+    expect(error.code).toBe('READ_ONLY')
+    const owner = connect(name)
+    await owner.query(error.details!['sql'] as string)
+    await owner.query('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO poor')
+    await postgres({ db: connect(name, 'poor') }).open()
+  })
+
+  test('a schema of a newer release is refused', async () => {
+    const name = await fresh('newer')
+    const db = connect(name)
+    await postgres({ db }).open()
+    await db.query('UPDATE holdfast_schema SET version = 99')
+    expect((await failure(() => postgres({ db }).open())).details).toEqual({ found: 99, known: 1 })
+  })
+
+  test('an isolation level that would hide what others have committed is refused', async () => {
+    const name = await fresh('isolation')
+    await admin.query(`ALTER DATABASE ${name} SET default_transaction_isolation = 'repeatable read'`)
+    expect((await failure(() => postgres({ db: connect(name) }).open())).code).toBe('UNSUPPORTED')
+  })
+
+  test('without its locks the concurrent cases fail', async () => {
+    const db = connect(await fresh('mutant'))
+    await postgres({ db }).open()
+    const { rows } = await db.query(`SELECT pg_get_functiondef('holdfast_commit(jsonb)'::regprocedure) AS text`)
+    const text = (rows[0] as { text: string }).text
+    const mutant = text.replaceAll(/pg_advisory_xact_lock(_shared)?\(l\.hash\) IS NULL/g, 'false')
+    expect(mutant).not.toBe(text)
+    await db.query(mutant)
+    const concurrent = cases.filter(({ id }) => ['DR-1201', 'DR-1203', 'DR-1204'].includes(id))
+    const create = async () => {
+      await db.query('TRUNCATE holdfast_entries, holdfast_requests')
+      return { driver: postgres({ db, timeout: 3000 }) }
+    }
+    const failed = await concurrent.reduce(async (sum, it) => {
+      const before = await sum
+      return runCase(it, { name: 'mutant', create }).then(
+        () => before,
+        () => before + 1,
+      )
+    }, Promise.resolve(0))
+    expect(failed).toBeGreaterThan(0)
+  })
+})
