@@ -24,6 +24,10 @@ const errorOf = (call: Promise<unknown>): Promise<HoldfastError> =>
     (error: HoldfastError) => error,
   )
 
+/** What the fake calls the browser's own reasons to end a transaction. */
+const ABORT = '_abort'
+type Abortable = Record<typeof ABORT, (error: string | null) => void>
+
 /** Ends the next transaction of a connection at the first call of a method of its store, as a browser would. */
 function breakAt(db: Connection, method: 'get' | 'getAll' | 'put', error: string | null): void {
   const begin = db.transaction.bind(db)
@@ -33,7 +37,7 @@ function breakAt(db: Connection, method: 'get' | 'getAll' | 'put', error: string
     const store = tx.objectStore('entries')
     const call = store[method].bind(store) as () => never
     store[method] = (...args: unknown[]) => {
-      queueMicrotask(() => (tx as unknown as { _abort(error: string | null): void })._abort(error))
+      queueMicrotask(() => (tx as unknown as Abortable)[ABORT](error))
       return call(...(args as []))
     }
     tx.objectStore = () => store
