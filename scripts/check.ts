@@ -43,7 +43,14 @@ const GATES: readonly Gate[] = [
   gate('import-law', ['depcruise', '--config', '.dependency-cruiser.mjs', 'src', 'examples']),
   gate(
     'types',
-    ...['tsconfig.src.json', 'tsconfig.node.json', 'tsconfig.test.json'].map((file) => ['tsc', '-p', file] as const),
+    ...[
+      'tsconfig.src.json',
+      'tsconfig.node.json',
+      'tsconfig.test.json',
+      'examples/browser/tsconfig.page.json',
+      'examples/browser/tsconfig.worker.json',
+      'examples/browser/tsconfig.test.json',
+    ].map((file) => ['tsc', '-p', file] as const),
   ),
   gate('pack', ['npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', 'build']),
   gate('publint', ['publint', TARBALL, '--strict']),

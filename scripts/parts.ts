@@ -65,7 +65,7 @@ const PARTS = {
   },
   chromium: {
     what: 'Chromium',
-    suites: ['browsers: Chromium'],
+    suites: ['browsers: Chromium', 'browser example'],
     find: () => onPath('chromium'),
     install: () => installApt('chromium'),
   },
