@@ -27,7 +27,7 @@ export interface Arguments {
 }
 
 /** The most that an answer may hold, in bytes as stored: JSON makes at most 10 MB of it. */
-export const ANSWER_BYTES: number = 6 * 2 ** 20
+const ANSWER_BYTES: number = 6 * 2 ** 20
 
 /** Shards of the list of parts: commits to different parts mostly do not wait for the same list. */
 const SHARDS = 16
@@ -156,7 +156,7 @@ const isSwollen = (text: string): boolean =>
   count(text, /["\\]/g) + 5 * count(text, /[\0-\x1f<>&\u2028\u2029]/g) > text.length / 3
 
 /** A value behind the mark of its kind: `t` text, `b` bytes in Base64, `u` text in Base64. */
-export function encodeValue(value: Value): string {
+function encodeValue(value: Value): string {
   if (typeof value !== 'string') return `b${toBase64(value)}`
   return isSwollen(value) ? `u${toBase64(new TextEncoder().encode(value))}` : `t${value}`
 }

@@ -59,7 +59,7 @@ export const vendor = ({ url, token }: Pick<UpstashServer, 'url' | 'token'>): Re
   new Redis({ url, token, enableTelemetry: false })
 
 /** Everything that a namespace holds of entries: all but the records of requests, and the version. */
-export async function dump(client: RedisClientType, of: string): Promise<unknown[]> {
+async function dump(client: RedisClientType, of: string): Promise<unknown[]> {
   const found: unknown[] = []
   for (const key of (await client.keys(`{${of}}:[ekxpg]:*`)).sort()) {
     const isHash = key.includes('}:e:')
