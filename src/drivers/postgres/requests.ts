@@ -8,7 +8,7 @@ import { DIGITS, utf8Bytes } from '../../core/keys.ts'
 /** A request or an answer over HTTP holds 10 MiB at most; a little is left for what surrounds ours. */
 const MOST_BYTES = 10 * 2 ** 20 - 2 ** 16
 /** The answer may be this large before values are left out or put off: one more of the largest still fits. */
-export const ANSWER_BUDGET: number = 3 * 2 ** 20
+const ANSWER_BUDGET = 3 * 2 ** 20
 /** Locks of one request; beyond, it locks out everybody else, because the server's table of locks is limited. */
 const MOST_LOCKS = 256
 
