@@ -88,6 +88,8 @@ describe.skipIf(!bin)('over a real server', () => {
 
 describe('embedded', () => {
   const pool = embedded()
+  // Starting one takes seconds, and many where the machine is busy.
+  beforeAll(async () => pool.giveBack(await pool.take()), 120_000)
   afterAll(() => pool.end())
   const harness: Harness = {
     name: 'postgres over PGlite',

@@ -1,5 +1,4 @@
 /** The first call: races, refusals, and what a schema without its locks would do. */
-import { PGlite } from '@electric-sql/pglite'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { HoldfastError } from '../../../src/core/errors.ts'
@@ -26,13 +25,6 @@ test.each<[string, Partial<PostgresOptions>]>([
   expect(() => postgres({ db: async () => [], ...options })).toThrow(
     expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
   )
-})
-
-test('a PGlite that was closed is CLOSED', async () => {
-  const db = new PGlite()
-  await db.waitReady
-  await db.close()
-  expect((await failure(() => postgres({ db }).open())).code).toBe('CLOSED')
 })
 
 describe.skipIf(!bin)('on a real server', () => {
@@ -82,6 +74,12 @@ describe.skipIf(!bin)('on a real server', () => {
     await owner.query(error.details!['sql'] as string)
     await owner.query('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO poor')
     await postgres({ db: connect(name, 'poor') }).open()
+  })
+
+  test('a client that was closed is CLOSED', async () => {
+    const db = new pg.Pool({ connectionString: server.url })
+    await db.end()
+    expect((await failure(() => postgres({ db }).open())).code).toBe('CLOSED')
   })
 
   test('a schema of a newer release is refused', async () => {
