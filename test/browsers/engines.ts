@@ -44,6 +44,7 @@ const CHROMIUM_FLAGS = [
   '--disable-backgrounding-occluded-windows',
   '--disable-renderer-backgrounding',
   '--password-store=basic',
+  '--disable-popup-blocking',
 ]
 
 /** Nothing is asked, reported or fetched. */
@@ -73,9 +74,14 @@ const FIREFOX_PREFERENCES = {
 export const CHROMIUM: BrowserEngine = {
   name: 'Chromium',
   part: 'chromium',
-  command: (program, directory, urls) => ({
+  // Without a window it takes one page, which then opens the others.
+  command: (program, directory, [first, ...others]) => ({
     program,
-    args: [...CHROMIUM_FLAGS, `--user-data-dir=${directory}`, ...urls],
+    args: [
+      ...CHROMIUM_FLAGS,
+      `--user-data-dir=${directory}`,
+      `${first}#${new URLSearchParams(others.map((url): [string, string] => ['open', url])).toString()}`,
+    ],
   }),
 }
 

@@ -17,6 +17,9 @@ export interface Server {
 /** Without these two headers browsers make their clocks coarse. */
 const HEADERS = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
 
+/** Opens the pages that are named behind the address, each in a process of its own. */
+const OPENER = `for (const url of new URLSearchParams(location.hash.slice(1)).getAll('open')) open(url, '', 'noopener')`
+
 /**
  * Bundles a program of `programs/` and serves it.
  *
@@ -25,7 +28,7 @@ const HEADERS = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-emb
  */
 export async function serve(program: string, onReport: OnReport): Promise<Server> {
   const script = await bundle(program)
-  const page = `<!doctype html><meta charset="utf-8"><title>${program}</title><script type="module" src="/program.js"></script>`
+  const page = `<!doctype html><meta charset="utf-8"><title>${program}</title><script>${OPENER}</script><script type="module" src="/program.js"></script>`
   const server = createServer((request, response) => {
     const answer = (type: string, body: string): void => {
       response.writeHead(200, { ...HEADERS, 'content-type': type, 'cache-control': 'no-store' })
