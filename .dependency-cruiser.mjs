@@ -9,6 +9,9 @@ const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error',
 /** Files that may import `node:` modules. */
 const NODE = '^src/(cli/|dev/|drivers/sqlite/node-sqlite\\.ts$)'
 
+/** Folders of programs: they alone may import plain dependencies. */
+const PROGRAMS = '^src/(cli|dev)/'
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
   forbidden: [
@@ -92,9 +95,17 @@ export default {
       { path: '^node:' },
     ),
     forbid(
+      'packages-of-the-command-line',
+      'The command line imports declared dependencies only; node: modules count as core',
+      { path: PROGRAMS },
+      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm', 'npm-peer'] },
+    ),
+    forbid(
       'declared-packages',
       'What users bundle imports declared peer dependencies only',
       { path: '^src/', pathNot: '^src/(cli|dev)/' },
+      'All other published sources import declared peer dependencies only: plain ones are for the command line',
+      { path: '^src/', pathNot: PROGRAMS },
       { dependencyTypes: ['npm', 'npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
     ),
     forbid(

@@ -1,11 +1,12 @@
 import type { KnipConfig } from 'knip'
-import { entries } from './scripts/entries.ts'
+import { entries, programs } from './scripts/entries.ts'
 
 const config: KnipConfig = {
   // Run by scripts/check.ts, where knip does not look for commands.
   ignoreDependencies: ['@arethetypeswrong/cli', 'oxlint', 'oxlint-tsgolint', 'typedoc'],
   entry: [
     ...entries.map((entry) => entry.source),
+    ...programs,
     'scripts/{check,closure,parts}.ts',
     // Child processes of tests are started by path.
     'test/crash/*.ts',

@@ -1,9 +1,9 @@
 import { defineConfig } from 'tsdown'
-import { entries } from './scripts/entries.ts'
+import { entries, programs } from './scripts/entries.ts'
 
 /** One output file per source file, so that a bundle holds what it imports and a stack trace can be read. */
 export default defineConfig({
-  entry: entries.map((entry) => entry.source),
+  entry: [...entries.map((entry) => entry.source), ...programs],
   root: 'src',
   tsconfig: 'tsconfig.node.json',
   unbundle: true,

@@ -17,10 +17,16 @@ export interface Manifest {
   readonly name: string
   readonly version: string
   readonly exports: Record<string, string>
+  readonly bin: Record<string, string>
   readonly peerDependencies: Record<string, string>
 }
 
 export const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as Manifest
+
+/** The sources of the programs, read from `bin`. */
+export const programs: readonly string[] = Object.values(manifest.bin).map((target) =>
+  target.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'),
+)
 
 export const entries: readonly Entry[] = Object.entries(manifest.exports)
   .filter(([name]) => name !== './package.json')

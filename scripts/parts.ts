@@ -54,6 +54,11 @@ const PARTS = {
     suites: ['upstash', 'the REST protocol of Upstash', 'the example of holdfast/upstash'],
     find: () => onPath('redis-server'),
     install: () => installApt('redis-server'),
+  tmux: {
+    what: 'tmux',
+    suites: ['the command line on a terminal'],
+    find: () => onPath('tmux'),
+    install: () => installApt('tmux'),
   },
   tmpfs: {
     what: 'the right to mount a tmpfs',

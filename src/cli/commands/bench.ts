@@ -1,0 +1,75 @@
+/** `bench`: a few numbers of the user's own store. @module */
+import type { Command } from 'commander'
+import type { Holdfast } from '../../holdfast.ts'
+import { count } from '../arguments.ts'
+import { type Context, action, examples } from '../command.ts'
+
+interface Row {
+  readonly what: string
+  readonly perSecond: number
+  /** In milliseconds. */
+  readonly median: number
+  readonly p95: number
+}
+
+/** Adds `bench`. */
+export function addBenchCommand(program: Command): void {
+  program
+    .command('bench')
+    .description('measure the store with a tenant of its own, which is removed behind it')
+    .option('--calls <count>', 'how many calls of each kind', count, 200)
+    .addHelpText('after', examples('bench', 'bench --calls 1000 --json'))
+    .action(action(measure))
+}
+
+/** Times calls one after the other. */
+async function timed(what: string, calls: number, call: (i: number) => Promise<unknown>): Promise<Row> {
+  const times: number[] = []
+  for (let i = 0; i < calls; i++) {
+    const start = performance.now()
+    await call(i)
+    times.push(performance.now() - start)
+  }
+  const sorted = times.toSorted((a, b) => a - b)
+  const at = (share: number): number => Number((sorted[Math.floor(share * sorted.length)] ?? 0).toFixed(3))
+  const total = times.reduce((sum, time) => sum + time, 0)
+  return { what, perSecond: Math.round((calls / (total || 1)) * 1000), median: at(0.5), p95: at(0.95) }
+}
+
+async function measure(
+  { terminal, store }: Context,
+  _: readonly string[],
+  { calls }: { readonly calls: number },
+): Promise<void> {
+  const rows = await store(async (holdfast) => {
+    const tenant = `bench-${crypto.randomUUID()}`
+    const own = holdfast.forTenant(tenant)
+    const { state, persistence } = own
+    const append = (i: number) => persistence.append({ runId: 'run', workflow: 'bench', kind: 'event', payload: i })
+    try {
+      return [
+        await timed('set', calls, (i) => state.set(`key ${i}`, 'x'.repeat(100))),
+        await timed('get', calls, (i) => state.get(`key ${i}`)),
+        await timed('append', calls, append),
+        await timed('append, 100 at once', Math.ceil(calls / 100), (i) =>
+          Promise.all(Array.from({ length: 100 }, (__, j) => append(i * 100 + j))),
+        ),
+        await timed('load the last event', calls, () => persistence.getLatestSeq('run')),
+      ]
+    } finally {
+      await clear(own)
+    }
+  })
+  terminal.rows(
+    ['what', 'perSecond', 'median', 'p95'],
+    rows.map((row) => ({ ...row })),
+  )
+}
+
+/** Leaves nothing behind. */
+async function clear({ state, workflows }: Holdfast): Promise<void> {
+  await workflows.deleteRun('run')
+  const keys: string[] = []
+  for await (const key of state.keys()) keys.push(key)
+  await Promise.all(keys.map((key) => state.delete(key)))
+}

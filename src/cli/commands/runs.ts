@@ -1,0 +1,150 @@
+/** `runs`, `show`, `events`. @module */
+import type { Command } from 'commander'
+import { sleep } from '../../core/abort.ts'
+import type { Holdfast } from '../../holdfast.ts'
+import type { RunEvent } from '../../stores/events.ts'
+import { type RunStatus, isTerminal } from '../../stores/status.ts'
+import type { Run } from '../../stores/workflow.ts'
+import { count, duration } from '../arguments.ts'
+import { type Context, action, examples } from '../command.ts'
+import { EXIT, Failure } from '../failures.ts'
+import { jsonOf, plain, when } from '../terminal.ts'
+
+interface RunsOptions {
+  readonly status?: RunStatus
+  readonly workflow?: string
+  readonly tag?: string
+  readonly limit: number
+}
+
+interface EventsOptions {
+  readonly follow?: boolean
+  readonly after: number
+  readonly interval: number
+}
+
+/** Adds the commands that show runs. */
+export function addRunCommands(program: Command): void {
+  program
+    .command('runs')
+    .description('list runs')
+    .option('--status <status>', 'only runs of this status, in the order in which they came to it')
+    .option('--workflow <name>', 'only runs of this workflow')
+    .option('--tag <tag>', 'only runs with this tag')
+    .option('--limit <count>', 'the most that are shown', count, 100)
+    .addHelpText('after', examples('runs --status failed', 'runs --workflow order --json | jq .runId'))
+    .action(action(listRuns))
+  program
+    .command('show')
+    .argument('<run>', 'the id of the run')
+    .description('show a run with its timeline')
+    .option('--payloads', 'show what events and steps hold, too')
+    .addHelpText('after', examples('show order-17', 'show order-17 --payloads --json'))
+    .action(action(showRun))
+  program
+    .command('events')
+    .argument('<run>', 'the id of the run')
+    .description("print a run's events, one a line")
+    .option('-f, --follow', 'go on until the run has ended')
+    .option('--after <seq>', 'only events behind this number', count, 0)
+    .option('--interval <time>', 'how often to look for more', duration, 500)
+    .addHelpText('after', examples('events order-17 --follow', 'events order-17 --after 10 --json'))
+    .action(action(printEvents))
+}
+
+async function listRuns(
+  { terminal, store, signal }: Context,
+  _: readonly string[],
+  options: RunsOptions,
+): Promise<void> {
+  const { limit, ...filter } = options
+  const { status, workflow, tag } = filter
+  const rows: Record<string, unknown>[] = []
+  await store(async ({ workflows }) => {
+    if (limit === 0) return
+    for await (const run of workflows.runs({ status, workflow, tag, signal })) {
+      const { since, createdAt } = run
+      rows.push({ ...run, since: when(since), createdAt: when(createdAt) })
+      if (rows.length === limit) return
+    }
+  })
+  terminal.rows(['runId', 'workflow', 'status', 'since', 'createdAt'], rows)
+}
+
+/** The run, or the exit code for what is not there. */
+async function runOf({ workflows }: Holdfast, runId: string, { signal }: Context): Promise<Run> {
+  const run = await workflows.getRun(runId, { signal })
+  if (run) return run
+  throw new Failure(EXIT.notFound, `There is no run ${plain(runId)}`, 'See what there is: holdfast runs')
+}
+
+async function showRun(
+  context: Context,
+  [runId]: readonly string[],
+  { payloads = false }: { readonly payloads?: boolean },
+): Promise<void> {
+  const { terminal, store, signal, options } = context
+  await store(async (holdfast) => {
+    const { input, context: shared, definition, ...run } = await runOf(holdfast, runId!, context)
+    const steps: object[] = []
+    for await (const { result, ...step } of holdfast.workflows.steps(runId!, { signal })) {
+      steps.push(payloads ? { ...step, result } : step)
+    }
+    const claim = await holdfast.claims.getClaim(runId!, undefined, { signal })
+    const values = payloads ? { input, context: shared, definition } : {}
+    if (options.json) {
+      const events: object[] = []
+      for await (const event of holdfast.persistence.events(runId!, { signal })) events.push(shown(event, payloads))
+      terminal.line(jsonOf({ ...run, ...values, claim, steps, events }))
+      return
+    }
+    const { workflow = '', status, createdAt, since, generation, tags, error, signals, position } = run
+    terminal.line(`${plain(runId)}  ${plain(workflow)}  ${status} since ${when(since)}`)
+    terminal.line(
+      `created ${when(createdAt)}, generation ${generation}${tags.map((tag) => `, ${plain(tag)}`).join('')}`,
+    )
+    if (position) terminal.line(`at ${position.kind} ${plain(position.stepId)}`)
+    if (error !== undefined) terminal.line(`error: ${plain(error)}`)
+    for (const [kind, asked] of Object.entries(signals ?? {})) {
+      terminal.line(`${kind} asked for at ${when(asked.requestedAt)} ${plain(asked.reason)}`)
+    }
+    if (claim) terminal.line(`claimed by ${plain(claim.workerId)} since ${when(claim.claimedAt)}`)
+    for (const [name, value] of Object.entries(values)) {
+      if (value !== undefined) terminal.line(`${name}: ${plain(jsonOf(value))}`)
+    }
+    for (const step of steps) terminal.line(`step ${plain(jsonOf(step))}`)
+    let before = createdAt
+    for await (const event of holdfast.persistence.events(runId!, { signal })) {
+      terminal.line(timelineOf(event, before, payloads))
+      before = event.at
+    }
+  })
+}
+
+const shown = ({ payload, ...event }: RunEvent, payloads: boolean): object => (payloads ? { ...event, payload } : event)
+
+/** One event of a timeline: when, how long after the one before, and what. */
+function timelineOf({ seq, at, kind, stepId, payload }: RunEvent, before: number, payloads: boolean): string {
+  const after = `+${((at - before) / 1000).toFixed(3)}s`
+  const value = payloads && payload !== undefined ? `  ${plain(jsonOf(payload))}` : ''
+  return `${String(seq).padStart(6)}  ${when(at)} ${after.padStart(12)}  ${plain(kind)}  ${plain(stepId)}${value}`.trimEnd()
+}
+
+async function printEvents(context: Context, [runId]: readonly string[], options: EventsOptions): Promise<void> {
+  const { terminal, store, signal } = context
+  let { after } = options
+  await store(async (holdfast) => {
+    let before = (await runOf(holdfast, runId!, context)).createdAt
+    for (;;) {
+      // Asked first: what comes before the end is in the log by then.
+      const run = await holdfast.workflows.getRun(runId!, { signal })
+      for await (const event of holdfast.persistence.events(runId!, { after, signal })) {
+        terminal.line(context.options.json ? jsonOf(event) : timelineOf(event, before, true))
+        after = event.seq
+        before = event.at
+      }
+      if (!options.follow || !run || isTerminal(run.status)) return
+      await sleep(options.interval, signal)
+    }
+  })
+}

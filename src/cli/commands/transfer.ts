@@ -1,0 +1,151 @@
+/** `backup`, `restore`, `copy`. @module */
+import { createReadStream, createWriteStream, existsSync } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip, createGzip } from 'node:zlib'
+import type { Command } from 'commander'
+import type { Database } from '../../core/database.ts'
+import { type BackupSummary, backup } from '../../ops/backup.ts'
+import { copy } from '../../ops/copy.ts'
+import type { Progress } from '../../ops/options.ts'
+import type { BackupSource } from '../../ops/read-backup.ts'
+import { restore } from '../../ops/restore.ts'
+import { stats } from '../../ops/stats.ts'
+import { type Context, action, examples } from '../command.ts'
+import { EXIT, Failure } from '../failures.ts'
+import { storeNamed, withStore } from '../stores.ts'
+
+interface CopyOptions {
+  readonly to: string
+  readonly overwrite?: boolean
+  readonly verify: boolean
+}
+
+/** Adds the commands that carry stores from one place to another. */
+export function addTransferCommands(program: Command): void {
+  program
+    .command('backup')
+    .argument('<file>', 'where to; - for standard output, .gz to compress')
+    .description('write the store, or a --tenant of it, to a file')
+    .addHelpText('after', examples('backup nightly.ndjson.gz', 'backup - | ssh host "cat > nightly.ndjson"'))
+    .action(action(writeBackup))
+  program
+    .command('restore')
+    .argument('<file>', 'a backup; .gz is decompressed')
+    .description('verify a backup, and fill the store from it')
+    .option('--overwrite', 'replace what the store holds')
+    .addHelpText(
+      'after',
+      examples('restore nightly.ndjson.gz --store sqlite:./new.db', 'restore nightly.ndjson --overwrite --yes'),
+    )
+    .action(action(readBackup))
+  program
+    .command('copy')
+    .description('copy the store, or a --tenant of it, into another, and compare them')
+    .requiredOption('--to <url>', 'the other store')
+    .option('--overwrite', 'replace what the other store holds')
+    .option('--no-verify', 'do not compare them')
+    .addHelpText('after', examples('copy --store sqlite:./old.db --to sqlite:./new.db'))
+    .action(action(copyStore))
+}
+
+/** Tells how far work on a store has come, of how much. */
+async function totalled(
+  db: Database,
+  { signal, options }: Context,
+  onProgress: (progress: Progress) => void,
+): Promise<(progress: Progress) => void> {
+  if (options.json || !process.stderr.isTTY) return onProgress
+  const { entries } = await stats(db, { tenant: options.tenant, signal })
+  return ({ done }) => onProgress({ done, total: entries })
+}
+
+async function writeBackup(context: Context, [file]: readonly string[]): Promise<void> {
+  const { terminal, store, signal, options } = context
+  const isStream = file === '-'
+  if (!isStream && existsSync(file!)) await terminal.confirm(`Replace the file ${file}?`)
+  let summary: BackupSummary | undefined
+  await store(({ db }) =>
+    terminal.progress('backup', async (report) => {
+      const onProgress = await totalled(db, context, report)
+      async function* chunks(): AsyncGenerator<string, void> {
+        summary = yield* backup(db, { tenant: options.tenant, signal, onProgress })
+      }
+      const text = Readable.from(chunks())
+      if (isStream) {
+        await pipeline(text, process.stdout, { end: false })
+        return
+      }
+      // Under its name there is a whole backup, or what was there before.
+      const partial = `${file}.partial`
+      const target = createWriteStream(partial)
+      try {
+        await (file!.endsWith('.gz') ? pipeline(text, createGzip(), target) : pipeline(text, target))
+        await rename(partial, file!)
+      } catch (error) {
+        await rm(partial, { force: true })
+        throw error
+      }
+    }),
+  )
+  const { entries, consistent } = summary!
+  const view = consistent ? 'of one moment' : 'of no one moment: somebody wrote meanwhile'
+  if (isStream) terminal.note(`${entries} entries, ${view}`)
+  else terminal.result({ file, ...summary }, () => `${entries} entries, ${view}`)
+}
+
+/** Gives the content of a file from its beginning. */
+const contentOf = (file: string) => (): BackupSource => {
+  const bytes = createReadStream(file)
+  if (!file.endsWith('.gz')) return bytes as AsyncIterable<Uint8Array>
+  // What ends early or is no gzip reaches the reader as an error of the stream.
+  const content = createGunzip()
+  bytes.on('error', (error) => content.destroy(error)).pipe(content)
+  return content as AsyncIterable<Uint8Array>
+}
+
+async function readBackup(
+  { terminal, store, signal }: Context,
+  [file]: readonly string[],
+  { overwrite = false }: { readonly overwrite?: boolean },
+): Promise<void> {
+  if (!existsSync(file!)) throw new Failure(EXIT.notFound, `There is no file ${file}`)
+  if (overwrite) await terminal.confirm('Replace what the store holds by the backup?')
+  const result = await store(
+    ({ db }) =>
+      terminal.progress('restore', (onProgress) => restore(db, contentOf(file!), { overwrite, signal, onProgress })),
+    { create: true },
+  ).catch((error: unknown) => {
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code?.startsWith('Z_')) throw new Failure(EXIT.damaged, `${file} is no whole gzip file: ${message}`)
+    throw error
+  })
+  const { written, present, removed, expired } = result
+  terminal.result(
+    result,
+    () => `${written} entries written, ${present} were there, ${removed} removed, ${expired} had expired`,
+  )
+  if (!result.consistent) terminal.note('The backup is of no one moment: run holdfast verify --repair')
+}
+
+async function copyStore(context: Context, _: readonly string[], options: CopyOptions): Promise<number> {
+  const { terminal, store, signal, options: common } = context
+  const { to, overwrite = false, verify } = options
+  storeNamed(to)
+  if (overwrite) await terminal.confirm('Replace what the other store holds?')
+  const result = await store((from) =>
+    withStore(to, { create: true }, (target) =>
+      terminal.progress('copy', async (report) => {
+        const onProgress = await totalled(from.db, context, report)
+        return copy(from.db, target.db, { tenant: common.tenant, overwrite, verify, signal, onProgress })
+      }),
+    ),
+  )
+  const { written, present, removed, differing } = result
+  const compared = differing === undefined ? 'not compared' : `${differing} differ`
+  terminal.result(result, () => `${written} entries written, ${present} were there, ${removed} removed, ${compared}`)
+  if (!differing) return EXIT.ok
+  terminal.note('The source was written to meanwhile: run it again')
+  return EXIT.found
+}

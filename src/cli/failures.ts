@@ -1,0 +1,74 @@
+/** What goes wrong at the command line, and the exit code it ends with. @module */
+import { type ErrorCode, type HoldfastError, isHoldfastError } from '../core/errors.ts'
+
+/** The exit codes, as docs/operations.md lists them. */
+export const EXIT = {
+  ok: 0,
+  /** Something was found: problems, failures, differences. */
+  found: 1,
+  usage: 2,
+  notFound: 3,
+  refused: 4,
+  unavailable: 5,
+  damaged: 6,
+  declined: 7,
+  interrupted: 130,
+} as const
+
+const BY_CODE: Partial<Record<ErrorCode, readonly [exit: number, advice: string]>> = {
+  INVALID_ARGUMENT: [EXIT.usage, 'See the --help of the command'],
+  UNSUPPORTED: [EXIT.usage, 'The backend or this runtime lacks it'],
+  NOT_FOUND: [EXIT.notFound, 'See what there is: holdfast runs'],
+  CONFLICT: [EXIT.refused, 'Nothing has been overwritten'],
+  ALREADY_EXISTS: [EXIT.refused, 'Nothing has changed'],
+  ALREADY_COMPLETED: [EXIT.refused, 'Nothing has changed'],
+  CANNOT_CANCEL: [EXIT.refused, 'Nothing has changed'],
+  CANNOT_PAUSE: [EXIT.refused, 'Nothing has changed'],
+  CANNOT_UNPAUSE: [EXIT.refused, 'Nothing has changed'],
+  PAYLOAD_TOO_LARGE: [EXIT.refused, 'Use a backend with higher limits'],
+  QUOTA_EXCEEDED: [EXIT.unavailable, 'Free some space, and run it again'],
+  READ_ONLY: [EXIT.unavailable, 'Check the rights of the file and its directory'],
+  UNAVAILABLE: [EXIT.unavailable, 'Try again; see holdfast doctor'],
+  BACKEND: [EXIT.unavailable, 'See holdfast doctor'],
+  SERIALIZATION: [EXIT.damaged, 'Use another backup, or the release that wrote it'],
+  SCHEMA: [EXIT.damaged, 'Check which file this is'],
+  ABORTED: [EXIT.interrupted, 'Run it again: it goes on where it was'],
+}
+
+/** Thrown to end a command with one line and an exit code. */
+export class Failure extends Error {
+  readonly exit: number
+  readonly advice: string | undefined
+
+  constructor(exit: number, message: string, advice?: string) {
+    super(message)
+    this.exit = exit
+    this.advice = advice
+  }
+}
+
+/** What is printed of an error, and what to exit with. */
+export interface Ending {
+  readonly exit: number
+  readonly code: string
+  readonly message: string
+  readonly advice: string | undefined
+}
+
+/** Says what an error means at the command line. */
+export function endingOf(error: unknown): Ending {
+  if (error instanceof Failure) {
+    const { exit, message, advice } = error
+    return { exit, code: 'FAILED', message, advice }
+  }
+  if (isHoldfastError(error)) return endingOfCoded(error)
+  const { code, message } = error as NodeJS.ErrnoException
+  const exit = code === 'ENOENT' ? EXIT.notFound : EXIT.unavailable
+  return { exit, code: code ?? 'FAILED', message: message.split('\n')[0]!, advice: undefined }
+}
+
+function endingOfCoded({ code, message, details }: HoldfastError): Ending {
+  const [exit, advice] = BY_CODE[code] ?? [EXIT.found, undefined]
+  const where = details?.['part'] === undefined ? '' : ` (${String(details['part'])} ${String(details['key'])})`
+  return { exit, code, message: message + where, advice }
+}

@@ -1,0 +1,65 @@
+/** Stores by URL. A new kind of URL is one line in the table. @module */
+import type { Driver } from '../core/driver.ts'
+import { memory } from '../drivers/memory.ts'
+import { type Holdfast, createHoldfast } from '../holdfast.ts'
+import type { Finding } from '../ops/health.ts'
+import { EXIT, Failure } from './failures.ts'
+import { inspectSqlite, openSqlite } from './sqlite.ts'
+
+/** How URLs of one scheme are opened. */
+export interface Scheme {
+  /** For help and messages. */
+  readonly example: string
+  /**
+   * Makes a driver.
+   *
+   * @param rest - the URL behind the scheme and its colon
+   * @param create - whether a store may be made where there is none
+   */
+  open(rest: string, create: boolean): Promise<Driver>
+  /** What `doctor` says of it besides what every store has. */
+  inspect?(rest: string): Promise<readonly Finding[]>
+}
+
+/** By what stands before the first colon. */
+export const SCHEMES: Readonly<Record<string, Scheme>> = {
+  memory: { example: 'memory:', open: async () => memory() },
+  sqlite: { example: 'sqlite:./app.db', open: openSqlite, inspect: inspectSqlite },
+}
+
+/** A store that is named, and not opened yet. */
+export interface NamedStore {
+  readonly scheme: Scheme
+  readonly rest: string
+}
+
+/** @throws {@link Failure} for what names no store; passwords in it are not repeated */
+export function storeNamed(url: string | undefined): NamedStore {
+  const known = Object.values(SCHEMES).map(({ example }) => example)
+  const advice = `Such as ${known.join(', ')}`
+  if (!url) throw new Failure(EXIT.usage, 'No store is named: give --store, or set HOLDFAST_URL', advice)
+  const colon = url.indexOf(':')
+  const name = url.slice(0, Math.max(colon, 0))
+  if (!Object.hasOwn(SCHEMES, name)) {
+    throw new Failure(EXIT.usage, 'The URL of the store has a scheme that is not known', advice)
+  }
+  return { scheme: SCHEMES[name]!, rest: url.slice(colon + 1) }
+}
+
+/** Opens a store, does the work, and closes it. */
+export async function withStore<T>(
+  url: string | undefined,
+  options: { readonly tenant?: string | undefined; readonly create?: boolean },
+  work: (holdfast: Holdfast) => Promise<T>,
+): Promise<T> {
+  const { scheme, rest } = storeNamed(url)
+  const { tenant, create = false } = options
+  const driver = await scheme.open(rest, create)
+  const holdfast = createHoldfast({ driver, ...(tenant !== undefined && { tenant }) })
+  try {
+    await holdfast.db.open()
+    return await work(holdfast)
+  } finally {
+    await holdfast.close()
+  }
+}

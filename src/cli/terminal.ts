@@ -1,0 +1,105 @@
+/** What is printed and asked: tables and bars on a terminal, plain lines elsewhere, JSON where asked for. @module */
+import { createInterface } from 'node:readline/promises'
+import { SingleBar } from 'cli-progress'
+import Table from 'cli-table3'
+import { encode } from '../core/codec.ts'
+import type { Progress } from '../ops/options.ts'
+import { EXIT, Failure } from './failures.ts'
+
+/** Options that every command has. */
+export interface CommonOptions {
+  readonly store?: string
+  readonly tenant?: string
+  readonly json?: boolean
+  readonly yes?: boolean
+}
+
+/** A facility to talk to whoever runs the command. */
+export interface Terminal {
+  /** Prints a result: JSON, or what the text says. */
+  result(value: object, text: () => string): void
+  /** Prints rows: as JSON one a line, as a table on a terminal, as columns with tabs elsewhere. */
+  rows(head: readonly string[], rows: readonly Readonly<Record<string, unknown>>[]): void
+  /** Writes a line as it is. */
+  line(text: string): void
+  /** Writes a line beside the result. */
+  note(text: string): void
+  /**
+   * Asks before something is destroyed.
+   *
+   * @throws {@link Failure} where the answer is no, or nobody can be asked
+   */
+  confirm(question: string): Promise<void>
+  /** Shows how far work has come, on a terminal only. */
+  progress<T>(label: string, work: (onProgress: (progress: Progress) => void) => Promise<T>): Promise<T>
+}
+
+/** A structured value as one line of JSON, with what JSON lacks tagged. */
+export function jsonOf(value: unknown): string {
+  const text = encode([value])
+  return String(text).slice(1, -1)
+}
+
+/** Text of somebody else's, on one line and without control characters that a terminal would obey. */
+export const plain = (text: unknown): string =>
+  // eslint-disable-next-line no-control-regex -- these are what has to go
+  String(text ?? '').replaceAll(/[\u0000-\u001F\u007F-\u009F\u2028\u2029]/g, ' ')
+
+/** A moment as people and programs read it. */
+export const when = (ms: number): string => new Date(ms).toISOString()
+
+/** Makes a terminal of this process. */
+export function terminal({ json = false, yes = false }: CommonOptions): Terminal {
+  const { stdin, stdout, stderr } = process
+  const line = (text: string): void => void stdout.write(`${text}\n`)
+  return {
+    line,
+    note: (text) => void stderr.write(`${text}\n`),
+    result: (value, text) => line(json ? jsonOf(value) : text()),
+    rows(head, rows) {
+      if (json) {
+        for (const row of rows) line(jsonOf(row))
+        return
+      }
+      const cells = rows.map((row) => head.map((name) => plain(row[name])))
+      if (!stdout.isTTY) {
+        for (const row of cells) line(row.join('\t'))
+        return
+      }
+      const table = new Table({ head: [...head], style: { head: [], border: [] } })
+      table.push(...cells)
+      line(table.toString())
+    },
+    async confirm(question) {
+      if (yes) return
+      if (!stdin.isTTY || !stderr.isTTY) {
+        throw new Failure(EXIT.declined, `${question} Nobody can be asked here`, 'Give --yes')
+      }
+      const asking = createInterface({ input: stdin, output: stderr })
+      try {
+        const answer = await asking.question(`${question} [y/N] `)
+        if (!/^y(es)?$/i.test(answer.trim())) throw new Failure(EXIT.declined, 'Nothing was done')
+      } finally {
+        asking.close()
+      }
+    },
+    async progress(label, work) {
+      if (json || !stderr.isTTY) return work(() => {})
+      const bar = new SingleBar({
+        format: `${label} [{bar}] {value}/{total} {eta_formatted}`,
+        stream: stderr,
+        hideCursor: true,
+        etaBuffer: 100,
+      })
+      bar.start(0, 0)
+      try {
+        return await work(({ done, total }) => {
+          bar.setTotal(Math.max(total ?? 0, done))
+          bar.update(done)
+        })
+      } finally {
+        bar.stop()
+      }
+    },
+  }
+}

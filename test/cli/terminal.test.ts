@@ -1,0 +1,67 @@
+/** What shows on a terminal only: questions, tables and bars, in a real one. */
+import { execFileSync } from 'node:child_process'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { part } from '../support/parts.ts'
+import { manyRuns } from '../ops/seed.ts'
+import { PROGRAM, inPlace } from './support.ts'
+
+// Every command is a process.
+vi.setConfig({ testTimeout: 120_000 })
+
+const SERVER = `holdfast-test-${process.pid}`
+const tmux = (...args: string[]): string => execFileSync('tmux', ['-L', SERVER, ...args], { encoding: 'utf8' })
+
+/** Starts a shell command in a terminal of its own. */
+function show(directory: string, command: string): void {
+  tmux('new-session', '-d', '-x', '120', '-y', '40', '-c', directory, `${command}; echo "exit $?"; sleep 60`)
+}
+
+/** The screen, as soon as it shows this. */
+async function screenWith(text: RegExp): Promise<string> {
+  for (let tries = 0; tries < 100; tries++) {
+    const screen = tmux('capture-pane', '-p')
+    if (text.test(screen)) return screen
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  throw new Error(`The terminal does not show ${text}:\n${tmux('capture-pane', '-p')}`)
+}
+
+describe.skipIf(!part('tmux'))('the command line on a terminal', () => {
+  afterEach(() => {
+    try {
+      tmux('kill-server')
+    } catch {
+      // It has ended with its last session.
+    }
+  })
+
+  const call = (url: string, command: string): string => `HOLDFAST_URL=${url} ${process.execPath} ${PROGRAM} ${command}`
+
+  it('asks before it destroys; no is no', () =>
+    inPlace(async ({ directory, url, run }) => {
+      show(directory, call(url, 'purge --keep-last 0'))
+      await screenWith(/Remove 1 runs\? \[y\/N\]/)
+      tmux('send-keys', 'n', 'Enter')
+      expect(await screenWith(/exit \d/)).toMatch(/Nothing was done\s+exit 7/)
+      expect((await run('show', 'done')).code).toBe(0)
+    }))
+
+  it('and yes is yes', () =>
+    inPlace(async ({ directory, url, run }) => {
+      show(directory, call(url, 'purge --keep-last 0'))
+      await screenWith(/Remove 1 runs\? \[y\/N\]/)
+      tmux('send-keys', 'y', 'Enter')
+      expect(await screenWith(/exit \d/)).toMatch(/1 runs removed completed 1\s+exit 0/)
+      expect((await run('show', 'done')).code).toBe(3)
+    }))
+
+  it('shows lists as tables, and long work as a bar', () =>
+    inPlace(async ({ directory, url, within }) => {
+      await within((holdfast) => manyRuns(holdfast, 200, (i) => ({ runId: `r${i}`, ends: true })))
+      show(directory, `${call(url, 'runs --limit 3')}; ${call(url, 'backup b.ndjson')}`)
+      const screen = await screenWith(/exit \d/)
+      expect(screen).toMatch(/│ runId +│ workflow/)
+      expect(screen).toMatch(/backup \[=+\] (\d+)\/\1 /)
+      expect(screen).toMatch(/entries, of one moment\s+exit 0/)
+    }))
+})
