@@ -118,7 +118,7 @@ export default {
       'src-is-closed',
       'The published sources import no test, script or example',
       { path: '^src/' },
-      { path: '^(?!src/|node_modules/|node:)[^/]+/' },
+      { path: '^(?!src/|node_modules/|node:)[^/]+/', dependencyTypesNot: ['core'] },
     ),
     forbid(
       'examples-use-the-name',

@@ -69,6 +69,7 @@ export function endingOf(error: unknown): Ending {
 
 function endingOfCoded({ code, message, details }: HoldfastError): Ending {
   const [exit, advice] = BY_CODE[code] ?? [EXIT.found, undefined]
-  const where = details?.['part'] === undefined ? '' : ` (${String(details['part'])} ${String(details['key'])})`
+  const { part, key } = details ?? {}
+  const where = typeof part === 'string' && typeof key === 'string' ? ` (${part} ${key})` : ''
   return { exit, code, message: message + where, advice }
 }

@@ -41,9 +41,11 @@ export function jsonOf(value: unknown): string {
 }
 
 /** Text of somebody else's, on one line and without control characters that a terminal would obey. */
-export const plain = (text: unknown): string =>
+export const plain = (text: string | number | undefined): string =>
   // eslint-disable-next-line no-control-regex -- these are what has to go
   String(text ?? '').replaceAll(/[\u0000-\u001F\u007F-\u009F\u2028\u2029]/g, ' ')
+
+const cellOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? plain(value) : '')
 
 /** A moment as people and programs read it. */
 export const when = (ms: number): string => new Date(ms).toISOString()
@@ -61,7 +63,7 @@ export function terminal({ json = false, yes = false }: CommonOptions): Terminal
         for (const row of rows) line(jsonOf(row))
         return
       }
-      const cells = rows.map((row) => head.map((name) => plain(row[name])))
+      const cells = rows.map((row) => head.map((name) => cellOf(row[name])))
       if (!stdout.isTTY) {
         for (const row of cells) line(row.join('\t'))
         return

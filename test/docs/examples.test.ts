@@ -1,5 +1,5 @@
 /**
- * Every example that people see is compiled and run: the README's, and each `@example` of a doc comment. Where a line
+ * Every example that people see is compiled and run: of the README and the page on operations, and each `@example` of a doc comment. Where a line
  * that logs ends in a comment, that is what it must print.
  */
 import { execFile } from 'node:child_process'
@@ -40,7 +40,11 @@ const nodeFor = ({ code }: Example): string | undefined =>
 const promised = (code: string): string[] =>
   [...code.matchAll(/^.*console\.log\(.*\) \/\/ (.*)$/gm)].map(([, output]) => output!)
 
-const examples = [...fromMarkdown('README.md'), ...sources(join(ROOT, 'src')).flatMap((file) => fromSource(file))]
+const examples = [
+  ...fromMarkdown('README.md'),
+  ...fromMarkdown('docs/operations.md'),
+  ...sources(join(ROOT, 'src')).flatMap((file) => fromSource(file)),
+]
 
 function sources(directory: string): string[] {
   return readdirSync(directory, { recursive: true, encoding: 'utf8' })
