@@ -95,23 +95,15 @@ export default {
       { path: '^node:' },
     ),
     forbid(
-      'packages-of-the-command-line',
-      'The command line imports declared dependencies only; node: modules count as core',
-      { path: PROGRAMS },
-      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm', 'npm-peer'] },
-    ),
-    forbid(
       'declared-packages',
       'What users bundle imports declared peer dependencies only',
-      { path: '^src/', pathNot: '^src/(cli|dev)/' },
-      'All other published sources import declared peer dependencies only: plain ones are for the command line',
       { path: '^src/', pathNot: PROGRAMS },
       { dependencyTypes: ['npm', 'npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
     ),
     forbid(
       'declared-packages-of-tools',
-      'The CLI and the local servers import declared dependencies only',
-      { path: '^src/(cli|dev)/' },
+      'The command line and the local servers import declared dependencies only',
+      { path: PROGRAMS },
       { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm', 'npm-peer'] },
     ),
     forbid(

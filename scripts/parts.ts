@@ -54,6 +54,7 @@ const PARTS = {
     suites: ['upstash', 'the REST protocol of Upstash', 'the example of holdfast/upstash'],
     find: () => onPath('redis-server'),
     install: () => installApt('redis-server'),
+  },
   tmux: {
     what: 'tmux',
     suites: ['the command line on a terminal'],
