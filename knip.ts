@@ -14,15 +14,12 @@ const config: KnipConfig = {
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',
     'test/channel/worker.ts',
-    'test/drivers/upstash/crash-run.ts',
-    // Published when the local servers get their entries.
-    'src/dev/{upstash,redis-server}.ts',
     'examples/*/*.ts',
     'bench/markdown.ts',
     'types/*.ts',
   ],
   // Parts, see scripts/parts.ts.
-  ignoreBinaries: ['sha256sum', 'mount', 'umount', 'dpkg'],
+  ignoreBinaries: ['sha256sum', 'mount', 'umount', 'pg_config'],
   ignoreExportsUsedInFile: { interface: true, type: true },
   project: ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts', 'scripts/**/*.ts', 'types/**/*.ts'],
 }

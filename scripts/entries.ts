@@ -18,6 +18,7 @@ export interface Manifest {
   readonly version: string
   readonly exports: Record<string, string>
   readonly bin: Record<string, string>
+  readonly dependencies: Record<string, string>
   readonly peerDependencies: Record<string, string>
 }
 

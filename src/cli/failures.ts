@@ -28,6 +28,7 @@ const BY_CODE: Partial<Record<ErrorCode, readonly [exit: number, advice: string]
   PAYLOAD_TOO_LARGE: [EXIT.refused, 'Use a backend with higher limits'],
   QUOTA_EXCEEDED: [EXIT.unavailable, 'Free some space, and run it again'],
   READ_ONLY: [EXIT.unavailable, 'Check the rights of the file and its directory'],
+  UNAUTHORIZED: [EXIT.unavailable, 'Check the user, the password or the token'],
   UNAVAILABLE: [EXIT.unavailable, 'Try again; see holdfast doctor'],
   BACKEND: [EXIT.unavailable, 'See holdfast doctor'],
   SERIALIZATION: [EXIT.damaged, 'Use another backup, or the release that wrote it'],

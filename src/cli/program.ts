@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { examples } from './command.ts'
 import { addBenchCommand } from './commands/bench.ts'
 import { addCareCommands } from './commands/care.ts'
+import { addDevCommand } from './commands/dev.ts'
 import { addRunCommands } from './commands/runs.ts'
 import { addSetupCommands } from './commands/setup.ts'
 import { addSignalCommands } from './commands/signals.ts'
@@ -30,5 +31,6 @@ export function makeProgram(version: string): Command {
   addTransferCommands(program)
   addBenchCommand(program)
   addSetupCommands(program)
+  addDevCommand(program)
   return program
 }

@@ -43,8 +43,6 @@ export interface PoolLike {
 
 /** What is used of a PGlite. */
 export interface EmbeddedLike {
-  /** Keeps everybody else out. */
-  runExclusive<T>(work: () => Promise<T>): Promise<T>
   /** Runs one statement. */
   query(text: string, params: unknown[], options: object): Promise<unknown>
 }
@@ -83,23 +81,36 @@ export const overPools =
   }
 
 /** Over one embedded database: it has one connection, so requests queue. */
-export const overEmbedded =
-  (db: EmbeddedLike): NeonBackend =>
-  (_, work) =>
-    db.runExclusive(async () => {
-      const query: NeonSession['query'] = async (text, params) => {
-        const parsers = new Proxy({}, { get: () => asText })
-        const found = await db.query(text, [...params], { rowMode: 'array', parsers })
-        const { fields, rows, affectedRows } = found as NeonResult & { affectedRows?: number }
-        const command = /^\s*(\w+)/.exec(text)?.[1]?.toUpperCase() ?? ''
-        return { fields, rows, command, rowCount: command === 'SELECT' ? rows.length : (affectedRows ?? null) }
-      }
+export function overEmbedded(db: EmbeddedLike): NeonBackend {
+  let last: Promise<unknown> = Promise.resolve()
+  const query: NeonSession['query'] = async (text, params) => {
+    const parsers = new Proxy({}, { get: () => asText })
+    const found = await db.query(text, [...params], { rowMode: 'array', parsers })
+    const { fields, rows, affectedRows } = found as NeonResult & { affectedRows?: number }
+    const command = /^\s*(\w+)/.exec(text)?.[1]?.toUpperCase() ?? ''
+    return { fields, rows, command, rowCount: command === 'SELECT' ? rows.length : (affectedRows ?? null) }
+  }
+  return (_, work) => {
+    const turn = last.then(async () => {
       try {
         return await work({ query })
       } finally {
         for (const text of RESET) await query(text, [])
       }
     })
+    last = turn.catch(() => {})
+    return turn
+  }
+}
+
+/** Lets in whoever knows the password, as any user. */
+export const withPassword =
+  (password: string, backend: NeonBackend): NeonBackend =>
+  async (url, work) => {
+    if (decodeURIComponent(url.password) === password) return backend(url, work)
+    const message = `password authentication failed for user "${decodeURIComponent(url.username)}"`
+    throw Object.assign(new Error(message), { code: '28P01', severity: 'FATAL' })
+  }
 
 interface Query {
   readonly query: string

@@ -1,7 +1,7 @@
 /** `get`, `set`, `delete`. @module */
 import type { Command } from 'commander'
 import { buffer } from 'node:stream/consumers'
-import { toBase64 } from '../../core/codec.ts'
+import { toBase64 } from '../../core/base64.ts'
 import { duration } from '../arguments.ts'
 import { type Context, action, examples } from '../command.ts'
 import { EXIT, Failure } from '../failures.ts'

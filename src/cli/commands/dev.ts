@@ -1,0 +1,133 @@
+/** `dev`: local servers that speak the protocols of hosted ones. @module */
+import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { type Command, Option } from 'commander'
+import { type NeonBackend, overEmbedded, overPools, startNeon, withPassword } from '../../dev/neon.ts'
+import { startPostgres } from '../../dev/postgres-server.ts'
+import { startRedis } from '../../dev/redis-server.ts'
+import { startUpstash } from '../../dev/upstash.ts'
+import { type Context, action, examples } from '../command.ts'
+import { EXIT, Failure } from '../failures.ts'
+import { load } from '../servers.ts'
+
+interface DevOptions {
+  readonly only?: 'upstash' | 'neon'
+  readonly postgres: 'embedded' | 'server'
+  readonly token: string
+  readonly upstashPort: string
+  readonly neonPort: string
+}
+
+/** A server under way: what to put into the environment, and how to end it. */
+interface Started {
+  readonly environment: Readonly<Record<string, string>>
+  stop(): Promise<unknown>
+}
+
+/** Adds the command that starts local servers. */
+export function addDevCommand(program: Command): void {
+  program
+    .command('dev')
+    .description('start local servers that speak the protocols of Upstash and Neon, until Ctrl-C')
+    .addOption(new Option('--only <server>', 'start one of them').choices(['upstash', 'neon']))
+    .addOption(
+      new Option('--postgres <kind>', 'embedded: PGlite, in this process; server: the PostgreSQL of this machine')
+        .choices(['embedded', 'server'])
+        .default('embedded'),
+    )
+    .option('--token <text>', 'the token and password that let in', 'local')
+    .option('--upstash-port <number>', 'where to listen; a free port by default', '0')
+    .option('--neon-port <number>', 'where to listen; a free port by default', '0')
+    .addHelpText('after', examples('dev', 'dev --only neon --neon-port 4444', 'dev > .env.local'))
+    .action(action(dev))
+}
+
+async function dev({ terminal, signal }: Context, _: readonly string[], options: DevOptions): Promise<void> {
+  const { only, token } = options
+  const starts = [
+    ...(only === 'neon' ? [] : [() => startRest(token, portOf(options.upstashPort))]),
+    ...(only === 'upstash' ? [] : [() => startSql(token, portOf(options.neonPort), options.postgres)]),
+  ]
+  const started: Started[] = []
+  try {
+    for (const start of starts) started.push(await start())
+    const environment = Object.assign({}, ...started.map((it) => it.environment)) as Record<string, string>
+    terminal.result(environment, () =>
+      Object.entries(environment)
+        .map(([name, value]) => `${name}=${value}`)
+        .join('\n'),
+    )
+    terminal.note('Listening on 127.0.0.1. Everything is forgotten at the end: Ctrl-C')
+    if (!signal.aborted) await once(signal, 'abort')
+  } finally {
+    for (const it of started.toReversed()) await it.stop()
+  }
+}
+
+async function startRest(token: string, port: number): Promise<Started> {
+  const redis = await found('redis-server', 'Install Redis, or give --only neon', () => startRedis())
+  const server = await startUpstash({ redis: redis.url, token, port })
+  return {
+    environment: { UPSTASH_REDIS_REST_URL: server.url, UPSTASH_REDIS_REST_TOKEN: token },
+    async stop() {
+      await server.close()
+      await redis.stop()
+    },
+  }
+}
+
+async function startSql(token: string, port: number, kind: DevOptions['postgres']): Promise<Started> {
+  const { backend, end } = kind === 'server' ? await realServer() : await embedded()
+  const server = await startNeon(withPassword(token, backend), { port })
+  return {
+    environment: {
+      // The host is a name only: the client is told where to go by its fetchEndpoint.
+      DATABASE_URL: `postgres://postgres:${encodeURIComponent(token)}@db.localtest/postgres`,
+      NEON_FETCH_ENDPOINT: `${server.url}/sql`,
+    },
+    async stop() {
+      await server.close()
+      await end()
+    },
+  }
+}
+
+async function embedded(): Promise<{ backend: NeonBackend; end(): Promise<unknown> }> {
+  const { PGlite } = await load('@electric-sql/pglite', () => import('@electric-sql/pglite'))
+  const db = new PGlite()
+  await db.waitReady
+  return { backend: overEmbedded(db), end: () => db.close() }
+}
+
+async function realServer(): Promise<{ backend: NeonBackend; end(): Promise<unknown> }> {
+  const { default: pg } = await load('pg', () => import('pg'))
+  const bin = await found('pg_config', 'Install PostgreSQL, or leave out --postgres', async () =>
+    execFileSync('pg_config', ['--bindir'], { encoding: 'utf8' }).trim(),
+  )
+  const server = await startPostgres({ bin })
+  const pool = new pg.Pool({ connectionString: server.url })
+  pool.on('error', () => {})
+  return {
+    backend: overPools(() => pool),
+    async end() {
+      await pool.end()
+      await server.stop()
+    },
+  }
+}
+
+/** Starts a program of the machine. @throws {@link Failure} where it is not installed */
+async function found<T>(program: string, advice: string, start: () => Promise<T>): Promise<T> {
+  try {
+    return await start()
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
+    throw new Failure(EXIT.notFound, `There is no ${program} on this machine`, advice)
+  }
+}
+
+function portOf(text: string): number {
+  const port = Number(text)
+  if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
+  throw new Failure(EXIT.usage, 'A port is a number from 0 to 65535')
+}

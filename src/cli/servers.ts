@@ -1,0 +1,76 @@
+/** Stores behind a network at the command line: the client of each is loaded when a URL asks for it. @module */
+import { createClient } from 'redis'
+import type { Driver } from '../core/driver.ts'
+import { postgres } from '../drivers/postgres/driver.ts'
+import { upstash } from '../drivers/upstash/driver.ts'
+import { remote } from '../http/index.ts'
+import { EXIT, Failure } from './failures.ts'
+
+/** The same driver, which also lets go of the client that was made for it. */
+const closing = (driver: Driver, end: () => Promise<unknown>): Driver => ({
+  ...driver,
+  async close() {
+    await driver.close()
+    await end()
+  },
+})
+
+/** Loads a package that only some need. @throws {@link Failure} where it is not installed */
+export async function load<T>(name: string, importing: () => Promise<T>): Promise<T> {
+  try {
+    return await importing()
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw cause
+    throw new Failure(EXIT.usage, `This needs the package ${name}`, `npm install ${name}`)
+  }
+}
+
+function required(name: string): string {
+  const value = process.env[name]
+  if (value) return value
+  throw new Failure(EXIT.usage, `The environment variable ${name} is not set`, 'Set it to the token of the store')
+}
+
+function requireUrl(text: string): string {
+  if (URL.canParse(text)) return text
+  throw new Failure(EXIT.usage, 'The store is not a valid URL', 'See holdfast --help')
+}
+
+/** Opens a PostgreSQL by its connection string. */
+export async function openPostgres(scheme: string, rest: string): Promise<Driver> {
+  const connectionString = requireUrl(`${scheme}:${rest}`)
+  const { default: pg } = await load('pg', () => import('pg'))
+  const pool = new pg.Pool({ connectionString, max: 4 })
+  // A connection that dies while it is idle is opened again by the next call.
+  pool.on('error', () => {})
+  return closing(postgres({ db: pool }), () => pool.end())
+}
+
+/** Opens an Upstash by the URL of its REST interface; the token is in `UPSTASH_REDIS_REST_TOKEN`. */
+export async function openUpstash(rest: string): Promise<Driver> {
+  const url = requireUrl(rest)
+  const token = required('UPSTASH_REDIS_REST_TOKEN')
+  const { Redis } = await load('@upstash/redis', () => import('@upstash/redis'))
+  return upstash({ redis: new Redis({ url, token }) })
+}
+
+/** Opens a Redis by `redis://` or `rediss://`. */
+export async function openRedis(scheme: string, rest: string): Promise<Driver> {
+  const client = createClient({ url: requireUrl(`${scheme}:${rest}`), socket: { reconnectStrategy: false } })
+  // What goes wrong is told by the call that it goes wrong for.
+  client.on('error', () => {})
+  const send = async (command: readonly string[]): Promise<unknown> => {
+    if (!client.isOpen) await client.connect()
+    return client.sendCommand([...command])
+  }
+  return closing(upstash({ redis: { send } }), async () => client.destroy())
+}
+
+/** Opens a store that is served over HTTP; the token in `HOLDFAST_TOKEN`, where there is one, is sent as a bearer's. */
+export async function openHttp(scheme: string, rest: string): Promise<Driver> {
+  const token = process.env['HOLDFAST_TOKEN']
+  return remote({
+    url: requireUrl(`${scheme}:${rest}`),
+    ...(token && { headers: { authorization: `Bearer ${token}` } }),
+  })
+}
