@@ -43,10 +43,8 @@ export function standing(view: InspectionView | undefined): TemplateResult {
   if (!view) return html`<p class="standing empty">Choose an inspection to see its steps and its log.</p>`
   const { inspection, tone, status, done, worker } = view
   return html`
-    <p class="standing">
-      <strong>${inspection.site}</strong> <span class="badge ${tone}">${status}</span>
-      <span class="quiet">${worker === undefined ? '' : `Tab ${worker} works on it`}</span>
-    </p>
+    <p class="standing"><strong>${inspection.site}</strong> <span class="badge ${tone}">${status}</span></p>
+    <p class="worker quiet">${worker === undefined ? '' : `Tab ${worker} works on it`}</p>
     <ol class="stages">
       ${STAGES.map(
         ({ title }, i) =>

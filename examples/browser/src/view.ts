@@ -58,7 +58,7 @@ export async function readInspections({ workflows, persistence, claims }: Holdfa
  * @param events - its log
  * @param worker - who has the claim
  */
-export function viewOf(run: Run, events: readonly RunEvent[], worker: string | undefined): InspectionView {
+function viewOf(run: Run, events: readonly RunEvent[], worker: string | undefined): InspectionView {
   const { runId, createdAt, position, completion } = run
   const finished = new Set(events.filter((it) => ENDS.has(it.kind)).map((it) => it.stepId))
   return {

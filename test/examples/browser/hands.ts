@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import type { AxeResults } from 'axe-core'
 import type { ElementHandle, Page } from 'puppeteer-core'
 
-export const PHOTO = resolve(import.meta.dirname, 'photo.png')
+const PHOTO = resolve(import.meta.dirname, 'photo.png')
 const SCREENSHOTS = resolve(import.meta.dirname, '../../../build/screenshots')
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -40,6 +40,16 @@ export async function attach(page: Page): Promise<void> {
   await sees(page, 'photo.png')
 }
 
+/** Has the browser ask for files, and chooses the photo. */
+export async function choose(page: Page, ask: () => Promise<void>): Promise<void> {
+  const asked = page.waitForFileChooser()
+  // Only when the page has painted once more is the browser sure to hand the question over.
+  await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)))
+  await ask()
+  const chooser = await asked
+  await chooser.accept([PHOTO])
+}
+
 /** The inspection's log as it is shown, one line an entry, without times. */
 export const log = (page: Page): Promise<string[]> =>
   page.$$eval('.timeline .what', (items) => items.map((item) => item.textContent.trim()))
@@ -56,7 +66,7 @@ export async function tab(page: Page): Promise<string> {
   })
 }
 
-/** How much of the page has moved by itself, as browsers count it: up to 0.1 is good. */
+/** How much of the page has moved by itself, as browsers count it: up to 0.1 counts as good. */
 export const shifts = (page: Page): Promise<number> =>
   page.evaluate(
     () =>
@@ -76,6 +86,14 @@ export const shifts = (page: Page): Promise<number> =>
 export const overflow = (page: Page): Promise<number> =>
   page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
 
+/** Why the browser would not install the page as an app. */
+export async function installTrouble(page: Page): Promise<string[]> {
+  const session = await page.createCDPSession()
+  const { installabilityErrors } = await session.send('Page.getInstallabilityErrors')
+  await session.detach()
+  return installabilityErrors.map((error) => error.errorId)
+}
+
 /** What axe finds wrong with the page. */
 export async function violations(page: Page): Promise<string[]> {
   await page.evaluate(AXE)
@@ -89,6 +107,8 @@ export async function violations(page: Page): Promise<string[]> {
 /** Takes pictures of the whole page: on a phone and on a desk, light and dark. */
 export async function picture(page: Page, name: string): Promise<void> {
   mkdirSync(SCREENSHOTS, { recursive: true })
+  // A tab that is not looked at paints nothing.
+  await page.bringToFront()
   const before = page.viewport()
   for (const [screen, width, height] of [
     ['phone', 360, 740],

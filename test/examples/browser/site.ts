@@ -42,8 +42,7 @@ export async function serve(port = 0): Promise<Site> {
   const server = await preview({
     configFile: CONFIG,
     logLevel: 'error',
-    // Vite takes 0 for its default: a number that it may count up from serves as well.
-    preview: { host: '127.0.0.1', port: port || 20_000 + Math.floor(Math.random() * 20_000), strictPort: port !== 0 },
+    preview: { host: '127.0.0.1', port, strictPort: true },
   })
   const address = server.httpServer.address() as { readonly port: number }
   const url = `http://127.0.0.1:${address.port}/`
