@@ -39,7 +39,7 @@ export function live(driver: Driver, name: string): Live {
 }
 
 /** Makes a call that does the work soon, once for many calls, and never twice at the same time. */
-export function coalesced(work: () => Promise<void>): () => void {
+export function coalesced(work: () => Promise<unknown>): () => void {
   let isWanted = false
   let isBusy = false
   return async () => {

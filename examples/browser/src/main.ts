@@ -31,7 +31,7 @@ async function begin(): Promise<void> {
     onError: tell,
   })
   const showStorage = storageDisplay(idb)
-  const showRest = coalesced(() => Promise.all([showDraft(), showStorage()]).then(() => {}, tell))
+  const showRest = coalesced(() => Promise.all([showDraft(), showStorage()]).catch(tell))
   const refresh = (): void => {
     board.show()
     showRest()
@@ -57,7 +57,8 @@ async function begin(): Promise<void> {
 
 /** Tells of what went wrong; of nothing any more for `undefined`. */
 function tell(error: unknown): void {
-  byId('trouble', HTMLElement).textContent = error instanceof Error ? error.message : String(error ?? '')
+  const text = error === undefined ? '' : 'Something went wrong'
+  byId('trouble', HTMLElement).textContent = error instanceof Error ? error.message : text
 }
 
 begin().catch(tell)
