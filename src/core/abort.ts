@@ -18,6 +18,9 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, 
   })
 }
 
+/** A way to wait; injected, so that tests need not. */
+export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
+
 /** Waits for so many milliseconds; throws `ABORTED` as soon as the signal says so. */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   let timer: ReturnType<typeof setTimeout>

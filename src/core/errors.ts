@@ -27,6 +27,7 @@
  * | `READ_ONLY` | the store cannot be written |
  * | `UNAUTHORIZED` | the backend does not know the caller, or does not let it do this |
  * | `UNAVAILABLE` | the backend cannot be reached or is locked; retrying may help |
+ * | `TIMEOUT` | the backend did not answer in time; a commit may have taken effect all the same |
  * | `ABORTED` | the caller's signal was aborted |
  * | `CLOSED` | the database was closed |
  * | `BACKEND` | anything else that the backend threw, with its error as `cause` |
@@ -51,13 +52,14 @@ export type ErrorCode =
   | 'READ_ONLY'
   | 'UNAUTHORIZED'
   | 'UNAVAILABLE'
+  | 'TIMEOUT'
   | 'ABORTED'
   | 'CLOSED'
   | 'BACKEND'
 
 /** What an error carries besides its code and message. */
 export interface ErrorOptions {
-  /** Facts for programs: never a stored value. */
+  /** Facts for programs: never a stored value. `retryAfter` is how long the backend asks to wait, in milliseconds. */
   readonly details?: Readonly<Record<string, unknown>> | undefined
   /** Whether the same call may succeed when made again. */
   readonly retryable?: boolean

@@ -1,0 +1,90 @@
+/**
+ * An end to waiting, for a driver whose backend may never answer.
+ *
+ * @module
+ */
+import { type Sleep, sleep as realSleep } from '../core/abort.ts'
+import { requireInteger } from '../core/arguments.ts'
+import type { CallOptions, Driver } from '../core/driver.ts'
+import { HoldfastError } from '../core/errors.ts'
+
+/** Options of {@link timeout}. Durations are in milliseconds, from 1 to 2147483647: what a timer can wait. */
+export interface TimeoutOptions {
+  /** For connecting and creating the schema; 30 seconds by default. */
+  readonly open?: number
+  /** For a read; 10 seconds by default. */
+  readonly read?: number
+  /** For a commit; 10 seconds by default. */
+  readonly commit?: number
+  /** Waits; a timer of this machine by default. */
+  readonly sleep?: Sleep
+}
+
+const MOST = 2 ** 31 - 1
+
+/**
+ * Makes a driver that waits for another only so long.
+ *
+ * When the time is up the call's signal is aborted and the call throws `TIMEOUT`, whether the driver underneath listens
+ * or not. A commit may take effect all the same, also later: its error is `ambiguous`. Put it underneath `retry`, so
+ * that every attempt has its own time.
+ *
+ * @param driver - the one underneath; closing this closes it
+ * @param options - how long each kind of call may take
+ * @returns the driver, with the capabilities of the one underneath
+ * @throws `INVALID_ARGUMENT` for a malformed duration
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast, memory } from 'holdfast'
+ * import { timeout } from 'holdfast/timeout'
+ *
+ * const { state } = createHoldfast({ driver: timeout(memory(), { commit: 2000, read: 1000 }) })
+ * await state.set('greeting', 'hello')
+ * console.log(await state.get('greeting')) // hello
+ * ```
+ */
+export function timeout(driver: Driver, options: TimeoutOptions = {}): Driver {
+  const { sleep = realSleep } = options
+  const most = {
+    open: requireInteger(options.open ?? 30_000, 'open', 1, MOST),
+    read: requireInteger(options.read ?? 10_000, 'read', 1, MOST),
+    commit: requireInteger(options.commit ?? 10_000, 'commit', 1, MOST),
+  }
+
+  async function within<T>(
+    operation: keyof typeof most,
+    call: (options: CallOptions) => Promise<T>,
+    { signal }: CallOptions = {},
+  ): Promise<T> {
+    const work = new AbortController()
+    const timer = new AbortController()
+    const onAbort = (): void => work.abort(signal!.reason)
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted) onAbort()
+    async function expire(): Promise<never> {
+      await sleep(most[operation], timer.signal)
+      const error = new HoldfastError('TIMEOUT', `The ${operation} took longer than ${most[operation]} ms`, {
+        retryable: true,
+        ambiguous: operation === 'commit',
+        details: { operation, timeout: most[operation] },
+      })
+      work.abort(error)
+      throw error
+    }
+    try {
+      return await Promise.race([call({ signal: work.signal }), expire()])
+    } finally {
+      timer.abort()
+      // A signal may outlive many calls, and must not collect their listeners.
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  return {
+    ...driver,
+    open: (options) => within('open', (inner) => driver.open(inner), options),
+    read: (reads, options) => within('read', (inner) => driver.read(reads, inner), options),
+    commit: (request, options) => within('commit', (inner) => driver.commit(request, inner), options),
+  }
+}

@@ -1,0 +1,88 @@
+/** What the suites of wrappers share: a clock that is moved by hand, and requests. */
+import { describe, it } from 'vitest'
+import type { Clock } from '../../src/core/clock.ts'
+import type { CommitRequest, Driver, Entry, EntryPage, Op } from '../../src/core/driver.ts'
+import { HoldfastError, isHoldfastError } from '../../src/core/errors.ts'
+import { memory } from '../../src/drivers/memory.ts'
+import { type Harness, type Skip, conformance } from '../../src/testing/index.ts'
+
+/** A time that passes when it is told to; waiting is letting it pass. */
+export function manualTime() {
+  let time = Date.UTC(2026, 0, 1)
+  const waits: number[] = []
+  return {
+    waits,
+    clock: () => time,
+    pass: (ms: number) => void (time += ms),
+    async sleep(ms: number, signal?: AbortSignal) {
+      waits.push(ms)
+      if (signal?.aborted) throw new HoldfastError('ABORTED', 'Aborted')
+      time += ms
+    },
+  }
+}
+
+/**
+ * A clock that stands still until it is moved, and then makes up for what this machine's has run ahead meanwhile: stores
+ * go by that between two answers, which on a slow machine are far apart.
+ */
+export function movedClock() {
+  let time = Date.UTC(2026, 0, 1)
+  let moved = Date.now()
+  return {
+    clock: () => time,
+    pass(ms: number) {
+      time += ms + Date.now() - moved
+      moved = Date.now()
+    },
+  }
+}
+
+/** The whole suite over a wrapper around memory. */
+export function conformanceOver(name: string, wrap: (driver: Driver, clock: Clock) => Driver, skip: Skip[] = []): void {
+  const harness: Harness = {
+    name,
+    async create() {
+      const { clock, pass } = movedClock()
+      return { driver: wrap(memory({ clock }), clock), advance: pass }
+    },
+  }
+  conformance({ harness, describe, it, skip, log: () => {} })
+}
+
+export const PART = 'default!values'
+export const at = (key: string, part = PART) => ({ part, key })
+export const put = (key: string, value: string | Uint8Array, part = PART): Op => ({ put: at(key, part), value })
+export const append = (value: string | Uint8Array, ref?: string): Op => ({
+  append: at('log!'),
+  value,
+  ...(ref !== undefined && { ref }),
+})
+
+let ids = 0
+export function request(...ops: readonly Op[]): CommitRequest {
+  const id = `id${++ids}`
+  return { id, commits: [{ id, checks: [], ops, durability: 'strict' }] }
+}
+
+export async function get(driver: Driver, key: string, part = PART): Promise<Entry | null> {
+  return (await driver.read([{ get: at(key, part) }])).answers[0] as Entry | null
+}
+
+export async function entriesOf(driver: Driver, part = PART): Promise<readonly Entry[]> {
+  const { answers } = await driver.read([{ range: { part, start: ' ', end: '~~', limit: 1000 } }])
+  return (answers[0] as EntryPage).entries
+}
+
+/** The error that a call fails with. */
+export async function errorOf(call: Promise<unknown>): Promise<HoldfastError> {
+  const error = await call.then(
+    () => new Error('It did not fail'),
+    (cause: unknown) => cause,
+  )
+  if (isHoldfastError(error)) return error
+  throw error
+}
+
+export const unavailable = (details?: Record<string, unknown>, ambiguous = false): HoldfastError =>
+  new HoldfastError('UNAVAILABLE', 'The backend cannot be reached', { retryable: true, ambiguous, details })
