@@ -33,7 +33,54 @@ declare const crypto: {
   getRandomValues<T extends ArrayBufferView>(array: T): T
   randomUUID(): `${string}-${string}-${string}-${string}-${string}`
   /** Not in pages that came over plain HTTP. */
-  readonly subtle?: { digest(algorithm: 'SHA-256', data: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> }
+  readonly subtle?: SubtleCrypto
+}
+
+interface AesGcm {
+  readonly name: 'AES-GCM'
+  readonly iv: Uint8Array
+  readonly additionalData: Uint8Array
+}
+
+interface CryptoKey {
+  readonly type: string
+  readonly usages: readonly string[]
+  readonly algorithm: { readonly name: string }
+}
+
+interface SubtleCrypto {
+  digest(algorithm: 'SHA-256', data: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer>
+  importKey(
+    format: 'raw',
+    key: Uint8Array,
+    algorithm: 'AES-GCM' | { readonly name: 'HMAC'; readonly hash: 'SHA-256' },
+    extractable: boolean,
+    usages: readonly ('encrypt' | 'decrypt' | 'sign')[],
+  ): Promise<CryptoKey>
+  encrypt(algorithm: AesGcm, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
+  decrypt(algorithm: AesGcm, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
+  sign(algorithm: 'HMAC', key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
+}
+
+/** What both compression streams have; a chunk that is written waits until it is read. */
+declare class CompressionStream {
+  constructor(format: 'deflate')
+  readonly readable: ReadableStream
+  readonly writable: WritableStream
+}
+
+declare class DecompressionStream {
+  constructor(format: 'deflate')
+  readonly readable: ReadableStream
+  readonly writable: WritableStream
+}
+
+interface ReadableStream {
+  getReader(): { read(): Promise<{ done: boolean; value?: Uint8Array }>; cancel(): Promise<void> }
+}
+
+interface WritableStream {
+  getWriter(): { write(chunk: Uint8Array): Promise<void>; close(): Promise<void> }
 }
 
 declare const performance: { now(): number }

@@ -165,6 +165,8 @@ export interface Limits {
   readonly valueBytes: number
   /** Of one request: all its keys, versions and values. */
   readonly requestBytes: number
+  /** Counted toward `requestBytes` besides, for each value: what is added to it on the way. None by default. */
+  readonly valueOverhead?: number
   /** Checks and ops of one commit together. */
   readonly commitKeys: number
   readonly requestCommits: number

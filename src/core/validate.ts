@@ -9,7 +9,7 @@ import type { Commit, Key, Limits, Op, Read, Value } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
 import { utf8Bytes } from './keys.ts'
 
-function within(limits: Limits, limit: keyof Limits, size: number): void {
+function within(limits: Limits, limit: Exclude<keyof Limits, 'valueOverhead'>, size: number): void {
   const most = limits[limit]
   if (size <= most) return
   throw new HoldfastError('PAYLOAD_TOO_LARGE', `${limit} must be at most ${most}, not ${size}`, {
@@ -39,7 +39,7 @@ function weighValue(value: Value, limits: Limits): number {
   }
   const bytes = isText ? utf8Bytes(value) : value.length
   within(limits, 'valueBytes', bytes)
-  return bytes
+  return bytes + (limits.valueOverhead ?? 0)
 }
 
 function weighOp(op: Op, limits: Limits): number {
