@@ -1,0 +1,205 @@
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
+import {
+  AggregationTemporality,
+  InMemoryMetricExporter,
+  MeterProvider,
+  PeriodicExportingMetricReader,
+} from '@opentelemetry/sdk-metrics'
+import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { HoldfastError } from '../../src/core/errors.ts'
+import { memory } from '../../src/drivers/memory.ts'
+import { spyOn } from '../../src/testing/spy.ts'
+import { type ObservedCall, type ObservedEnd, observe, openTelemetry } from '../../src/wrappers/observe.ts'
+import { retry } from '../../src/wrappers/retry.ts'
+import {
+  append,
+  at,
+  conformanceOver,
+  entriesOf,
+  errorOf,
+  get,
+  manualTime,
+  put,
+  request,
+  unavailable,
+} from './support.ts'
+
+conformanceOver('memory, observed', (driver) => observe(driver, { start: () => () => {} }))
+
+const lost = () => {
+  const it = request(append('never'))
+  return { ...it, commits: [...it.commits, { ...it.commits[0]!, checks: [{ at: at('k'), version: 'none' }] }] }
+}
+
+describe('an observer', () => {
+  function setting() {
+    const time = manualTime()
+    const spy = spyOn(memory())
+    const seen: [ObservedCall, ObservedEnd | undefined][] = []
+    const start = (call: ObservedCall) => {
+      const pair: (typeof seen)[number] = [call, undefined]
+      seen.push(pair)
+      time.pass(7)
+      return (end: ObservedEnd) => void (pair[1] = end)
+    }
+    return { time, spy, seen, driver: observe(spy.driver, { start }, { clock: time.clock }) }
+  }
+
+  test('is told of every call, how large it is and how it ended', async () => {
+    const { seen, driver } = setting()
+    await driver.open()
+    await driver.commit(request(put('a', 'secret'), put('b', 'secret')))
+    await driver.commit(lost())
+    await entriesOf(driver)
+    await driver.read([{ get: at('a') }, { get: at('nothing') }, { parts: { start: ' ', end: '~~', limit: 9 } }])
+    await driver.close()
+    const fine = { duration: 0, ambiguous: false, entries: 0, conflicts: 0 }
+    const call = { driver: 'memory', batchSize: 0, changes: 0 }
+    expect(seen).toEqual([
+      [{ ...call, operation: 'open' }, fine],
+      [{ ...call, operation: 'commit', batchSize: 1, changes: 2 }, fine],
+      [
+        { ...call, operation: 'commit', batchSize: 2, changes: 3 },
+        { ...fine, conflicts: 1 },
+      ],
+      [
+        { ...call, operation: 'read', batchSize: 1 },
+        { ...fine, entries: 3 },
+      ],
+      [
+        { ...call, operation: 'read', batchSize: 3 },
+        { ...fine, entries: 1 },
+      ],
+      [{ ...call, operation: 'close' }, fine],
+    ])
+    expect(JSON.stringify(seen)).not.toContain('secret')
+  })
+
+  test('is told of failures, and the caller gets them', async () => {
+    const { seen, spy, driver } = setting()
+    const bare = new Error('A bare one')
+    spy.fail('commit', unavailable({}, true), bare)
+    spy.fail('read', bare)
+    expect((await errorOf(driver.commit(request(put('k', 'v'))))).code).toBe('UNAVAILABLE')
+    await expect(driver.commit(request(put('k', 'v')))).rejects.toBe(bare)
+    await expect(driver.read([])).rejects.toBe(bare)
+    expect(seen.map(([, end]) => [end?.code, end?.ambiguous])).toEqual([
+      ['UNAVAILABLE', true],
+      ['BACKEND', true],
+      ['BACKEND', false],
+    ])
+  })
+
+  test('changes no outcome by what it throws', async () => {
+    const fail = (): never => {
+      throw new Error('A defect of the observer')
+    }
+    for (const start of [fail, () => fail]) {
+      const driver = observe(memory(), { start })
+      await driver.commit(request(put('k', 'v')))
+      expect((await get(driver, 'k'))?.value).toBe('v')
+    }
+  })
+
+  test('measures from before the call to after it', async () => {
+    const time = manualTime()
+    const inner = memory()
+    const slow = { ...inner, open: async () => time.pass(250) }
+    const ends: ObservedEnd[] = []
+    await observe(slow, { start: () => (end) => void ends.push(end) }, { clock: time.clock }).open()
+    expect(ends.map((end) => end.duration)).toEqual([250])
+  })
+})
+
+describe('OpenTelemetry', () => {
+  function setting() {
+    const spans = new InMemorySpanExporter()
+    const traces = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(spans)] })
+    const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+    const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 1e8, exportTimeoutMillis: 1e7 })
+    const meters = new MeterProvider({ readers: [reader] })
+    onTestFinished(async () => {
+      await meters.shutdown()
+      await traces.shutdown()
+    })
+    const telemetry = openTelemetry({ tracer: traces.getTracer('test'), meter: meters.getMeter('test') })
+    const spy = spyOn(memory())
+    const retried = retry(spy.driver, { onRetry: telemetry.onRetry, ...manualTime() })
+    async function metrics() {
+      await reader.forceFlush()
+      const all = exporter
+        .getMetrics()
+        .at(-1)!
+        .scopeMetrics.flatMap((scope) => scope.metrics)
+      return Object.fromEntries(
+        all.map(({ descriptor, dataPoints }) => [
+          descriptor.name,
+          dataPoints.map(({ attributes, value }) => [attributes, typeof value === 'number' ? value : value.count]),
+        ]),
+      )
+    }
+    return { spans, metrics, spy, driver: observe(retried, telemetry) }
+  }
+
+  test('gets a span per call, in the names of the conventions', async () => {
+    const { spans, spy, driver } = setting()
+    await driver.commit(lost())
+    spy.fail('commit', new HoldfastError('BACKEND', 'Broken: secret', { ambiguous: true }))
+    await errorOf(driver.commit(request(put('k', 'secret'))))
+    expect(
+      spans.getFinishedSpans().map(({ name, kind, attributes, status }) => ({ name, kind, attributes, status })),
+    ).toEqual([
+      {
+        name: 'commit',
+        kind: SpanKind.CLIENT,
+        attributes: { 'db.system.name': 'memory', 'db.operation.name': 'commit', 'db.operation.batch.size': 2 },
+        status: { code: SpanStatusCode.UNSET },
+      },
+      {
+        name: 'commit',
+        kind: SpanKind.CLIENT,
+        attributes: {
+          'db.system.name': 'memory',
+          'db.operation.name': 'commit',
+          'error.type': 'BACKEND',
+          'holdfast.ambiguous': true,
+        },
+        status: { code: SpanStatusCode.ERROR, message: 'BACKEND' },
+      },
+    ])
+  })
+
+  test('gets latencies, batch sizes, rows, conflicts, retries and failed checkpoints', async () => {
+    const { metrics, spy, driver } = setting()
+    spy.fail('commit', unavailable(), unavailable())
+    await driver.commit(lost())
+    spy.fail('commit', new HoldfastError('READ_ONLY', 'No'))
+    await errorOf(driver.commit(request(put('k', 'v'))))
+    await entriesOf(driver)
+    const commit = { 'db.system.name': 'memory', 'db.operation.name': 'commit' }
+    const read = { 'db.system.name': 'memory', 'db.operation.name': 'read' }
+    expect(await metrics()).toEqual({
+      'db.client.operation.duration': [
+        [commit, 1],
+        [{ ...commit, 'error.type': 'READ_ONLY' }, 1],
+        [read, 1],
+      ],
+      'db.client.response.returned_rows': [[read, 1]],
+      'holdfast.batch.size': [
+        [commit, 2],
+        [read, 1],
+      ],
+      'holdfast.conflicts': [[commit, 1]],
+      'holdfast.retries': [[{ 'db.operation.name': 'commit', 'error.type': 'UNAVAILABLE' }, 2]],
+      checkpoint_failures_total: [[{ ...commit, 'error.type': 'READ_ONLY' }, 1]],
+    })
+  })
+
+  test('works with a tracer alone, a meter alone, or neither', async () => {
+    const driver = observe(memory(), openTelemetry({}))
+    await driver.commit(request(put('k', 'v')))
+    expect((await get(driver, 'k'))?.value).toBe('v')
+    openTelemetry({}).onRetry({ operation: 'read', code: 'UNAVAILABLE' })
+  })
+})
