@@ -14,6 +14,7 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 20_000,
+    maxConcurrency: 8,
     hookTimeout: 30_000,
     silent: 'passed-only',
   },

@@ -13,9 +13,12 @@ import { entries, manifest } from './entries.ts'
 
 /** What an entry's closure may hold beyond core, stores, wrappers and its own driver folder. Not listed: nothing. */
 const ENTRIES: Record<string, { packages?: string[]; node?: string[]; drivers?: string[]; isProgram?: boolean }> = {
+const ENTRIES: Record<string, { packages?: string[]; builtins?: string[]; drivers?: string[] }> = {
   '.': { drivers: ['./memory'] },
   './better-sqlite3': { packages: ['better-sqlite3', 'drizzle-orm'], drivers: ['./sqlite-schema'] },
-  './node-sqlite': { packages: ['drizzle-orm'], node: ['node:sqlite'], drivers: ['./sqlite-schema'] },
+  './node-sqlite': { packages: ['drizzle-orm'], builtins: ['node:sqlite'], drivers: ['./sqlite-schema'] },
+  './bun-sqlite': { packages: ['drizzle-orm'], builtins: ['bun:sqlite'], drivers: ['./sqlite-schema'] },
+  './durable-object': { packages: ['drizzle-orm'], drivers: ['./sqlite-schema'] },
   './sqlite-schema': { packages: ['drizzle-orm'] },
   './indexeddb': { packages: ['idb'] },
   // Loaded where a drizzle database without a client was handed in.
@@ -48,6 +51,8 @@ for (const entry of entries) {
     if (allowed.isProgram && (specifier.startsWith('node:') || name in manifest.dependencies)) continue
     if (specifier.startsWith('node:')) {
       if (!allowed.node?.includes(specifier)) problems.push(`${entry.name}: holds ${specifier}`)
+    if (/^(node|bun):/.test(specifier)) {
+      if (!allowed.builtins?.includes(specifier)) problems.push(`${entry.name}: holds ${specifier}`)
     } else if (!allowed.packages?.includes(name)) {
       problems.push(`${entry.name}: holds the package ${name}, which is not declared for it`)
     } else if (!(name in manifest.peerDependencies)) {

@@ -22,6 +22,9 @@ interface Part {
 /** Installed apart from node_modules: the `node` package would put its own `node` before the machine's in npm scripts. */
 const DIRECTORY = resolve(import.meta.dirname, '../.parts')
 const NODE24 = { name: 'node', version: '24.21.0' }
+const DENO = { name: 'deno', version: '2.9.6' }
+const BUN = { name: 'bun', version: '1.4.5' }
+const DENO_BINARY = 'deno'
 const BETTER_SQLITE3_13 = { name: 'better-sqlite3', version: '13.2.0' }
 
 const PARTS = {
@@ -42,6 +45,17 @@ const PARTS = {
     suites: ['postgres over a real server, by pg, postgres.js and HTTP', 'postgres crashes'],
     find: findPostgres,
     install: () => installApt('postgresql'),
+  deno: {
+    what: 'Deno',
+    suites: ['the conformance suite in Deno'],
+    find: () => works(npmFolder(DENO, DENO_BINARY)),
+    install: () => installNpm(DENO),
+  },
+  bun: {
+    what: 'Bun',
+    suites: ['the conformance suite in Bun'],
+    find: () => works(npmFolder(BUN, 'bin/bun.exe')),
+    install: () => installNpm(BUN),
   },
   sha256sum: {
     what: 'sha256sum',

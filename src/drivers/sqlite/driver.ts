@@ -8,22 +8,16 @@
  *
  * @module
  */
-import { type RequestRecord, applyCommits, recordOf, replay, writesOf } from '../../core/apply.ts'
+import { writesOf } from '../../core/apply.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
-import type {
-  Capabilities,
-  CommitAnswer,
-  CommitRequest,
-  Driver,
-  Durability,
-  Outcome,
-  ReadAnswer,
-} from '../../core/driver.ts'
-import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
+import type { Capabilities, CommitAnswer, CommitRequest, Driver, Durability, ReadAnswer } from '../../core/driver.ts'
+import { HoldfastError } from '../../core/errors.ts'
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
+import { resultOf, toHoldfastError } from './errors.ts'
 import type { SqliteHandle } from './handle.ts'
 import { migrate, versionOf } from './migrations.ts'
+import { applyRequest, sweeper } from './requests.ts'
 import { type RowTransaction, answer, transaction } from './rows.ts'
 import { type Statements, prepareStatements } from './statements.ts'
 
@@ -64,6 +58,7 @@ interface Connection {
   readonly handle: SqliteHandle
   readonly statements: Statements
   readonly tx: RowTransaction
+  readonly sweep: ReturnType<typeof sweeper>
   /** The settings of `PRAGMA synchronous` that make good the promises, in the journal mode that the file has. */
   readonly levels: Readonly<Record<Durability, number>>
   /** What it is set to, as far as is known. */
@@ -71,9 +66,6 @@ interface Connection {
 }
 
 const DEFAULT_BUSY_TIMEOUT = 5000
-/** Expired rows taken away at once, and how often it is tried while there are fewer, in milliseconds. */
-const SWEEP = 64
-const SWEEP_INTERVAL = 1000
 /** In WAL mode a commit under NORMAL is not synced, yet never torn; elsewhere that takes one step more each. */
 const LEVELS_IN_WAL = { relaxed: 1, strict: 2 }
 const LEVELS_ELSEWHERE = { relaxed: 2, strict: 3 }
@@ -103,7 +95,6 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
   if (busyTimeout !== undefined) requireInteger(busyTimeout, 'busyTimeout')
   let opening: Promise<Connection> | undefined
   let connection: Connection | undefined
-  let sweptAt = Number.NEGATIVE_INFINITY
 
   // SQLite keeps integers, and an entry is live as long as its expiry is above the clock.
   const readClock = (): number => Math.trunc(clock())
@@ -126,39 +117,19 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
       const levels = isWal ? LEVELS_IN_WAL : LEVELS_ELSEWHERE
       const statements = prepareStatements(handle)
       const tx = transaction(statements, engine.isShared)
-      return { handle, statements, tx, levels, level: readLevel(handle) }
+      const sweep = sweeper(statements, replayWindow > 0)
+      return { handle, statements, tx, sweep, levels, level: readLevel(handle) }
     } catch (cause) {
       if (!engine.isShared) handle.close()
       throw cause
     }
   }
 
-  /** Takes away as much as is written, at least: otherwise what expires would pile up. */
-  function sweep({ sweepEntries, sweepRequests }: Statements, now: number, writes: number): void {
-    if (now >= sweptAt && now - sweptAt < SWEEP_INTERVAL) return
-    const most = Math.max(SWEEP, writes)
-    const found = Number(sweepEntries.run(now, most).changes)
-    const foundRequests = replayWindow > 0 ? Number(sweepRequests.run(now, SWEEP).changes) : 0
-    // Where there is more to do, the next commit goes on with it.
-    if (found < most && foundRequests < SWEEP) sweptAt = now
-  }
-
-  function apply({ id, commits }: CommitRequest, { statements, tx }: Connection, now: number): readonly Outcome[] {
-    tx.begin()
-    if (replayWindow === 0) return applyCommits(commits, tx, now)
-    const kept = statements.findRequest.get(id, now)
-    if (kept !== undefined) return replay({ id, commits }, JSON.parse(kept[0] as string) as RequestRecord, tx, now)
-    const outcomes = applyCommits(commits, tx, now)
-    const record = recordOf(outcomes)
-    if (record !== undefined) statements.keepRequest.run(id, JSON.stringify(record), now + replayWindow)
-    return outcomes
-  }
-
   function commit(request: CommitRequest, connection: Connection): CommitAnswer {
     // Read under the lock: waiting for it can take longer than an entry has to live.
     const now = readClock()
-    sweep(connection.statements, now, writesOf(request))
-    return { now, outcomes: apply(request, connection, now) }
+    connection.sweep(now, writesOf(request))
+    return { now, outcomes: applyRequest(request, connection.statements, connection.tx, now, replayWindow) }
   }
 
   return {
@@ -278,80 +249,4 @@ function inTransaction<T>(handle: SqliteHandle, begin: Statements['begin'], { co
     }
     throw toHoldfastError(cause, isCommitting)
   }
-}
-
-/** Result codes by number, as `node:sqlite` gives them in `errcode`; better-sqlite3 gives `SQLITE_` and the name in `code`. */
-const RESULTS: Readonly<Record<number, string>> = {
-  3: 'PERM',
-  5: 'BUSY',
-  6: 'LOCKED',
-  8: 'READONLY',
-  10: 'IOERR',
-  11: 'CORRUPT',
-  13: 'FULL',
-  14: 'CANTOPEN',
-  18: 'TOOBIG',
-  26: 'NOTADB',
-}
-/** The shared memory beside a WAL file could not grow: the disk is full. */
-const IOERR_SHMSIZE = 4874
-
-/** The primary result code by name, without `SQLITE_`; `undefined` when the error is not SQLite's or needs no telling. */
-function resultOf(cause: unknown): string | undefined {
-  const { code, errcode } = Object(cause) as { code?: unknown; errcode?: unknown }
-  if (errcode === IOERR_SHMSIZE || code === 'SQLITE_IOERR_SHMSIZE') return 'FULL'
-  if (typeof errcode === 'number') return RESULTS[errcode & 0xff]
-  return typeof code === 'string' ? /^SQLITE_([A-Z]+)/.exec(code)?.[1] : undefined
-}
-
-type Fault = readonly [code: ErrorCode, message: string, isRetryable?: boolean]
-
-const LOCKED: Fault = ['UNAVAILABLE', 'The database is locked by another connection; try again later', true]
-const NOT_WRITABLE: Fault = ['READ_ONLY', 'The database cannot be written; check the rights of its file and directory']
-const NOT_OPENED: Fault = ['UNAVAILABLE', 'The database file cannot be opened; check its path and rights', true]
-
-/** A directory that is missing may be one that is not mounted yet, so what cannot be opened may be tried again. */
-const BY_RESULT: Readonly<Record<string, Fault>> = {
-  BUSY: LOCKED,
-  LOCKED,
-  READONLY: NOT_WRITABLE,
-  PERM: NOT_WRITABLE,
-  CANTOPEN: NOT_OPENED,
-  FULL: ['QUOTA_EXCEEDED', 'The disk is full, nothing was changed; make room and try again'],
-  TOOBIG: ['PAYLOAD_TOO_LARGE', 'A value is larger than SQLite takes; split it'],
-  NOTADB: ['SCHEMA', 'The file is not a database; check its path'],
-  CORRUPT: ['SCHEMA', 'The database is damaged; restore it from a backup'],
-  IOERR: ['BACKEND', 'The database file cannot be read or written; check the disk'],
-}
-
-/** Faults that have no result code of their own, by what SQLite and the engines say. */
-const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
-  [
-    /database .*is not open|statement has been finalized/,
-    ['CLOSED', 'The connection was closed; open the database again'],
-  ],
-  [
-    /(within|inside) a transaction|is busy executing/,
-    ['UNAVAILABLE', 'The connection is inside a transaction or a query of its owner; finish that first', true],
-  ],
-  [/directory does not exist/, NOT_OPENED],
-  [
-    /no such (table|column)|already exists/,
-    ['SCHEMA', 'The tables of holdfast are missing or not its own; check which file this is'],
-  ],
-  [
-    /bindings file|NODE_MODULE_VERSION/,
-    ['UNSUPPORTED', 'The native part of better-sqlite3 does not load; install or rebuild it for this runtime'],
-  ],
-]
-
-/** Maps what an engine throws. Only where the disk failed in the middle of a commit can it have taken effect. */
-function toHoldfastError(cause: unknown, isCommitting = false): HoldfastError {
-  if (isHoldfastError(cause)) return cause
-  const result = resultOf(cause)
-  const said = String((cause as Error | null)?.message)
-  const [code, message, retryable = false]: Fault = (result === undefined ? undefined : BY_RESULT[result]) ??
-    BY_MESSAGE.find(([pattern]) => pattern.test(said))?.[1] ?? ['BACKEND', 'SQLite failed; the cause tells why']
-  const ambiguous = isCommitting && code === 'BACKEND'
-  return new HoldfastError(code, message, { cause, retryable, ambiguous, details: { result } })
 }

@@ -97,7 +97,7 @@ const VIEWS = [
 ]
 
 /** What leads from each version to the next; the first from an empty database. */
-const MIGRATIONS: readonly (readonly string[])[] = [
+export const MIGRATIONS: readonly (readonly string[])[] = [
   [
     'CREATE TABLE holdfast_schema (version INTEGER NOT NULL) STRICT',
     'INSERT INTO holdfast_schema VALUES (0)',
@@ -119,9 +119,7 @@ export function migrate(handle: SqliteHandle): void {
   if (versionOf(handle) === SCHEMA_VERSION) return
   handle.exec('BEGIN IMMEDIATE')
   try {
-    const from = versionOf(handle)
-    for (const statement of MIGRATIONS.slice(from).flat()) handle.exec(statement)
-    handle.exec(`UPDATE holdfast_schema SET version = ${SCHEMA_VERSION}`)
+    upgrade(handle)
     handle.exec('COMMIT')
   } catch (cause) {
     try {
@@ -134,14 +132,38 @@ export function migrate(handle: SqliteHandle): void {
 }
 
 /**
+ * The same inside of a transaction that the caller has begun.
+ *
+ * @throws `SCHEMA` when the database is of a newer version; whatever the handle throws
+ */
+export function upgrade(handle: Pick<SqliteHandle, 'prepare' | 'exec'>): void {
+  const from = versionOf(handle)
+  if (from === SCHEMA_VERSION) return
+  for (const statement of MIGRATIONS.slice(from).flat()) handle.exec(statement)
+  handle.exec(`UPDATE holdfast_schema SET version = ${SCHEMA_VERSION}`)
+}
+
+/**
  * The version of the schema in a database, 0 where it has none. Changes nothing.
  *
  * @throws `SCHEMA` when it is a newer one than this release knows
  */
-export function versionOf(handle: SqliteHandle): number {
-  const named = handle.prepare(`SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_schema'`).get()
-  if (named === undefined) return 0
-  const version = Number(handle.prepare('SELECT max(version) FROM holdfast_schema').get()?.[0])
+export function versionOf(handle: Pick<SqliteHandle, 'prepare'>): number {
+  if (handle.prepare(FIND_SCHEMA).get() === undefined) return 0
+  return knownVersion(Number(handle.prepare(FIND_VERSION).get()?.[0]))
+}
+
+/** Whether there is a schema, as a row or none. */
+export const FIND_SCHEMA: string = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_schema'`
+/** Of which version it is. */
+export const FIND_VERSION: string = 'SELECT max(version) AS version FROM holdfast_schema'
+
+/**
+ * The version that was found, when this release knows it.
+ *
+ * @throws `SCHEMA` when it is a newer one
+ */
+export function knownVersion(version: number): number {
   if (version <= SCHEMA_VERSION) return version
   throw new HoldfastError(
     'SCHEMA',

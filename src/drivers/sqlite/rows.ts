@@ -140,5 +140,9 @@ function toEntry(row: SqliteRow): Entry {
 }
 
 /** Plain bytes instead of an engine's own kind, and never a window into a buffer that others share. */
-const toBytes = (bytes: Uint8Array): Uint8Array =>
-  bytes.byteLength === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes)
+const toBytes = (bytes: Uint8Array | ArrayBuffer): Uint8Array =>
+  bytes instanceof ArrayBuffer
+    ? new Uint8Array(bytes)
+    : bytes.byteLength === bytes.buffer.byteLength
+      ? new Uint8Array(bytes.buffer)
+      : new Uint8Array(bytes)

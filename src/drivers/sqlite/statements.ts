@@ -93,7 +93,7 @@ function texts(): Record<StatementName, SQL> {
 export type Statements = Readonly<Record<StatementName, SqliteStatement>>
 
 /** Prepares all statements on a connection whose schema is in place. */
-export function prepareStatements(handle: SqliteHandle): Statements {
+export function prepareStatements(handle: Pick<SqliteHandle, 'prepare'>): Statements {
   const dialect = new SQLiteSyncDialect()
   return Object.fromEntries(
     Object.entries(texts()).map(([name, text]) => [name, handle.prepare(dialect.sqlToQuery(text).sql)]),

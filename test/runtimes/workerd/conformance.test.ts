@@ -1,0 +1,43 @@
+/** The whole suite inside of workerd: over D1, and over the SQLite of Durable Objects. */
+import type { Miniflare } from 'miniflare'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cases } from '../../../src/testing/index.ts'
+import { startWorker } from './workerd.ts'
+
+/** Cases at once; each lane has databases of its own. */
+const LANES = 8
+
+let worker: Miniflare
+beforeAll(async () => {
+  worker = await startWorker({
+    d1Databases: Array.from({ length: LANES * 3 }, (_, i) => `DB${i}`),
+    durableObjects: { OBJECT: { className: 'SuiteObject', useSQLite: true } },
+  })
+  await worker.ready
+})
+afterAll(() => worker.dispose())
+
+/** Lanes that are free, and who waits for one. */
+const lanes = Array.from({ length: LANES }, (_, i) => i)
+
+async function run(path: string, id: string): Promise<string | undefined> {
+  const lane = lanes.pop()!
+  try {
+    const response = await worker.dispatchFetch(`http://worker/${path}&case=${id}&lane=${lane}`)
+    return ((await response.json()) as { error?: string }).error
+  } finally {
+    lanes.push(lane)
+  }
+}
+
+describe.each([
+  ['D1', 'd1?'],
+  ['a Durable Object', 'object?replayWindow=0'],
+  ['a Durable Object that recognises repeats', 'object?replayWindow=60000'],
+])('holdfast conformance of %s', (_, path) => {
+  for (const { id, name } of cases) {
+    it.concurrent(`${id} ${name}`, { timeout: 60_000 }, async () => {
+      expect(await run(path, id)).toBeUndefined()
+    })
+  }
+})
