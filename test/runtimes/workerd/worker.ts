@@ -8,7 +8,9 @@ import { prefix } from '../../../src/wrappers/prefix.ts'
 interface Stored {
   results: Record<string, unknown>[]
 }
-type Binding = D1Database & { prepare(query: string): { all(): Promise<Stored> } }
+type Binding = Pick<D1Database, 'batch'> & {
+  prepare(query: string): ReturnType<D1Database['prepare']> & { all(): Promise<Stored> }
+}
 interface Stub {
   fetch(request: Request): Promise<Response>
 }

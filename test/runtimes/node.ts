@@ -1,0 +1,5 @@
+/** The suite in a newer Node. Usage: node.ts <directory> */
+import { nodeSqlite } from '../../src/drivers/sqlite/node-sqlite.ts'
+import { runSuite } from './run.ts'
+
+await runSuite(process.argv[2]!, { 'node:sqlite': (path, clock) => nodeSqlite({ path, clock }) })

@@ -1,0 +1,46 @@
+/** The whole suite in the other runtimes: each runs it by itself, and what it reports becomes tests here. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { cases } from '../../src/testing/index.ts'
+import { part } from '../support/parts.ts'
+import { withDirectory } from '../support/engines.ts'
+import type { Result } from './run.ts'
+
+const NODE_FLAGS = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning']
+
+describe.each([
+  { name: 'Node 24', binary: part('node24'), flags: NODE_FLAGS, program: 'node.ts', engine: 'node:sqlite' },
+  {
+    name: 'Deno',
+    binary: part('deno'),
+    flags: ['run', '--allow-all', '--no-lock', '--no-check', '--quiet'],
+    program: 'deno.ts',
+    engine: 'node:sqlite',
+  },
+  { name: 'Bun', binary: part('bun'), flags: [], program: 'bun.ts', engine: 'bun:sqlite' },
+])('$name', ({ binary, flags, program, engine }) => {
+  const results = new Map<string, Result>()
+
+  beforeAll(async () => {
+    if (!binary) return
+    await withDirectory(async (directory) => {
+      const args = [...flags, join(import.meta.dirname, program), directory]
+      const { stdout } = await promisify(execFile)(binary, args, { maxBuffer: 2 ** 26 })
+      for (const line of stdout.trim().split('\n')) {
+        const result = JSON.parse(line) as Result
+        results.set(`${result.harness} ${result.id}`, result)
+      }
+    })
+  }, 180_000)
+  afterAll(() => results.clear())
+
+  for (const harness of ['memory', engine]) {
+    for (const { id, name } of cases) {
+      it.skipIf(!binary)(`${harness} ${id} ${name}`, () => {
+        expect(results.get(`${harness} ${id}`)).toEqual({ harness, id })
+      })
+    }
+  }
+})
