@@ -1,0 +1,265 @@
+/**
+ * Anything that unstorage reaches, for one process at a time.
+ *
+ * unstorage has no transactions and no conditional writes, so atomicity is made here: what a request changes is first
+ * written down as one item, then done item by item, then the note is taken away. Whoever opens the storage next completes
+ * what it finds written down; a note that was cut off is as good as none. All keys are known in memory, read once while
+ * opening, so a range costs no listing. Two processes at one storage would undo each other's work unseen, which nothing
+ * here could prevent: hence the option `singleWriter`.
+ *
+ * An item's name grows with the ids in it. Where a storage takes no long names, as Cloudflare's KV (512 bytes), writing
+ * under long ids fails with `BACKEND`.
+ *
+ * @module
+ */
+import { type Transaction, applyCommits, isLive } from '../core/apply.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
+import type { Answer, Capabilities, Driver, Entry, EntryPage, Key, PartPage, Range, Read } from '../core/driver.ts'
+import { HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
+import { decodeNumber, under } from '../core/keys.ts'
+import { sortedMap } from '../core/sorted.ts'
+import { decodeEntry, decodeName, decodeNote, encodeEntry, encodeName, encodeNote } from './unstorage-items.ts'
+
+/** What is used of a `Storage` of unstorage. */
+export interface UnstorageStorage {
+  /** Reads an item; `null` where there is none. */
+  getItem(key: string): Promise<unknown>
+  /** Writes an item. */
+  setItem(key: string, value: string): Promise<void>
+  /** Takes an item away. */
+  removeItem(key: string): Promise<void>
+  /** The names of all items under a prefix. */
+  getKeys(base: string): Promise<string[]>
+}
+
+/** Options of {@link unstorage}. */
+export interface UnstorageOptions {
+  /** The storage; it is not disposed of when the driver is closed. */
+  readonly storage: UnstorageStorage
+  /**
+   * The caller's word that no other process, and no other driver of this one, writes under `base` while this driver is
+   * open. Everything here rests on it, so without it there is no driver.
+   */
+  readonly singleWriter: true
+  /** The prefix of all items: lower-case letters and digits, `holdfast` by default. Others' items are never touched. */
+  readonly base?: string
+  /** What the storage keeps: `relaxed`, the default, what outlives the process; `none` for memory. */
+  readonly durability?: 'relaxed' | 'none'
+  /** Judges expiry, in milliseconds since 1970; the machine's clock by default. */
+  readonly clock?: Clock
+}
+
+const CAPABILITIES: Capabilities = {
+  writers: 'one',
+  reads: 'strict',
+  durability: 'relaxed',
+  clock: 'local',
+  network: false,
+  replayWindow: 0,
+  limits: {
+    valueBytes: 2 ** 23,
+    // It is written down as one item.
+    requestBytes: 2 ** 24,
+    commitKeys: 1000,
+    requestCommits: 1000,
+    requestReads: 1000,
+    rangeEntries: 1000,
+  },
+}
+
+/** Between part and key, and behind every key of a part: see memory. */
+const JOIN = '\n'
+const AFTER = '\v'
+
+/**
+ * Makes a driver over a storage of unstorage.
+ *
+ * What opening and later calls throw: `BACKEND` where the storage fails, `ambiguous` in the middle of a commit, which the
+ * next call then completes or finds undone; `SERIALIZATION` where an item was changed by somebody else.
+ *
+ * @param options - the storage, the word that nobody else writes, and base, durability, clock
+ * @returns a driver; it reads the names of all items at the first call
+ * @throws `UNSUPPORTED` without `singleWriter: true`, `INVALID_ARGUMENT` for a malformed option
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast } from 'holdfast'
+ * import { unstorage } from 'holdfast/unstorage'
+ * import { createStorage } from 'unstorage'
+ *
+ * const driver = unstorage({ storage: createStorage(), singleWriter: true, durability: 'none' })
+ * const holdfast = createHoldfast({ driver })
+ * await holdfast.state.set('greeting', 'hello')
+ * ```
+ */
+export function unstorage(options: UnstorageOptions): Driver {
+  const { storage, base = 'holdfast', durability = 'relaxed', clock = systemClock } = options
+  if (typeof storage?.getKeys !== 'function') throw invalid('storage must be a storage of unstorage')
+  if (!/^[a-z0-9]+$/.test(base)) throw invalid('base must be lower-case letters and digits')
+  if (options.singleWriter !== true) {
+    throw new HoldfastError('UNSUPPORTED', 'unstorage has no atomicity between processes; state singleWriter: true')
+  }
+  const note = `${base}:note`
+  let names = sortedMap<true>()
+  /** Seen to have expired, to be taken away with the next commit. */
+  const expired = new Set<string>()
+  let isOpen = false
+  /** Whether a commit was left in the middle: the storage has to be looked at before anything else is done. */
+  let isTorn = true
+  let last: Promise<unknown> = Promise.resolve()
+
+  /** One call after the other. */
+  function inTurn<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
+    const turn = last.then(async () => {
+      try {
+        if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+        if (isTorn) await recover()
+        return await work()
+      } catch (cause) {
+        if (isHoldfastError(cause)) throw cause
+        throw new HoldfastError('BACKEND', 'The storage failed', { cause, ambiguous: isWrite && isTorn })
+      }
+    })
+    last = turn.catch(() => {})
+    return turn
+  }
+
+  const itemOf = (name: string): string => `${base}:${encodeName(name, JOIN)}`
+
+  async function load(name: string): Promise<Entry | null> {
+    if (names.get(name) === undefined) return null
+    const item = await storage.getItem(itemOf(name))
+    return item === null ? null : decodeEntry(item)
+  }
+
+  async function loadLive(name: string, now: number): Promise<Entry | null> {
+    const entry = await load(name)
+    if (isLive(entry, now)) return entry
+    if (entry) expired.add(name)
+    return null
+  }
+
+  async function store(writes: Iterable<readonly [string, Entry | null]>): Promise<void> {
+    for (const [name, entry] of writes) {
+      if (entry) await storage.setItem(itemOf(name), encodeEntry(entry))
+      else await storage.removeItem(itemOf(name))
+    }
+    await storage.removeItem(note)
+  }
+
+  async function recover(): Promise<void> {
+    const writes = decodeNote(await storage.getItem(note))
+    await store(writes)
+    const found = sortedMap<true>()
+    for (const item of await storage.getKeys(`${base}:`)) {
+      const name = decodeName(item.slice(base.length + 1), JOIN)
+      if (name !== undefined) found.set(name, true)
+    }
+    names = found
+    isTorn = false
+  }
+
+  const namesIn = (start: string, end: string, reverse?: boolean): string[] =>
+    [...names.range(start, end, reverse)].map(([name]) => name)
+
+  /** What a request does, on top of what is stored; `known` holds what its checks ask for. */
+  function overlay(known: ReadonlyMap<string, Entry | null>): { tx: Transaction; writes: Map<string, Entry | null> } {
+    const writes = new Map<string, Entry | null>()
+    const nameOf = ({ part, key }: Key): string => part + JOIN + key
+    const remove = (start: string, end: string): void => {
+      for (const name of namesIn(start, end)) write(name, null)
+    }
+    function write(name: string, entry: Entry | null): void {
+      writes.set(name, entry)
+      if (entry) names.set(name, true)
+      else names.delete(name)
+    }
+    const tx: Transaction = {
+      get(at) {
+        const name = nameOf(at)
+        return (writes.has(name) ? writes.get(name) : known.get(name)) ?? null
+      },
+      last({ part, key }) {
+        const { start, end } = under(key)
+        for (const [name] of names.range(part + JOIN + start, part + JOIN + end, true)) return decodeNumber(name)
+        return 0
+      },
+      put: (at, value, version, expiresAt) => write(nameOf(at), { key: at.key, version, value, expiresAt }),
+      delete: (at) => write(nameOf(at), null),
+      deleteRange: (part, start, end) => remove(part + JOIN + start, part + JOIN + end),
+      deletePart: (part) => remove(part + JOIN, part + AFTER),
+    }
+    return { tx, writes }
+  }
+
+  async function page({ part, start, end, limit, reverse, keysOnly }: Range, now: number): Promise<EntryPage> {
+    const entries: Entry[] = []
+    for (const name of namesIn(part + JOIN + start, part + JOIN + end, reverse)) {
+      const entry = await loadLive(name, now)
+      if (!entry) continue
+      if (entries.length === limit) return { entries, more: true }
+      entries.push(keysOnly ? { ...entry, value: '' } : entry)
+    }
+    return { entries, more: false }
+  }
+
+  function partPage({ start, end, limit }: { start: string; end: string; limit: number }): PartPage {
+    const parts: string[] = []
+    for (let from = start; ;) {
+      const [next] = names.range(from, end)
+      if (!next || parts.length === limit) return { parts, more: !!next }
+      const part = next[0].split(JOIN)[0]!
+      parts.push(part)
+      from = part + AFTER
+    }
+  }
+
+  async function answer(read: Read, now: number): Promise<Answer> {
+    if ('range' in read) return page(read.range, now)
+    if ('parts' in read) return partPage(read.parts)
+    return loadLive(read.get.part + JOIN + read.get.key, now)
+  }
+
+  return {
+    name: 'unstorage',
+    capabilities: { ...CAPABILITIES, durability },
+    async open() {
+      isOpen = true
+      await inTurn(false, async () => {})
+    },
+    read: (reads) =>
+      inTurn(false, async () => {
+        const now = clock()
+        const answers: Answer[] = []
+        for (const read of reads) answers.push(await answer(read, now))
+        return { now, answers }
+      }),
+    commit: ({ commits }) =>
+      inTurn(true, async () => {
+        const now = clock()
+        const known = new Map<string, Entry | null>()
+        for (const check of commits.flatMap(({ checks }) => checks)) {
+          if ('at' in check)
+            known.set(check.at.part + JOIN + check.at.key, await load(check.at.part + JOIN + check.at.key))
+        }
+        // From here on memory is ahead of the storage, until the note is gone again.
+        isTorn = true
+        const { tx, writes } = overlay(known)
+        const outcomes = applyCommits(commits, tx, now)
+        for (const name of expired) if (!writes.has(name) && names.get(name)) writes.set(name, null)
+        expired.clear()
+        if (writes.size > 0) {
+          await storage.setItem(note, encodeNote(writes))
+          await store(writes)
+        }
+        for (const [name, entry] of writes) if (!entry) names.delete(name)
+        isTorn = false
+        return { now, outcomes }
+      }),
+    async close() {
+      await last
+      isOpen = false
+      isTorn = true
+    },
+  }
+}
