@@ -7,7 +7,7 @@
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to })
 
 /** Files that may import `node:` modules. */
-const NODE = '^src/(cli/|dev/|drivers/sqlite/node-sqlite\\.ts$)'
+const NODE = '^src/(cli/|dev/|drivers/sqlite/(node|bun)-sqlite\\.ts$)'
 
 /** Folders of programs: they alone may import plain dependencies. */
 const PROGRAMS = '^src/(cli|dev)/'
@@ -119,7 +119,7 @@ export default {
       { path: '^(src|test|scripts)/' },
     ),
     forbid('no-cycles', 'No import cycles, of types neither', { path: '^src/' }, { circular: true }),
-    forbid('resolvable', 'Every import resolves', {}, { couldNotResolve: true, pathNot: '^node:sqlite$' }),
+    forbid('resolvable', 'Every import resolves', {}, { couldNotResolve: true, pathNot: '^(node|bun):sqlite$' }),
   ],
   options: {
     tsConfig: { fileName: 'tsconfig.node.json' },

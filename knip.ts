@@ -14,6 +14,8 @@ const config: KnipConfig = {
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',
     'test/channel/worker.ts',
+    'test/runtimes/{node,deno,bun}.ts',
+    'test/runtimes/workerd/worker.ts',
     'examples/*/*.ts',
     'bench/markdown.ts',
     'types/*.ts',

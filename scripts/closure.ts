@@ -24,7 +24,6 @@ const ENTRIES: Record<string, { packages?: string[]; builtins?: string[]; driver
   // Loaded where a drizzle database without a client was handed in.
   './postgres': { packages: ['drizzle-orm'] },
   './postgres-schema': { packages: ['drizzle-orm'] },
-  './unstorage': { drivers: ['dist/drivers/unstorage-items.js'] },
   './testing': { drivers: ['./memory'] },
   // Runs in Node beside what is developed, never in a bundle.
   './dev': { isProgram: true },

@@ -45,6 +45,7 @@ const PARTS = {
     suites: ['postgres over a real server, by pg, postgres.js and HTTP', 'postgres crashes'],
     find: findPostgres,
     install: () => installApt('postgresql'),
+  },
   deno: {
     what: 'Deno',
     suites: ['the conformance suite in Deno'],

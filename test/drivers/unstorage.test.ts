@@ -7,7 +7,7 @@ import { type Driver as Backing, createStorage } from 'unstorage'
 import fsLite from 'unstorage/drivers/fs-lite'
 import memory from 'unstorage/drivers/memory'
 import type { Op } from '../../src/core/driver.ts'
-import { type UnstorageStorage, unstorage } from '../../src/drivers/unstorage.ts'
+import { type UnstorageStorage, unstorage } from '../../src/drivers/unstorage/driver.ts'
 import { type Harness, conformance } from '../../src/testing/index.ts'
 
 const harness = (name: string, isDurable: boolean, make: (directory: string) => Backing): Harness => ({
@@ -77,8 +77,8 @@ describe('a crash after any number of writes', () => {
     const breaking: UnstorageStorage = {
       getItem: (key) => storage.getItem(key),
       getKeys: (base) => storage.getKeys(base),
-      setItem: failing<string>((key, value) => storage.setItem(key!, value!)),
-      removeItem: failing<string>((key) => storage.removeItem(key!)),
+      setItem: failing<string>((key, value) => storage.setItem(key, value)),
+      removeItem: failing<string>((key) => storage.removeItem(key)),
     }
     const driver = unstorage({ storage: breaking, singleWriter: true })
     await driver.open()
@@ -91,7 +91,7 @@ describe('a crash after any number of writes', () => {
     expect(ended).toBe(allowed === 6 ? 'answered' : 'BACKEND true')
     left = Number.POSITIVE_INFINITY
     const content = async (of: typeof driver) => {
-      const [page] = (await of.read([all])).answers as unknown as [{ entries: { key: string; value: unknown }[] }]
+      const [page] = (await of.read([all])).answers as unknown as [{ entries: { key: string; value: string }[] }]
       return page.entries.map(({ key, value }) => `${key}${value}`).join(' ')
     }
     const expected = allowed === 0 ? 'a1 b1 gone1' : 'a2 b2 new2'

@@ -6,7 +6,7 @@ import { type Backend, type Harness, cases, runCase } from '../../../src/testing
 import { prefix } from '../../../src/wrappers/prefix.ts'
 
 interface Stored {
-  results: Record<string, unknown>[]
+  results: { type: string; name: string }[]
 }
 type Binding = Pick<D1Database, 'batch'> & {
   prepare(query: string): ReturnType<D1Database['prepare']> & { all(): Promise<Stored> }
@@ -93,7 +93,8 @@ export class SuiteObject {
   }
 }
 
-export default {
+/** What workerd takes from the default export. */
+export const worker = {
   async fetch(request: Request, env: Env): Promise<Response> {
     const { pathname, search, searchParams } = new URL(request.url)
     if (pathname === '/d1') return outcomeOf(searchParams.get('case')!, overD1(env, Number(searchParams.get('lane'))))

@@ -1,12 +1,14 @@
 /** A workerd with a Worker of ours in it. */
 import { build } from 'esbuild'
 import { Miniflare, type MiniflareOptions } from 'miniflare'
-import { join } from 'node:path'
 
 /** Bundles the Worker and starts it; nothing is kept on disk. */
 export async function startWorker(options: Partial<MiniflareOptions>): Promise<Miniflare> {
   const { outputFiles } = await build({
-    entryPoints: [join(import.meta.dirname, 'worker.ts')],
+    stdin: {
+      contents: `export { SuiteObject, worker as default } from './worker.ts'`,
+      resolveDir: import.meta.dirname,
+    },
     bundle: true,
     write: false,
     format: 'esm',

@@ -12,13 +12,13 @@
  *
  * @module
  */
-import { type Transaction, applyCommits, isLive } from '../core/apply.ts'
-import { type Clock, systemClock } from '../core/clock.ts'
-import type { Answer, Capabilities, Driver, Entry, EntryPage, Key, PartPage, Range, Read } from '../core/driver.ts'
-import { HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
-import { decodeNumber, under } from '../core/keys.ts'
-import { sortedMap } from '../core/sorted.ts'
-import { decodeEntry, decodeName, decodeNote, encodeEntry, encodeName, encodeNote } from './unstorage-items.ts'
+import { type Transaction, applyCommits, isLive } from '../../core/apply.ts'
+import { type Clock, systemClock } from '../../core/clock.ts'
+import type { Answer, Capabilities, Driver, Entry, EntryPage, Key, PartPage, Range, Read } from '../../core/driver.ts'
+import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
+import { decodeNumber, under } from '../../core/keys.ts'
+import { sortedMap } from '../../core/sorted.ts'
+import { decodeEntry, decodeName, decodeNote, encodeEntry, encodeName, encodeNote } from './items.ts'
 
 /** What is used of a `Storage` of unstorage. */
 export interface UnstorageStorage {
@@ -96,7 +96,7 @@ export function unstorage(options: UnstorageOptions): Driver {
   const { storage, base = 'holdfast', durability = 'relaxed', clock = systemClock } = options
   if (typeof storage?.getKeys !== 'function') throw invalid('storage must be a storage of unstorage')
   if (!/^[a-z0-9]+$/.test(base)) throw invalid('base must be lower-case letters and digits')
-  if (options.singleWriter !== true) {
+  if (!options.singleWriter) {
     throw new HoldfastError('UNSUPPORTED', 'unstorage has no atomicity between processes; state singleWriter: true')
   }
   const note = `${base}:note`

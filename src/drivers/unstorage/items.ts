@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Entry } from '../core/driver.ts'
-import { HoldfastError } from '../core/errors.ts'
+import type { Entry } from '../../core/driver.ts'
+import { HoldfastError } from '../../core/errors.ts'
 
 /** Of one element of a name: file systems take 255. */
 const LONGEST = 200
