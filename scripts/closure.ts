@@ -12,8 +12,7 @@ import ts from 'typescript'
 import { entries, manifest } from './entries.ts'
 
 /** What an entry's closure may hold beyond core, stores, wrappers and its own driver folder. Not listed: nothing. */
-const ENTRIES: Record<string, { packages?: string[]; node?: string[]; drivers?: string[]; isProgram?: boolean }> = {
-const ENTRIES: Record<string, { packages?: string[]; builtins?: string[]; drivers?: string[] }> = {
+const ENTRIES: Record<string, { packages?: string[]; builtins?: string[]; drivers?: string[]; isProgram?: boolean }> = {
   '.': { drivers: ['./memory'] },
   './better-sqlite3': { packages: ['better-sqlite3', 'drizzle-orm'], drivers: ['./sqlite-schema'] },
   './node-sqlite': { packages: ['drizzle-orm'], builtins: ['node:sqlite'], drivers: ['./sqlite-schema'] },
@@ -49,8 +48,6 @@ for (const entry of entries) {
   for (const specifier of new Set([...code.outside, ...types.outside])) {
     const name = packageOf(specifier)
     if (allowed.isProgram && (specifier.startsWith('node:') || name in manifest.dependencies)) continue
-    if (specifier.startsWith('node:')) {
-      if (!allowed.node?.includes(specifier)) problems.push(`${entry.name}: holds ${specifier}`)
     if (/^(node|bun):/.test(specifier)) {
       if (!allowed.builtins?.includes(specifier)) problems.push(`${entry.name}: holds ${specifier}`)
     } else if (!allowed.packages?.includes(name)) {

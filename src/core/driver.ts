@@ -174,6 +174,9 @@ export interface Limits {
   readonly rangeEntries: number
 }
 
+/** The limits that are a most of something. */
+export type LimitName = Exclude<keyof Limits, 'valueOverhead'>
+
 /** What a backend can do: constants, declared and never sniffed. The conformance suite holds a driver to them. */
 export interface Capabilities {
   /** Who may write at the same time with all promises kept: any number of processes, or only this one. */

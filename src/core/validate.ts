@@ -5,11 +5,11 @@
  * @module
  */
 import { MAX_TIME, requireInteger } from './arguments.ts'
-import type { Commit, Key, Limits, Op, Read, Value } from './driver.ts'
+import type { Commit, Key, LimitName, Limits, Op, Read, Value } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
 import { utf8Bytes } from './keys.ts'
 
-function within(limits: Limits, limit: Exclude<keyof Limits, 'valueOverhead'>, size: number): void {
+function within(limits: Limits, limit: LimitName, size: number): void {
   const most = limits[limit]
   if (size <= most) return
   throw new HoldfastError('PAYLOAD_TOO_LARGE', `${limit} must be at most ${most}, not ${size}`, {

@@ -1,6 +1,6 @@
 /** The side of the HTTP protocol that has the driver. @module */
 import { requireInteger } from '../core/arguments.ts'
-import type { Capabilities, CommitAnswer, Driver, Limits, ReadAnswer } from '../core/driver.ts'
+import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import { commitRequestOf, mapAnswer, readsOf, served, toWireError } from '../core/wire.ts'
 import { prefix } from '../wrappers/prefix.ts'
@@ -148,8 +148,9 @@ async function mayHaveHappened<T>(commit: Promise<T>): Promise<T> {
 
 const limitsOf = (limits: Limits, requestBytes: number): Limits => {
   const most = { ...LIMITS, requestBytes, valueBytes: requestBytes }
-  const names = Object.keys(most) as (keyof Limits)[]
-  return Object.fromEntries(names.map((name) => [name, Math.min(limits[name], most[name])])) as unknown as Limits
+  const names = Object.keys(most) as LimitName[]
+  const least = names.map((name) => [name, Math.min(limits[name], most[name])])
+  return { ...limits, ...(Object.fromEntries(least) as Record<LimitName, number>) }
 }
 
 function answer(found: ReadAnswer | CommitAnswer): Response {

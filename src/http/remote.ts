@@ -1,7 +1,7 @@
 /** The side of the HTTP protocol that uses a driver of the other. @module */
 import { abortable, sleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
-import type { Capabilities, CommitAnswer, Driver, Limits, ReadAnswer } from '../core/driver.ts'
+import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError, aborted, invalid } from '../core/errors.ts'
 import { fromWireError, mapAnswer, mapRequest } from '../core/wire.ts'
 import { BODY_FACTOR, type Frame, LIMITS, MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
@@ -218,7 +218,7 @@ interface Greeting {
 /** @throws `UNSUPPORTED` for a server that speaks another version, or offers less than is counted on */
 function requireEnough({ version, capabilities: theirs }: Greeting, ours: Capabilities): void {
   if (version !== VERSION) throw new HoldfastError('UNSUPPORTED', `The version must be ${VERSION}, not ${version}`)
-  const less = (Object.keys(ours.limits) as (keyof Limits)[]).find((name) => theirs.limits[name] < ours.limits[name])
+  const less = (Object.keys(ours.limits) as LimitName[]).find((name) => theirs.limits[name] < ours.limits[name])
   const lacking =
     less ??
     (theirs.replayWindow < ours.replayWindow
