@@ -6,7 +6,7 @@ import type { Statements } from './statements.ts'
 
 /** Expired rows taken away at once, and how often it is tried while there are fewer, in milliseconds. */
 export const SWEEP = 64
-export const SWEEP_INTERVAL = 1000
+const SWEEP_INTERVAL = 1000
 
 /**
  * Applies the commits of a request that was not seen before, and answers a repeated one.
