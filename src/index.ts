@@ -58,4 +58,5 @@ export type { Completion, Position, RunStatus, StepStatus } from './stores/statu
 export type { StepRecord } from './stores/step-record.ts'
 export type { SaveResultOptions, StepInput, StepPatch, StepStore, WaitResult } from './stores/steps.ts'
 export * from './stores/timers.ts'
+export type { WatchOptions, Watched } from './stores/watch.ts'
 export * from './stores/workflow.ts'

@@ -5,7 +5,7 @@
  * @module
  */
 import { MAX_TIME } from './arguments.ts'
-import type { Check, Commit, CommitRequest, Entry, Expiry, FailedCheck, Key, Outcome, Value } from './driver.ts'
+import type { Check, Commit, CommitRequest, Entry, Expiry, FailedCheck, Key, Op, Outcome, Value } from './driver.ts'
 import { encodeNumber } from './keys.ts'
 
 /** A transaction: what was written through it is seen by the next read. */
@@ -78,6 +78,18 @@ export const applyCommits = (commits: readonly Commit[], tx: Transaction, now: n
     })
     return failed.length > 0 ? { ok: false, failed } : { ok: true, seqs: apply(commit, tx, now) }
   })
+
+const partOf = (op: Op): string => {
+  if ('put' in op) return op.put.part
+  if ('append' in op) return op.append.part
+  if ('delete' in op) return op.delete.part
+  return 'deletePart' in op ? op.deletePart : op.deleteRange.part
+}
+
+/** The parts that the commits which took effect may have changed, each once: what `Driver.watch` announces. */
+export const changedParts = (commits: readonly Commit[], outcomes: readonly Outcome[]): string[] => [
+  ...new Set(commits.flatMap(({ ops }, i) => (outcomes[i]!.ok ? ops.map(partOf) : []))),
+]
 
 /** The record of a request that took effect: numbers where a commit did, indexes of failed checks where not. */
 export type RequestRecord = readonly (readonly number[] | { readonly failed: readonly number[] })[]

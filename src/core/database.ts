@@ -97,6 +97,16 @@ export interface Database {
   hold<T>(work: (db: Database) => Promise<T>, options?: CallOptions): Promise<T>
   /** What several stores share: made at the first call with this name, and the same from then on. */
   shared<T>(name: string, make: () => T): T
+  /** Whether the backend announces changes. What it does not, {@link Database.watch} never tells. */
+  readonly announces: boolean
+  /**
+   * Tells of changes that the backend announces. Announcements are hints: late, for nothing, or lost.
+   *
+   * @param concerns - whether a change of this part matters
+   * @param listener - called when one may have happened, and once when the database is closed
+   * @returns what stops it; idempotent
+   */
+  watch(concerns: (part: string) => boolean, listener: () => void): () => void
   /** Reaches for the backend. */
   health(options?: CallOptions): Promise<Health>
   /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
@@ -147,6 +157,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   /** Calls of {@link Database.hold} under way, and who waits for their end. */
   let held = 0
   let onReleased: (() => void) | undefined
+  /** Who is told of changes, each by what tells it of the end. */
+  const watchers = new Set<() => void>()
 
   /** A queue of calls, each to get its share of what one request answers. */
   const queue = <Item, Part, Reply extends { readonly now: number }>(
@@ -208,6 +220,22 @@ export function createDatabase(options: DatabaseOptions): Database {
     await driver.close()
   }
 
+  function watch(concerns: (part: string) => boolean, listener: () => void): () => void {
+    const unwatch = driver.watch?.((parts) => {
+      if (parts.some(concerns)) listener()
+    })
+    const stop = (): void => {
+      unwatch?.()
+      watchers.delete(end)
+    }
+    const end = (): void => {
+      stop()
+      listener()
+    }
+    watchers.add(end)
+    return stop
+  }
+
   /** The database as it is seen from outside, or from inside of work that is held. */
   function face(isInside: boolean): Database {
     function enter(signal: AbortSignal | undefined): void {
@@ -260,12 +288,21 @@ export function createDatabase(options: DatabaseOptions): Database {
         if (!things.has(name)) things.set(name, make())
         return things.get(name) as T
       },
+      announces: driver.watch !== undefined,
+      watch(concerns, listener) {
+        enter(undefined)
+        return watch(concerns, listener)
+      },
       async health({ signal } = {}) {
         const start = clock()
         await database.read([], { signal })
         return { latency: clock() - start, skew }
       },
-      close: () => (closing ??= close()),
+      close() {
+        closing ??= close()
+        for (const end of watchers) end()
+        return closing
+      },
     }
     return database
   }

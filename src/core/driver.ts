@@ -213,4 +213,16 @@ export interface Driver {
   commit(request: CommitRequest, options?: CallOptions): Promise<CommitAnswer>
   /** Lets go of the backend, also while it is being opened; a handle that was handed in stays open. Idempotent. */
   close(): Promise<void>
+  /**
+   * Announces changes: tells the listener which parts a commit has changed, whoever made it, in this process or in
+   * another that the backend hears of. Absent where it hears of nothing; nobody polls here.
+   *
+   * What is told is a hint: it may come late, twice, for nothing or not at all, and what has merely expired is not told.
+   * So whoever must not miss a change also looks by itself, and what it does rests on what it reads then. A hint comes
+   * when the commit can be read, and never before.
+   *
+   * @param listener - called outside of any call, while the driver is open
+   * @returns what stops it; idempotent
+   */
+  watch?(listener: (parts: readonly string[]) => void): () => void
 }

@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { type Transaction, applyCommits, isLive, writesOf } from '../core/apply.ts'
+import { announcer } from '../core/announcer.ts'
+import { type Transaction, applyCommits, changedParts, isLive, writesOf } from '../core/apply.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import type {
   Answer,
@@ -65,6 +66,7 @@ const CAPABILITIES: Capabilities = {
 export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   const entries = sortedMap<Entry>()
   const expiring = new Set<string>()
+  const { watch, announce } = announcer()
 
   const tx: Transaction = {
     get({ part, key }) {
@@ -144,9 +146,12 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
       const now = clock()
       // As much as is written, at least: otherwise what expires would pile up.
       sweep(now, writesOf({ commits }))
-      return { now, outcomes: applyCommits(commits, tx, now) }
+      const outcomes = applyCommits(commits, tx, now)
+      announce(changedParts(commits, outcomes))
+      return { now, outcomes }
     },
     close: async () => {},
+    watch,
   }
 }
 

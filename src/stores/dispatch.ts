@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { abortable } from '../core/abort.ts'
 import { requireGiven, requireInteger } from '../core/arguments.ts'
+import { bell } from '../core/bell.ts'
 import { decode } from '../core/codec.ts'
 import type { Database } from '../core/database.ts'
 import type { Answer, CallOptions, EntryPage, Key, PartPage, Range, Read, Value } from '../core/driver.ts'
@@ -71,10 +71,12 @@ export interface DispatchStore {
   /** The step that a hint names; `undefined` where it is not there to be worked on, is claimed, or needs other tags. */
   findHintedTask(hint: TaskWakeupHint, worker: Worker, options?: CallOptions): Promise<AvailableTask | undefined>
   /**
-   * Waits for something to do by looking again and again, at random times, so that workers do not meet.
+   * Waits for something to do: looks when the backend announces that there may be something, and again and again, at
+   * random times, so that workers do not meet. The latter is for what comes without a change, such as a claim that
+   * expires or a retry that is due, and for announcements that are lost.
    *
    * @returns the best offer; `undefined` where the time was over first
-   * @throws `CLOSED` soon after the close, which does not wait for it
+   * @throws `CLOSED` at the close, which does not wait for it
    */
   waitForWakeup(wait: WaitForWork, options?: CallOptions): Promise<AvailableTask | undefined>
   /**
@@ -309,18 +311,18 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
       requireInteger(pollInterval, 'pollInterval', 1, 1e9)
       const until = performance.now() + timeout
       let hint: TaskWakeupHint | undefined
-      let isRung = false
-      let stopWaiting = (): void => {}
-      const ring = (it: TaskWakeupHint | undefined): void => {
+      const { ring, silence, wait: rest } = bell()
+      const wake = (it: TaskWakeupHint | undefined): void => {
         hint = it
-        isRung = true
-        stopWaiting()
+        ring()
       }
-      waiting.add(ring)
+      // Before the first look: what comes between the two must not be missed.
+      const unwatch = db.watch((part) => part.startsWith(parts.ready) && fits(tagsOf(parts, part), worker), ring)
+      waiting.add(wake)
       try {
         for (;;) {
           // What rings during a look calls for another one.
-          isRung = false
+          silence()
           const first = hint
           hint = undefined
           const hinted = first && (await store.findHintedTask(first, worker, options))
@@ -328,25 +330,16 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
           if (task) return task
           const left = until - performance.now()
           if (left <= 0) return undefined
-          if (isRung) continue
-          let timer: ReturnType<typeof setTimeout>
-          const pause = new Promise<void>((resolve) => {
-            stopWaiting = resolve
-            timer = setTimeout(resolve, Math.min(left, 2 * Math.random() * pollInterval))
-          })
-          try {
-            await abortable(pause, options.signal)
-          } finally {
-            clearTimeout(timer!)
-          }
+          await rest(Math.min(left, 2 * Math.random() * pollInterval), options.signal)
         }
       } finally {
-        waiting.delete(ring)
+        unwatch()
+        waiting.delete(wake)
       }
     },
     wake(hint) {
       const it = hint && requireHint(hint)
-      for (const ring of waiting) ring(it)
+      for (const wakeOne of waiting) wakeOne(it)
     },
   }
   return store

@@ -17,6 +17,7 @@ import { pack, unpack } from '../core/text.ts'
 import { remove } from './remove.ts'
 import { runRecords } from './run-record.ts'
 import { type SnapshotOptions, type SnapshotStore, snapshotStore, withoutSnapshot } from './snapshots.ts'
+import { type WatchOptions, type Watched, changes, requireWatched } from './watch.ts'
 
 /** Where a value belongs. */
 export interface ScopeOptions extends CallOptions {
@@ -94,6 +95,29 @@ export interface StateStore extends SnapshotStore {
   listKeys(options?: ListKeysOptions): Promise<Page<string>>
   /** All keys in order, reading page by page; `limit` is the size of a page. */
   keys(options?: ListKeysOptions): AsyncIterable<string>
+  /**
+   * Reports which keys were written, removed or have expired, one report for all that comes at once. The first names what
+   * is there and comes without a change, so that one loop body serves both; values are read with `getMany` or `getJson`.
+   *
+   * It ends when the loop is left. Between two looks a key may change many times, and is named once; what is removed and
+   * written again is named as well. A key that is watched by a prefix costs a little of every look.
+   *
+   * @param watched - up to as many keys as the backend reads at once, or a prefix, `''` for all keys
+   * @throws `PAYLOAD_TOO_LARGE` for more keys, `ABORTED`, `CLOSED` at the close, and what reading throws
+   *
+   * @example
+   * ```ts
+   * import { createHoldfast, memory } from 'holdfast'
+   *
+   * const { state } = createHoldfast({ driver: memory() })
+   * await state.set('theme', 'dark')
+   * for await (const keys of state.watch(['theme'])) {
+   *   console.log(keys, await state.getMany(['theme'])) // [ 'theme' ] Map(1) { 'theme' => 'dark' }
+   *   break
+   * }
+   * ```
+   */
+  watch(watched: Watched, options?: WatchOptions): AsyncIterable<readonly string[]>
   /** Removes a run's snapshot and all its values in one commit; its log stays. */
   deleteExecutionState(runId: string, options?: WriteOptions): Promise<void>
 }
@@ -135,6 +159,31 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
       options,
     )
     return entries.map((entry) => (entry ? unpack(entry.value) : undefined))
+  }
+
+  /** Which keys are there, and the versions of their values. */
+  async function versionsOf(keys: readonly string[], options: ScopeOptions): Promise<Map<string, string>> {
+    const entries = await db.read(
+      keys.map((key) => ({ get: at(key, options) })),
+      options,
+    )
+    return new Map(keys.flatMap((key, i) => (entries[i] ? [[key, entries[i].version] as const] : [])))
+  }
+
+  const listVersions = (options: ListKeysOptions): Promise<Page<readonly [string, string]>> => {
+    const { prefix = '' } = options
+    const { part, family } = scope(options)
+    const start = family + (prefix === '' ? '' : encodeId(prefix, 'prefix'))
+    const bounds = { start: start || EVERYTHING.start, end: start + EVERYTHING.end }
+    const item = ({ key, version }: Entry) => [decodeId(key.slice(family.length)), version] as const
+    return readPage(db, part, bounds, item, options, true)
+  }
+
+  async function versionsUnder(prefix: string, options: ScopeOptions): Promise<Map<string, string>> {
+    const { rangeEntries: limit } = db.driver.capabilities.limits
+    const found = new Map<string, string>()
+    for await (const [key, version] of eachItem({ ...options, prefix, limit }, listVersions)) found.set(key, version)
+    return found
   }
 
   async function write(key: string, value: Value, options: SetOptions = {}, isNew = false): Promise<boolean> {
@@ -203,13 +252,15 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
         options,
       ),
     async listKeys(options = {}) {
-      const { prefix = '' } = options
-      const { part, family } = scope(options)
-      const start = family + (prefix === '' ? '' : encodeId(prefix, 'prefix'))
-      const bounds = { start: start || EVERYTHING.start, end: start + EVERYTHING.end }
-      return readPage(db, part, bounds, (entry) => decodeId(entry.key.slice(family.length)), options, true)
+      const { items, ...page } = await listVersions(options)
+      return { items: items.map(([key]) => key), ...page }
     },
     keys: (options = {}) => eachItem(options, store.listKeys),
+    async *watch(watched, options = {}) {
+      const it = requireWatched(watched)
+      const look = () => ('prefix' in it ? versionsUnder(it.prefix, options) : versionsOf(it, options))
+      yield* changes(db, scope(options).part, look, options)
+    },
     deleteExecutionState: async (runId, options) =>
       runs.change(
         runId,

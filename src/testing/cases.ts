@@ -1,5 +1,6 @@
 /** All cases. A new file of cases is one import and one line here. @module */
 import type { Case } from './case.ts'
+import * as claimAnnouncements from './claims/announcements.ts'
 import * as claimClaiming from './claims/claiming.ts'
 import * as claimDispatch from './claims/dispatch.ts'
 import * as claimFencing from './claims/fencing.ts'
@@ -11,6 +12,8 @@ import * as abort from './database/abort.ts'
 import * as groupCommit from './database/group-commit.ts'
 import * as databaseLifecycle from './database/lifecycle.ts'
 import * as databaseLimits from './database/limits.ts'
+import * as databaseWatch from './database/watch.ts'
+import * as announcements from './driver/announcements.ts'
 import * as atomicity from './driver/atomicity.ts'
 import * as checks from './driver/checks.ts'
 import * as concurrency from './driver/concurrency.ts'
@@ -55,6 +58,7 @@ import * as stateRequests from './state/requests.ts'
 import * as stateSnapshots from './state/snapshots.ts'
 import * as stateTtl from './state/ttl.ts'
 import * as stateValues from './state/values.ts'
+import * as stateWatch from './state/watch.ts'
 import * as workflowStarting from './workflow/starting.ts'
 import * as workflowUpdating from './workflow/updating.ts'
 import * as workflowContext from './workflow/context.ts'
@@ -84,10 +88,12 @@ const FILES: readonly CaseFile[] = [
   limits,
   lifecycle,
   concurrency,
+  announcements,
   groupCommit,
   abort,
   databaseLifecycle,
   databaseLimits,
+  databaseWatch,
   stateValues,
   stateJson,
   stateTtl,
@@ -96,6 +102,7 @@ const FILES: readonly CaseFile[] = [
   stateSnapshots,
   stateRefusals,
   stateRequests,
+  stateWatch,
   logAppend,
   logRepeats,
   logCompletion,
@@ -115,6 +122,7 @@ const FILES: readonly CaseFile[] = [
   claimLeases,
   claimDispatch,
   claimHints,
+  claimAnnouncements,
   claimFencing,
   claimRefusals,
   claimRequests,

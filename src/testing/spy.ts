@@ -94,6 +94,7 @@ export function spyOn(driver: Driver, { limits = {}, durability, ahead = 0 }: Sp
         spy.closes++
         await driver.close()
       },
+      ...(driver.watch && { watch: driver.watch }),
     },
   }
   return spy

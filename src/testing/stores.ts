@@ -1,6 +1,6 @@
 /** Short ways to the stores and to what goes wrong around them, for the cases. @module */
 import type { Database, DatabaseOptions } from '../core/database.ts'
-import type { Driver } from '../core/driver.ts'
+import type { Capabilities, Driver } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import type { Page, PageOptions } from '../core/pages.ts'
 import { type TaskClaimStore, taskClaimStore } from '../stores/claims.ts'
@@ -12,7 +12,7 @@ import { type StateStore, stateStore } from '../stores/state.ts'
 import { type TimerStore, timerStore } from '../stores/timers.ts'
 import { type WorkflowStore, workflowStore } from '../stores/workflow.ts'
 import { equal, ok } from './assert.ts'
-import type { Context } from './case.ts'
+import type { Backend, Context } from './case.ts'
 import { type Spy, type SpyOptions, spyOn } from './spy.ts'
 
 /** The run and the workflow that cases use where one is enough. */
@@ -54,8 +54,8 @@ export interface SpiedStores extends Stores {
 }
 
 /** Stores over a spy. */
-export function spied(t: Context, options?: SpyOptions): SpiedStores {
-  const spy = spyOn(t.driver, options)
+export function spied(t: Context, options?: SpyOptions, driver: Driver = t.driver): SpiedStores {
+  const spy = spyOn(driver, options)
   const count = (): number => spy.commits.length + spy.reads.length
   return {
     ...stores(t, { driver: spy.driver }),
@@ -102,6 +102,14 @@ export function losing(driver: Driver): Losing {
     lose: (commits = 1) => void (left = commits),
   }
 }
+
+/** The same driver to those who hear no announcement. */
+export function deaf({ watch: _, ...driver }: Driver): Driver {
+  return driver
+}
+
+/** Whether the driver announces changes, as the gate of cases. */
+export const announces = (_: Capabilities, { driver }: Backend): boolean => driver.watch !== undefined
 
 /** Requires a call to leave everything as it was. */
 export async function changesNothing(t: Context, run: () => Promise<unknown>): Promise<void> {

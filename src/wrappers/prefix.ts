@@ -66,5 +66,12 @@ export function prefix(driver: Driver, name: string): Driver {
     // A request of one view is not taken for a repeat of another's, though it came under the same id.
     commit: ({ id, commits }, options) => driver.commit({ id: root + id, commits: commits.map(commit) }, options),
     close: () => driver.close(),
+    ...(driver.watch && {
+      watch: (listener: (parts: readonly string[]) => void) =>
+        driver.watch!((parts) => {
+          const ours = parts.filter((it) => it.startsWith(root)).map((it) => it.slice(root.length))
+          if (ours.length > 0) listener(ours)
+        }),
+    }),
   }
 }

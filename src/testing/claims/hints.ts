@@ -4,7 +4,7 @@ import { decodeHint, encodeHint } from '../../stores/hints.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
-import { BAD_IDS, ODD_IDS, RUN, soon, spied, stores } from '../stores.ts'
+import { BAD_IDS, ODD_IDS, RUN, deaf, soon, spied, stores } from '../stores.ts'
 import { begin, change, LEASE, offers, STEP, take, WORKER } from './runs.ts'
 
 const HINT: TaskWakeupHint = { runId: RUN, stepId: STEP }
@@ -119,7 +119,7 @@ export const timeout: Case = defineCase('CL-406', 'waiting ends with the time, o
 
 /** B.4: polling is what counts; row 34: and a step is found in time. */
 export const polling: Case = defineCase('CL-407', 'who waits finds what comes, told or not', async (t) => {
-  const [a, b] = [stores(t), stores(t)]
+  const [a, b] = [stores(t), stores(t, { driver: deaf(t.driver) })]
   const found = b.claims.waitForWakeup({ ...worker, timeout: 60_000, pollInterval: 20 })
   await wait(30)
   await begin(t, a)
@@ -134,7 +134,7 @@ export const polling: Case = defineCase('CL-407', 'who waits finds what comes, t
 
 /** SY-81: delivers the parsed hint. */
 export const woken: Case = defineCase('CL-408', 'who waits can be woken, with a hint or without', async (t) => {
-  const [a, b] = [stores(t), stores(t)]
+  const [a, b] = [stores(t), stores(t, { driver: deaf(t.driver) })]
   const waiting = { ...worker, timeout: 600_000, pollInterval: 1e9 }
   const first = b.claims.waitForWakeup(waiting)
   await wait(30)
@@ -153,7 +153,7 @@ export const woken: Case = defineCase('CL-408', 'who waits can be woken, with a 
 /** Row 23: a wake-up for nothing is no end, and one that comes during a look is not lost. */
 export const wakeups: Case = defineCase('CL-409', 'a wake-up is neither believed nor lost', async (t) => {
   const a = stores(t)
-  const { spy, ...b } = spied(t)
+  const { spy, ...b } = spied(t, {}, deaf(t.driver))
   b.claims.wake(HINT)
   const found = b.claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9 })
   await wait(30)

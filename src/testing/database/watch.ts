@@ -1,0 +1,81 @@
+/** Watching through a database: what concerns the one who listens, and the end. @module */
+import { equal, rejects } from '../assert.ts'
+import { at, put } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { wait } from '../context.ts'
+import { announces, deaf, soon } from '../stores.ts'
+
+/** Counts how often it was called, and waits until it was so often. */
+function counter() {
+  let count = 0
+  let onCall = (): void => {}
+  return {
+    call() {
+      count++
+      onCall()
+    },
+    count: () => count,
+    async reached(n: number) {
+      while (count < n) await soon(new Promise<void>((resolve) => (onCall = resolve)))
+    },
+  }
+}
+
+/** Of a hundred workers, those that wait for something else sleep on. */
+export const concerned: Case = defineCase(
+  'DB-501',
+  'who watches is told of changes of the parts that concern it',
+  async (t) => {
+    const [db, other] = [t.db(), t.db()]
+    equal(db.announces, true)
+    const [mine, all] = [counter(), counter()]
+    const stop = db.watch((part) => part === 'mine', mine.call)
+    db.watch(() => true, all.call)
+    await other.commit({ ops: [put(at('k', 'theirs'), 'v')] })
+    await all.reached(1)
+    equal(mine.count(), 0)
+    await other.commit({ ops: [put(at('k', 'mine'), 'v')] })
+    await mine.reached(1)
+    stop()
+    stop()
+    const before = mine.count()
+    await other.commit({ ops: [put(at('k', 'mine'), 'w'), put(at('k', 'last'), 'v')] })
+    await all.reached(3)
+    equal(mine.count(), before)
+  },
+  {
+    needs: announces,
+    async otherwise(t) {
+      const db = t.db()
+      equal(db.announces, false)
+      const all = counter()
+      db.watch(() => true, all.call)
+      await db.commit({ ops: [put('k', 'v')] })
+      await wait(20)
+      equal(all.count(), 0)
+    },
+  },
+)
+
+/** Who waits for a change must not wait for ever. */
+export const ended: Case = defineCase(
+  'DB-502',
+  'a close is told once to who watches, and waits for none',
+  async (t) => {
+    for (const driver of [t.driver, deaf(t.driver)]) {
+      const db = t.db({ driver: { ...driver, close: async () => {} } })
+      await db.open()
+      const [one, gone] = [counter(), counter()]
+      db.watch(() => false, one.call)
+      db.watch(() => false, gone.call)()
+      const closing = db.close()
+      await soon(closing)
+      await db.close()
+      equal([one.count(), gone.count()], [1, 0])
+      await rejects((async () => db.watch(() => true, one.call))(), 'CLOSED')
+      await t.write(put('k', 'v'))
+      await wait(20)
+      equal(one.count(), 1)
+    }
+  },
+)
