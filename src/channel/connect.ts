@@ -1,4 +1,5 @@
 /** The side of a channel that uses a driver of the other. @module */
+import { announcer } from '../core/announcer.ts'
 import { requireInteger } from '../core/arguments.ts'
 import { idSource } from '../core/clock.ts'
 import type { CallOptions, CommitAnswer, Driver, ReadAnswer } from '../core/driver.ts'
@@ -61,6 +62,8 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
   let over: { readonly code: 'CLOSED' | 'UNAVAILABLE'; readonly message: string } | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
   let unanswered = 0
+  // One that gets lost is missed like any other announcement.
+  const news = announcer((isWanted) => void ask('watch', isWanted).catch(() => {}))
 
   /** Takes a call out of those that wait. */
   function settle(id: string): Pending | undefined {
@@ -100,8 +103,9 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
   function received(message: object): void {
     // The first thing heard after a silence, whatever it is.
     unanswered = 0
-    const { id, value, error, closed } = message as Record<string, unknown>
+    const { id, value, error, closed, changed } = message as Record<string, unknown>
     if (closed === true) return end({ code: 'UNAVAILABLE', message: 'The other side serves no more' }, true)
+    if (Array.isArray(changed)) return news.announce(changed as readonly string[])
     // Where both ends serve and ask, calls of the other side come along here too.
     if (typeof id !== 'string' || 'call' in message) return
     const call = settle(id)
@@ -145,7 +149,7 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
       throw error
     }
   }
-  const { name, capabilities, transfer } = await greet()
+  const { name, capabilities, transfer, watch: announces = false } = await greet()
 
   return {
     name,
@@ -164,5 +168,6 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
       return (await ask('commit', copied, options, bytes)) as CommitAnswer
     },
     close: async () => end({ code: 'CLOSED', message: 'The driver is closed' }),
+    ...(announces && { watch: news.watch }),
   }
 }

@@ -29,18 +29,19 @@ export interface Port {
 export const VERSION = 1
 
 /** What a caller can ask for. */
-export type Method = 'hello' | 'ping' | 'open' | 'read' | 'commit'
+export type Method = 'hello' | 'ping' | 'open' | 'read' | 'commit' | 'watch'
 
 /** What a caller sends: a call, or that it does not wait for one any more. */
 export type Request =
   | { readonly holdfast: number; readonly id: string; readonly call: Method; readonly body?: unknown }
   | { readonly holdfast: number; readonly abort: string }
 
-/** What a server sends: the answer to a call, or that it answers no more. */
+/** What a server sends: the answer to a call, that it answers no more, or which parts have changed. */
 export type Reply =
   | { readonly holdfast: number; readonly id: string; readonly value?: unknown }
   | { readonly holdfast: number; readonly id: string; readonly error: WireError }
   | { readonly holdfast: number; readonly closed: true }
+  | { readonly holdfast: number; readonly changed: readonly string[] }
 
 /** What a caller says first. */
 export interface Hello {
@@ -52,6 +53,8 @@ export interface Hello {
 export interface Welcome extends Hello {
   readonly name: string
   readonly capabilities: Capabilities
+  /** Whether changes can be told; a side that does not know of it says nothing. */
+  readonly watch?: boolean
 }
 
 /**

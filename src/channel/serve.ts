@@ -45,14 +45,28 @@ export function serve(driver: Driver, port: Port): Served {
   let onIdle: (() => void) | undefined
   let closing: Promise<void> | undefined
   let transfers = false
+  /** Stops telling the other side of changes, which it wants as long as somebody listens there. */
+  let unwatch: (() => void) | undefined
+
+  function watch(isWanted: boolean): void {
+    unwatch?.()
+    unwatch = isWanted ? driver.watch?.((changed) => post(port, { holdfast: VERSION, changed })) : undefined
+  }
 
   async function answer(call: unknown, body: unknown, signal: AbortSignal): Promise<unknown> {
     switch (call) {
       case 'hello':
         transfers = canTransfer(port) && (body as Partial<Hello> | undefined)?.transfer === true
-        return { name: driver.name, capabilities, transfer: canTransfer(port) } satisfies Welcome
+        return {
+          name: driver.name,
+          capabilities,
+          transfer: canTransfer(port),
+          watch: driver.watch !== undefined,
+        } satisfies Welcome
       case 'ping':
         return undefined
+      case 'watch':
+        return watch(body === true)
       case 'open':
         return driver.open({ signal })
       case 'read':
@@ -99,12 +113,14 @@ export function serve(driver: Driver, port: Port): Served {
       else if (typeof id === 'string' && call !== undefined) void take(id, holdfast, call, body)
     },
     () => {
+      watch(false)
       for (const controller of underWay.values()) controller.abort()
     },
   )
 
   async function close(): Promise<void> {
     stop()
+    watch(false)
     if (underWay.size > 0) await new Promise<void>((resolve) => (onIdle = resolve))
     post(port, { holdfast: VERSION, closed: true } satisfies Reply)
   }

@@ -219,7 +219,7 @@ export interface Driver {
    *
    * What is told is a hint: it may come late, twice, for nothing or not at all, and what has merely expired is not told.
    * So whoever must not miss a change also looks by itself, and what it does rests on what it reads then. A hint comes
-   * when the commit can be read, and never before.
+   * when the commit can be read, and never before. Listening has begun when a later read is answered: listen, then look.
    *
    * @param listener - called outside of any call, while the driver is open
    * @returns what stops it; idempotent

@@ -80,14 +80,22 @@ interface StorageManager {
   estimate?(): Promise<{ usage?: number; quota?: number }>
 }
 
+/** Speaks to all of the same name in the other tabs and workers of the origin, and in this one, but not to itself. */
+export interface Broadcast {
+  postMessage(message: unknown): void
+  addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void
+  close(): void
+}
+
 interface Globals {
+  readonly BroadcastChannel?: new (name: string) => Broadcast
   readonly indexedDB?: IdbFactory
   readonly IDBKeyRange?: KeyRanges
   readonly navigator?: { readonly storage?: StorageManager }
 }
 
 // Looked up anew each time: nothing may be touched while a module is loaded.
-const globals = (): Globals => globalThis as Globals
+const globals = (): Globals => globalThis as unknown as Globals
 
 /**
  * The IndexedDB of this page or worker.
@@ -104,6 +112,12 @@ export function defaultFactory(): IdbFactory {
     cause = error
   }
   throw new HoldfastError('UNSUPPORTED', 'IndexedDB is missing or blocked here; use memory() to go without', { cause })
+}
+
+/** A channel of this name; `undefined` where the browser has none. */
+export function broadcast(name: string): Broadcast | undefined {
+  const { BroadcastChannel } = globals()
+  return BroadcastChannel && new BroadcastChannel(name)
 }
 
 /** The keys with `start <= key < end`. */

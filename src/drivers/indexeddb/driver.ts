@@ -3,17 +3,19 @@
  *
  * A request is one `readwrite` transaction of two bursts, so a hundred commits cost little more than one; the browser
  * makes the transactions of all tabs one after the other. A commit is answered when its transaction is complete, never
- * before. `strict` asks the browser to sync to disk, `relaxed` leaves that to the operating system.
+ * before. `strict` asks the browser to sync to disk, `relaxed` leaves that to the operating system. Then it is announced
+ * to the other tabs and workers over a `BroadcastChannel`, where the browser has them.
  *
  * @module
  */
 import { wrap } from 'idb'
-import { applyCommits, writesOf } from '../../core/apply.ts'
+import { applyCommits, changedParts, writesOf } from '../../core/apply.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, idSource, systemClock } from '../../core/clock.ts'
 import type { Capabilities, CommitAnswer, CommitRequest, Driver, Read, ReadAnswer } from '../../core/driver.ts'
 import { invalid } from '../../core/errors.ts'
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
+import { announcements } from './announcements.ts'
 import { type IdbConnection, type IdbFactory, type IdbTransaction, type PromisedStore, storageManager } from './api.ts'
 import { batch, load, needsOf } from './batch.ts'
 import { type Attempt, STORE, connection } from './connection.ts'
@@ -99,6 +101,7 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
   if (typeof name !== 'string' || name === '') throw invalid('name must be text of at least one character')
   requireInteger(openTimeout, 'openTimeout', 1)
   let { epoch } = options
+  const news = announcements(name)
 
   const connected = connection({
     name,
@@ -106,6 +109,7 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
     openTimeout,
     newEpoch: () => idSource()(),
     onOpen(found) {
+      news.open()
       const isOther = epoch !== undefined && epoch !== found
       epoch = found
       if (isOther) onEvicted?.(found)
@@ -133,7 +137,9 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
       writes.flush(raw)
       return { now, outcomes }
     })
-    return ended(judged)
+    const answer = await ended(judged)
+    news.announce(changedParts(commits, answer.outcomes))
+    return answer
   }
 
   return {
@@ -142,7 +148,12 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
     open: () => connected.open(),
     read: (reads) => connected.use((db) => read(reads, db)),
     commit: (request) => connected.use((db, attempt) => commit(request, db, attempt)),
-    close: () => connected.close(),
+    async close() {
+      await connected.close()
+      // Behind the connection, which may just have been opening.
+      news.close()
+    },
+    watch: news.watch,
     async durability() {
       await connected.use(async () => {})
       const [persisted = false, found] = await Promise.all([storageManager().persisted?.(), estimate()])

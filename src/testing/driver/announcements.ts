@@ -90,6 +90,8 @@ export const elsewhere: Case = defineCase(
   async (t: Context) => {
     const other = await t.reopen()
     const [here, there] = [listen(t.driver), listen(other.driver)]
+    // Whoever listens to another process is sure to be heard of there when a read was answered.
+    await Promise.all([t.get(at('k')), other.get(at('k'))])
     await t.write(put(at('k', 'mine'), 'v'))
     await Promise.all([here.until('mine'), there.until('mine')])
     await other.write(put(at('k', 'theirs'), 'v'))
