@@ -45,12 +45,20 @@ export function serve(driver: Driver, port: Port): Served {
   let onIdle: (() => void) | undefined
   let closing: Promise<void> | undefined
   let transfers = false
-  /** Stops telling the other side of changes, which it wants as long as somebody listens there. */
+  /** How many callers want to be told of changes, and what ends that. */
+  let listeners = 0
   let unwatch: (() => void) | undefined
 
   function watch(isWanted: boolean): void {
+    listeners += isWanted ? 1 : -1
+    if (listeners <= 0) stopTelling()
+    else unwatch ??= driver.watch?.((changed) => post(port, { holdfast: VERSION, changed }))
+  }
+
+  function stopTelling(): void {
+    listeners = 0
     unwatch?.()
-    unwatch = isWanted ? driver.watch?.((changed) => post(port, { holdfast: VERSION, changed })) : undefined
+    unwatch = undefined
   }
 
   async function answer(call: unknown, body: unknown, signal: AbortSignal): Promise<unknown> {
@@ -113,14 +121,14 @@ export function serve(driver: Driver, port: Port): Served {
       else if (typeof id === 'string' && call !== undefined) void take(id, holdfast, call, body)
     },
     () => {
-      watch(false)
+      stopTelling()
       for (const controller of underWay.values()) controller.abort()
     },
   )
 
   async function close(): Promise<void> {
     stop()
-    watch(false)
+    stopTelling()
     if (underWay.size > 0) await new Promise<void>((resolve) => (onIdle = resolve))
     post(port, { holdfast: VERSION, closed: true } satisfies Reply)
   }

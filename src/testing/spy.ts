@@ -94,7 +94,7 @@ export function spyOn(driver: Driver, { limits = {}, durability, ahead = 0 }: Sp
         spy.closes++
         await driver.close()
       },
-      ...(driver.watch && { watch: driver.watch }),
+      ...(driver.watch && { watch: (listener: (parts: readonly string[]) => void) => driver.watch!(listener) }),
     },
   }
   return spy

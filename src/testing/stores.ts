@@ -104,8 +104,10 @@ export function losing(driver: Driver): Losing {
 }
 
 /** The same driver to those who hear no announcement. */
-export function deaf({ watch: _, ...driver }: Driver): Driver {
-  return driver
+export function deaf(driver: Driver): Driver {
+  const copy = { ...driver }
+  delete copy.watch
+  return copy
 }
 
 /** Whether the driver announces changes, as the gate of cases. */

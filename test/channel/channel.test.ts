@@ -44,6 +44,45 @@ describe('a served driver', () => {
     expect(await valueOf(other.remote)).toBe('3')
   })
 
+  it('tells of changes as long as one of its callers listens', async () => {
+    const { near, far } = ports()
+    const driver = memory()
+    const said: unknown[] = []
+    const served = serve(driver, far)
+    near.on('message', (message: object) => 'changed' in message && said.push(message.changed))
+    const [one, two] = await Promise.all([connect(near), connect(near)])
+    const change = async (): Promise<number> => {
+      said.length = 0
+      await one.read([])
+      await driver.commit(request())
+      await turn()
+      return said.length
+    }
+    expect(await change()).toBe(0)
+    const heard: string[] = []
+    const stops = [one, two].map(({ watch }) => watch!((parts) => heard.push(...parts)))
+    expect(await change()).toBe(1)
+    expect(heard).toEqual(['p', 'p'])
+    stops[0]!()
+    expect(await change()).toBe(1)
+    expect(heard).toEqual(['p', 'p', 'p'])
+    stops[1]!()
+    expect(await change()).toBe(0)
+    one.watch!((parts) => heard.push(...parts))
+    expect(await change()).toBe(1)
+    await served.close()
+    said.length = 0
+    await driver.commit(request())
+    await turn()
+    expect(said).toEqual([])
+  })
+
+  it('announces nothing where the driver does not', async () => {
+    const driver = { ...memory() }
+    delete driver.watch
+    expect('watch' in (await pair(driver)).remote).toBe(false)
+  })
+
   it('goes both ways over one port', async () => {
     const { near, far } = ports()
     serve(memory(), near)

@@ -357,6 +357,39 @@ const MUTANTS: Record<string, (clock: () => number) => Driver> = {
       'put' in op ? [{ ...op, put: { ...op.put, key: op.put.key.trim() || '_' } }] : [op],
     ),
 
+  'announces nothing': (clock) => over(memory({ clock }), { watch: () => () => {} }),
+
+  'goes on telling who has stopped': (clock) => {
+    const driver = memory({ clock })
+    return over(driver, {
+      watch(listener) {
+        driver.watch!(listener)
+        return () => {}
+      },
+    })
+  },
+
+  'announces what it has refused': (clock) => {
+    const driver = memory({ clock })
+    const listeners = new Set<(parts: readonly string[]) => void>()
+    return over(driver, {
+      async commit(request) {
+        const answer = await driver.commit(request)
+        const puts = request.commits.flatMap(({ ops }) => ops.flatMap((op) => ('put' in op ? [op.put.part] : [])))
+        for (const listener of listeners) listener(puts)
+        return answer
+      },
+      watch(listener) {
+        const stop = driver.watch!(listener)
+        listeners.add(listener)
+        return () => {
+          stop()
+          listeners.delete(listener)
+        }
+      },
+    })
+  },
+
   'answers with seconds': (clock) => memory({ clock: () => Math.floor(clock() / 1000) }),
 
   'keeps something of a deleted part': (clock) =>

@@ -7,16 +7,16 @@ import { announces, deaf, soon } from '../stores.ts'
 
 /** Counts how often it was called, and waits until it was so often. */
 function counter() {
-  let count = 0
+  const seen = { calls: 0 }
   let onCall = (): void => {}
   return {
     call() {
-      count++
+      seen.calls++
       onCall()
     },
-    count: () => count,
+    count: () => seen.calls,
     async reached(n: number) {
-      while (count < n) await soon(new Promise<void>((resolve) => (onCall = resolve)))
+      while (seen.calls < n) await soon(new Promise<void>((resolve) => (onCall = resolve)))
     },
   }
 }

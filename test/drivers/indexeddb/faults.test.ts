@@ -273,3 +273,51 @@ it('stores the bytes of a view and nothing around them, and takes away what has 
   expect(rows.map(({ id }) => id)).toEqual(['p\nbytes', 'p\nother'])
   expect(rows[0]!.value.buffer.byteLength).toBe(2)
 })
+
+describe('announcements', () => {
+  const heardBy = (driver: { watch?: (listener: (parts: readonly string[]) => void) => () => void }) => {
+    const heard: string[] = []
+    driver.watch!((parts) => heard.push(...parts))
+    return heard
+  }
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 50))
+
+  it('of another driver are heard until the close, what is not ours never', async () => {
+    const { driver, factory } = await setUp({ name: 'news' })
+    const other = indexedDb({ name: 'news', indexedDB: factory })
+    const heard = heardBy(other)
+    await other.open()
+    const stranger = new BroadcastChannel('holdfast news')
+    for (const message of [null, 5, 'x', {}, { holdfast: 2, parts: ['a'] }, { holdfast: 1, parts: 'a' }]) {
+      stranger.postMessage(message)
+    }
+    stranger.postMessage({ holdfast: 1, parts: [5, null, 'b'] })
+    await put(driver, 'k', 'v')
+    await vi.waitFor(() => expect(heard).toEqual(['b', 'p']))
+    await other.close()
+    await put(driver, 'k', 'w')
+    await turn()
+    expect(heard).toEqual(['b', 'p'])
+    stranger.close()
+    await driver.close()
+  })
+
+  it('come after the transaction, and not at all where it fails', async () => {
+    const { driver, connections } = await setUp({ name: 'failing' })
+    const heard = heardBy(driver)
+    breakAt(connections[0], 'put', 'QuotaExceededError')
+    expect(await errorOf(put(driver, 'k', 'v'))).toMatchObject({ code: 'QUOTA_EXCEEDED' })
+    await turn()
+    expect(heard).toEqual([])
+    await driver.close()
+  })
+
+  it('stay in this driver where the browser has no channels', async () => {
+    vi.stubGlobal('BroadcastChannel', undefined)
+    const { driver } = await setUp({ name: 'alone' })
+    const heard = heardBy(driver)
+    await put(driver, 'k', 'v')
+    await vi.waitFor(() => expect(heard).toEqual(['p']))
+    await driver.close()
+  })
+})
