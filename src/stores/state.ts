@@ -117,7 +117,7 @@ export interface StateStore extends SnapshotStore {
    * }
    * ```
    */
-  watch(watched: Watched, options?: WatchOptions): AsyncIterable<readonly string[]>
+  watch(watched: Watched, options?: WatchOptions & ScopeOptions): AsyncIterable<readonly string[]>
   /** Removes a run's snapshot and all its values in one commit; its log stays. */
   deleteExecutionState(runId: string, options?: WriteOptions): Promise<void>
 }

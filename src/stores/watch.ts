@@ -8,14 +8,14 @@ import { sleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
 import { bell } from '../core/bell.ts'
 import type { Database } from '../core/database.ts'
+import type { CallOptions } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
-import type { ScopeOptions } from './state.ts'
 
 /** The values that are watched: those under some keys, or under all keys that begin with a prefix. */
 export type Watched = readonly string[] | { readonly prefix: string }
 
 /** Options of `StateStore.watch`. */
-export interface WatchOptions extends ScopeOptions {
+export interface WatchOptions extends CallOptions {
   /**
    * The longest between two looks, in milliseconds from 1 to 10^9. Where the backend announces changes it is only needed
    * for values that expire and for announcements that are lost: 30 000 by default; otherwise 1000.

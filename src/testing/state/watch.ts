@@ -130,7 +130,7 @@ export const lost: Case = defineCase(
     const never = spied(t, {}, { ...t.driver, watch: () => () => {} })
     const silent = reports(never.state.watch(['k'], OFTEN))
     equal(await silent.next(), [])
-    let tell = (_: readonly string[]): void => {}
+    let tell: (parts: readonly string[]) => void = () => {}
     const liar: Driver = {
       ...t.driver,
       watch(listener) {
