@@ -11,6 +11,8 @@ export interface RaceOptions {
   readonly rounds: number
   /** The least that one round of one contender takes. */
   readonly roundMs: number
+  /** A round has a multiple of so many operations; 1 by default. */
+  readonly step?: number
 }
 
 /** Nanoseconds per operation, round by round. */
@@ -26,16 +28,24 @@ export interface Figure {
   readonly max: number
 }
 
-export async function race(contenders: readonly Contender[], { rounds, roundMs }: RaceOptions): Promise<Timing[]> {
+export async function race(
+  contenders: readonly Contender[],
+  { rounds, roundMs, step = 1 }: RaceOptions,
+): Promise<Timing[]> {
   const timings = []
   for (const contender of contenders) {
-    timings.push({ contender, name: contender.name, ops: await warmUp(contender, roundMs), rounds: [] as number[] })
+    timings.push({
+      contender,
+      name: contender.name,
+      ops: await warmUp(contender, roundMs, step),
+      rounds: [] as number[],
+    })
   }
   for (let round = 0; round < rounds; round++) {
     // Another one begins each round, and every other round goes backwards, so that nobody always has the same neighbour.
     for (let i = 0; i < timings.length; i++) {
-      const step = round % 2 === 0 ? i : timings.length - 1 - i
-      const timing = timings[(round + step) % timings.length]!
+      const place = round % 2 === 0 ? i : timings.length - 1 - i
+      const timing = timings[(round + place) % timings.length]!
       timing.rounds.push(((await timing.contender.time(timing.ops)) * 1e6) / timing.ops)
     }
   }
@@ -43,11 +53,12 @@ export async function race(contenders: readonly Contender[], { rounds, roundMs }
 }
 
 /** Runs it until it is warm, and answers how many operations fill a round. */
-async function warmUp(contender: Contender, roundMs: number): Promise<number> {
-  for (let ops = 1; ;) {
+async function warmUp(contender: Contender, roundMs: number, step: number): Promise<number> {
+  for (let ops = step; ;) {
     const elapsed = await contender.time(ops)
     if (elapsed >= roundMs) return ops
-    ops = Math.ceil(ops * Math.min(8, (1.2 * roundMs) / Math.max(elapsed, 0.01)))
+    const factor = Math.min(8, (1.2 * roundMs) / Math.max(elapsed, 0.01))
+    ops = Math.ceil((ops * factor) / step) * step
   }
 }
 

@@ -1,24 +1,18 @@
 /** What was found, as tables for people. */
 import Table from 'cli-table3'
 import { SingleBar } from 'cli-progress'
+import type { Machine } from './machine.ts'
 import type { Figure } from './measure.ts'
 import type { Bytes, Count } from './scenarios/counts.ts'
 import type { Encoding } from './scenarios/encoding.ts'
 import type { LongLog } from './scenarios/long-log.ts'
 import type { Reading } from './scenarios/read-log.ts'
-import type { Row } from './scenarios/rows.ts'
+import type { Row } from './scenarios/row.ts'
 import type { Work } from './scenarios/work.ts'
 import type { Target } from './targets.ts'
 
 export interface Report {
-  readonly machine: {
-    readonly node: string
-    readonly sqlite: string
-    readonly platform: string
-    readonly cpus: number
-    readonly memoryGigabytes: number
-    readonly fileSystem: string
-  }
+  readonly machine: Machine & { readonly node: string; readonly sqlite: string }
   readonly settings: {
     readonly rounds: number
     readonly roundMs: number
@@ -54,22 +48,8 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return made.toString()
 }
 
-function* parts({
-  machine,
-  settings,
-  rows,
-  encoding,
-  longLog,
-  reading,
-  calls,
-  bytes,
-  work,
-  targets,
-}: Report): Generator<string> {
-  yield (
-    `Node ${machine.node}, SQLite ${machine.sqlite}, ${machine.cpus} CPUs, ${machine.platform}, ${machine.fileSystem}; ` +
-      `${settings.rounds} rounds of at least ${settings.roundMs} ms each; median (min - max)`
-  )
+/** The rows, each with all its subjects. */
+export function* rowParts(rows: readonly Row[]): Generator<string> {
   for (const name of new Set(rows.map((row) => row.name))) {
     yield `\n${name}`
     yield table(
@@ -86,6 +66,34 @@ function* parts({
         ]),
     )
   }
+}
+
+export function* targetParts(targets: readonly Target[]): Generator<string> {
+  if (targets.length === 0) return
+  yield '\ntargets'
+  yield table(
+    ['', 'wanted', 'measured', ''],
+    targets.map(({ name, wanted, measured, reached }) => [name, wanted, measured, reached ? 'reached' : 'NOT REACHED']),
+  )
+}
+
+function* parts({
+  machine,
+  settings,
+  rows,
+  encoding,
+  longLog,
+  reading,
+  calls,
+  bytes,
+  work,
+  targets,
+}: Report): Generator<string> {
+  yield (
+    `Node ${machine.node}, SQLite ${machine.sqlite}, ${machine.cpus} CPUs, ${machine.platform}, ${machine.fileSystem}; ` +
+      `${settings.rounds} rounds of at least ${settings.roundMs} ms each; median (min - max)`
+  )
+  yield* rowParts(rows)
   if (encoding) {
     yield '\nencode 1 kB'
     yield table(
@@ -134,18 +142,7 @@ function* parts({
     )
   }
   if (work) yield* workParts(work)
-  if (targets.length > 0) {
-    yield '\ntargets'
-    yield table(
-      ['', 'wanted', 'measured', ''],
-      targets.map(({ name, wanted, measured, reached }) => [
-        name,
-        wanted,
-        measured,
-        reached ? 'reached' : 'NOT REACHED',
-      ]),
-    )
-  }
+  yield* targetParts(targets)
 }
 
 function* workParts({ claims, steps, run, find }: Work): Generator<string> {

@@ -3,17 +3,19 @@
  *
  *     npm run bench -- [--json] [--quick] [--only TEXT]…
  */
-import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
-import { cpus, platform, release, tmpdir, totalmem } from 'node:os'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import Database from 'better-sqlite3'
 import { DOCUMENT_BYTES, PAYLOAD_BYTES } from './data.ts'
+import { machineAt } from './machine.ts'
 import { type Report, progress, render } from './report.ts'
 import { countBytes, countCalls } from './scenarios/counts.ts'
 import { encodeDocuments } from './scenarios/encoding.ts'
 import { appendToLongLog, buildLongLog, readLongLog } from './scenarios/long-log.ts'
-import { ROWS, type Row, runRow } from './scenarios/rows.ts'
+import { type Row, runRow } from './scenarios/row.ts'
+import { ROWS, SUBJECTS } from './scenarios/rows.ts'
 import { measureWork } from './scenarios/work.ts'
 import { judge } from './targets.ts'
 
@@ -44,27 +46,11 @@ const directory = (name: string): string => {
   return path
 }
 
-/** Magic numbers of `statfs`; in memory there is no disk to measure. */
-const FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0xef53: 'ext4',
-  0x58465342: 'xfs',
-  0x9123683e: 'btrfs',
-  0x01021994: 'tmpfs',
-}
-
 function machine(): Report['machine'] {
   const db = new Database(':memory:')
   const sqlite = db.prepare('SELECT sqlite_version()').pluck().get() as string
   db.close()
-  const { type } = statfsSync(root)
-  return {
-    node: process.versions.node,
-    sqlite,
-    platform: `${platform()} ${release().split('.').slice(0, 2).join('.')}`,
-    cpus: cpus().length,
-    memoryGigabytes: Math.round(totalmem() / 2 ** 30),
-    fileSystem: FILE_SYSTEMS[type] ?? `file system 0x${type.toString(16)}`,
-  }
+  return { node: process.versions.node, sqlite, ...machineAt(root) }
 }
 
 const here = machine()
@@ -90,7 +76,7 @@ const bar = progress(wantedRows.length + others.length + Number(needsLong))
 try {
   for (const row of wantedRows) {
     bar.begin(row.name)
-    rows.push(...(await runRow(row, race, directory)))
+    rows.push(...(await runRow(row, SUBJECTS, race, directory)))
   }
   if (others.includes(ENCODE)) {
     bar.begin(ENCODE)

@@ -26,6 +26,7 @@ export interface NeonResult {
 
 /** One session of the database, for the length of a request. */
 export interface NeonSession {
+  /** Runs one statement with parameters as PostgreSQL's text. */
   query(text: string, params: readonly (string | null)[]): Promise<NeonResult>
 }
 
@@ -36,7 +37,9 @@ export type NeonBackend = <T>(url: URL, work: (session: NeonSession) => Promise<
 export interface PoolLike {
   /** Takes a connection. */
   connect(): Promise<{
+    /** Runs one statement. */
     query(config: object): Promise<unknown>
+    /** Gives the connection back, or away where it is broken. */
     release(error?: Error | boolean): void
   }>
 }

@@ -43,7 +43,9 @@ export interface LocalServer {
   /** `http://127.0.0.1:PORT` */
   readonly url: string
   readonly port: number
+  /** What came and went so far. */
   traffic(): Traffic
+  /** Counts from zero again. */
   resetTraffic(): void
   /** Asked for each request from now on; `undefined` ends the faults. */
   setFaults(choose: ((request: RequestSeen) => Fault | undefined) | undefined): void

@@ -131,32 +131,40 @@ export type Attributes = Readonly<Record<string, string | number | boolean>>
 
 /** What is used of a `Span`. */
 export interface SpanLike {
+  /** Adds to it what is known of the call. */
   setAttribute(name: string, value: string | number | boolean): unknown
+  /** Says how it ended: code 2 is an error. */
   setStatus(status: { code: number; message?: string }): unknown
+  /** Ends it now. */
   end(): void
 }
 
 /** What is used of a `Tracer` of `@opentelemetry/api`. */
 export interface TracerLike {
+  /** Begins a span; kind 2 is a client's. */
   startSpan(name: string, options: { kind: number; attributes: Attributes }): SpanLike
 }
 
 /** What is used of an instrument that is recorded with. */
 export interface HistogramLike {
+  /** Records one measurement. */
   record(value: number, attributes: Attributes): void
 }
 
 /** What is used of an instrument that counts. */
 export interface CounterLike {
+  /** Counts so many more. */
   add(value: number, attributes: Attributes): void
 }
 
 /** What is used of a `Meter` of `@opentelemetry/api`. */
 export interface MeterLike {
+  /** Makes an instrument for durations and sizes. */
   createHistogram(
     name: string,
     options: { description: string; unit: string; advice: { explicitBucketBoundaries: number[] } },
   ): HistogramLike
+  /** Makes an instrument that counts. */
   createCounter(name: string, options: { description: string; unit: string }): CounterLike
 }
 

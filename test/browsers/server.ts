@@ -21,14 +21,14 @@ const HEADERS = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-emb
 const OPENER = `for (const url of new URLSearchParams(location.hash.slice(1)).getAll('open')) open(url, '', 'noopener')`
 
 /**
- * Bundles a program of `programs/` and serves it.
+ * Bundles a program and serves it.
  *
- * @param program - its name, without extension
+ * @param program - the name of one in `programs/`, without extension, or where another one is
  * @param onReport - called for every report
  */
-export async function serve(program: string, onReport: OnReport): Promise<Server> {
+export async function serve(program: string | URL, onReport: OnReport): Promise<Server> {
   const script = await bundle(program)
-  const page = `<!doctype html><meta charset="utf-8"><title>${program}</title><script>${OPENER}</script><script type="module" src="/program.js"></script>`
+  const page = `<!doctype html><meta charset="utf-8"><title>holdfast</title><script>${OPENER}</script><script type="module" src="/program.js"></script>`
   const server = createServer((request, response) => {
     const answer = (type: string, body: string): void => {
       response.writeHead(200, { ...HEADERS, 'content-type': type, 'cache-control': 'no-store' })
@@ -59,9 +59,9 @@ async function take(request: IncomingMessage, onReport: OnReport): Promise<strin
   return JSON.stringify((await onReport(report)) ?? null)
 }
 
-async function bundle(program: string): Promise<string> {
+async function bundle(program: string | URL): Promise<string> {
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL(`programs/${program}.ts`, import.meta.url))],
+    entryPoints: [fileURLToPath(program instanceof URL ? program : new URL(`programs/${program}.ts`, import.meta.url))],
     bundle: true,
     write: false,
     format: 'esm',

@@ -9,8 +9,8 @@ import { serve } from './server.ts'
 const PLACE = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 /** A directory for a browser, gone when the work is done. */
-export async function withProfile<T>(work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = mkdtempSync(join(PLACE, 'holdfast-browser-'))
+export async function withProfile<T>(work: (directory: string) => Promise<T>, place: string = PLACE): Promise<T> {
+  const directory = mkdtempSync(join(place, 'holdfast-browser-'))
   try {
     return await work(directory)
   } finally {
@@ -27,6 +27,8 @@ export interface SessionOptions<T> {
   readonly patience: number
   /** Of the address, one for each page; one page by default. */
   readonly query?: readonly string[]
+  /** Where the browser keeps what it stores; in memory by default, where the machine can. */
+  readonly place?: string
   /** Whether a report counts; its program waits for the answer. By default every report does. */
   readonly answer?: (report: T) => Promise<boolean>
 }
@@ -34,8 +36,8 @@ export interface SessionOptions<T> {
 /** Opens pages of a program in a fresh browser and gathers what they report. */
 export const gather = <T>(
   engine: BrowserEngine,
-  program: string,
-  { reports, patience, query = [''], answer = async () => true }: SessionOptions<T>,
+  program: string | URL,
+  { reports, patience, query = [''], place, answer = async () => true }: SessionOptions<T>,
 ): Promise<T[]> =>
   withProfile(async (directory) => {
     const gathered: T[] = []
@@ -60,4 +62,4 @@ export const gather = <T>(
       await browser.kill()
       await server.close()
     }
-  })
+  }, place)

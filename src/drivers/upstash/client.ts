@@ -27,6 +27,7 @@ export interface UpstashClient {
  * ```
  */
 export interface RedisHandle {
+  /** Sends a command, its name first, and resolves with the server's reply. */
   send(command: string[]): Promise<unknown>
 }
 
