@@ -17,7 +17,8 @@ const IN_FLIGHT = 100
 const CALLERS = [raw, holdfast, ...PEERS]
 /** All of them have a call for what is under way together. */
 const TOGETHER = [raw, holdfast, rawTogether, ...PEERS]
-const READERS = [raw, holdfast, ...ways, ...PEERS]
+/** The log is written in few transactions by whoever can. */
+const READERS = [rawTogether, holdfast, ...ways, ...PEERS]
 
 export const SET = 'set 1 kB one by one'
 export const SET_IN_FLIGHT = `set 1 kB, ${IN_FLIGHT} in flight`

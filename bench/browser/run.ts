@@ -32,6 +32,9 @@ const wanted = ROWS.map(({ name }) => name).filter((name) => isAmong(values.only
 /** Milliseconds that one browser may take for everything, on a machine that has other things to do. */
 const PATIENCE = 1_800_000
 
+// Browsers end with this process.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
+
 if (engines.length === 0 || wanted.length === 0) {
   console.error('bench: nothing is called so')
   process.exit(2)

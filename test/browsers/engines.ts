@@ -123,10 +123,14 @@ export function launch(engine: BrowserEngine, directory: string, ...urls: string
   // A group of its own, so that it can be ended whole.
   const child = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'ignore', detached: true })
   const ended = once(child, 'exit')
+  // It would outlive who has started it.
+  const end = (): void => killGroup(child)
+  process.once('exit', end)
   return {
     pid: child.pid!,
     async kill() {
-      killGroup(child)
+      process.off('exit', end)
+      end()
       await ended
     },
   }

@@ -8,7 +8,7 @@ import { BOTH } from './survives.ts'
 const DOCUMENTS = 'documents'
 const EVENTS = 'events'
 
-type Put = (store: string, value: unknown, key: string) => Promise<void>
+type Put = (store: string, value: unknown, key?: string) => Promise<void>
 
 const subject = (name: string, putter: (db: Connection, durability: string) => Put): Subject => ({
   name,
@@ -31,12 +31,13 @@ const subject = (name: string, putter: (db: Connection, durability: string) => P
 export const raw: Subject = subject('raw, a transaction each', (db, durability) => (store, value, key) => {
   const tx = db.transaction(store, 'readwrite', { durability })
   tx.objectStore(store).put(value, key)
+  tx.commit()
   return ended(tx)
 })
 
-/** What is called in the same turn shares one transaction. */
-export const rawTogether: Subject = subject('raw, one transaction', (db, durability) => {
-  let waiting: (readonly [value: unknown, key: string])[] = []
+/** Puts that are called in the same turn share one transaction. */
+export function together(db: Connection, durability: string): Put {
+  let waiting: (readonly [value: unknown, key: string | undefined])[] = []
   let written: Promise<void> | undefined
   async function write(store: string): Promise<void> {
     // Behind all who call in this turn.
@@ -47,10 +48,13 @@ export const rawTogether: Subject = subject('raw, one transaction', (db, durabil
     const tx = db.transaction(store, 'readwrite', { durability })
     const entries = tx.objectStore(store)
     for (const [value, key] of rows) entries.put(value, key)
+    tx.commit()
     await ended(tx)
   }
   return (store, value, key) => {
     waiting.push([value, key])
     return (written ??= write(store))
   }
-})
+}
+
+export const rawTogether: Subject = subject('raw, one transaction', together)

@@ -1,7 +1,8 @@
 /** Ways to read a log with its keys past any library, to know which one is the fastest in this browser. */
 import type { Opened, Subject } from '../../subjects/subject.ts'
 import { keyOf, recordOf } from '../data.ts'
-import { type Store, above, asked, connect, ended } from '../idb.ts'
+import { type Store, above, asked, connect } from '../idb.ts'
+import { together } from './raw.ts'
 import { RELAXED } from './survives.ts'
 
 const EVENTS = 'events'
@@ -57,13 +58,11 @@ export const ways: readonly Subject[] = WAYS.map(({ name, isInLine, isText, read
   survives: RELAXED,
   async open(place): Promise<Opened> {
     const db = await connect(place, { [EVENTS]: isInLine })
+    const put = together(db, 'relaxed')
     return {
       append(n) {
-        const tx = db.transaction(EVENTS, 'readwrite', { durability: 'relaxed' })
         const value = isText ? JSON.stringify(recordOf(n)) : recordOf(n)
-        if (isInLine) tx.objectStore(EVENTS).put({ id: keyOf(n), value })
-        else tx.objectStore(EVENTS).put(value, keyOf(n))
-        return ended(tx)
+        return isInLine ? put(EVENTS, { id: keyOf(n), value }) : put(EVENTS, value, keyOf(n))
       },
       set: never,
       get: never,

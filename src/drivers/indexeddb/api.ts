@@ -44,6 +44,7 @@ export interface IdbTransaction {
   readonly error: unknown
   objectStore(name: string): IdbStore
   abort(): void
+  commit(): void
   addEventListener(type: 'complete' | 'abort', listener: () => void): void
 }
 

@@ -15,6 +15,8 @@ export interface Needs {
   readonly rows: ReadonlySet<string>
   /** Logs by the id of their prefix, and below which ids the last row is wanted. */
   readonly logs: ReadonlyMap<string, readonly string[]>
+  /** Whether something is to expire some time after the commit, so that the moment of the commit has to be known. */
+  readonly isTimed: boolean
 }
 
 /** What the store said. */
@@ -41,6 +43,7 @@ export function needsOf(commits: readonly Commit[]): Needs {
   const rows = new Set<string>()
   const prefixes = new Map<string, { readonly part: string; readonly key: string }>()
   const cuts = new Map<string, string[]>()
+  let isTimed = false
   const cut = (part: string, key: string): void => {
     const known = cuts.get(part)
     if (known) known.push(key)
@@ -55,6 +58,7 @@ export function needsOf(commits: readonly Commit[]): Needs {
       if ('append' in op) prefixes.set(idOf(op.append), op.append)
       else if ('delete' in op) cut(op.delete.part, op.delete.key)
       else if ('deleteRange' in op) cut(op.deleteRange.part, op.deleteRange.start)
+      else if ('put' in op && op.expires) isTimed = true
     }
   }
   const logs = new Map<string, string[]>()
@@ -66,17 +70,17 @@ export function needsOf(commits: readonly Commit[]): Needs {
       [...new Set([...inside, end])].map((place) => idOf({ part, key: place })),
     )
   }
-  return { rows, logs }
+  return { rows, logs, isTimed }
 }
 
 /**
- * Asks for it, all in one burst.
+ * Asks for it, all in one burst; where nothing is asked, nothing is waited for but microtasks.
  *
  * @param now - what expired until then is taken away along with the request
- * @param most - how many of those
+ * @param most - how many of those; none are looked for where it is 0
  */
 export async function load(store: PromisedStore<Row>, needs: Needs, now: number, most: number): Promise<Known> {
-  const expired = store.index('expiresAt').getAllKeys(upTo(now), most)
+  const expired = most > 0 ? store.index('expiresAt').getAllKeys(upTo(now), most) : []
   const rows = [...needs.rows].map((id) => store.get(id))
   const logs = [...needs.logs].map(async ([prefix, places]): Promise<[string, string[]]> => {
     const cursors = await Promise.all(places.map((place) => store.openKeyCursor(between(prefix, place), 'prev')))
