@@ -13,6 +13,7 @@ const config: KnipConfig = {
     'test/drivers/sqlite/child.ts',
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',
+    'bench/browser/program.ts',
     'test/channel/worker.ts',
     'test/runtimes/{node,deno,bun}.ts',
     'test/runtimes/workerd/worker.ts',

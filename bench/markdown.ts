@@ -2,10 +2,14 @@
  * Puts what was measured into the tables of docs/benchmarks.md, between its marks.
  *
  *     npm run --silent bench -- --json > results.json && npx tsx bench/markdown.ts results.json
+ *     npm run --silent bench:browser -- --json > results.json && npx tsx bench/markdown.ts results.json
  */
 import { readFileSync, writeFileSync } from 'node:fs'
+import type { BrowserReport } from './browser/report.ts'
 import type { Figure } from './measure.ts'
 import type { Report } from './report.ts'
+import type { Row } from './scenarios/row.ts'
+import type { Target } from './targets.ts'
 
 const DOCUMENT = new URL('../docs/benchmarks.md', import.meta.url)
 
@@ -15,9 +19,10 @@ const spread = ({ median, min, max }: Figure): string => `${number(median)} (${n
 const line = (...cells: readonly (string | number)[]): string => `| ${cells.join(' | ')} |`
 const title = (name: string): string => name.charAt(0).toUpperCase() + name.slice(1)
 
-function* sections({ rows, encoding, longLog, reading, calls, bytes, work, targets }: Report): Generator<string> {
+/** @param level - of the titles: `###`, for example */
+function* rowSections(rows: readonly Row[], level: string): Generator<string> {
   for (const name of new Set(rows.map((row) => row.name))) {
-    yield `\n### ${title(name)}\n`
+    yield `\n${level} ${title(name)}\n`
     yield line('', 'survives', 'µs', '/ raw', '/ holdfast')
     yield '|---|---|--:|--:|--:|'
     for (const { subject, survives, microseconds, toRaw, toHoldfast } of rows.filter((row) => row.name === name)) {
@@ -30,6 +35,27 @@ function* sections({ rows, encoding, longLog, reading, calls, bytes, work, targe
       )
     }
   }
+}
+
+function* targetTable(targets: readonly Target[]): Generator<string> {
+  yield line('', 'wanted', 'measured', '')
+  yield '|---|--:|--:|---|'
+  for (const { name, wanted, measured, reached } of targets) {
+    yield line(name, wanted, measured, reached ? 'reached' : '**not reached**')
+  }
+}
+
+function* browserSections({ engines }: BrowserReport): Generator<string> {
+  for (const { name, version, rows, targets } of engines) {
+    yield `\n### ${name} ${version}`
+    yield* rowSections(rows, '####')
+    yield '\n#### Targets\n'
+    yield* targetTable(targets)
+  }
+}
+
+function* sections({ rows, encoding, longLog, reading, calls, bytes, work, targets }: Report): Generator<string> {
+  yield* rowSections(rows, '###')
   if (encoding) {
     yield `\n### Encode 1 kB\n\n${spread(encoding.toJson)} times the speed of \`JSON.stringify\`.`
   }
@@ -89,15 +115,14 @@ function* sections({ rows, encoding, longLog, reading, calls, bytes, work, targe
     )
   }
   yield '\n### Targets\n'
-  yield line('', 'wanted', 'measured', '')
-  yield '|---|--:|--:|---|'
-  for (const { name, wanted, measured, reached } of targets) {
-    yield line(name, wanted, measured, reached ? 'reached' : '**not reached**')
-  }
+  yield* targetTable(targets)
 }
 
 const file = process.argv[2]
 if (!file) throw new Error('Usage: tsx bench/markdown.ts RESULTS.json')
-const tables = [...sections(JSON.parse(readFileSync(file, 'utf8')) as Report)].join('\n')
-const [head, , tail] = readFileSync(DOCUMENT, 'utf8').split(/<!-- (?:measured|end) -->/)
-writeFileSync(DOCUMENT, `${head}<!-- measured -->\n${tables}\n\n<!-- end -->${tail}`)
+const report = JSON.parse(readFileSync(file, 'utf8')) as Report | BrowserReport
+const [mark, lines]: [string, Generator<string>] =
+  'engines' in report ? ['measured in browsers', browserSections(report)] : ['measured', sections(report)]
+const [head, rest] = readFileSync(DOCUMENT, 'utf8').split(`<!-- ${mark} -->`) as [string, string]
+const tail = rest.slice(rest.indexOf('<!-- end -->'))
+writeFileSync(DOCUMENT, `${head}<!-- ${mark} -->\n${[...lines].join('\n')}\n\n${tail}`)
