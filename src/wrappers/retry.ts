@@ -10,6 +10,8 @@ import type { CallOptions, Driver } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { tell } from '../core/hooks.ts'
 
+export type { Sleep } from '../core/abort.ts'
+
 /** What {@link RetryOptions.onRetry} is told: a call failed, and will be made again. */
 export interface Retry {
   readonly operation: 'open' | 'read' | 'commit'

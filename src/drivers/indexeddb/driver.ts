@@ -22,6 +22,8 @@ import { type Attempt, STORE, connection } from './connection.ts'
 import { estimate } from './faults.ts'
 import { type Row, answer } from './rows.ts'
 
+export type { IdbFactory } from './api.ts'
+
 /** Options of {@link indexedDb}. */
 export interface IndexedDbOptions {
   /** The name of the database, which belongs to the origin. */

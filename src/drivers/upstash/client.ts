@@ -8,6 +8,7 @@ import { invalid } from '../../core/errors.ts'
 
 /** What is used of a client of `@upstash/redis`, 1.39 or newer. */
 export interface UpstashClient {
+  /** Runs a command of Redis. */
   exec(args: [command: string, ...args: (string | number | boolean)[]]): Promise<unknown>
 }
 
