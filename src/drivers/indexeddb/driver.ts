@@ -193,8 +193,11 @@ function begin(
     tx.addEventListener('complete', resolve)
     tx.addEventListener('abort', () => reject(tx.error))
   })
+  // Whoever waits for it hears of it, and the work may fail first.
+  end.catch(() => {})
   async function ended<T>(work: Promise<T>): Promise<T> {
-    const [result] = await Promise.all([work.catch((cause: unknown) => undo(tx, end, cause)), end])
+    const result = await work.catch((cause: unknown) => undo(tx, end, cause))
+    await end
     return result
   }
   return { store: wrap(raw as never) as unknown as PromisedStore<Row>, raw, tx, ended }

@@ -84,7 +84,8 @@ async function pageDown(range: Range, store: PromisedStore<Row>, now: () => numb
     const first = await skip(store, between(from, to), wanted - 1)
     const rows = await store.getAll(between(first ?? from, to), wanted)
     take(rows.toReversed(), range, entries, now())
-    if (entries.length > limit || first === undefined) return toPage(entries, limit)
+    // The browser refuses a range that ends where it begins.
+    if (entries.length > limit || first === undefined || first === from) return toPage(entries, limit)
     to = first
   }
 }

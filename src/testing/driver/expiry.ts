@@ -231,3 +231,21 @@ export const wholeOrNot: Case = defineCase(
     }
   },
 )
+
+/** Found by random histories: what has expired is where the range begins, and a page goes down to it. */
+export const reverseToExpired: Case = defineCase(
+  'DR-517',
+  'a reverse page ends at an expired entry where its range begins',
+  async (t) => {
+    await t.write(put('k1', 'expired', { in: LIFE }), put('k2', '2'), put('k3', '3'))
+    await outlive(t)
+    const page = async (limit: number) => {
+      const [found] = await t.read({ range: { part: PART, start: 'k1', end: 'k4', limit, reverse: true } })
+      const { entries, more } = found as EntryPage
+      return [entries.map(({ key }) => key), more]
+    }
+    equal(await page(1), [['k3'], true])
+    equal(await page(2), [['k3', 'k2'], false])
+    equal(await page(3), [['k3', 'k2'], false])
+  },
+)
