@@ -13,7 +13,7 @@ export interface CopyOptions extends FillOptions {
 /** What {@link copy} came to. */
 export interface CopyResult extends FillResult {
   /**
-   * Entries in which the stores differ afterwards: 0, unless the source was written to meanwhile; call again then. Left
+   * Entries in which the stores differ afterwards: 0, unless the source was written to meanwhile; call again with `overwrite` then. Left
    * out where it was not verified.
    */
   readonly differing?: number
@@ -24,7 +24,8 @@ export interface CopyResult extends FillResult {
  * claims, leases and cursors hold in the copy.
  *
  * A copy that was cut off is resumed by calling it again: what is there is not written twice. Stop what writes to the
- * source, or call again until nothing differs. Nothing should use the target before that.
+ * source; or call again with `overwrite`, which brings the copy up to date, until nothing differs. Nothing should use the
+ * target before that.
  *
  * @param from - the source; nothing is written there
  * @param to - the target

@@ -107,8 +107,6 @@ export async function restore(
       })
     }
     const { tenant } = summary
-    // Whoever has learnt something newer of time than the backend has told would judge expiry by that.
-    await held.read([], options)
     if (!options.overwrite) await requireRoom(() => slicesOf(open()), held, { ...options, tenant })
     const result = await mirror(slicesOf(open()), held, { ...options, tenant }, summary.entries)
     return { ...summary, ...result }

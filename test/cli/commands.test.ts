@@ -1,12 +1,13 @@
 /** Every command, on a real file, through a pipe. */
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, it, vi } from 'vitest'
 import { ODD, contentOf } from '../ops/seed.ts'
-import { inPlace } from './support.ts'
+import { PROGRAM, inPlace } from './support.ts'
 
 // Every command is a process.
 vi.setConfig({ testTimeout: 120_000 })
@@ -300,6 +301,19 @@ describe('what goes wrong', () => {
       expect(readFileSync(join(directory, 'other.db'))).toEqual(other)
       const { err } = await bare({}, 'runs', '--json')
       expect(JSON.parse(err)).toMatchObject({ error: { code: 'FAILED', advice: expect.stringContaining('sqlite:') } })
+    }))
+
+  it('Ctrl-C ends a command, and says so', () =>
+    inPlace(async ({ directory, url }) => {
+      const child = spawn(process.execPath, [PROGRAM, 'events', 'sleeper', '--follow', '--store', url], {
+        cwd: directory,
+      })
+      const err: string[] = []
+      child.stderr.on('data', (text: Buffer) => err.push(String(text)))
+      await once(child.stdout, 'data')
+      child.kill('SIGINT')
+      expect(await once(child, 'close')).toEqual([130, null])
+      expect(err.join('')).toMatch(/^The call was aborted[^\n]+\n$/)
     }))
 
   it('help and version are no failures, and every command has examples', () =>

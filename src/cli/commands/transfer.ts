@@ -146,6 +146,6 @@ async function copyStore(context: Context, _: readonly string[], options: CopyOp
   const compared = differing === undefined ? 'not compared' : `${differing} differ`
   terminal.result(result, () => `${written} entries written, ${present} were there, ${removed} removed, ${compared}`)
   if (!differing) return EXIT.ok
-  terminal.note('The source was written to meanwhile: run it again')
+  terminal.note('The source was written to meanwhile: run it again with --overwrite')
   return EXIT.found
 }
