@@ -17,7 +17,6 @@ const config: KnipConfig = {
     'test/channel/worker.ts',
     'test/runtimes/{node,deno,bun}.ts',
     'test/runtimes/workerd/worker.ts',
-    'test/ops/purge-many.ts',
     'examples/*/*.ts',
     'bench/markdown.ts',
     'types/*.ts',
