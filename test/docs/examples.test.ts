@@ -32,9 +32,16 @@ const fromSource = (file: string): Example[] =>
     code: code!.replaceAll(/^ \* ?/gm, ''),
   }))
 
-/** The Node that has what the example imports. */
-const nodeFor = ({ code }: Example): string | undefined =>
-  code.includes('holdfast/node-sqlite') ? part('node24') : process.execPath
+const TSX = join(ROOT, 'node_modules/tsx/dist/cli.mjs')
+/** What a page has and Node has not. */
+const FAKE = join(ROOT, 'node_modules/fake-indexeddb/auto/index.mjs')
+
+/** The command that runs the example in a runtime that has what it imports; `undefined` where there is none here. */
+function commandFor({ code }: Example): readonly string[] | undefined {
+  if (code.includes('holdfast/bun-sqlite')) return part('bun') ? [part('bun')!, 'run'] : undefined
+  if (code.includes('holdfast/node-sqlite')) return part('node24') ? [part('node24')!, TSX] : undefined
+  return [process.execPath, TSX, ...(code.includes('holdfast/indexeddb') ? ['--import', FAKE] : [])]
+}
 
 /** What the comments behind the logs say that they print. */
 const promised = (code: string): string[] =>
@@ -68,21 +75,24 @@ describe('examples', () => {
 
   test('compile', { timeout: 60_000 }, async () => {
     const config = join(HOME, 'tsconfig.json')
-    writeFileSync(config, JSON.stringify({ extends: '../../tsconfig.test.json', include: ['*.ts'] }))
+    // What is only shown is used by nobody.
+    const compilerOptions = { noUnusedLocals: false, noUnusedParameters: false }
+    writeFileSync(config, JSON.stringify({ extends: '../../tsconfig.test.json', compilerOptions, include: ['*.ts'] }))
     const { stdout } = await run(join(ROOT, 'node_modules/.bin/tsc'), ['-p', config]).catch((error) => error)
     expect(stdout).toBe('')
   })
 
   // A test runner's own functions work nowhere else: such an example is compiled only.
   const runnable = examples
-    .map((example, i) => ({ ...example, file: files[i]!, node: nodeFor(example) }))
+    .map((example, i) => ({ ...example, file: files[i]!, command: commandFor(example) }))
     .filter(({ code }) => !code.includes("from 'vitest'"))
   test.for(runnable)(
     '$name runs and prints what it says',
     { timeout: 60_000 },
-    async ({ code, file, node }, { skip }) => {
-      skip(node === undefined, 'There is no Node with node:sqlite')
-      const { stdout } = await run(node!, [join(ROOT, 'node_modules/tsx/dist/cli.mjs'), file], { cwd: scratch })
+    async ({ code, file, command = [] }, { skip }) => {
+      const [runtime, ...args] = command
+      skip(runtime === undefined, 'There is no runtime that has what it imports')
+      const { stdout } = await run(runtime!, [...args, file], { cwd: scratch })
       const lines = stdout.trimEnd().split('\n')
       for (const line of promised(code)) expect(lines).toContain(line)
     },

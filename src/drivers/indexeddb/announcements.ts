@@ -26,6 +26,8 @@ export function announcements(name: string): Announcements {
     open() {
       if (channel) return
       channel = broadcast(`holdfast ${name}`)
+      // Listening alone keeps no process alive.
+      channel?.unref?.()
       // Anything of this origin can speak here.
       channel?.addEventListener('message', ({ data }) => announce(partsIn(data)))
     },

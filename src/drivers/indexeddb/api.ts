@@ -86,6 +86,8 @@ export interface Broadcast {
   postMessage(message: unknown): void
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void
   close(): void
+  /** There in Node and Deno. */
+  unref?(): unknown
 }
 
 interface Globals {

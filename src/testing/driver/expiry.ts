@@ -241,7 +241,7 @@ export const reverseToExpired: Case = defineCase(
     await outlive(t)
     const page = async (limit: number) => {
       const [found] = await t.read({ range: { part: PART, start: 'k1', end: 'k4', limit, reverse: true } })
-      const { entries, more } = found as EntryPage
+      const { entries, more } = found
       return [entries.map(({ key }) => key), more]
     }
     equal(await page(1), [['k3'], true])

@@ -47,8 +47,9 @@ describe.skipIf(!bin)('over HTTP', () => {
     const append = (i: number) => log.append({ runId: 'r', workflow: 'w', kind: 'step', payload: i })
     expect(await cost(() => append(0))).toBe(1)
     expect(await cost(() => Promise.all(Array.from({ length: 100 }, (_, i) => append(i))))).toBe(1)
-    expect(await cost(() => open().log.resume('r', 0))).toBe(2)
     expect(await cost(() => log.resume('r', 0))).toBe(1)
+    // To find the schema, to learn what there is of the run, to change it.
+    expect(await cost(() => open().log.resume('r', 0))).toBe(3)
   })
 
   test(`${CALLS} calls take effect once while answers and requests are lost`, { timeout: 600_000 }, async () => {
