@@ -46,7 +46,6 @@ const overMemory = (_: string, clock: Clock): Driver => replay(memory({ clock })
 const overSqlite = (path: string, clock: Clock): Driver => sqlite({ path, clock, replayWindow: 60_000 })
 
 const harnesses: readonly Harness[] = [
-  harness('memory over HTTP in process', false, { durability: 'none' }, overMemory),
   harness('memory over HTTP by a socket', true, { durability: 'none' }, overMemory),
   harness('better-sqlite3 over HTTP in process', false, {}, overSqlite),
 ]

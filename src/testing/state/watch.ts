@@ -5,7 +5,7 @@ import type { Watched } from '../../stores/watch.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
-import { BAD_IDS, BAD_NUMBERS, RUN, announces, deaf, soon, spied, stores } from '../stores.ts'
+import { announces, BAD_IDS, BAD_NUMBERS, deaf, RUN, several, soon, spied, stores } from '../stores.ts'
 
 /** Longer than any case takes. */
 const NEVER = 1e9
@@ -175,7 +175,8 @@ export const burst: Case = defineCase('ST-907', 'changes that come together are 
   equal(await next(), [])
   const report = next()
   const looks = spy.reads.length
-  await Promise.all(keys.map((key) => stores(t).state.set(key, 'v')))
+  const writers = several(t, 4)
+  await Promise.all(keys.map((key, i) => writers[i % 4]!.state.set(key, 'v')))
   const found = new Set(await report)
   while (found.size < keys.length) for (const key of await next()) found.add(key)
   ok(spy.reads.length - looks < 50, 'Few looks')
