@@ -18,6 +18,19 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, 
   })
 }
 
+/** Waits for work, but not longer than so many milliseconds; then throws an `Error`, while the work goes on. */
+export async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
+  let timer: ReturnType<typeof setTimeout>
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`No answer within ${Math.round(ms)} ms`)), ms)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer!)
+  }
+}
+
 /** A way to wait; injected, so that tests need not. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
 

@@ -15,9 +15,10 @@ import { type Clock, idSource, systemClock } from '../../core/clock.ts'
 import type { Capabilities, CommitAnswer, CommitRequest, Driver, Read, ReadAnswer } from '../../core/driver.ts'
 import { invalid } from '../../core/errors.ts'
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
+import { SWEEP, sweeps } from '../../core/sweeps.ts'
 import { announcements } from './announcements.ts'
 import { type IdbConnection, type IdbFactory, type IdbTransaction, type PromisedStore, storageManager } from './api.ts'
-import { type Needs, batch, load, needsOf } from './batch.ts'
+import { batch, load, needsOf } from './batch.ts'
 import { type Attempt, STORE, connection } from './connection.ts'
 import { estimate } from './faults.ts'
 import { type Row, answer } from './rows.ts'
@@ -66,10 +67,6 @@ export interface IndexedDbDriver extends Driver {
   durability(): Promise<IndexedDbReport>
 }
 
-/** Expired rows taken away at once, at least, and how often they are looked for, in milliseconds. */
-const SWEEP = 64
-const SWEEP_INTERVAL = 1000
-
 const CAPABILITIES: Capabilities = {
   writers: 'many',
   reads: 'strict',
@@ -105,7 +102,7 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
   requireInteger(openTimeout, 'openTimeout', 1)
   let { epoch } = options
   const news = announcements(name)
-  let sweptAt = Number.NEGATIVE_INFINITY
+  const swept = sweeps()
 
   const connected = connection({
     name,
@@ -129,28 +126,23 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
     return { now: now(), answers }
   }
 
-  /** As much as is written, at least: otherwise what expires would pile up. */
-  function sweepOf({ isTimed }: Needs, writes: number, now: number): number {
-    const isDue = isTimed || now < sweptAt || now - sweptAt >= SWEEP_INTERVAL
-    return isDue ? Math.max(SWEEP, writes) : 0
-  }
-
   async function commit({ commits }: CommitRequest, db: IdbConnection, attempt: Attempt): Promise<CommitAnswer> {
     const needs = needsOf(commits)
     const asked = clock()
-    const most = sweepOf(needs, writesOf({ commits }), asked)
+    const writes = writesOf({ commits })
+    // Whoever writes what expires looks for what has.
+    const most = needs.isTimed ? Math.max(SWEEP, writes) : swept.most(asked, writes)
     const durability = commits.some((it) => it.durability === 'strict') ? 'strict' : 'relaxed'
     const { store, raw, tx, ended } = begin(db, 'readwrite', durability)
     const judged = load(store, needs, asked, most).then((known) => {
       // What was asked for was answered under the lock: waiting for it can take longer than an entry has to live.
       const now = clock()
-      // Where there is more to do, the next commit goes on with it.
-      if (most > 0 && known.expired.length < most) sweptAt = now
-      const writes = batch(known)
-      const outcomes = applyCommits(commits, writes, now)
+      swept.found(now, known.expired.length, most)
+      const changes = batch(known)
+      const outcomes = applyCommits(commits, changes, now)
       if (outcomes.some(({ ok }) => ok)) {
         attempt.isWritten = true
-        writes.flush(raw)
+        changes.flush(raw)
       }
       // Otherwise the browser waits until all the answers were heard.
       tx.commit()

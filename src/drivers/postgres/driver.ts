@@ -10,7 +10,7 @@
  *
  * @module
  */
-import { abortable, sleep } from '../../core/abort.ts'
+import { abortable, inTime, sleep } from '../../core/abort.ts'
 import { requireGiven, requireInteger } from '../../core/arguments.ts'
 import { writesOf } from '../../core/apply.ts'
 import type {
@@ -29,6 +29,8 @@ import type {
   ReadAnswer,
 } from '../../core/driver.ts'
 import { HoldfastError, aborted, invalid, isHoldfastError } from '../../core/errors.ts'
+import { NETWORK_LIMITS } from '../../core/limits.ts'
+import { sweeps } from '../../core/sweeps.ts'
 import { type CommitRows, commitOutcomes, readAnswers } from './answers.ts'
 import { failureOf, isSchemaMissing } from './errors.ts'
 import { type PostgresHandle, runOver } from './handle.ts'
@@ -78,9 +80,6 @@ const MOST_PARTITIONS = 1024
 /** The wait before a repetition, in milliseconds: a random part of one that doubles from the first to the last. */
 const FIRST_WAIT = 20
 const LAST_WAIT = 500
-/** Expired rows taken away at once, and how often it is tried while there are fewer, in milliseconds. */
-const SWEEP = 64
-const SWEEP_INTERVAL = 1000
 /** How often an answer in several pieces is begun again because something changed in between. */
 const MOST_RESTARTS = 8
 
@@ -91,14 +90,7 @@ const CAPABILITIES: Omit<Capabilities, 'replayWindow'> = {
   clock: 'shared',
   network: true,
   // As JSON inside of JSON, requests and answers stay below the 10 MiB that are taken over HTTP.
-  limits: {
-    valueBytes: 4 * 2 ** 20,
-    requestBytes: 6 * 2 ** 20,
-    commitKeys: 1000,
-    requestCommits: 1000,
-    requestReads: 1000,
-    rangeEntries: 1000,
-  },
+  limits: NETWORK_LIMITS,
 }
 
 /**
@@ -137,23 +129,10 @@ export function postgres(options: PostgresOptions): Driver {
   if (replayWindow <= timeout) throw invalid('replayWindow must be longer than timeout')
   let opening: Promise<void> | undefined
   let isOpen = false
-  let sweptAt = Number.NEGATIVE_INFINITY
+  const swept = sweeps()
 
   function requireOpen(): void {
     if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
-  }
-
-  /** One attempt, given up when it takes too long: the one after it finds out what became of it. */
-  async function attempt(text: string, params: string[], patience: number, signal: AbortSignal | undefined) {
-    let timer: ReturnType<typeof setTimeout>
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`No answer within ${Math.round(patience)} ms`)), patience)
-    })
-    try {
-      return await abortable(Promise.race([send(text, params), late]), signal)
-    } finally {
-      clearTimeout(timer!)
-    }
   }
 
   /**
@@ -168,7 +147,8 @@ export function postgres(options: PostgresOptions): Driver {
       try {
         if (signal?.aborted) throw aborted(signal, false)
         const patience = Math.min(timeout / 3, deadline - performance.now())
-        return await attempt(text, params, patience, signal)
+        // Given up when it takes too long: the attempt after it finds out what became of it.
+        return await abortable(inTime(send(text, params), patience), signal)
       } catch (thrown) {
         if (isHoldfastError(thrown, 'ABORTED')) throw aborted(signal!, changes)
         const { error, again, isLost } = failureOf(thrown)
@@ -272,13 +252,10 @@ export function postgres(options: PostgresOptions): Driver {
     },
     async commit(request, options): Promise<CommitAnswer> {
       requireOpen()
-      const isDue = performance.now() - sweptAt >= SWEEP_INTERVAL
-      // As much as is written, at least: otherwise what expires would pile up.
-      const sweep = isDue ? Math.max(SWEEP, writesOf(request)) : 0
+      const sweep = swept.most(performance.now(), writesOf(request))
       const text = encodeCommits(request, { window: replayWindow, sweep })
       const rows = commitOutcomes(request, await run(COMMIT, [text], true, options))
-      // Where there is more to do, the next commit goes on with it.
-      if (isDue && rows.swept < sweep) sweptAt = performance.now()
+      swept.found(performance.now(), rows.swept, sweep)
       if (rows.incomplete.length === 0) return { now: rows.now, outcomes: rows.outcomes }
       const keyOf = (commit: number, check: number): Key => (request.commits[commit]!.checks[check] as { at: Key }).at
       return { now: rows.now, outcomes: await completed(rows, keyOf, options) }

@@ -7,13 +7,12 @@
  *
  * @module
  */
+import { SWEEP } from '../../core/sweeps.ts'
 import { MAX_TIME } from '../../core/arguments.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 
 /** The clock of D1, in whole milliseconds since 1970. */
 const NOW = `CAST(round(unixepoch('subsec') * 1000) AS INTEGER)`
-/** Expired rows taken away at the end of a request. */
-const SWEEP = 64
 
 /** The value of an op: in its JSON as text or as hex, or bound to a statement of its own because it is large. */
 const VALUE = `CASE NEW.form WHEN 'text' THEN NEW.value WHEN 'hex' THEN unhex(NEW.value)

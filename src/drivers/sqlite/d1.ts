@@ -24,11 +24,11 @@ import type {
 import { abortable } from '../../core/abort.ts'
 import { HoldfastError, aborted, invalid } from '../../core/errors.ts'
 import { decodeNumber, under } from '../../core/keys.ts'
+import { SWEEP } from '../../core/sweeps.ts'
 import { ANSWERS, BEGIN, CLOCK, COMMITS, END, PARTS, READ, STAGE, SWEEP_ENTRIES, upgradeFrom } from './d1-sql.ts'
 import { encode, questionOf } from './d1-wire.ts'
 import { toHoldfastError } from './errors.ts'
 import { FIND_SCHEMA, FIND_VERSION, SCHEMA_VERSION, knownVersion } from './migrations.ts'
-import { SWEEP } from './requests.ts'
 
 /** What is used of a prepared statement of D1. */
 export interface D1Statement {

@@ -1,12 +1,9 @@
 /** A request inside of a transaction, the same for every SQLite that is called synchronously. @module */
 import { type RequestRecord, applyCommits, recordOf, replay } from '../../core/apply.ts'
 import type { CommitRequest, Outcome } from '../../core/driver.ts'
+import { SWEEP, sweeps } from '../../core/sweeps.ts'
 import type { RowTransaction } from './rows.ts'
 import type { Statements } from './statements.ts'
-
-/** Expired rows taken away at once, and how often it is tried while there are fewer, in milliseconds. */
-export const SWEEP = 64
-const SWEEP_INTERVAL = 1000
 
 /**
  * Applies the commits of a request that was not seen before, and answers a repeated one.
@@ -41,13 +38,12 @@ export function sweeper(
   { sweepEntries, sweepRequests }: Statements,
   hasRequests: boolean,
 ): (now: number, writes: number) => void {
-  let sweptAt = Number.NEGATIVE_INFINITY
+  const swept = sweeps()
   return (now, writes) => {
-    if (now >= sweptAt && now - sweptAt < SWEEP_INTERVAL) return
-    const most = Math.max(SWEEP, writes)
+    const most = swept.most(now, writes)
+    if (most === 0) return
     const found = Number(sweepEntries.run(now, most).changes)
     const foundRequests = hasRequests ? Number(sweepRequests.run(now, SWEEP).changes) : 0
-    // Where there is more to do, the next commit goes on with it.
-    if (found < most && foundRequests < SWEEP) sweptAt = now
+    if (foundRequests < SWEEP) swept.found(now, found, most)
   }
 }

@@ -1,5 +1,5 @@
 /** One call of the script, repeated until it is answered or there is no point. @module */
-import { abortable, sleep } from '../../core/abort.ts'
+import { abortable, inTime, sleep } from '../../core/abort.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { utf8Bytes } from '../../core/keys.ts'
 import type { Link } from './client.ts'
@@ -89,19 +89,6 @@ export function callsOver(link: Link, { timeout, retries }: CallsOptions): Calls
 
 /** Half of it by chance, so that those who failed together do not come back together. */
 const backoff = (tried: number): number => Math.min(BACKOFF * 2 ** tried, LONGEST_BACKOFF) * (0.5 + Math.random() / 2)
-
-/** Waits for an answer, but not for ever. */
-async function inTime<T>(work: Promise<T>, timeout: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`No answer within ${timeout} ms`)), timeout)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer!)
-  }
-}
 
 function requireSendable({ keys, args }: Arguments): void {
   const texts = [...keys, ...args]

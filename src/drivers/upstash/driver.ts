@@ -20,6 +20,7 @@ import type {
   ReadAnswer,
 } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
+import { NETWORK_LIMITS } from '../../core/limits.ts'
 import { callsOver } from './calls.ts'
 import { type RedisHandle, type UpstashClient, linkOf } from './client.ts'
 import { type Raw, LATER, asRaw, decodeAnswer, decodeOutcome, decodeReply, digestOf, merged } from './decode.ts'
@@ -62,14 +63,7 @@ const CAPABILITIES: Omit<Capabilities, 'durability' | 'replayWindow'> = {
   clock: 'shared',
   network: true,
   // A request and an answer of Upstash are 10 MB at most, of which Base64 leaves three quarters.
-  limits: {
-    valueBytes: 4 * 2 ** 20,
-    requestBytes: 6 * 2 ** 20,
-    commitKeys: 1000,
-    requestCommits: 1000,
-    requestReads: 1000,
-    rangeEntries: 1000,
-  },
+  limits: NETWORK_LIMITS,
 }
 
 /** When asked often enough, what changes between two answers has had its chance. */
