@@ -105,7 +105,7 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
     unanswered = 0
     const { id, value, error, closed, changed } = message as Record<string, unknown>
     if (closed === true) return end({ code: 'UNAVAILABLE', message: 'The other side serves no more' }, true)
-    if (Array.isArray(changed)) return news.announce(changed as readonly string[])
+    if (Array.isArray(changed)) return news.announce(() => changed as readonly string[])
     // Where both ends serve and ask, calls of the other side come along here too.
     if (typeof id !== 'string' || 'call' in message) return
     const call = settle(id)

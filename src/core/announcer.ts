@@ -4,8 +4,8 @@
 export interface Announcer {
   /** As of the contract. */
   watch(listener: (parts: readonly string[]) => void): () => void
-  /** Tells all who listen, soon: none of them can get in the way of the commit. */
-  announce(parts: readonly string[]): void
+  /** Tells all who listen, soon: none of them can get in the way of the commit. Where nobody listens, nothing is asked. */
+  announce(changed: () => readonly string[]): void
 }
 
 /**
@@ -25,7 +25,9 @@ export function announcer(onWanted: (isWanted: boolean) => void = () => {}): Ann
         if (listeners.delete(listener) && listeners.size === 0) onWanted(false)
       }
     },
-    announce(parts) {
+    announce(changed) {
+      if (listeners.size === 0) return
+      const parts = changed()
       if (parts.length === 0) return
       for (const listener of listeners) {
         queueMicrotask(() => {

@@ -147,7 +147,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
       // As much as is written, at least: otherwise what expires would pile up.
       sweep(now, writesOf({ commits }))
       const outcomes = applyCommits(commits, tx, now)
-      announce(changedParts(commits, outcomes))
+      announce(() => changedParts(commits, outcomes))
       return { now, outcomes }
     },
     close: async () => {},

@@ -3,7 +3,9 @@ import { type Announcer, announcer } from '../../core/announcer.ts'
 import { type Broadcast, broadcast } from './api.ts'
 
 /** Announcements that reach every tab; where there are no channels, this driver's own listeners alone. */
-export interface Announcements extends Announcer {
+export interface Announcements extends Pick<Announcer, 'watch'> {
+  /** Tells all tabs of changed parts. */
+  announce(parts: readonly string[]): void
   /** Begins to hear the others. Idempotent. */
   open(): void
   /** Hears and tells the others no more; what is left open keeps a page from being put aside. */
@@ -20,7 +22,7 @@ export function announcements(name: string): Announcements {
   return {
     watch,
     announce(parts) {
-      announce(parts)
+      announce(() => parts)
       if (parts.length > 0) channel?.postMessage({ holdfast: VERSION, parts })
     },
     open() {
@@ -29,7 +31,7 @@ export function announcements(name: string): Announcements {
       // Listening alone keeps no process alive.
       channel?.unref?.()
       // Anything of this origin can speak here.
-      channel?.addEventListener('message', ({ data }) => announce(partsIn(data)))
+      channel?.addEventListener('message', ({ data }) => announce(() => partsIn(data)))
     },
     close() {
       channel?.close()
