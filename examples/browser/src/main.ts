@@ -7,7 +7,7 @@ import { byId } from './dom.ts'
 import { createDrafts } from './drafts.ts'
 import { draftForm } from './form.ts'
 import { WORKFLOW, inspectionWorkflow } from './inspection.ts'
-import { coalesced, live } from './live.ts'
+import { coalesced, onChange } from './live.ts'
 import { photoUrls } from './photos.ts'
 import { showNetwork, showOfflineReady, storageDisplay } from './surroundings.ts'
 
@@ -20,8 +20,7 @@ async function begin(): Promise<void> {
   byId('tab', HTMLElement).textContent = tab
   showNetwork()
 
-  const idb = indexedDb({ name: NAME })
-  const { driver, onChange } = live(idb, NAME)
+  const driver = indexedDb({ name: NAME })
   const holdfast = createHoldfast({ driver })
   const board = createBoard({ holdfast, onError: tell })
   const showDraft = await draftForm({
@@ -30,13 +29,13 @@ async function begin(): Promise<void> {
     onStart: board.select,
     onError: tell,
   })
-  const showStorage = storageDisplay(idb)
+  const showStorage = storageDisplay(driver)
   const showRest = coalesced(() => Promise.all([showDraft(), showStorage()]).catch(tell))
   const refresh = (): void => {
     board.show()
     showRest()
   }
-  onChange(refresh)
+  onChange(holdfast.db, refresh)
   refresh()
   showOfflineReady().catch(tell)
 
