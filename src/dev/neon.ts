@@ -106,7 +106,7 @@ export function overEmbedded(db: EmbeddedLike): NeonBackend {
   }
 }
 
-/** Lets in whoever knows the password, as any user. */
+/** Asks for one password, whoever the user is: a local server has no users of its own. */
 export const withPassword =
   (password: string, backend: NeonBackend): NeonBackend =>
   async (url, work) => {
@@ -202,7 +202,7 @@ function parsed(text: string): Partial<Query> & { queries?: readonly Query[] } {
     const body = JSON.parse(text) as Partial<Query> & { queries?: readonly Query[] }
     if (typeof body.query === 'string' || Array.isArray(body.queries)) return body
   } catch {
-    // Answered as any other body that is none.
+    // What is no JSON is answered like JSON that is no query.
   }
   throw new Refusal(400, 'could not parse the request body')
 }
