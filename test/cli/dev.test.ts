@@ -56,7 +56,7 @@ describe('holdfast dev', () => {
     expect(await interrupt()).toBe(0)
   })
 
-  test('serves the protocol of Neon over an embedded database', { timeout: 120_000 }, async () => {
+  test('serves the protocol of Neon over an embedded database', async () => {
     const { environment, interrupt } = await start('--only', 'neon')
     const url = environment['DATABASE_URL']!
     neonConfig.fetchEndpoint = () => environment['NEON_FETCH_ENDPOINT']!

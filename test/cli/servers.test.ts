@@ -24,7 +24,7 @@ const works = (env: Record<string, string>, wrong: Record<string, string>): Prom
     expect(refused.err).not.toMatch(/wrong|secret/)
   })
 
-describe('the command line over a network', { timeout: 120_000 }, () => {
+describe('the command line over a network', () => {
   test.skipIf(!part('redis'))('speaks to Redis, and to Upstash', async () => {
     const redis = await startRedis()
     const rest = await startUpstash({ redis: redis.url, token: 'secret' })

@@ -49,20 +49,16 @@ describe('cells', () => {
     expect(requests() - before).toBe(2)
   })
 
-  it.each([1, 2, 10])(
-    'learns also where it cannot know beforehand what is stored, %i at once',
-    { timeout: 5000 },
-    async (n) => {
-      const { memoryOf, add, read } = counters()
-      await add(memoryOf())
-      const it = memoryOf()
-      await many(n, () => add(it, 1, { tell: false }))
-      await many(n, () => add(it, 1, { tell: false }))
-      expect(await read()).toBe(String(1 + 2 * n))
-    },
-  )
+  it.each([1, 2, 10])('learns also where it cannot know beforehand what is stored, %i at once', async (n) => {
+    const { memoryOf, add, read } = counters()
+    await add(memoryOf())
+    const it = memoryOf()
+    await many(n, () => add(it, 1, { tell: false }))
+    await many(n, () => add(it, 1, { tell: false }))
+    expect(await read()).toBe(String(1 + 2 * n))
+  })
 
-  it('makes progress with more cells than it remembers', { timeout: 5000 }, async () => {
+  it('makes progress with more cells than it remembers', async () => {
     const { memoryOf, add } = counters(3)
     const keys = Array.from({ length: 30 }, (_, i) => `k${i}`)
     for (const expected of [1, 2, 3]) {

@@ -22,7 +22,7 @@ describe.skipIf(!part('chromium'))('browser example', { timeout: 180_000 }, () =
 
   beforeAll(async () => {
     await buildSite()
-  }, 60_000)
+  })
   beforeEach(async () => {
     site = await serve()
     phone = await device()

@@ -35,7 +35,7 @@ describe.skipIf(!part('sha256sum'))('the checksum demo', () => {
   const demo = (...args: string[]) =>
     run(process.execPath, ['--import', 'tsx', 'examples/checksum/demo.ts', ...args], { cwd: ROOT })
 
-  test('survives its kills and loses no step', { timeout: 60_000 }, async () => {
+  test('survives its kills and loses no step', async () => {
     // Every name is also that of a directory.
     for (const directory of NAMES) {
       const path = Buffer.concat([Buffer.from(join(home, 'tree/')), directory])
@@ -54,7 +54,7 @@ describe.skipIf(!part('sha256sum'))('the checksum demo', () => {
     expect(stdout).toMatch(/kills survived: [1-3]\n/)
   })
 
-  test('has nothing to do in an empty directory', { timeout: 60_000 }, async () => {
+  test('has nothing to do in an empty directory', async () => {
     mkdirSync(join(home, 'empty'))
     const { stdout } = await demo(join(home, 'empty'))
     expect(stdout).toContain('manifest:       0 files')

@@ -39,7 +39,7 @@ describe.each([
   ['a Durable Object that recognises repeats', 'object?replayWindow=60000', ofTheDriver],
 ] as const)('holdfast conformance of %s', (_, path, which) => {
   for (const { id, name } of which) {
-    it.concurrent(`${id} ${name}`, { timeout: 60_000 }, async () => {
+    it.concurrent(`${id} ${name}`, async () => {
       expect(await run(path, id)).toBeUndefined()
     })
   }
