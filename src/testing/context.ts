@@ -38,13 +38,25 @@ export async function createContext(harness: Harness): Promise<{ context: Contex
   async function start(): Promise<Context> {
     const backend = await create()
     const main = await open(backend.driver)
+    let moved = Date.now()
+
+    /**
+     * A clock that is moved by hand also makes up for what this machine's has run ahead meanwhile: between two answers
+     * stores go by the latter, and on a slow machine these are far apart.
+     */
+    async function advance(ms: number): Promise<void> {
+      const elapsed = Date.now() - moved
+      moved += elapsed
+      await backend.advance!(ms + elapsed)
+    }
+
     return {
       ...main,
       harness,
       backend,
       capabilities: backend.driver.capabilities,
       tenant: `tenant ${id()}`,
-      sleep: async (ms) => (backend.advance === undefined ? wait(ms) : backend.advance(ms)),
+      sleep: backend.advance === undefined ? wait : advance,
       db(options = {}) {
         const database = createDatabase({ driver: backend.driver, ...options })
         databases.push(database)

@@ -110,6 +110,7 @@ export const signalled: Case = defineCase(
       nowhere: { cancel: request },
     }
     for (const [runId, signal] of Object.entries(signals)) await change(s, t, runId, { signals: signal })
+    await t.sleep(10)
     const all = await offers(stores(t))
     const work = all.filter(({ signal }) => signal === undefined)
     equal(

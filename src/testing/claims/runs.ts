@@ -45,11 +45,13 @@ export async function beginAll(
   retry: Partial<RetryState> = {},
 ): Promise<number> {
   await db.health()
-  const nextRetryAt = db.now() + 500
+  // Behind all that is written before, however slow that is.
+  const lead = t.backend.advance === undefined ? 2000 : 10_000
+  const nextRetryAt = db.now() + lead
   const retries = { [STEP]: { attempts: 1, ...retry, nextRetryAt } }
   const run = { position: { kind: 'step', stepId: STEP } as const, retries, ...fields }
   await Promise.all(runIds.map((runId) => log.append(event('started', { runId }), { run })))
-  await t.sleep(600)
+  await t.sleep(lead + 100)
   return nextRetryAt
 }
 
