@@ -9,9 +9,10 @@
 import { requireInteger } from '../core/arguments.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions } from '../core/driver.ts'
+import { isHoldfastError } from '../core/errors.ts'
 import { DIGITS, EVERYTHING, decodeId, tenantParts } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
-import { readPage } from '../core/pages.ts'
+import { type Page, type PageOptions, readPage } from '../core/pages.ts'
 import { completeStep, movedOn, stopped } from './advance.ts'
 import { inboxes } from './inbox.ts'
 import type { StoreOptions } from './options.ts'
@@ -99,26 +100,20 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
   const steps = stepRecords(db, parts)
   const open = inboxes(db, parts, steps)
 
-  /** The ids of runs that are due, the longest first. */
-  async function findDue(limit: number, signal: AbortSignal | undefined): Promise<readonly string[]> {
-    const due: string[] = []
-    let cursor: string | undefined
-    do {
-      const page = await readPage(
-        db,
-        parts.due,
-        EVERYTHING,
-        ({ key }) => ({ wakeAt: wakeAtIn(key), runId: decodeId(key.slice(DIGITS + 1)) }),
-        { limit: limit - due.length, cursor, signal },
-        true,
-      )
-      // The time of the answer: what was known before may be long past.
-      const now = db.now()
-      const found = page.items.filter(({ wakeAt }) => wakeAt <= now)
-      due.push(...found.map(({ runId }) => runId))
-      cursor = found.length < page.items.length ? undefined : page.cursor
-    } while (cursor !== undefined && due.length < limit)
-    return due
+  /** A page of the runs that are due, the longest first; its cursor is absent where nothing behind it is due. */
+  async function findDue(options: PageOptions): Promise<Page<string>> {
+    const page = await readPage(
+      db,
+      parts.due,
+      EVERYTHING,
+      ({ key }) => ({ wakeAt: wakeAtIn(key), runId: decodeId(key.slice(DIGITS + 1)) }),
+      options,
+      true,
+    )
+    // The time of the answer: what was known before may be long past.
+    const now = db.now()
+    const items = page.items.filter(({ wakeAt }) => wakeAt <= now).map(({ runId }) => runId)
+    return { items, ...(page.cursor !== undefined && items.length === page.items.length && { cursor: page.cursor }) }
   }
 
   async function advance(
@@ -161,11 +156,19 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
   return {
     async advanceDue({ limit = DEFAULT_LIMIT, ...options } = {}) {
       requireInteger(limit, 'limit', 1, MAX_LIMIT)
-      const due = await findDue(limit, options.signal)
-      const results = await Promise.allSettled(due.map((runId) => advance(runId, options)))
-      const advanced = results.flatMap((it) => (it.status === 'fulfilled' ? (it.value ?? []) : []))
-      const failure = results.find((it) => it.status === 'rejected')
-      if (failure && advanced.length === 0) throw failure.reason
+      const advanced: AdvancedRun[] = []
+      const failures: unknown[] = []
+      let cursor: string | undefined
+      do {
+        // What others have moved on meanwhile, what is left and what cannot be read makes way for what is due behind it.
+        const due = await findDue({ limit: limit - advanced.length, cursor, signal: options.signal })
+        for (const it of await Promise.allSettled(due.items.map((runId) => advance(runId, options)))) {
+          if (it.status === 'rejected') failures.push(it.reason)
+          else if (it.value) advanced.push(it.value)
+        }
+        cursor = due.cursor
+      } while (cursor !== undefined && advanced.length < limit && failures.every(isUnreadable))
+      if (failures.length > 0 && advanced.length === 0) throw failures[0]
       return advanced
     },
     async nextDue(options) {
@@ -175,5 +178,8 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
     },
   }
 }
+
+/** Whether it is about one record: whatever else has failed will fail with the next run as well. */
+const isUnreadable = (error: unknown): boolean => isHoldfastError(error) && error.code === 'SERIALIZATION'
 
 const wakeAtIn = (key: string): number => Number(key.slice(0, DIGITS))

@@ -194,6 +194,12 @@ export const poison: Case = defineCase('SI-613', 'a run that fails does not keep
     .timers.advanceDue()
     .catch((error: { code: unknown }) => (code = error.code))
   equal(code, 'SERIALIZATION', 'Alone, it is told')
+  for (const n of upTo(3)) await begin(s, { position: nap(n) }, `later r${n}`)
+  equal(
+    (await stores(t).timers.advanceDue({ limit: 1 })).map(({ runId }) => runId),
+    ['later r1'],
+    'Also where it comes first and takes all the room',
+  )
 })
 
 /** B.5-7: who undoes things first leaves such a run to a worker. */
@@ -201,7 +207,7 @@ export const left: Case = defineCase('SI-614', 'a due run that was asked to stop
   const s = stores(t)
   for (const runId of ['a', 'b']) await begin(s, { position: nap(1) }, runId)
   await s.signals.storeSignal('a', 'cancel')
-  const due = await stores(t).timers.advanceDue({ leaveSignalled: true })
+  const due = await stores(t).timers.advanceDue({ leaveSignalled: true, limit: 1 })
   equal(due, [{ runId: 'b', kind: 'delay', stepId: 'nap' }])
   equal((await runOf(t, 'a')).status, 'waiting')
   equal(
