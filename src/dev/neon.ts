@@ -7,8 +7,7 @@
  *
  * @module
  */
-import { Hono } from 'hono'
-import { type LocalServer, listen } from './server.ts'
+import { type Answered, type Asked, type LocalServer, listen } from './server.ts'
 
 /** A column of a result. */
 export interface NeonField {
@@ -48,10 +47,14 @@ export interface PoolLike {
 export interface EmbeddedLike {
   /** Runs one statement. */
   query(text: string, params: unknown[], options: object): Promise<unknown>
+  /** Runs several statements without parameters. */
+  exec(text: string): Promise<unknown>
 }
 
 const MOST_BYTES = 10 * 2 ** 20
-const RESET = ['ROLLBACK', 'DISCARD ALL']
+/** What a session forgets between requests, in one round trip: all that can be seen of one, so plans are kept. */
+const RESET = `ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *;
+  SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
 const asText = (value: unknown): unknown => value
 
 /** Over real servers. @param poolOf the pool for a user and a database, the same for the same names */
@@ -59,7 +62,6 @@ export const overPools =
   (poolOf: (url: URL) => PoolLike): NeonBackend =>
   async (url, work) => {
     const client = await poolOf(url).connect()
-    let broken: boolean | undefined
     try {
       return await work({
         async query(text, values) {
@@ -74,12 +76,11 @@ export const overPools =
         },
       })
     } finally {
-      try {
-        for (const text of RESET) await client.query({ text })
-      } catch {
-        broken = true
-      }
-      client.release(broken)
+      // Nobody waits for it: the connection is given back when it is as new.
+      client.query({ text: RESET }).then(
+        () => client.release(),
+        () => client.release(true),
+      )
     }
   }
 
@@ -94,14 +95,9 @@ export function overEmbedded(db: EmbeddedLike): NeonBackend {
     return { fields, rows, command, rowCount: command === 'SELECT' ? rows.length : (affectedRows ?? null) }
   }
   return (_, work) => {
-    const turn = last.then(async () => {
-      try {
-        return await work({ query })
-      } finally {
-        for (const text of RESET) await query(text, [])
-      }
-    })
-    last = turn.catch(() => {})
+    const turn = last.then(() => work({ query }))
+    const reset = (): Promise<unknown> => db.exec(RESET)
+    last = turn.then(reset, reset)
     return turn
   }
 }
@@ -157,37 +153,48 @@ const CORS = {
  */
 export async function startNeon(backend: NeonBackend, options: { readonly port?: number } = {}): Promise<LocalServer> {
   let requests = 0
-  const app = new Hono()
-  app.options('/sql', () => new Response(null, { headers: CORS }))
-  app.post('/sql', async (c) => {
+  async function handle(asked: Asked): Promise<Answered> {
+    const [path] = asked.path.split('?')
+    if (path !== '/sql' || !['POST', 'OPTIONS'].includes(asked.method)) return inJson('query is not supported', 400)
+    if (asked.method === 'OPTIONS') return { status: 200, headers: CORS, body: '' }
     const headers = { 'Access-Control-Allow-Origin': '*', 'Neon-Request-Id': String(++requests) }
     try {
-      const answer = await answerTo(c.req.raw, backend)
-      const text = JSON.stringify(answer)
-      if (Buffer.byteLength(text) > MOST_BYTES)
+      const answer = inJson(await answerTo(asked, backend), 200, headers)
+      if (Buffer.byteLength(answer.body) > MOST_BYTES)
         throw new Refusal(507, `response is too large (max is ${MOST_BYTES} bytes)`)
-      return c.body(text, 200, { ...headers, 'Content-Type': 'application/json' })
+      return answer
     } catch (cause) {
       const status = cause instanceof Refusal ? cause.status : isFromServer(cause) ? 400 : 500
-      return c.json(errorBody(cause), status, headers)
+      return inJson(errorBody(cause), status, headers)
     }
-  })
-  app.notFound((c) => c.json('query is not supported', 400))
-  return listen(async (request) => app.fetch(request), options)
+  }
+  return listen(handle, options)
 }
 
-async function answerTo(request: Request, backend: NeonBackend): Promise<unknown> {
-  const url = targetOf(request.headers.get('Neon-Connection-String'))
-  const text = await request.text()
+const inJson = (content: unknown, status: number, headers: Readonly<Record<string, string>> = {}): Answered => ({
+  status,
+  headers: { 'Content-Type': 'application/json', ...headers },
+  body: JSON.stringify(content),
+})
+
+/** A header that is there once; one that is repeated counts as its first. */
+const headerOf = ({ headers }: Asked, name: string): string | null => {
+  const value = headers[name.toLowerCase()] ?? null
+  return Array.isArray(value) ? value[0]! : value
+}
+
+async function answerTo(asked: Asked, backend: NeonBackend): Promise<unknown> {
+  const url = targetOf(headerOf(asked, 'Neon-Connection-String'))
+  const { body: text } = asked
   if (Buffer.byteLength(text) > MOST_BYTES) throw new Refusal(413, `request is too large (max is ${MOST_BYTES} bytes)`)
   const body = parsed(text)
   const modes = {
-    isRaw: request.headers.get('Neon-Raw-Text-Output') === 'true',
-    isArray: request.headers.get('Neon-Array-Mode') === 'true',
+    isRaw: headerOf(asked, 'Neon-Raw-Text-Output') === 'true',
+    isArray: headerOf(asked, 'Neon-Array-Mode') === 'true',
   }
   const { queries } = body
   if (queries === undefined) return backend(url, (session) => run(session, body as Query, modes))
-  const begin = beginOf(request.headers)
+  const begin = beginOf(asked)
   return backend(url, async (session) => {
     await session.query(begin, [])
     const results: unknown[] = []
@@ -215,14 +222,14 @@ function targetOf(header: string | null): URL {
   return url
 }
 
-function beginOf(headers: Headers): string {
-  const level = headers.get('Neon-Batch-Isolation-Level')
+function beginOf(asked: Asked): string {
+  const level = headerOf(asked, 'Neon-Batch-Isolation-Level')
   if (level !== null && !Object.hasOwn(LEVELS, level)) throw new Refusal(400, 'invalid isolation level')
   return [
     'BEGIN',
     level === null ? '' : `ISOLATION LEVEL ${LEVELS[level]}`,
-    headers.get('Neon-Batch-Read-Only') === 'true' ? 'READ ONLY' : '',
-    headers.get('Neon-Batch-Deferrable') === 'true' ? 'DEFERRABLE' : '',
+    headerOf(asked, 'Neon-Batch-Read-Only') === 'true' ? 'READ ONLY' : '',
+    headerOf(asked, 'Neon-Batch-Deferrable') === 'true' ? 'DEFERRABLE' : '',
   ].join(' ')
 }
 

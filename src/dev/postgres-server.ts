@@ -1,9 +1,11 @@
 /** A real PostgreSQL in a temporary directory, on a free loopback port, that can be killed and started again. @module */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { spawnGuarded } from './guard.ts'
 
 /** Options of {@link startPostgres}. */
 export interface PostgresServerOptions {
@@ -58,16 +60,16 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
     ...settings,
   }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   let child: ChildProcess | undefined
-  let ended: Promise<unknown> = Promise.resolve()
 
   async function start(): Promise<void> {
-    // A group of its own: killing the first process alone would leave the others at work for a while.
-    const started = spawn(join(bin, 'postgres'), ['-D', data, ...flags], { ...as, detached: true, stdio: 'ignore' })
-    ended = new Promise((resolve) => started.once('exit', resolve))
-    child = started
     const deadline = Date.now() + START_TIMEOUT
     while (!(await answers(port))) {
-      if (started.exitCode !== null || Date.now() > deadline) throw new Error('PostgreSQL did not start')
+      if (Date.now() > deadline) throw new Error('PostgreSQL did not start')
+      if (child === undefined || hasEnded(child)) {
+        // A group of its own: what interrupts this program is not for the server. While the last of those that were
+        // killed is on its way out it does not start, so it is tried again.
+        child = spawnGuarded([join(bin, 'postgres'), '-D', data, ...flags], directory, { ...as, detached: true })
+      }
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
@@ -75,13 +77,11 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
   async function end(signal: 'SIGKILL' | 'SIGQUIT'): Promise<void> {
     const running = child
     child = undefined
-    if (running?.pid === undefined) return
-    try {
-      process.kill(signal === 'SIGKILL' ? -running.pid : running.pid, signal)
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause
-    }
-    await ended
+    if (running?.pid === undefined || hasEnded(running)) return
+    const gone = once(running, 'exit')
+    const pids = signal === 'SIGKILL' ? [running.pid, ...childrenOf(running.pid)] : [running.pid]
+    for (const pid of pids) kill(pid, signal)
+    await gone
   }
 
   await start()
@@ -94,6 +94,24 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
       await end('SIGQUIT')
       rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
     },
+  }
+}
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
+
+/** Its sessions are groups of their own. */
+function childrenOf(parent: number): number[] {
+  const processes = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
+  const pairs = processes.map((line) => line.trim().split(/\s+/).map(Number))
+  return pairs.flatMap(([pid, of]) => (of === parent ? pid! : []))
+}
+
+/** One that has gone by itself meanwhile is fine. */
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ESRCH') throw cause
   }
 }
 

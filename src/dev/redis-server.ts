@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { spawnGuarded } from './guard.ts'
 
 /** Options of {@link startRedis}. */
 export interface RedisOptions {
@@ -50,7 +51,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   let child: ChildProcess | undefined
 
   async function start(): Promise<void> {
-    child = spawn(binary, [...settings, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child = spawnGuarded([binary, ...settings, ...args], directory, { output: 'pipe' })
     let said = ''
     for (const stream of [child.stdout, child.stderr])
       stream?.on('data', (data) => (said = `${said}${data}`.slice(-2000)))

@@ -1,10 +1,14 @@
 /**
- * The HTTP side that the local stand-ins share: a fetch handler on a free loopback port, every request counted and
- * sized, and faults on request, so that tests can have the network lie.
+ * The HTTP side that the local stand-ins share: a handler on a free loopback port, every request counted and sized, and
+ * faults on request, so that tests can have the network lie.
+ *
+ * Requests and answers are plain objects: client and server often share a process and its CPU, and those of `fetch` with
+ * their streams cost more there than the database.
  *
  * @module
  */
-import { type Http2Bindings, type HttpBindings, serve } from '@hono/node-server'
+import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 
 /** What goes wrong with one request. */
 export type Fault =
@@ -35,8 +39,25 @@ export interface Traffic {
   readonly largestAnswer: number
 }
 
+/** A request, all of it. */
+export interface Asked {
+  readonly method: string
+  /** With its leading slash, and with its query. */
+  readonly path: string
+  /** By names in lower case. */
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+/** An answer, all of it. */
+export interface Answered {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string | Uint8Array
+}
+
 /** Answers one request; `fault` is there for what a protocol has to do itself. */
-export type Handler = (request: Request, fault: Fault | undefined) => Promise<Response>
+export type Handler = (request: Asked, fault: Fault | undefined) => Promise<Answered>
 
 /** A server of this module, listening. */
 export interface LocalServer {
@@ -67,40 +88,42 @@ export async function listen(handler: Handler, options: { readonly port?: number
   let number = 0
   let traffic = noTraffic()
 
-  const answer = async (request: Request, { incoming }: HttpBindings | Http2Bindings): Promise<Response> => {
-    const text = await request.text()
+  /** What to send; nothing where the connection is to be cut. */
+  async function answer(incoming: IncomingMessage): Promise<Answered | undefined> {
+    const bytes = await bytesOf(incoming)
     number++
-    const { pathname, search } = new URL(request.url)
-    const seen = { number, method: request.method, path: pathname + search, body: text }
-    const received = Buffer.byteLength(text)
+    const { method = '', url: path = '', headers } = incoming
+    const asked = { method, path, headers, body: bytes.toString() }
     traffic.requests++
-    traffic.received += received
-    traffic.largestRequest = Math.max(traffic.largestRequest, received)
-    const fault = faults?.(seen)
-    if (fault && 'cut' in fault && fault.cut === 'request') return cut(incoming)
+    traffic.received += bytes.length
+    traffic.largestRequest = Math.max(traffic.largestRequest, bytes.length)
+    const fault = faults?.({ number, method, path, body: asked.body })
+    if (fault && 'cut' in fault && fault.cut === 'request') return undefined
     await wait(latency)
-    const response =
-      fault && 'status' in fault
-        ? Response.json(fault.body ?? { error: 'Injected' }, { status: fault.status, headers: fault.headers ?? {} })
-        : await handler(withBody(request, text), fault)
+    const answered = fault && 'status' in fault ? injected(fault) : await handler(asked, fault)
     await wait(latency)
-    if (fault && 'cut' in fault) return cut(incoming)
-    const body = new Uint8Array(await response.arrayBuffer())
-    traffic.sent += body.length
-    traffic.largestAnswer = Math.max(traffic.largestAnswer, body.length)
-    return new Response(response.status === 204 ? null : body, response)
+    if (fault && 'cut' in fault) return undefined
+    const size = Buffer.byteLength(answered.body)
+    traffic.sent += size
+    traffic.largestAnswer = Math.max(traffic.largestAnswer, size)
+    return answered
   }
 
-  const server = await new Promise<ReturnType<typeof serve>>((resolve, reject) => {
-    const started = serve({ fetch: answer, hostname: '127.0.0.1', port: options.port ?? 0 }, () => resolve(started))
-    started.once('error', reject)
+  const server = createServer((incoming, outgoing) => {
+    answer(incoming).then(
+      (answered) => (answered ? send(outgoing, answered) : incoming.socket.destroy()),
+      // The client has gone, or the handler failed: either way there is nothing to tell.
+      () => incoming.socket.destroy(),
+    )
   })
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('The server has no port')
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(options.port ?? 0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
 
   return {
-    url: `http://127.0.0.1:${address.port}`,
-    port: address.port,
+    url: `http://127.0.0.1:${port}`,
+    port,
     traffic: () => ({ ...traffic }),
     resetTraffic: () => void (traffic = noTraffic()),
     setFaults: (choose) => void (faults = choose),
@@ -108,7 +131,7 @@ export async function listen(handler: Handler, options: { readonly port?: number
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
-        if ('closeAllConnections' in server) server.closeAllConnections()
+        server.closeAllConnections()
       }),
   }
 }
@@ -117,18 +140,25 @@ function noTraffic() {
   return { requests: 0, received: 0, largestRequest: 0, sent: 0, largestAnswer: 0 }
 }
 
-function withBody(request: Request, text: string): Request {
-  return new Request(request.url, {
-    method: request.method,
-    headers: request.headers,
-    ...(text === '' ? {} : { body: text }),
-  })
+async function bytesOf(incoming: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of incoming) chunks.push(chunk as Buffer)
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
 
-/** The answer is never sent: its connection is gone. */
-function cut(incoming: (HttpBindings | Http2Bindings)['incoming']): Response {
-  incoming.socket.destroy()
-  return new Response(null, { status: 500 })
+const injected = ({
+  status,
+  headers = {},
+  body = { error: 'Injected' },
+}: Extract<Fault, { status: number }>): Answered => ({
+  status,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: JSON.stringify(body),
+})
+
+function send(outgoing: ServerResponse, { status, headers, body }: Answered): void {
+  outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })
+  outgoing.end(body)
 }
 
 function wait(milliseconds: number): Promise<void> | undefined {

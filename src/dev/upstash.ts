@@ -8,7 +8,7 @@
  * @module
  */
 import { ErrorReply, MultiErrorReply, RESP_TYPES, createClient } from 'redis'
-import { type Fault, type LocalServer, listen } from './server.ts'
+import { type Answered, type Asked, type Fault, type LocalServer, listen } from './server.ts'
 import { type Reply, toJson, toResp } from './upstash-replies.ts'
 import { translateScripts } from './upstash-scripts.ts'
 
@@ -36,6 +36,9 @@ type Client = Awaited<ReturnType<typeof connect>>
 
 /** What the service takes of a request, and gives as an answer. */
 const MOST_BYTES = 10_000_000
+const JSON_HEADERS = { 'content-type': 'application/json' }
+/** Paths alone are no URLs. */
+const BASE = 'http://127.0.0.1'
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD']
 const REFUSED = /^(p?subscribe|p?unsubscribe|monitor|multi|exec|discard|watch)$/i
 
@@ -112,7 +115,7 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
   /** Whoever only reads may get what a replica has, unless the sync token says that it has to be newer. */
   async function targetOf(
     commands: readonly (readonly string[])[],
-    request: Request,
+    { headers }: Asked,
     fault: Fault | undefined,
   ): Promise<Client> {
     const flags = await Promise.all(commands.map((command) => kindOf(command[0]!.toLowerCase())))
@@ -121,7 +124,7 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
       return redis
     }
     const isStale = fault !== undefined && 'stale' in fault
-    const seen = Number(request.headers.get('upstash-sync-token') ?? 0)
+    const seen = Number(headers['upstash-sync-token'] ?? 0)
     return replica === undefined || !isStale || seen >= lastWrite ? redis : replica
   }
 
@@ -140,12 +143,11 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
     return transaction(commands)
   }
 
-  async function answer(request: Request, fault: Fault | undefined): Promise<Response> {
-    if (!METHODS.includes(request.method)) throw new Refusal(405, 'ERR Method not allowed')
-    const url = new URL(request.url)
-    const body = await request.text()
-    const given =
-      url.searchParams.get('_token') ?? /^Bearer (.+)$/i.exec(request.headers.get('authorization') ?? '')?.[1]
+  async function answer(request: Asked, fault: Fault | undefined): Promise<Answered> {
+    const { method, path, headers, body } = request
+    if (!METHODS.includes(method)) throw new Refusal(405, 'ERR Method not allowed')
+    const url = new URL(path, BASE)
+    const given = url.searchParams.get('_token') ?? /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1]
     const mayWrite = given === token
     if (given === undefined || (!mayWrite && given !== readOnlyToken)) {
       throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
@@ -154,8 +156,8 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
     if (size > MOST_BYTES) {
       throw new Refusal(413, `ERR max request size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`)
     }
-    const base64 = request.headers.get('upstash-encoding') === 'base64'
-    const resp = request.headers.get('upstash-response-format') === 'resp2' && url.pathname !== '/multi-exec'
+    const base64 = headers['upstash-encoding'] === 'base64'
+    const resp = headers['upstash-response-format'] === 'resp2' && url.pathname !== '/multi-exec'
     if (base64 && resp) throw new Refusal(400, 'ERR base64 encoding cannot be used with the resp2 format')
     const result = (reply: Reply): Record<string, unknown> =>
       reply instanceof Error ? { error: reply.message } : { result: toJson(reply, base64) }
@@ -172,11 +174,10 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
     return resp ? inResp(toResp(reply), status) : inJson(result(reply), status)
   }
 
-  async function handle(request: Request, fault: Fault | undefined): Promise<Response> {
+  async function handle(request: Asked, fault: Fault | undefined): Promise<Answered> {
     const syncToken = String(++served)
-    const response = await answer(request, fault).catch(refused)
-    response.headers.set('upstash-sync-token', syncToken)
-    return response
+    const { headers, ...rest } = await answer(request, fault).catch(refused)
+    return { ...rest, headers: { ...headers, 'upstash-sync-token': syncToken } }
   }
 
   const server = await listen(handle, { port })
@@ -201,23 +202,31 @@ async function connect(url: string) {
   return client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
 }
 
-function refused(error: unknown): Response {
-  if (error instanceof Refusal) return Response.json({ error: error.message }, { status: error.status })
-  if (error instanceof ErrorReply) return Response.json({ error: error.message }, { status: 400 })
-  return Response.json({ error: 'The redis-server cannot be reached' }, { status: 503 })
+function refused(error: unknown): Answered {
+  const answer = (status: number, message: string): Answered => ({
+    status,
+    headers: JSON_HEADERS,
+    body: JSON.stringify({ error: message }),
+  })
+  if (error instanceof Refusal) return answer(error.status, error.message)
+  if (error instanceof ErrorReply) return answer(400, error.message)
+  return answer(503, 'The redis-server cannot be reached')
 }
 
-function inJson(content: unknown, status: number): Response {
-  const text = JSON.stringify(content)
-  const size = Buffer.byteLength(text)
+function inJson(content: unknown, status: number): Answered {
+  const body = JSON.stringify(content)
+  const size = Buffer.byteLength(body)
   if (size > MOST_BYTES) {
     throw new Refusal(400, `ERR max response size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`)
   }
-  return new Response(text, { status, headers: { 'content-type': 'application/json' } })
+  return { status, headers: JSON_HEADERS, body }
 }
 
-const inResp = (bytes: Buffer, status: number): Response =>
-  new Response(new Uint8Array(bytes), { status, headers: { 'content-type': 'application/octet-stream' } })
+const inResp = (body: Buffer, status: number): Answered => ({
+  status,
+  headers: { 'content-type': 'application/octet-stream' },
+  body,
+})
 
 function parsed(body: string): unknown {
   try {

@@ -67,7 +67,7 @@ export function embedded() {
 }
 
 /** A connection that dies is no news where the server is killed on purpose. */
-const quiet = (pool: pg.Pool): pg.Pool =>
+export const quiet = (pool: pg.Pool): pg.Pool =>
   pool.on('error', () => {}).on('connect', (client) => void client.on('error', () => {}))
 
 /** The server that speaks Neon's protocol, in front of a real one, and handles of Neon's own client on it. */

@@ -1,10 +1,9 @@
-/** A redis-server that is killed at random moments while clients write, and what is left then. */
-import type { CommitRequest, Driver, EntryPage } from '../../../src/core/driver.ts'
-import { isHoldfastError } from '../../../src/core/errors.ts'
-import { startRedis } from '../../../src/dev/redis-server.ts'
-import { startUpstash } from '../../../src/dev/upstash.ts'
-import { upstash } from '../../../src/drivers/upstash/driver.ts'
-import { connected, valuesOf, vendor } from './support.ts'
+/** A server that is killed at random moments while clients write, and what is left then. */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { CommitRequest, Driver, EntryPage } from '../../src/core/driver.ts'
+import { isHoldfastError } from '../../src/core/errors.ts'
+import { valuesOf } from '../drivers/upstash/support.ts'
+import type { RigKind } from './rigs.ts'
 
 /** What came of it. */
 export interface CrashReport {
@@ -12,14 +11,14 @@ export interface CrashReport {
   readonly acknowledged: number
   /** Commits whose outcome their client never learnt. */
   readonly unknown: number
-  /** The longest that a client needed to be answered once the server was back, in milliseconds. */
-  readonly slowest: number
+  /** How long each client needed to be answered once the server was back, in milliseconds, shortest first. */
+  readonly recoveries: readonly number[]
   readonly violations: readonly string[]
 }
 
 const WRITERS = 4
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+/** How long a client is waited for, in milliseconds. */
+const PATIENCE = 10_000
 
 const partOf = (writer: number): string => `default!run!w${writer}`
 
@@ -35,25 +34,21 @@ function commitOf(writer: number, n: number): CommitRequest {
 }
 
 /**
- * Kills a server under load, half of it over TCP and half over the REST protocol.
+ * Kills a server under load, half of it over TCP and half over HTTP.
  *
+ * @param kind - which server
  * @param kills - how often
  * @param random - chooses the moments
  */
-export async function crash(kills: number, random: () => number): Promise<CrashReport> {
-  const server = await startRedis({ durable: true })
-  const rest = await startUpstash({ redis: server.url })
-  const client = await connected(server.url)
-  const handle = { send: (command: string[]) => client.sendCommand(command) }
-  const drivers = Array.from({ length: WRITERS }, (_, i) =>
-    upstash({ redis: i % 2 ? handle : vendor(rest), namespace: 'crash', durability: 'strict', retries: 50 }),
-  )
+export async function crash(kind: RigKind, kills: number, random: () => number): Promise<CrashReport> {
+  const rig = await kind.start()
+  const drivers = Array.from({ length: WRITERS }, (_, i) => (i % 2 ? rig.overTcp() : rig.overHttp()))
   const acknowledged = drivers.map(() => new Set<string>())
   const answeredAt = drivers.map(() => 0)
   const violations: string[] = []
   let unknown = 0
   const over = new AbortController()
-  let slowest = 0
+  const recoveries: number[] = []
 
   async function write(driver: Driver, writer: number): Promise<void> {
     for (let n = 1; !over.signal.aborted; n++) {
@@ -67,6 +62,13 @@ export async function crash(kills: number, random: () => number): Promise<CrashR
       }
     }
   }
+
+  /** How long each writer is not answered from a moment on. */
+  const answered = (since: number): Promise<number>[] =>
+    answeredAt.map(async (_, writer) => {
+      while (answeredAt[writer]! < since && performance.now() - since < PATIENCE) await pause(2)
+      return performance.now() - since
+    })
 
   /** Every acknowledged commit once, in order, and both of its halves. */
   async function verify(writer: number): Promise<void> {
@@ -87,22 +89,19 @@ export async function crash(kills: number, random: () => number): Promise<CrashR
     const writing = drivers.map(write)
     for (let i = 0; i < kills; i++) {
       await pause(20 + random() * 150)
-      await server.kill()
+      await rig.server.kill()
       await pause(random() * 100)
-      await server.restart()
+      await rig.server.restart()
       const back = performance.now()
-      while (answeredAt.some((at) => at < back) && performance.now() - back < 10_000) await pause(5)
-      slowest = Math.max(slowest, ...answeredAt.map((at) => (at < back ? 10_000 : at - back)))
+      recoveries.push(...(await Promise.all(answered(back))))
     }
     over.abort()
     await Promise.all(writing)
     for (let writer = 0; writer < WRITERS; writer++) await verify(writer)
   } finally {
     over.abort()
-    client.destroy()
-    await rest.close()
-    await server.stop()
+    await rig.end()
   }
   const total = acknowledged.reduce((sum, of) => sum + of.size, 0)
-  return { kills, acknowledged: total, unknown, slowest: Math.round(slowest), violations }
+  return { kills, acknowledged: total, unknown, recoveries: recoveries.toSorted((a, b) => a - b), violations }
 }
