@@ -17,6 +17,8 @@ import { aborted } from './errors.ts'
 const QUIET = 8
 /** The longest that synchronous drivers may keep the event loop from turning, in milliseconds. */
 const MAX_TURN = 50
+/** For how long after a turn none is asked for, in milliseconds: browsers make a timer for every batch dear. */
+const TURNED = 25
 
 /** One call, waiting or under way. */
 export interface Call<Item, Result> {
@@ -62,13 +64,17 @@ function joint<Item, Result>(batch: readonly Call<Item, Result>[]): AbortSignal 
  */
 function turns(): () => Promise<void> | undefined {
   let next: Promise<void> | undefined
-  let since = 0
+  let askedAt = 0
+  let turnedAt = 0
   return () => {
-    if (next) return systemClock() - since > MAX_TURN ? next : undefined
-    since = systemClock()
+    const now = systemClock()
+    if (next) return now - askedAt > MAX_TURN ? next : undefined
+    if (Math.abs(now - turnedAt) < TURNED) return undefined
+    askedAt = now
     next = new Promise((resolve) => {
       const turned = (): void => {
         next = undefined
+        turnedAt = systemClock()
         resolve()
       }
       ;(globalThis.setImmediate ?? setTimeout)(turned)

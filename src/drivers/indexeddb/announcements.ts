@@ -14,16 +14,33 @@ export interface Announcements extends Pick<Announcer, 'watch'> {
 
 /** The version of these messages. */
 const VERSION = 1
+/** The least between two messages, in milliseconds: one costs the browser a good part of what a small commit does. */
+const INTERVAL = 10
 
 /** @param name - of the database */
 export function announcements(name: string): Announcements {
   const { watch, announce } = announcer()
   let channel: Broadcast | undefined
+  /** Parts that the other tabs were not told of. */
+  let untold = new Set<string>()
+  /** Set for a while after each message. */
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  function tell(): void {
+    timer = undefined
+    if (!channel || untold.size === 0) return
+    channel.postMessage({ holdfast: VERSION, parts: [...untold] })
+    untold = new Set()
+    timer = setTimeout(tell, INTERVAL)
+  }
+
   return {
     watch,
     announce(parts) {
       announce(() => parts)
-      if (parts.length > 0) channel?.postMessage({ holdfast: VERSION, parts })
+      if (!channel) return
+      for (const part of parts) untold.add(part)
+      if (!timer) tell()
     },
     open() {
       if (channel) return
@@ -34,6 +51,7 @@ export function announcements(name: string): Announcements {
       channel?.addEventListener('message', ({ data }) => announce(() => partsIn(data)))
     },
     close() {
+      tell()
       channel?.close()
       channel = undefined
     },

@@ -118,11 +118,12 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
   })
 
   async function read(reads: readonly Read[], db: IdbConnection): Promise<ReadAnswer> {
-    const { store, ended } = begin(db, 'readonly')
+    const { store, settled } = begin(db, 'readonly')
     // Looked at when the first answer is there: before, another tab may still have been writing.
     let time: number | undefined
     const now = (): number => (time ??= clock())
-    const answers = await ended(Promise.all(reads.map((it) => answer(it, store, now))))
+    // What was read stays true however the transaction ends.
+    const answers = await settled(Promise.all(reads.map((it) => answer(it, store, now))))
     return { now: now(), answers }
   }
 
@@ -173,7 +174,7 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
   }
 }
 
-/** Begins a transaction; `ended` waits for work done in it, and then for its end. */
+/** Begins a transaction; `settled` waits for work done in it, and `ended` for its end as well. */
 function begin(
   db: IdbConnection,
   mode: 'readonly' | 'readwrite',
@@ -187,12 +188,13 @@ function begin(
   })
   // Whoever waits for it hears of it, and the work may fail first.
   end.catch(() => {})
+  const settled = <T>(work: Promise<T>): Promise<T> => work.catch((cause: unknown) => undo(tx, end, cause))
   async function ended<T>(work: Promise<T>): Promise<T> {
-    const result = await work.catch((cause: unknown) => undo(tx, end, cause))
+    const result = await settled(work)
     await end
     return result
   }
-  return { store: wrap(raw as never) as unknown as PromisedStore<Row>, raw, tx, ended }
+  return { store: wrap(raw as never) as unknown as PromisedStore<Row>, raw, tx, settled, ended }
 }
 
 /** Ends a transaction whose work has failed. @throws what the transaction says of it, or the work */
