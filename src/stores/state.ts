@@ -11,7 +11,7 @@ import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions, Entry, Expiry, Key, Value } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
-import { EVERYTHING, VALUES, decodeId, encodeId, tenantParts, under } from '../core/keys.ts'
+import { EVERYTHING, VALUES, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../core/keys.ts'
 import { type Page, type PageOptions, eachItem, readPage } from '../core/pages.ts'
 import { pack, unpack } from '../core/text.ts'
 import { remove } from './remove.ts'
@@ -32,6 +32,16 @@ export interface ChangeOptions extends WriteOptions, ScopeOptions {}
 export interface SetOptions extends ChangeOptions {
   /** For how long the value is there, in milliseconds by the backend's clock, from 1 to 8.64e15; for ever by default. */
   readonly ttl?: number | undefined
+}
+
+/** What is known of a value beside its content. */
+export interface ValueInfo {
+  /** In bytes; of text, its UTF-8. */
+  readonly size: number
+  /** Changes whenever the value is written; opaque. */
+  readonly version: string
+  /** When it expires, in milliseconds since 1970 by the backend's clock; `null` for never. */
+  readonly expiresAt: number | null
 }
 
 /** Options of {@link StateStore.listKeys}. */
@@ -65,6 +75,8 @@ export interface StateStore extends SnapshotStore {
   delete(key: string, options?: ChangeOptions): Promise<boolean>
   /** Whether there is a value. */
   exists(key: string, options?: ScopeOptions): Promise<boolean>
+  /** The size, version and expiry of a value; `undefined` where there is none. */
+  describe(key: string, options?: ScopeOptions): Promise<ValueInfo | undefined>
   /**
    * Stores a structured value: JSON, and besides Date, BigInt, Map, Set, undefined, NaN, infinities, -0, Uint8Array and
    * ArrayBuffer anywhere in it.
@@ -213,6 +225,13 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
     },
     delete: async (key, options) => remove(db, [at(key, options)], options),
     exists: async (key, options) => (await store.get(key, options)) !== undefined,
+    async describe(key, options) {
+      const [entry] = await db.read([{ get: at(key, options) }], options)
+      if (!entry) return undefined
+      const { version, expiresAt } = entry
+      const value = unpack(entry.value)
+      return { size: typeof value === 'string' ? utf8Bytes(value) : value.length, version, expiresAt }
+    },
     async setJson(key, value, options) {
       await write(key, encode(value), options)
     },

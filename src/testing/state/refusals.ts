@@ -20,6 +20,7 @@ import {
 const BY_KEY: readonly ((s: StateStore, key: string, options?: SetOptions) => Promise<unknown>)[] = [
   (s, key, o) => s.set(key, 'v', o),
   (s, key, o) => s.setJson(key, 1, o),
+  (s, key, o) => s.describe(key, o),
   (s, key, o) => s.setIfAbsent(key, 'v', o),
   (s, key, o) => s.increment(key, 1, o),
   (s, key, o) => s.get(key, o),

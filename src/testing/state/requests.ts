@@ -72,6 +72,7 @@ export const reads: Case = defineCase('ST-805', 'every read is one request', asy
   equal(await cost(() => state.get('k1')), 1)
   equal(await cost(() => state.getJson('k1')), 1)
   equal(await cost(() => state.exists('k1')), 1)
+  equal(await cost(() => state.describe('k1')), 1)
   equal(await cost(() => state.getMany(upTo(8).map((n) => `k${n}`))), 1)
   equal(await cost(() => state.listKeys({ limit: 3 })), 1)
   equal(await cost(() => state.listSnapshots()), 1)

@@ -60,6 +60,7 @@ export const absentEverywhere: Case = defineCase('ST-304', 'an expired value is 
   equal([...(await state.getMany(['a', 'b', 'n'])).keys()], ['b'])
   equal(await state.listKeys(), { items: ['b'] })
   equal(await state.listKeys({ limit: 1 }), { items: ['b'] })
+  equal(await state.describe('a'), undefined)
   equal(await state.delete('a'), false)
   equal(await state.getAndDelete('c'), undefined)
   equal(await state.setIfAbsent('d', 'new'), true)

@@ -2,7 +2,7 @@
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
-import { changesNothing, spied, stores } from '../stores.ts'
+import { changesNothing, RUN, spied, stores } from '../stores.ts'
 
 /** EN-3: what was set is there. */
 export const setAndGet: Case = defineCase('ST-101', 'a value that was set is read', async (t) => {
@@ -209,3 +209,21 @@ export const copiedBytes: Case = defineCase(
     equal(new Uint8Array((await state.getJson('j')) as Uint8Array), new Uint8Array([1, 2, 3]))
   },
 )
+
+/** What is known without looking at the content. */
+export const described: Case = defineCase('ST-116', 'describe tells size, version and expiry', async (t) => {
+  const { state, db } = stores(t)
+  equal(await state.describe('k'), undefined)
+  const before = db.now()
+  for (const scope of [{}, { runId: RUN }]) {
+    await state.set('k', 'h\u00e9\0', scope)
+    const first = await state.describe('k', scope)
+    equal([first?.size, first?.expiresAt], [4, null])
+    await state.set('k', new Uint8Array(5), { ttl: 600_000, ...scope })
+    const second = await state.describe('k', scope)
+    equal(second?.size, 5)
+    ok(second!.expiresAt! >= before + 590_000 && second!.expiresAt! <= db.now() + 610_000, 'In ten minutes')
+    ok(second!.version !== first!.version, 'Another version')
+    equal(await state.describe('k', scope), second)
+  }
+})
