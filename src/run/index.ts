@@ -4,7 +4,9 @@
  * @module
  */
 export { StepError } from './context.ts'
+export { type DrainOptions, drain } from './drain.ts'
 export type { Duration } from './duration.ts'
 export { run } from './run.ts'
 export type * from './types.ts'
 export { type WorkOptions, work } from './work.ts'
+export type { WorkerOptions } from './worker.ts'
