@@ -18,6 +18,7 @@ const config: KnipConfig = {
     'test/runtimes/{node,deno,bun}.ts',
     'test/runtimes/workerd/worker.ts',
     'examples/*/*.ts',
+    'examples/edge/{local/*,src/{worker,deno}}.ts',
     'bench/markdown.ts',
     'types/*.ts',
   ],

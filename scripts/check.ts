@@ -50,6 +50,8 @@ const GATES: readonly Gate[] = [
       'examples/browser/tsconfig.page.json',
       'examples/browser/tsconfig.worker.json',
       'examples/browser/tsconfig.test.json',
+      'examples/edge/tsconfig.worker.json',
+      'examples/edge/tsconfig.pages.json',
     ].map((file) => ['tsc', '-p', file] as const),
   ),
   gate('pack', ['npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', 'build']),

@@ -1,0 +1,173 @@
+/** What can be done with deliveries, whoever asks and wherever they are kept. */
+import {
+  type Holdfast,
+  HoldfastError,
+  type Page,
+  type Run,
+  type RunStatus,
+  type RunSummary,
+  isHoldfastError,
+} from 'holdfast'
+import type { Trace } from 'holdfast'
+import { purge } from 'holdfast/ops'
+import { type Duration, drain, run } from 'holdfast/run'
+import { type Delivery, type HandOver, AGAIN, deliveryWorkflow, stepOf } from './delivery.ts'
+
+/** What an intake is made of. */
+export interface IntakeOptions extends HandOver {
+  readonly holdfast: Holdfast
+  /** For how long a delivery is kept after its end, in milliseconds; as long, its id is recognised. */
+  readonly retention: number
+  /** Called where a delivery may be ready to be worked on. */
+  readonly wake: (id: string) => void | Promise<void>
+}
+
+/** What an operator can do to a delivery. */
+export const ACTIONS = ['cancel', 'pause', 'resume', 'again'] as const
+export type Action = (typeof ACTIONS)[number]
+
+/** A delivery with all that happened to it. */
+export interface Shown {
+  readonly run: Run
+  readonly delivery: Delivery
+  readonly trace: Pick<Trace, 'events' | 'interventions'>
+  /** Who did not take it yet. */
+  readonly left: readonly string[]
+}
+
+/** The deliveries. Every method throws errors of holdfast, by code. */
+export interface Intake {
+  /** Takes a delivery in, once: tells whether this call did. @throws `CONFLICT` where other content has the id */
+  accept(id: string, delivery: Omit<Delivery, 'subscribers'>): Promise<{ readonly created: boolean; readonly run: Run }>
+  list(options: {
+    readonly status?: RunStatus | undefined
+    readonly cursor?: string | undefined
+  }): Promise<Page<RunSummary>>
+  /** @throws `NOT_FOUND` */
+  show(id: string): Promise<Shown>
+  /** @throws `NOT_FOUND`; `CANNOT_CANCEL`, `CANNOT_PAUSE`, `CANNOT_UNPAUSE`, `CONFLICT` where it makes no sense now */
+  act(id: string, action: Action, requestedBy: string): Promise<void>
+  /** Takes it as handed over to a subscriber who did not get it from here. @throws `NOT_FOUND`, `CONFLICT` */
+  skip(id: string, subscriber: string, requestedBy: string): Promise<void>
+  /** Works on one delivery, as far as it goes now. */
+  deliver(id: string): Promise<void>
+  /**
+   * Works on what is ready, and forgets what ended long ago.
+   *
+   * @returns when to come again at the latest, in milliseconds since 1970, maybe past; `undefined` where nothing waits
+   */
+  advance(): Promise<number | undefined>
+}
+
+const WORKFLOW = 'delivery'
+const PAGE = 50
+/** Where a run begins. */
+const START = { kind: 'step', stepId: 'work' } as const
+/** After so long without a sign of life somebody else goes on, in milliseconds. */
+const LEASE = 10_000
+/** A Worker has six connections at once, and may not ask without end. */
+const CONCURRENCY = 6
+const MOST_RUNS = 100
+
+/** Makes an intake; nothing is opened before the first call. */
+export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeOptions): Intake {
+  const { claims: _, db, persistence, signals, timers, workflows } = holdfast
+  const workflow = deliveryWorkflow(handOver)
+  const lease: Duration = LEASE
+  const onError = (error: unknown, runId: string | undefined): void => console.error('delivery', runId, error)
+
+  async function show(id: string): Promise<Shown> {
+    const [run, trace] = await Promise.all([workflows.getRun(id), persistence.load(id)])
+    if (run?.workflow !== WORKFLOW) throw new HoldfastError('NOT_FOUND', 'There is no such delivery')
+    const delivery = run.input as Delivery
+    const { events = [], interventions = [] } = trace ?? {}
+    const done = new Set(events.filter(({ kind }) => kind === 'step.completed').map(({ stepId }) => nameOf(stepId)))
+    const left = delivery.subscribers.filter((subscriber) => !done.has(stepOf(subscriber)))
+    return { run, delivery, trace: { events, interventions }, left }
+  }
+
+  const isWaitingForOperator = ({ position }: Run): boolean => position?.kind === 'message'
+
+  const again = (id: string, requestedBy: string): Promise<unknown> => signals.sendMessage(id, AGAIN, { requestedBy })
+
+  return {
+    async accept(id, { body, contentType }) {
+      const input: Delivery = { body, contentType, subscribers: Object.keys(handOver.subscribers) }
+      const taken = await workflows.prepareRun({
+        runId: id,
+        workflow: WORKFLOW,
+        input,
+        position: START,
+        policy: 'useExisting',
+      })
+      if (!taken.created && (taken.run.input as Delivery).body !== body) {
+        throw new HoldfastError('CONFLICT', 'Another delivery came under this id')
+      }
+      // Also where it was there: whoever took it in may have been cut off before this.
+      await wake(id)
+      return taken
+    },
+    list: ({ status, cursor }) => workflows.listRuns({ status, cursor, workflow: WORKFLOW, limit: PAGE }),
+    show,
+    async act(id, action, requestedBy) {
+      const { run } = await show(id)
+      if (action === 'again') {
+        if (!isWaitingForOperator(run))
+          throw new HoldfastError('CONFLICT', 'The delivery does not wait for an operator')
+        await again(id, requestedBy)
+      } else if (action === 'resume') {
+        if (!(await signals.clearSignal(id, 'pause'))) await signals.unpause(id)
+      } else {
+        await signals.storeSignal(id, action, { requestedBy })
+      }
+      await wake(id)
+    },
+    async skip(id, subscriber, requestedBy) {
+      const { run, trace, left } = await show(id)
+      if (!left.includes(subscriber))
+        throw new HoldfastError('CONFLICT', 'It is not to be handed over to that subscriber')
+      const failures = trace.events.filter(
+        ({ kind, stepId }) => kind === 'step.failed' && nameOf(stepId) === stepOf(subscriber),
+      )
+      const targetStep = stepOf(subscriber, failures.length + 1)
+      await persistence.saveIntervention(id, { targetStep, payload: { skippedBy: requestedBy } })
+      if (isWaitingForOperator(run)) await again(id, requestedBy)
+      else await lookUp(id)
+      await wake(id)
+    },
+    async deliver(id) {
+      try {
+        await run(holdfast, { runId: id, workflow: WORKFLOW, lease }, workflow)
+      } catch (error) {
+        onError(error, id)
+      }
+    },
+    async advance() {
+      const taken = await drain(holdfast, {
+        workflows: { [WORKFLOW]: workflow },
+        concurrency: CONCURRENCY,
+        limit: MOST_RUNS,
+        lease,
+        onError,
+      })
+      await purge(db, { completedBefore: Math.max(0, db.now() - retention) })
+      if (taken === MOST_RUNS) return db.now()
+      const [due, running] = await Promise.all([timers.nextDue(), workflows.listRuns({ status: 'running', limit: 1 })])
+      // What runs may have lost its process: then its lease has to run out first.
+      const leaseOver = running.items.length > 0 ? db.now() + LEASE : undefined
+      return due && leaseOver ? Math.min(due, leaseOver) : (due ?? leaseOver)
+    },
+  }
+
+  /** Has a run that waits for its next attempt be ready now: interventions are heard when it goes on. */
+  async function lookUp(id: string): Promise<void> {
+    try {
+      await workflows.updateRun(id, { position: START }, { expectedStatus: 'waiting' })
+    } catch (error) {
+      if (!isHoldfastError(error, 'CONFLICT')) throw error
+    }
+  }
+}
+
+/** The step's name without the round. */
+const nameOf = (stepId = ''): string => stepId.replace(/#\d+$/, '')
