@@ -2,14 +2,14 @@
  * The Worker in a workerd of this machine, as `wrangler.jsonc` describes it. `wrangler dev` does the same where there is
  * a wrangler; this takes what the repository has, and lets tests say where the data is.
  */
-import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build } from 'esbuild'
 import { Miniflare, type MiniflareOptions } from 'miniflare'
+import ts from 'typescript'
 
 const EXAMPLE = resolve(import.meta.dirname, '..')
 
-/** What is used of the configuration. It has no comments, so it is JSON, too. */
+/** What is used of the configuration. */
 interface Configuration {
   readonly main: string
   readonly compatibility_date: string
@@ -30,7 +30,9 @@ export interface LocalOptions {
 
 /** Bundles the Worker and starts it. */
 export async function startWorkerd({ port, data, vars }: LocalOptions): Promise<Miniflare> {
-  const configuration = JSON.parse(readFileSync(join(EXAMPLE, 'wrangler.jsonc'), 'utf8')) as Configuration
+  // JSON with comments: TypeScript reads it for its own configuration.
+  const { config } = ts.readConfigFile(join(EXAMPLE, 'wrangler.jsonc'), ts.sys.readFile)
+  const configuration = config as Configuration
   const { outputFiles } = await build({
     entryPoints: [join(EXAMPLE, configuration.main)],
     bundle: true,
