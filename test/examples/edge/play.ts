@@ -12,6 +12,8 @@ const SENDERS = 10
 /** What is played. */
 export interface Plot {
   readonly deliveries: number
+  /** How often the process is killed: evenly, while deliveries come in and are handed over. */
+  readonly kills: number
   readonly seed: number
 }
 
@@ -20,9 +22,10 @@ export interface Result {
   /** How often something was sent, and answered. */
   readonly sent: number
   readonly kills: number
-  /** Ids by how often they were accepted as new; to one whose answer was lost in a kill, 0. */
-  readonly acceptedOnce: number
+  /** Ids that were accepted as new more than once. */
   readonly acceptedMore: number
+  /** Ids of which nobody was told that they are new: the answer was lost in a kill. */
+  readonly acceptedUntold: number
   /** Runs that are there, and that are completed with one record per subscriber. */
   readonly runs: number
   readonly completed: number
@@ -45,8 +48,8 @@ interface Shown {
   readonly events: readonly { readonly kind: string; readonly stepId?: string }[]
 }
 
-/** Sends everything in a random order, kills the process twice: while deliveries come in, and while they are handed over. */
-export async function play(host: Host, { deliveries, seed }: Plot): Promise<Result> {
+/** Sends everything in a random order, by senders that try again until they are answered, and kills the process meanwhile. */
+export async function play(host: Host, { deliveries, kills, seed }: Plot): Promise<Result> {
   const start = performance.now()
   const random = randomFrom(seed)
   const ids = Array.from({ length: deliveries }, (_, i) => `delivery-${i}`)
@@ -57,7 +60,6 @@ export async function play(host: Host, { deliveries, seed }: Plot): Promise<Resu
   const order = copies.map((id) => ({ id, at: random() })).toSorted((a, b) => a.at - b.at)
   const subscribers = await startSubscribers(seed, 0.3)
   const accepted = new Map<string, number>()
-  let kills = 0
 
   return withDirectory(async (data) => {
     const app = await serve(host, data, {
@@ -65,9 +67,10 @@ export async function play(host: Host, { deliveries, seed }: Plot): Promise<Resu
       SUBSCRIBERS: JSON.stringify(Object.fromEntries(SUBSCRIBERS.map((name) => [name, subscribers.urlOf(name)]))),
       RETRY: JSON.stringify({ maxAttempts: 20, initialDelay: 20, maxDelay: 1000, jitter: true }),
     })
+    let killed = 0
     const restart = async (): Promise<void> => {
       await app.kill()
-      kills++
+      killed++
       await app.start()
     }
 
@@ -84,16 +87,15 @@ export async function play(host: Host, { deliveries, seed }: Plot): Promise<Resu
 
     try {
       const queue = order.map(({ id }) => id)
-      const half = Math.floor(queue.length / 2)
+      const part = Math.floor(queue.length / (kills + 1))
       const sender = async (): Promise<void> => {
         for (let id = queue.shift(); id !== undefined; id = queue.shift()) {
+          const isTime = queue.length % part === 0 && killed < kills
           // The others have something under way at that moment.
-          if (queue.length === half) await Promise.all([send(id), restart()])
-          else await send(id)
+          await (isTime ? Promise.all([send(id), restart()]) : send(id))
         }
       }
       await Promise.all(Array.from({ length: SENDERS }, sender))
-      await restart()
       while ((await list(app, 'running')).length + (await list(app, 'waiting')).length > 0) await setTimeout(200)
 
       const all = await list(app)
@@ -104,9 +106,9 @@ export async function play(host: Host, { deliveries, seed }: Plot): Promise<Resu
       const timesOf = ids.map((id) => accepted.get(id) ?? 0)
       return {
         sent: order.length,
-        kills,
-        acceptedOnce: timesOf.filter((times) => times === 1).length,
+        kills: killed,
         acceptedMore: timesOf.filter((times) => times > 1).length,
+        acceptedUntold: timesOf.filter((times) => times === 0).length,
         runs: all.length,
         completed: (await list(app, 'completed')).length,
         recorded: shown.flatMap(({ events }) => events).filter(({ kind }) => kind === 'step.completed').length,

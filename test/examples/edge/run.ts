@@ -1,10 +1,10 @@
-/** The edge example with a thousand deliveries on every host. Usage: run.ts [deliveries] [seed] */
+/** The edge example with a thousand deliveries on every host, killed three times. Usage: run.ts [deliveries] [seed] */
 import { hosts } from './hosts.ts'
 import { play } from './play.ts'
 
 const [deliveries = 1000, seed = Math.floor(Math.random() * 2 ** 31)] = process.argv.slice(2).map(Number)
 for (const host of hosts) {
-  const result = await play(host, { deliveries, seed })
+  const result = await play(host, { deliveries, kills: 3, seed })
   const { sent, kills, runs, completed, recorded, lost, garbled, repeated, requests, failed, acceptedMore } = result
   console.log(`${host.name}, seed ${seed}, ${result.seconds.toFixed(1)} s`)
   console.log(
