@@ -2,8 +2,8 @@ import type { KnipConfig } from 'knip'
 import { entries, programs } from './scripts/entries.ts'
 
 const config: KnipConfig = {
-  // Run by scripts/check.ts, where knip does not look for commands.
-  ignoreDependencies: ['@arethetypeswrong/cli', 'oxlint', 'oxlint-tsgolint', 'typedoc'],
+  // Run by scripts/check.ts, where knip does not look for commands; and what workerd itself brings.
+  ignoreDependencies: ['@arethetypeswrong/cli', 'oxlint', 'oxlint-tsgolint', 'typedoc', 'cloudflare'],
   entry: [
     ...entries.map((entry) => entry.source),
     ...programs,

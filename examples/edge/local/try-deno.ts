@@ -1,3 +1,5 @@
 /** The application in Deno, and a subscriber that takes most of what it is sent. */
-import './subscriber.ts'
-import '../src/deno.ts'
+import { startSubscriber } from './subscriber.ts'
+
+startSubscriber()
+await import('../src/deno.ts')

@@ -1,3 +1,5 @@
 /** The Worker, and a subscriber that takes most of what it is sent. */
-import './subscriber.ts'
-import './serve.ts'
+import { startSubscriber } from './subscriber.ts'
+
+startSubscriber()
+await import('./serve.ts')

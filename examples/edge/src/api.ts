@@ -56,5 +56,7 @@ export function createApi(intake: Intake, token: string): Hono {
     return c.body(null, 204)
   })
 
+  api.all('*', (c) => c.json({ code: 'NOT_FOUND', message: 'There is nothing here' }, 404))
+
   return api
 }

@@ -28,6 +28,10 @@ export function createPages(intake: Intake, token: string): Hono {
     basicAuth({ username: OPERATOR, password: token, realm: 'intake' }),
     csrf(),
   )
+  pages.use(async (c, next) => {
+    await next()
+    c.header('cache-control', 'no-store')
+  })
   pages.onError((error, c) => {
     if (error instanceof HTTPException) return error.getResponse()
     const { status, message } = problemOf(error)

@@ -5,7 +5,7 @@ import { randomFrom } from '../../support/random.ts'
 import { type Host, type Served, serve } from './hosts.ts'
 import { startSubscribers } from './subscribers.ts'
 
-export const TOKEN = 'a-token-of-the-tests'
+const TOKEN = 'a-token-of-the-tests'
 const SUBSCRIBERS = ['billing', 'audit']
 const SENDERS = 10
 
