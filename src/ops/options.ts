@@ -15,7 +15,7 @@ export interface OperationOptions extends CallOptions {
   /** Told after every batch. What it throws ends the operation. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /**
-   * The most entries, or runs, held at once, from 1 to 10 000; 200 by default. Memory is bounded by a few times that, so
+   * The most entries, or runs, held at once, from 1 to 10 000; 400 by default. Memory is bounded by a few times that, so
    * lower it where values are large.
    */
   readonly batch?: number | undefined
@@ -27,7 +27,7 @@ export interface StoreWideOptions extends OperationOptions {
   readonly tenant?: string | undefined
 }
 
-const DEFAULT_BATCH = 200
+const DEFAULT_BATCH = 400
 const MAX_BATCH = 10_000
 
 /**

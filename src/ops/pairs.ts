@@ -6,6 +6,7 @@
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
 import { EVERYTHING } from '../core/keys.ts'
+import { ahead } from './ahead.ts'
 import { type Slice, behind, partsBetween } from './scan.ts'
 
 /** One key of a part in both stores; at least one of them has it. */
@@ -47,11 +48,14 @@ export async function* pairs(
   options: PairOptions,
 ): AsyncGenerator<readonly Pair[], void> {
   let { start } = options.bounds
-  for await (const group of slices) {
+  for await (const group of ahead(slices)) {
     const last = group.at(-1)
     if (!last) continue
-    yield* strangers(start, behind(last.part), new Set(group.map(({ part }) => part)))
-    yield* beside(group)
+    // Begun together, they ask in one request.
+    const between = ahead(strangers(start, behind(last.part), new Set(group.map(({ part }) => part))))
+    const own = ahead(beside(group))
+    yield* between
+    yield* own
     start = behind(last.part)
   }
   yield* strangers(start, options.bounds.end, new Set())
@@ -71,6 +75,7 @@ export async function* pairs(
 
   async function* beside(group: readonly Slice[]): AsyncGenerator<readonly Pair[], void> {
     const { signal, keysOnly } = options
+    const most = target.driver.capabilities.limits.rangeEntries
     let open: Side[] = group.map((slice) => ({
       slice,
       left: new Map(slice.entries.map((entry) => [entry.key, entry])),
@@ -78,10 +83,11 @@ export async function* pairs(
     }))
     while (open.length > 0) {
       const asked = open.slice(0, target.driver.capabilities.limits.requestReads)
-      const limit = Math.max(1, Math.floor(options.batch / asked.length))
+      const share = Math.floor(options.batch / asked.length)
       const pages = await target.read(
-        asked.map(({ slice: { part, end }, start: from }) => ({
-          range: { part, start: from, end, limit, keysOnly },
+        asked.map(({ slice: { part, end }, start: from, left }) => ({
+          // Mostly there is as much here as there; one more tells that it is all.
+          range: { part, start: from, end, limit: Math.min(most, Math.max(share, left.size + 1)), keysOnly },
         })),
         { signal },
       )

@@ -6,6 +6,7 @@
 import type { Database } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { EVERYTHING, tenantBounds } from '../core/keys.ts'
+import { ahead } from './ahead.ts'
 import { type StoreWideOptions, batchOf } from './options.ts'
 
 /** All entries of one part with `start <= key < end`, in key order. */
@@ -22,20 +23,22 @@ export interface ScanOptions extends StoreWideOptions {
   readonly keysOnly?: boolean
 }
 
-/** Parts asked for at once: most are short, and one request reads the beginnings of several. */
-const PARTS = 16
+/** Parts are asked for together, since most are short: so many that each has room for this many entries in a batch. */
+const SHARE = 12
 
 /** What comes right behind a key or part: a space sorts below everything either is made of. */
 export const behind = (name: string): string => `${name} `
+
+const partsIn = (batch: number, { driver }: Database): number =>
+  Math.max(1, Math.min(Math.floor(batch / SHARE), driver.capabilities.limits.requestReads))
 
 /** The names of the parts between two, in order, a few at a time. */
 export async function* partsBetween(
   db: Database,
   bounds: { readonly start: string; readonly end: string },
-  { signal }: Pick<ScanOptions, 'signal'>,
+  { batch, signal }: { readonly batch: number; readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<readonly string[], void> {
-  const { requestReads, rangeEntries } = db.driver.capabilities.limits
-  const limit = Math.min(PARTS, requestReads, rangeEntries)
+  const limit = partsIn(batch, db)
   let { start } = bounds
   for (let more = true; more;) {
     const [page] = await db.read([{ parts: { start, end: bounds.end, limit } }], { signal })
@@ -56,30 +59,44 @@ export async function* partsBetween(
 export async function* scan(db: Database, options: ScanOptions = {}): AsyncGenerator<readonly Slice[], void> {
   const { signal, keysOnly = false } = options
   const batch = batchOf(options, db.driver.capabilities.limits)
-  for await (const parts of partsBetween(db, tenantBounds(options.tenant), options)) {
-    const limit = Math.max(1, Math.floor(batch / parts.length))
-    let open: readonly { readonly part: string; readonly start: string }[] = parts.map((part) => ({
-      part,
-      start: EVERYTHING.start,
-    }))
-    while (open.length > 0) {
-      // What is left of a long part is read by itself, so that a part is over before the next one begins.
-      const asked = open[0]!.start === EVERYTHING.start ? open : open.slice(0, 1)
-      const pages = await db.read(
-        asked.map(({ part, start }) => ({
-          range: { part, start, end: EVERYTHING.end, limit: asked.length > 1 ? limit : batch, keysOnly },
-        })),
+  /** How many parts are begun together: as many as are read to their ends by that, mostly. */
+  let width = partsIn(batch, db)
+  for await (const names of ahead(partsBetween(db, tenantBounds(options.tenant), { batch, signal }))) {
+    for (let from = 0, taken = 0; from < names.length; from += taken) {
+      const parts = names.slice(from, from + width)
+      taken = parts.length
+      const limit = Math.max(1, Math.floor(batch / taken))
+      const begun = await db.read(
+        parts.map((part) => ({ range: { part, ...EVERYTHING, limit, keysOnly } })),
         { signal },
       )
-      const long = pages.findIndex((page) => page.more)
-      const taken = long < 0 ? pages.length : long + 1
-      yield pages.slice(0, taken).map(({ entries, more }, i) => ({
-        ...asked[i]!,
-        end: more ? behind(entries.at(-1)!.key) : EVERYTHING.end,
-        entries,
-      }))
-      const rest = long < 0 ? [] : [{ part: asked[long]!.part, start: behind(pages[long]!.entries.at(-1)!.key) }]
-      open = [...rest, ...open.slice(taken)]
+      let ready: Slice[] = []
+      let long = 0
+      for (const [i, { entries, more }] of begun.entries()) {
+        const part = parts[i]!
+        const end = more ? behind(entries.at(-1)!.key) : EVERYTHING.end
+        ready.push({ part, start: EVERYTHING.start, end, entries })
+        if (!more) continue
+        long++
+        // A part is over before the next one begins.
+        yield ready
+        ready = []
+        yield* rest(part, end)
+      }
+      if (ready.length > 0) yield ready
+      width = 2 * long > taken ? Math.max(1, width >> 1) : long === 0 ? 2 * width : width
+    }
+  }
+
+  /** What is left of a long part, by itself. */
+  async function* rest(part: string, from: string): AsyncGenerator<readonly Slice[], void> {
+    for (let start = from, more = true; more;) {
+      const range = { part, start, end: EVERYTHING.end, limit: batch, keysOnly }
+      const [page] = await db.read([{ range }], { signal })
+      more = page.more
+      const end = more ? behind(page.entries.at(-1)!.key) : EVERYTHING.end
+      yield [{ part, start, end, entries: page.entries }]
+      start = end
     }
   }
 }
