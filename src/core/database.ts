@@ -172,7 +172,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       maxBytes: limits.requestBytes,
       group: groupCommit,
       ambiguous,
-      ready: () => (isOpen ? undefined : open()),
+      ready: () => (isOpen ? undefined : open(true)),
       async send(batch, signal) {
         try {
           const items = batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items)
@@ -200,9 +200,9 @@ export function createDatabase(options: DatabaseOptions): Database {
     ({ answers }) => answers,
   )
 
-  async function connect(): Promise<void> {
+  async function connect(ahead: boolean): Promise<void> {
     try {
-      await driver.open({ signal: opener.signal })
+      await driver.open({ signal: opener.signal, ahead })
       isOpen = true
     } catch (cause) {
       // A failure is not kept: the next call tries again.
@@ -210,7 +210,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       throw toHoldfastError(cause, false)
     }
   }
-  const open = (): Promise<void> => (opening ??= connect())
+  const open = (ahead = false): Promise<void> => (opening ??= connect(ahead))
 
   async function close(): Promise<void> {
     if (held > 0) await new Promise<void>((resolve) => (onReleased = resolve))

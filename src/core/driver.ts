@@ -200,13 +200,22 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** Options of {@link Driver.open}. */
+export interface OpenOptions extends CallOptions {
+  /**
+   * Another call follows at once. Whatever that finds out by itself may be left to it, so that the first call of a
+   * process needs no round trip more; it then throws what opening would have thrown.
+   */
+  readonly ahead?: boolean
+}
+
 /** A backend behind the contract of this file. */
 export interface Driver {
   /** For messages and metrics, such as `memory`. */
   readonly name: string
   readonly capabilities: Capabilities
   /** Connects, creates or migrates the schema. Idempotent, and safe when ten callers in ten processes race. */
-  open(options?: CallOptions): Promise<void>
+  open(options?: OpenOptions): Promise<void>
   /** Answers all questions from one consistent view in one round trip. */
   read(reads: readonly Read[], options?: CallOptions): Promise<ReadAnswer>
   /** Applies the commits in one round trip and one sync to disk. */

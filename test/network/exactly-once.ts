@@ -99,8 +99,10 @@ export async function loseAnswers(kind: RigKind, { calls, restarts, random }: Lo
   }
 
   async function killAndRestart(): Promise<void> {
-    for (let i = 1; i <= restarts; i++) {
-      while (begun < (i * rounds) / (restarts + 1)) await new Promise((resolve) => setTimeout(resolve, 10))
+    const moments = Array.from({ length: restarts }, (_, i) => ((i + 1) * rounds) / (restarts + 1))
+    const isTime = (moment: number): boolean => begun >= moment
+    for (const moment of moments) {
+      while (!isTime(moment)) await new Promise((resolve) => setTimeout(resolve, 10))
       await rig.server.kill()
       await rig.server.restart()
     }

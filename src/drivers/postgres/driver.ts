@@ -129,6 +129,8 @@ export function postgres(options: PostgresOptions): Driver {
   if (replayWindow <= timeout) throw invalid('replayWindow must be longer than timeout')
   let opening: Promise<void> | undefined
   let isOpen = false
+  /** Whether a call has met the schema: until then one may find that there is none. */
+  let isFound = false
   const swept = sweeps()
 
   function requireOpen(): void {
@@ -182,7 +184,28 @@ export function postgres(options: PostgresOptions): Driver {
       version = await findVersion()
     }
     if (version > SCHEMA_VERSION) throw tooNew(version)
-    isOpen = true
+    isFound = true
+  }
+
+  /** A failure is not kept: the next one tries again. */
+  const opened = (): Promise<void> =>
+    (opening ??= connect().catch((cause: unknown) => {
+      opening = undefined
+      throw cause
+    }))
+
+  /** Calls a function of the schema, which is made where a first call finds none. */
+  async function call(text: string, params: string[], changes: boolean, options?: CallOptions) {
+    let rows
+    try {
+      rows = await run(text, params, changes, options)
+    } catch (error) {
+      if (isFound || !isSchemaMissing(error)) throw error
+      await abortable(opened(), options?.signal)
+      rows = await run(text, params, changes, options)
+    }
+    isFound = true
+    return rows
   }
 
   /**
@@ -195,7 +218,7 @@ export function postgres(options: PostgresOptions): Driver {
       const before = answers
       const asked = reads.map((read, i) => (i < before.length ? again(read, before[i]!) : read))
       const questions = asked.map((read, i) => encodeRead(read, i < before.length))
-      const rows = await run(READ, [encodeReads(questions)], false, options)
+      const rows = await call(READ, [encodeReads(questions)], false, options)
       const found = readAnswers(asked, rows)
       if (found.answers.length <= before.length && before.length < reads.length) throw tooMuch()
       if (before.every((answer, i) => isSame(answer, found.answers[i]!))) {
@@ -225,7 +248,7 @@ export function postgres(options: PostgresOptions): Driver {
     const questions = incomplete.map(({ commit, failed }) => ({ get: keyOf(commit, failedOf(commit)[failed]!.check) }))
     for (let from = 0; from < questions.length;) {
       const rest = questions.slice(from)
-      const rows = await run(READ, [encodeReads(rest.map((read) => encodeRead(read)))], false, options)
+      const rows = await call(READ, [encodeReads(rest.map((read) => encodeRead(read)))], false, options)
       for (const answer of readAnswers(rest, rows).answers) {
         const { commit, failed } = incomplete[from++]!
         failedOf(commit)[failed] = { check: failedOf(commit)[failed]!.check, current: answer as Entry | null }
@@ -237,14 +260,9 @@ export function postgres(options: PostgresOptions): Driver {
   return {
     name: 'postgres',
     capabilities: { ...CAPABILITIES, replayWindow },
-    async open({ signal } = {}) {
-      opening ??= connect()
-      try {
-        await abortable(opening, signal)
-      } catch (error) {
-        if (!isHoldfastError(error, 'ABORTED')) opening = undefined
-        throw error
-      }
+    async open({ signal, ahead = false } = {}) {
+      if (!ahead) await abortable(opened(), signal)
+      isOpen = true
     },
     async read(reads, options) {
       requireOpen()
@@ -254,7 +272,7 @@ export function postgres(options: PostgresOptions): Driver {
       requireOpen()
       const sweep = swept.most(performance.now(), writesOf(request))
       const text = encodeCommits(request, { window: replayWindow, sweep })
-      const rows = commitOutcomes(request, await run(COMMIT, [text], true, options))
+      const rows = commitOutcomes(request, await call(COMMIT, [text], true, options))
       swept.found(performance.now(), rows.swept, sweep)
       if (rows.incomplete.length === 0) return { now: rows.now, outcomes: rows.outcomes }
       const keyOf = (commit: number, check: number): Key => (request.commits[commit]!.checks[check] as { at: Key }).at
@@ -263,6 +281,7 @@ export function postgres(options: PostgresOptions): Driver {
     async close() {
       await opening?.catch(() => {})
       opening = undefined
+      isFound = false
       isOpen = false
     },
   }

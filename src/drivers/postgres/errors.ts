@@ -91,4 +91,4 @@ export function failureOf(thrown: unknown): Failure {
 
 /** Whether a statement failed because there is no schema yet. */
 export const isSchemaMissing = (error: unknown): boolean =>
-  isHoldfastError(error, 'SCHEMA') && error.details?.['state'] === '42P01'
+  isHoldfastError(error, 'SCHEMA') && ['42P01', '42883'].includes(error.details?.['state'] as string)

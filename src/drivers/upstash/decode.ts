@@ -3,7 +3,7 @@
  *
  * | answer to | is |
  * | --- | --- |
- * | open | the clock, `ok` or `old`, the schema version, the policy by which keys are evicted |
+ * | open | the clock; a list of `ok` or `old`, the schema version, the policy by which keys are evicted; the answers of what went along |
  * | `g` | a stored entry; `''` absent, `=` as known, `>` no room left in this answer |
  * | `r` | `1` or `0` for more, then key and stored entry in turn; or `=`, or `>` |
  * | `p` | names of parts, those of each shard in order |
@@ -53,6 +53,23 @@ export function decodeReply(raw: unknown, count?: number): { now: number; answer
   const now = Number(asText(time))
   if (!(now > 0) || (count !== undefined && answers.length !== count)) throw malformed()
   return { now, answers }
+}
+
+/** What a server said of itself. */
+export interface Greeting {
+  readonly isOld: boolean
+  /** The version of the database. */
+  readonly version: string
+  /** By which it evicts keys; `''` where it does not tell. */
+  readonly policy: string
+}
+
+/** Takes what a first call is answered with apart: what the server says of itself, and the answer without it. */
+export function decodeGreeting(raw: unknown): { greeting: Greeting; rest: readonly unknown[] } {
+  if (!Array.isArray(raw)) throw malformed()
+  const [time, greeting, ...answers] = raw as unknown[]
+  const [age, version = '', policy = ''] = asRaw(greeting)
+  return { greeting: { isOld: age !== 'ok', version, policy }, rest: [time, ...answers] }
 }
 
 /** Requires one raw answer to be a text or a list of texts. */

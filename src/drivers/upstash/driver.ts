@@ -21,10 +21,21 @@ import type {
 } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { NETWORK_LIMITS } from '../../core/limits.ts'
-import { callsOver } from './calls.ts'
+import { type Reply, callsOver } from './calls.ts'
 import { type RedisHandle, type UpstashClient, linkOf } from './client.ts'
-import { type Raw, LATER, asRaw, decodeAnswer, decodeOutcome, decodeReply, digestOf, merged } from './decode.ts'
-import { encodeCommit, encodeOpen, encodeRead, namesOf } from './encode.ts'
+import {
+  type Greeting,
+  type Raw,
+  LATER,
+  asRaw,
+  decodeAnswer,
+  decodeGreeting,
+  decodeOutcome,
+  decodeReply,
+  digestOf,
+  merged,
+} from './decode.ts'
+import { type Arguments, encodeCommit, encodeOpen, encodeRead, namesOf } from './encode.ts'
 import { SCHEMA_VERSION } from './script.ts'
 
 export type { RedisHandle, UpstashClient } from './client.ts'
@@ -73,7 +84,7 @@ const SPARE_ROUNDS = 20
  * Makes a driver over Redis.
  *
  * @param options - the client, and what to do differently
- * @returns a driver; it reaches for the server in `open()`
+ * @returns a driver; it reaches for the server at the first call
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -98,6 +109,8 @@ export function upstash(options: UpstashOptions): Driver {
   const calls = callsOver(link, { timeout, retries })
   let opening: Promise<void> | undefined
   let isOpen = false
+  /** Whether the server and the database are known to be right. */
+  let isKnown = false
   /** The server's clock minus the one of this process that no one sets. */
   let offset = 0
 
@@ -110,15 +123,29 @@ export function upstash(options: UpstashOptions): Driver {
     return reply
   }
 
+  function greeted({ isOld, version, policy }: Greeting): void {
+    if (isOld) throw new HoldfastError('UNSUPPORTED', 'The server must be Redis 6.2 or newer')
+    if (version !== String(SCHEMA_VERSION)) {
+      throw new HoldfastError('SCHEMA', `The database is of version ${version}, not ${SCHEMA_VERSION}`)
+    }
+    if (policy !== '' && policy !== 'noeviction') onEviction?.(policy)
+    isKnown = true
+  }
+
   async function connect(signal: AbortSignal | undefined): Promise<void> {
     const { raw } = await calls.introduce(encodeOpen(names), signal)
-    const { answers } = heard(decodeReply(raw, 3))
-    const [age, version, policy] = answers
-    if (age !== 'ok') throw new HoldfastError('UNSUPPORTED', 'The server must be Redis 6.2 or newer')
-    if (version !== String(SCHEMA_VERSION)) {
-      throw new HoldfastError('SCHEMA', `The database is of version ${String(version)}, not ${SCHEMA_VERSION}`)
-    }
-    if (policy !== '' && policy !== 'noeviction') onEviction?.(String(policy))
+    const { greeting, rest } = decodeGreeting(raw)
+    heard(decodeReply(rest, 0))
+    greeted(greeting)
+  }
+
+  /** The first call asks along what opening would have asked, and brings the script. */
+  async function call(args: Arguments, changes: boolean, signal: AbortSignal | undefined): Promise<Reply> {
+    if (isKnown) return calls.call(args, changes, signal)
+    const { raw, repeated } = await calls.introduce(encodeOpen(names, args), signal)
+    const { greeting, rest } = decodeGreeting(raw)
+    greeted(greeting)
+    return { raw: rest, repeated }
   }
 
   /** Mostly one round. What one answer cannot hold is asked for again, until one says that all of it still holds. */
@@ -126,7 +153,7 @@ export function upstash(options: UpstashOptions): Driver {
     let raws: (Raw | undefined)[] = []
     for (let round = 0; round < reads.length + SPARE_ROUNDS || round === 0; round++) {
       const questions = reads.map((read, i) => narrowed(read, raws[i]))
-      const { raw } = await calls.call(
+      const { raw } = await call(
         encodeRead(
           questions,
           names,
@@ -149,7 +176,7 @@ export function upstash(options: UpstashOptions): Driver {
   async function send(request: CommitRequest, signal: AbortSignal | undefined) {
     for (;;) {
       const deadline = Math.trunc(offset + performance.now() + replayWindow / 2)
-      const { raw, repeated } = await calls.call(encodeCommit(request, names, deadline, replayWindow), true, signal)
+      const { raw, repeated } = await call(encodeCommit(request, names, deadline, replayWindow), true, signal)
       const reply = heard(decodeReply(raw))
       if (reply.answers[0] !== 'late') return reply
       // Refused as a repeat that comes too late. It is a first attempt all the same where this process has slept.
@@ -172,9 +199,11 @@ export function upstash(options: UpstashOptions): Driver {
     return (key) => found.get(key) ?? null
   }
 
-  async function commit(request: CommitRequest, signal: AbortSignal | undefined): Promise<CommitAnswer> {
-    const { now, answers } = await send(request, signal)
-    const { commits } = request
+  async function judged(
+    { commits }: CommitRequest,
+    { now, answers }: ReturnType<typeof decodeReply>,
+    signal: AbortSignal | undefined,
+  ): Promise<CommitAnswer> {
     if (answers.length !== commits.length) decodeReply([], commits.length)
     const decoded = (find: (key: Key) => Entry | null): Outcome[] =>
       commits.map((it, i) => decodeOutcome(it, asRaw(answers[i]), find))
@@ -183,18 +212,38 @@ export function upstash(options: UpstashOptions): Driver {
     return { now, outcomes: missing.length === 0 ? outcomes : decoded(await find(missing, signal)) }
   }
 
+  /**
+   * The checks of a request alone, along with the opening: by when the request itself has to arrive cannot be said
+   * before the server's clock was heard. Where nothing would take effect, that is the answer to the request, too.
+   */
+  async function rehearse(request: CommitRequest, signal: AbortSignal | undefined): Promise<CommitAnswer | undefined> {
+    const commits = request.commits.map((it) => ({ ...it, ops: [] }))
+    const checks = { id: `${request.id}?`, commits }
+    const { raw } = await call(encodeCommit(checks, names, Number.MAX_SAFE_INTEGER, replayWindow), false, signal)
+    const answer = await judged(checks, heard(decodeReply(raw)), signal)
+    const isNothing = answer.outcomes.every(({ ok }, i) => !ok || request.commits[i]!.ops.length === 0)
+    return isNothing ? answer : undefined
+  }
+
+  async function commit(request: CommitRequest, signal: AbortSignal | undefined): Promise<CommitAnswer> {
+    const rehearsed = isKnown ? undefined : await rehearse(request, signal)
+    return rehearsed ?? judged(request, await send(request, signal), signal)
+  }
+
   return {
     name: link.name,
     capabilities: { ...CAPABILITIES, durability, replayWindow },
-    async open({ signal } = {}) {
-      opening ??= connect(signal)
-      try {
-        await opening
-        isOpen = true
-      } catch (cause) {
-        opening = undefined
-        throw cause
+    async open({ signal, ahead = false } = {}) {
+      if (!ahead) {
+        opening ??= connect(signal)
+        try {
+          await opening
+        } catch (cause) {
+          opening = undefined
+          throw cause
+        }
       }
+      isOpen = true
     },
     async read(reads, { signal } = {}) {
       requireOpen()
@@ -206,6 +255,7 @@ export function upstash(options: UpstashOptions): Driver {
     },
     async close() {
       opening = undefined
+      isKnown = false
       isOpen = false
     },
   }

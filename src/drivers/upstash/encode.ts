@@ -4,7 +4,7 @@
  *
  * | request | keys | arguments |
  * | --- | --- | --- |
- * | open | schema, a shard of parts | `open`, schema version |
+ * | open | schema, a shard of parts; then those of a call that goes along | `open`, schema version; then those of that call |
  * | read | per part: entries, keys; then the shards of parts where they are asked for | `read`, number of parts, bytes of the answer, questions |
  * | commit | the request's record; per part: entries, keys, expiring, its shards of `p` and `g` | `commit`, deadline, replay window, bytes of the answer, commits |
  *
@@ -68,10 +68,14 @@ function numbering(keys: string[], keysOf: (part: string) => string[]): (part: s
   }
 }
 
-/** The arguments that check a server and the version of a database, which they begin where there is none. */
-export const encodeOpen = (names: Names): Arguments => ({
-  keys: [names('schema', 'version'), names('p', 0)],
-  args: ['open', String(SCHEMA_VERSION)],
+/**
+ * The arguments that check a server and the version of a database, which they begin where there is none.
+ *
+ * @param call - what is done along with it, if all is right
+ */
+export const encodeOpen = (names: Names, { keys, args }: Arguments = { keys: [], args: [] }): Arguments => ({
+  keys: [names('schema', 'version'), names('p', 0), ...keys],
+  args: ['open', String(SCHEMA_VERSION), ...args],
 })
 
 /**

@@ -34,7 +34,7 @@ async function ownRedis(options: RedisOptions) {
 
 /** A handle that can be opened, and answers everything else with this. */
 const answering = (reply: unknown) => ({
-  send: async (command: string[]) => (command.includes('open') ? ['1', 'ok', '1', ''] : reply),
+  send: async (command: string[]) => (command.includes('open') ? ['1', ['ok', '1', '']] : reply),
 })
 const failing = (message: string) => ({ send: async () => Promise.reject(new Error(message)) })
 
@@ -81,7 +81,7 @@ describe.skipIf(!hasRedis)('errors of upstash', () => {
   })
 
   it('tells a server that is too old', async () => {
-    const redis = { send: async () => ['1', 'old', '', ''] }
+    const redis = { send: async () => ['1', ['old', '', '']] }
     expect((await failureOf(upstash({ redis }).open())).code).toBe('UNSUPPORTED')
   })
 

@@ -2,37 +2,10 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createHoldfast } from '../../../src/holdfast.ts'
 import { startRedis } from '../../../src/dev/redis-server.ts'
-import type { RequestSeen } from '../../../src/dev/server.ts'
 import { startUpstash } from '../../../src/dev/upstash.ts'
-import { upstash } from '../../../src/drivers/upstash/driver.ts'
-import { randomFrom } from '../../support/random.ts'
-import {
-  append,
-  connected,
-  failureOf,
-  hasRedis,
-  namespace,
-  opened,
-  request,
-  upstashForFile,
-  valuesOf,
-  vendor,
-} from './support.ts'
+import { append, connected, failureOf, hasRedis, opened, request, upstashForFile, valuesOf, vendor } from './support.ts'
 
 const own = upstashForFile()
-
-/** How many operations: 10 000 in a full run. */
-const OPERATIONS = Number(process.env['HOLDFAST_OPERATIONS'] ?? 500)
-const SEED = Number(process.env['HOLDFAST_SEED'] ?? 1)
-
-/** One request in ten is cut before it is executed, and one answer in ten after it was. */
-function lossy(seed: number): (seen: RequestSeen) => { cut: 'request' | 'answer' } | undefined {
-  const random = randomFrom(seed)
-  return () => {
-    const drawn = random()
-    return drawn < 0.1 ? { cut: 'request' } : drawn < 0.2 ? { cut: 'answer' } : undefined
-  }
-}
 
 /** Faults until the test is over, or ended. */
 function faults(choose: Parameters<typeof own.rest.setFaults>[0]): () => void {
@@ -42,48 +15,7 @@ function faults(choose: Parameters<typeof own.rest.setFaults>[0]): () => void {
   return end
 }
 
-const batches = (n: number, size: number): number[][] =>
-  Array.from({ length: Math.ceil(n / size) }, (_, b) =>
-    Array.from({ length: Math.min(size, n - b * size) }, (_, i) => b * size + i),
-  )
-
 describe.skipIf(!hasRedis)('upstash under faults', () => {
-  it('appends, counts and claims once each while answers are lost', { timeout: 600_000 }, async () => {
-    const space = namespace()
-    const clients = await Promise.all(
-      [1, 2, 3, 4].map(() => opened({ redis: vendor(own.rest), namespace: space, retries: 30 })),
-    )
-    const stores = clients.map((driver) => createHoldfast({ driver }))
-    const end = faults(lossy(SEED))
-    const won: number[] = []
-    const perClient = Math.ceil(OPERATIONS / 3 / stores.length)
-    const seqs = await Promise.all(
-      stores.map(async ({ state, persistence, claims }, c) => {
-        const own: number[] = []
-        for (const batch of batches(perClient, 5)) {
-          await Promise.all(
-            batch.map(async (i) => {
-              const { seq } = await persistence.append({ runId: 'r', workflow: 'w', kind: `${c}:${i}` })
-              own.push(seq)
-              await state.increment('count')
-              const claim = { runId: 'r', stepId: `step ${i}`, workerId: `worker ${c}`, ttl: 600_000 }
-              if ((await claims.claimTask(claim)) !== undefined) won.push(i)
-            }),
-          )
-        }
-        return own
-      }),
-    )
-    end()
-    const total = perClient * stores.length
-    const { events } = (await stores[0]!.persistence.load('r'))!
-    expect(events.map(({ seq }) => seq)).toEqual(Array.from({ length: total }, (_, i) => i + 1))
-    expect(new Set(events.map(({ kind }) => kind)).size).toBe(total)
-    expect(seqs.flat().toSorted((a, b) => a - b)).toEqual(events.map(({ seq }) => seq))
-    expect(await stores[0]!.state.increment('count', 0)).toBe(total)
-    expect(won.toSorted((a, b) => a - b)).toEqual(Array.from({ length: perClient }, (_, i) => i))
-  })
-
   it('gives up with an error that says the outcome is unknown, and a repeat tells the truth', async () => {
     const driver = await opened({ redis: vendor(own.rest), retries: 2 })
     const { persistence } = createHoldfast({ driver })
@@ -160,25 +92,6 @@ describe.skipIf(!hasRedis)('upstash under faults', () => {
     const back = performance.now()
     expect((await pending) - back).toBeLessThan(1000)
     expect(await valuesOf(driver)).toEqual(['before', 'meanwhile'])
-  })
-
-  it('judges time by the server: clients an hour apart agree', async () => {
-    const space = namespace()
-    const skewed = (by: number) =>
-      createHoldfast({ driver: upstash({ redis: vendor(own.rest), namespace: space }), clock: () => Date.now() + by })
-    const [early, late] = [skewed(-3_600_000), skewed(3_600_000)]
-    await early.persistence.append({ runId: 'r', workflow: 'w', kind: 'k' })
-    const claim = (by: typeof early, workerId: string, stepId: string, ttl: number) =>
-      by.claims.claimTask({ runId: 'r', stepId, workerId, ttl })
-    expect(await claim(early, 'early', 'long', 60_000)).toBeDefined()
-    expect(await claim(late, 'late', 'long', 60_000)).toBeUndefined()
-    expect(await claim(late, 'late', 'short', 200)).toBeDefined()
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    expect(await claim(early, 'early', 'short', 60_000)).toBeDefined()
-    await early.state.set('k', 'v', { ttl: 2000 })
-    expect(await late.state.get('k')).toBe('v')
-    await new Promise((resolve) => setTimeout(resolve, 2100))
-    expect([await early.state.get('k'), await late.state.get('k')]).toEqual([undefined, undefined])
   })
 
   it('stops asking when the caller has gone', async () => {

@@ -1,7 +1,6 @@
 /** What travels: round trips, bytes, and the commands that Redis runs for them. */
 import { describe, expect, it } from 'vitest'
 import { createHoldfast } from '../../../src/holdfast.ts'
-import { run } from '../../../src/run/index.ts'
 import { upstash } from '../../../src/drivers/upstash/driver.ts'
 import type { EntryPage } from '../../../src/core/driver.ts'
 import { PART, append, hasRedis, namespace, opened, put, request, upstashForFile, valuesOf, vendor } from './support.ts'
@@ -54,21 +53,6 @@ describe.skipIf(!hasRedis)('upstash traffic', () => {
       ]),
     )
     expect(asked).toBe(1)
-  })
-
-  it('takes one round trip per step of the runner, and one to resume', async () => {
-    const stores = holdfast()
-    const counts: number[] = []
-    const outcome = await run(stores, { runId: 'r1', workflow: 'w' }, async (ctx) => {
-      for (let i = 0; i < 10; i++) {
-        own.rest.resetTraffic()
-        await ctx.step(`step ${i}`, () => i)
-        counts.push(own.rest.traffic().requests)
-      }
-    })
-    expect([outcome.status, counts]).toEqual(['completed', Array.from({ length: 10 }, () => 1)])
-    await stores.persistence.append({ runId: 'r2', workflow: 'w', kind: 'k' })
-    expect(await requestsOf(() => stores.persistence.resume('r2', 1))).toBe(1)
   })
 
   it('never lets Redis look through its keys', async () => {

@@ -1,0 +1,112 @@
+/** Round trips, counted at the server: one for every call, and one more at most for the first of a process. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type Holdfast, createHoldfast } from '../../src/holdfast.ts'
+import { run } from '../../src/run/index.ts'
+import { RIGS, type Rig } from './rigs.ts'
+
+const RUN = 'r1'
+/** What a change is made of has to be read before it: the message, and the run whose steps were never listed. */
+const LEARNING = { consumeMessage: 2, listSteps: 2 }
+const event = { runId: RUN, workflow: 'w', kind: 'k' }
+
+describe.each(RIGS)('round trips of $name', (kind) => {
+  let rig: Rig
+  let warm: Holdfast
+  if (kind.isHere) {
+    beforeAll(async () => {
+      rig = await kind.start()
+      warm = holdfast()
+      await warm.persistence.append({ ...event, runId: 'cold' })
+    })
+    afterAll(() => rig.end())
+  }
+  const test = it.skipIf(!kind.isHere)
+  const holdfast = (): Holdfast => createHoldfast({ driver: rig.overHttp() })
+
+  async function cost(work: () => Promise<unknown>): Promise<number> {
+    rig.http.resetTraffic()
+    await work()
+    return rig.http.traffic().requests
+  }
+
+  test('are one for every call of a process that has made one before', async () => {
+    const { state, persistence, workflows, claims, signals, timers, idempotency } = warm
+    await persistence.append(event)
+    await signals.sendMessage(RUN, 'm')
+    const kept = (await claims.claimTask({ runId: RUN, stepId: 'kept', workerId: 'w1' }))!
+    const released = (await claims.claimTask({ runId: RUN, stepId: 'released', workerId: 'w1' }))!
+    const compensation = { workflow: 'w', runId: RUN, kind: 'refund', stepId: 's' }
+    const calls: Record<string, () => Promise<unknown>> = {
+      set: () => state.set('k', 'v'),
+      get: () => state.get('k'),
+      getMany: () => state.getMany(['k', 'l', 'm']),
+      exists: () => state.exists('k'),
+      setIfAbsent: () => state.setIfAbsent('k', 'v'),
+      increment: () => state.increment('count'),
+      'increment again': () => state.increment('count'),
+      listKeys: () => state.listKeys(),
+      delete: () => state.delete('k'),
+      saveSnapshot: () => state.saveSnapshot({ runId: RUN, workflow: 'w', state: { a: 1 }, throughSeq: 1 }),
+      'saveSnapshot again': () => state.saveSnapshot({ runId: RUN, workflow: 'w', state: { a: 2 }, throughSeq: 1 }),
+      loadSnapshot: () => state.loadSnapshot(RUN),
+      append: () => persistence.append(event),
+      appendBatch: () => persistence.appendBatch([event, event, event]),
+      'append to a new run': () => persistence.append({ ...event, runId: 'new' }),
+      load: () => persistence.load(RUN),
+      loadEventsAfter: () => persistence.loadEventsAfter(RUN, 1),
+      getLatestSeq: () => persistence.getLatestSeq(RUN),
+      listRuns: () => persistence.listRuns(),
+      resume: () => persistence.resume(RUN, 1),
+      saveIntervention: () => persistence.saveIntervention(RUN, { targetStep: 's' }),
+      createRun: () => workflows.createRun({ runId: 'created', workflow: 'w' }),
+      getRun: () => workflows.getRun(RUN),
+      upsertStep: () => workflows.upsertStep(RUN, { stepId: 's' }),
+      'upsertStep again': () => workflows.upsertStep(RUN, { stepId: 's' }),
+      getStep: () => workflows.getStep(RUN, 's'),
+      listSteps: () => workflows.listSteps(RUN),
+      claimTask: () => claims.claimTask({ runId: RUN, stepId: 's', workerId: 'w1', ttl: 60_000 }),
+      'claimTask, lost': () => claims.claimTask({ runId: RUN, stepId: 's', workerId: 'w2', ttl: 60_000 }),
+      getClaim: () => claims.getClaim(RUN, 's'),
+      extendTaskClaim: () => claims.extendTaskClaim(kept, 60_000),
+      releaseTaskClaim: () => claims.releaseTaskClaim(released),
+      findAvailableTasks: () => claims.findAvailableTasks({ workerId: 'w1' }),
+      storeSignal: () => signals.storeSignal(RUN, 'pause'),
+      getSignal: () => signals.getSignal(RUN, 'pause'),
+      clearSignal: () => signals.clearSignal(RUN, 'pause'),
+      sendMessage: () => signals.sendMessage(RUN, 'm', 1),
+      consumeMessage: () => signals.consumeMessage(RUN, 'm'),
+      nextDue: () => timers.nextDue(),
+      markCompensated: () => idempotency.markCompensated(compensation),
+      wasCompensated: () => idempotency.wasCompensated(compensation),
+      complete: () => persistence.complete(RUN, 'completed'),
+      deleteRun: () => workflows.deleteRun('created'),
+    }
+    const costs: Record<string, number> = {}
+    for (const [name, call] of Object.entries(calls)) costs[name] = await cost(call)
+    expect(costs).toEqual({ ...Object.fromEntries(Object.keys(calls).map((name) => [name, 1])), ...LEARNING })
+  })
+
+  test('are one for a hundred appends at once', async () => {
+    await warm.persistence.append({ ...event, runId: 'many' })
+    const appends = Array.from({ length: 100 }, (_, i) => ({ ...event, runId: 'many', payload: i }))
+    expect(await cost(() => Promise.all(appends.map((it) => warm.persistence.append(it))))).toBe(1)
+  })
+
+  test('are one for each step of the runner', async () => {
+    const counts: number[] = []
+    const outcome = await run(warm, { runId: 'stepped', workflow: 'w' }, async (ctx) => {
+      for (let i = 0; i < 5; i++) counts.push(await cost(() => ctx.step(`step ${i}`, () => i)))
+    })
+    expect([outcome.status, counts]).toEqual(['completed', [1, 1, 1, 1, 1]])
+  })
+
+  test.for<[string, (fresh: Holdfast) => Promise<unknown>]>([
+    ['set', ({ state }) => state.set('cold', 'x')],
+    ['get', ({ state }) => state.get('cold')],
+    ['append', ({ persistence }) => persistence.append({ ...event, runId: 'cold' })],
+    ['load', ({ persistence }) => persistence.load('cold')],
+    ['resume', ({ persistence }) => persistence.resume('cold', 1)],
+  ])('are at most two where %s is the first call of a process', async ([, call]) => {
+    expect(await cost(() => call(holdfast()))).toBeLessThanOrEqual(2)
+  })
+})
