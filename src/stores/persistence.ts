@@ -29,6 +29,7 @@ import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, eachItem, pageRange, readPage, toPage } from '../core/pages.ts'
 import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
+import { type FollowOptions, type LogPage, followed } from './follow.ts'
 import {
   type Intervention,
   type InterventionStore,
@@ -137,6 +138,23 @@ export interface PersistenceStore extends InterventionStore {
   loadEventsAfter(runId: string, seq: number, options?: PageOptions): Promise<Page<RunEvent>>
   /** The log behind a number, reading page by page; `limit` is the size of a page. */
   events(runId: string, options?: PageOptions & { readonly after?: number }): AsyncIterable<RunEvent>
+  /**
+   * The log behind a number, and then every event that is appended, each once and in order, until the run has ended: then
+   * the loop ends behind its last event. Of a run that is not there yet, it waits for the first one.
+   *
+   * @throws `ABORTED`, `CLOSED` at the close, and what reading throws
+   *
+   * @example
+   * ```ts
+   * import { createHoldfast, memory } from 'holdfast'
+   *
+   * const { persistence } = createHoldfast({ driver: memory() })
+   * await persistence.append({ runId: 'r1', workflow: 'order', kind: 'started' })
+   * await persistence.complete('r1', 'completed', { event: { kind: 'shipped' } })
+   * for await (const { seq, kind } of persistence.follow('r1')) console.log(seq, kind) // 1 started, 2 shipped
+   * ```
+   */
+  follow(runId: string, options?: FollowOptions): AsyncIterable<RunEvent>
   /** The number of the last event; `undefined` where there is none. */
   getLatestSeq(runId: string, options?: CallOptions): Promise<number | undefined>
   /** Whether the run is there. */
@@ -231,15 +249,19 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     )
   }
 
-  async function eventPage(runId: string, after: number, options: PageOptions): Promise<Page<RunEvent>> {
+  async function readLog(runId: string, after: number, options: PageOptions): Promise<LogPage> {
     const part = parts.run(runId)
     const bounds = { ...under(EVENTS), start: EVENTS + encodeNumber(after + 1) }
     const range = pageRange(db, part, bounds, options)
     const [record, { entries, more }] = await db.read([{ get: { part, key: RUN } }, { range }], options)
-    if (record === null) return { items: [] }
-    const workflow = decodeRun(record.value).workflow ?? ''
-    return toPage(entries, more, (entry) => decodeEvent(entry, runId, workflow))
+    if (record === null) return { page: { items: [] }, isOver: false }
+    const { workflow = '', status } = decodeRun(record.value)
+    const page = toPage(entries, more, (entry) => decodeEvent(entry, runId, workflow))
+    return { page, isOver: isTerminal(status) }
   }
+
+  const eventPage = async (runId: string, after: number, options: PageOptions): Promise<Page<RunEvent>> =>
+    (await readLog(runId, after, options)).page
 
   /**
    * All entries of a log, of which the last page is there. From its end backwards, so that it is of the moment of that
@@ -310,6 +332,8 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     loadEventsAfter: async (runId, seq, options = {}) => eventPage(runId, requireInteger(seq, 'seq'), options),
     events: (runId, { after = 0, ...options } = {}) =>
       eachItem(options, (page) => store.loadEventsAfter(runId, after, page)),
+    follow: (runId, options = {}) =>
+      followed(db, parts.run(runId), (after, page) => readLog(runId, after, page), options),
     async getLatestSeq(runId, options) {
       const range = { part: parts.run(runId), ...under(EVENTS), limit: 1, reverse: true, keysOnly: true }
       const [{ entries }] = await db.read([{ range }], options)

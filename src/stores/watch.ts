@@ -1,5 +1,5 @@
 /**
- * Watching values: what has changed since the last look. Announcements only say when to look; what is reported rests on
+ * Watching: values, and what has changed since the last look. Announcements only say when to look; what is reported rests on
  * the versions that are read then, so a lost, late or repeated one costs time and nothing else.
  *
  * @module
@@ -29,6 +29,35 @@ const ANNOUNCED = 30_000
 const POLLED = 1000
 
 /**
+ * Looks again and again: at once, then whenever a change is announced, or after a while.
+ *
+ * @param part - where all of it lies
+ * @param look - reads it
+ */
+export async function* looks<T>(
+  db: Database,
+  part: string,
+  look: () => Promise<T>,
+  { pollInterval = db.announces ? ANNOUNCED : POLLED, signal }: WatchOptions,
+): AsyncGenerator<T, void> {
+  requireInteger(pollInterval, 'pollInterval', 1, 1e9)
+  const { ring, silence, wait } = bell()
+  // Before the first look: what comes between the two must not be missed.
+  const unwatch = db.watch((it) => it === part, ring)
+  try {
+    for (;;) {
+      // What rings during a look calls for another one.
+      silence()
+      yield await look()
+      await wait(pollInterval, signal)
+      await sleep(BURST, signal)
+    }
+  } finally {
+    unwatch()
+  }
+}
+
+/**
  * Reports what has changed, as often as it is asked to.
  *
  * @param part - where all of it lies
@@ -38,32 +67,19 @@ export async function* changes(
   db: Database,
   part: string,
   look: () => Promise<ReadonlyMap<string, string>>,
-  { pollInterval = db.announces ? ANNOUNCED : POLLED, signal }: WatchOptions,
+  options: WatchOptions,
 ): AsyncGenerator<string[], void> {
-  requireInteger(pollInterval, 'pollInterval', 1, 1e9)
-  const { ring, silence, wait } = bell()
-  // Before the first look: what comes between the two must not be missed.
-  const unwatch = db.watch((it) => it === part, ring)
-  try {
-    let known: ReadonlyMap<string, string> | undefined
-    for (;;) {
-      // What rings during a look calls for another one.
-      silence()
-      const found = await look()
-      const before = known
-      known = found
-      if (!before) yield [...found.keys()]
-      else {
-        const changed = [...new Set([...before.keys(), ...found.keys()])].filter(
-          (key) => before.get(key) !== found.get(key),
-        )
-        if (changed.length > 0) yield changed
-      }
-      await wait(pollInterval, signal)
-      await sleep(BURST, signal)
+  let known: ReadonlyMap<string, string> | undefined
+  for await (const found of looks(db, part, look, options)) {
+    const before = known
+    known = found
+    if (!before) yield [...found.keys()]
+    else {
+      const changed = [...new Set([...before.keys(), ...found.keys()])].filter(
+        (key) => before.get(key) !== found.get(key),
+      )
+      if (changed.length > 0) yield changed
     }
-  } finally {
-    unwatch()
   }
 }
 

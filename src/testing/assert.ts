@@ -33,7 +33,7 @@ export function ok(condition: unknown, message: string): asserts condition {
  * @throws an `AssertionError` that shows both sides
  */
 export function equal(actual: unknown, expected: unknown, message = 'Not equal'): void {
-  if (isEqual(actual, expected, [])) return
+  if (isEqual(actual, expected)) return
   throw new AssertionError(`${message}: received ${show(actual)}, expected ${show(expected)}`, actual, expected)
 }
 
@@ -56,7 +56,12 @@ export async function rejects(promise: Promise<unknown>, code: ErrorCode): Promi
 
 type Pair = readonly [unknown, unknown]
 
-function isEqual(a: unknown, b: unknown, above: readonly Pair[]): boolean {
+/**
+ * Whether two values have equal structure, as {@link equal} requires it.
+ *
+ * @param above - pairs that these two are inside of; none by default
+ */
+export function isEqual(a: unknown, b: unknown, above: readonly Pair[] = []): boolean {
   if (Object.is(a, b)) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
   // A cycle: equal if everything else is.

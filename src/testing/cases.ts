@@ -36,6 +36,7 @@ import * as logCompletion from './persistence/completion.ts'
 import * as logConcurrency from './persistence/concurrency.ts'
 import * as logInterventions from './persistence/interventions.ts'
 import * as logIsolation from './persistence/isolation.ts'
+import * as logFollowing from './persistence/follow.ts'
 import * as logReading from './persistence/reading.ts'
 import * as logRefusals from './persistence/refusals.ts'
 import * as logRepeats from './persistence/repeats.ts'
@@ -109,6 +110,7 @@ const FILES: readonly CaseFile[] = [
   logResume,
   logInterventions,
   logReading,
+  logFollowing,
   logIsolation,
   logRefusals,
   logRequests,

@@ -10,6 +10,8 @@ import { part } from '../support/parts.ts'
 export interface BrowserEngine {
   readonly name: string
   readonly part: PartName
+  /** Whether a process is one of a page, by its command line. */
+  isPage(args: readonly string[]): boolean
   /** Its command line: opens the pages, and keeps what they store in the directory. */
   command(binary: string, directory: string, urls: readonly string[]): Command
 }
@@ -56,6 +58,8 @@ const FIREFOX_PREFERENCES = {
   'browser.safebrowsing.malware.enabled': false,
   'browser.safebrowsing.phishing.enabled': false,
   'browser.search.update': false,
+  // What was open when it was killed is not opened again.
+  'browser.sessionstore.resume_from_crash': false,
   'browser.shell.checkDefaultBrowser': false,
   'browser.startup.homepage_override.mstone': 'ignore',
   'browser.startup.page': 0,
@@ -67,6 +71,7 @@ const FIREFOX_PREFERENCES = {
   'network.captive-portal-service.enabled': false,
   'network.connectivity-service.enabled': false,
   'services.settings.server': '',
+  'toolkit.startup.max_resumed_crashes': -1,
   'toolkit.telemetry.enabled': false,
   'toolkit.telemetry.unified': false,
 }
@@ -74,6 +79,7 @@ const FIREFOX_PREFERENCES = {
 export const CHROMIUM: BrowserEngine = {
   name: 'Chromium',
   part: 'chromium',
+  isPage: (args) => args.includes('--type=renderer'),
   // Without a window it takes one page, which then opens the others.
   command: (program, directory, [first, ...others]) => ({
     program,
@@ -88,6 +94,8 @@ export const CHROMIUM: BrowserEngine = {
 export const FIREFOX: BrowserEngine = {
   name: 'Firefox',
   part: 'firefox',
+  // The last word is the kind of the process; those of other kinds are not restarted by themselves.
+  isPage: (args) => args.includes('-contentproc') && args.includes('tab'),
   command(program, directory, urls) {
     const lines = Object.entries(FIREFOX_PREFERENCES).map(
       ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
@@ -100,6 +108,7 @@ export const FIREFOX: BrowserEngine = {
 export const WEBKIT: BrowserEngine = {
   name: 'WebKit',
   part: 'webkit',
+  isPage: ([program = '']) => program.endsWith('WebKitWebProcess'),
   command: (program, directory, urls) => ({
     program: 'xvfb-run',
     args: ['--auto-servernum', program, ...urls],

@@ -59,7 +59,7 @@ export const killBrowsers = ({ engine, kills, random, mode = 'correct', onKill }
         const before = book.acknowledged
         await setTimeout(random() * LONGEST)
         if (random() < PAGES) {
-          killPages(browser)
+          killPages(engine, browser)
           await setTimeout(random() * 100)
         }
         await browser.kill()
@@ -86,13 +86,14 @@ async function holding(rows: readonly StoredRow[]): Promise<Driver> {
 }
 
 /** Ends the processes of pages that belong to a browser. */
-function killPages({ pid }: Browser): void {
+function killPages(engine: BrowserEngine, { pid }: Browser): void {
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
     try {
       const isOfBrowser = Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]!.split(' ')[2]) === pid
-      const isPage = readFileSync(`/proc/${name}/cmdline`, 'utf8').includes('--type=renderer')
-      if (isOfBrowser && isPage) process.kill(Number(name), 'SIGKILL')
+      const args = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0')
+      // Chromium overwrites its own with a single text.
+      if (isOfBrowser && engine.isPage(args.flatMap((it) => it.split(' ')))) process.kill(Number(name), 'SIGKILL')
     } catch {
       // It has ended in the meantime.
     }

@@ -6,7 +6,7 @@ import { describe, it } from 'vitest'
 import type { Commit, Driver, Op, Read } from '../../src/core/driver.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { engines, withDirectory } from '../support/engines.ts'
-import { LONG, modelRuns, settings } from './plain.ts'
+import { LONG, modelRuns, settings } from './runs.ts'
 import { play } from './play.ts'
 import { steps } from './requests.ts'
 

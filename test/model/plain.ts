@@ -2,7 +2,7 @@
 
 /** A copy in which bytes are objects of their own kind, so that no subclass and no shared buffer is equal to text. */
 export function plain(value: unknown): unknown {
-  if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString('hex') }
+  if (value instanceof Uint8Array) return { bytes: Array.from(value).join() }
   if (Array.isArray(value)) return value.map(plain)
   if (value instanceof Map) return { map: plain([...value]) }
   if (typeof value !== 'object' || value === null) return value
@@ -17,18 +17,3 @@ export function scramble(value: unknown): void {
   if (value instanceof Uint8Array) value.fill(0xee)
   else if (typeof value === 'object' && value !== null) Object.values(value).forEach(scramble)
 }
-
-const runs = process.env['HOLDFAST_MODEL_RUNS']
-
-/** How many random histories a test goes through. */
-export const modelRuns = (byDefault: number): number => Number(runs ?? byDefault)
-
-/** How long a test may take, in milliseconds. */
-export const LONG = runs === undefined ? 60_000 : 3_600_000
-
-/** Of fast-check: in time to tell what it has found, also where the search for a shorter history takes long. */
-export const settings = (numRuns: number) => ({
-  numRuns,
-  interruptAfterTimeLimit: LONG * 0.7,
-  markInterruptAsFailure: true,
-})

@@ -1,6 +1,6 @@
 /** Plays a random history to a driver and to the plainest model, and compares every answer and what is left. */
-import { deepStrictEqual, fail } from 'node:assert'
 import type { Driver, PartPage, PartRange, Read } from '../../src/core/driver.ts'
+import { equal, ok } from '../../src/testing/assert.ts'
 import { type Naive, naive } from './naive.ts'
 import { copied, plain, scramble } from './plain.ts'
 import { START, type Step, toCommits } from './requests.ts'
@@ -8,26 +8,26 @@ import { START, type Step, toCommits } from './requests.ts'
 /** Of what has expired a driver may still know the part, or not. */
 function compareParts(answer: PartPage, { start, end, limit }: PartRange, model: Naive, known: PartPage): void {
   const { parts, more } = answer
-  deepStrictEqual(parts, [...new Set(parts)].sort())
-  for (const part of parts) if (!known.parts.includes(part)) fail(`${part} holds nothing`)
+  equal(parts, [...new Set(parts)].sort())
+  for (const part of parts) ok(known.parts.includes(part), `${part} holds nothing`)
   const inside = model.liveParts().filter((part) => part >= start && part < end)
   for (const part of inside) {
-    if (!parts.includes(part) && !(more && part > parts.at(-1)!)) fail(`${part} is missing`)
+    ok(parts.includes(part) || (more && part > parts.at(-1)!), `${part} is missing`)
   }
-  if (parts.length > limit) fail(`${parts.length} parts are over the limit`)
-  if (more && parts.length === 0) fail('A page that has more is empty')
+  ok(parts.length <= limit, `${parts.length} parts are over the limit`)
+  ok(!more || parts.length > 0, 'A page that has more is empty')
 }
 
 async function compareReads(driver: Driver, model: Naive, reads: readonly Read[], now: number): Promise<void> {
   const answer = await driver.read(copied(reads))
-  deepStrictEqual(answer.now, now)
+  equal(answer.now, now)
   const expected = model.read(reads)
-  deepStrictEqual(answer.answers.length, expected.length)
+  equal(answer.answers.length, expected.length)
   reads.forEach((read, i) => {
     if ('parts' in read) {
       const [all] = model.read([{ parts: { ...read.parts, limit: 1e5 } }])
       compareParts(answer.answers[i] as PartPage, read.parts, model, all as PartPage)
-    } else deepStrictEqual(plain(answer.answers[i]), plain(expected[i]))
+    } else equal(plain(answer.answers[i]), plain(expected[i]))
   })
   scramble(answer.answers)
 }
@@ -61,7 +61,7 @@ export async function play(make: Make, isFile: boolean, history: readonly Step[]
         const request = copied({ id: `request${ids}`, commits })
         const answer = await driver.commit(request)
         scramble(request)
-        deepStrictEqual(plain(answer), plain({ now, outcomes: model.commit(commits) }))
+        equal(plain(answer), plain({ now, outcomes: model.commit(commits) }))
         scramble(answer)
       }
     }

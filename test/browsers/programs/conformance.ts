@@ -1,45 +1,72 @@
-/** The conformance suite in a browser: on the page and in a worker. */
+/** The conformance suite in a browser: on the page, in a worker, and on the page over the driver of a worker. */
+import type { Driver } from '../../../src/core/driver.ts'
 import { indexedDb } from '../../../src/drivers/indexeddb/driver.ts'
-import { type Harness, cases, runCase } from '../../../src/testing/index.ts'
+import { type Case, type Harness, cases, runCase } from '../../../src/testing/index.ts'
 import type { Result } from '../conformance.ts'
 import { deleteDatabase, dump } from './raw.ts'
-import { REALM, inLanes, report, startWorker } from './report.ts'
+import { QUERY, REALM, type Realm, describe, inLanes, report, startWorker } from './report.ts'
+import { servesHere, startServing } from './served.ts'
 
 /** Cases at a time: more of them get no faster, and each so slow that what it does in a moment takes seconds. */
 const LANES = 2
 
+/** A database whose clock is ahead of the machine's. */
+interface Place {
+  open(): Driver | Promise<Driver>
+  setAhead(ms: number): void | Promise<void>
+}
+
 let databases = 0
 
-const harness: Harness = {
-  name: `indexeddb ${REALM}`,
+const harness = (realm: Realm, placeOf: (name: string) => Place): Harness => ({
+  name: `indexeddb ${realm}`,
   async create() {
-    const name = `${REALM} ${databases++}`
+    const name = `${realm} ${databases++}`
+    const { open, setAhead } = placeOf(name)
     // Runs on between the cases' leaps: stores go by the machine's clock, and would soon be ahead of one that stands.
     let ahead = 0
-    const open = () => indexedDb({ name, clock: () => Date.now() + ahead })
+    await setAhead(ahead)
     return {
-      driver: open(),
-      advance: (ms) => void (ahead += ms),
+      driver: await open(),
+      advance: (ms) => setAhead((ahead += ms)),
       reopen: async () => open(),
       dump: () => dump(name),
       dispose: () => deleteDatabase(name),
     }
   },
+})
+
+function here(name: string): Place {
+  let ahead = 0
+  return {
+    open: () => indexedDb({ name, clock: () => Date.now() + ahead }),
+    setAhead: (ms) => void (ahead = ms),
+  }
 }
 
-if (REALM === 'page') startWorker()
-const results: Result[] = []
-await inLanes(LANES, cases, async (it) => {
-  const error = await runCase(it, harness).then(
-    () => undefined,
-    (cause: unknown) => ({ error: describe(cause) }),
-  )
-  results.push({ id: it.id, ...error })
-})
-await report({ realm: REALM, results })
+function inWorker(): (name: string) => Place {
+  const { connectTo, setClock } = startServing()
+  return (name) => ({ open: () => connectTo(name), setAhead: (ahead) => setClock(name, { ahead }) })
+}
 
-/** Some browsers leave the message out of the stack. */
-function describe(cause: unknown): string {
-  const stack = (cause as Error).stack ?? ''
-  return stack.includes(String(cause)) ? stack : `${String(cause)}\n${stack}`
+async function runAll(some: readonly Case[], suite: Harness, realm: Realm): Promise<void> {
+  const results: Result[] = []
+  await inLanes(LANES, some, async (it) => {
+    const error = await runCase(it, suite).then(
+      () => undefined,
+      (cause: unknown) => ({ error: describe(cause) }),
+    )
+    results.push({ id: it.id, ...error })
+  })
+  await report({ realm, results })
+}
+
+if (!servesHere()) {
+  if (REALM === 'page') startWorker()
+  await runAll(cases, harness(REALM, here), REALM)
+  if (REALM === 'page') {
+    const every = Number(QUERY.get('every'))
+    const some = cases.filter((_, i) => i % every === 0)
+    await runAll(some, harness('channel', inWorker()), 'channel')
+  }
 }

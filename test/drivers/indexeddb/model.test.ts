@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, it } from 'vitest'
 import { indexedDb } from '../../../src/drivers/indexeddb/driver.ts'
-import { LONG, modelRuns, settings } from '../../model/plain.ts'
+import { LONG, modelRuns, settings } from '../../model/runs.ts'
 import { play } from '../../model/play.ts'
 import { steps } from '../../model/requests.ts'
 import { installFake, newFactory } from './support.ts'
