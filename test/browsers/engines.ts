@@ -29,7 +29,8 @@ export interface Browser {
   kill(): Promise<void>
 }
 
-const CHROMIUM_FLAGS = [
+/** Of a Chromium without a window that asks, reports and fetches nothing. */
+export const CHROMIUM_FLAGS: readonly string[] = [
   '--headless',
   '--no-sandbox',
   '--disable-gpu',

@@ -12,39 +12,45 @@ const PATIENCE = 200_000
 /** Registers the tests of several tabs in this browser. */
 export function tabsIn(engine: BrowserEngine): void {
   describe.skipIf(!part(engine.part))(`${engine.name}: tabs`, () => {
-    it.each([2, 4])(
-      '%i of them give every number and every claim once, and let one of them upgrade',
+    it.each([
+      ['2 of them', 2, 0],
+      ['4 of them', 4, 0],
+      ['3 of them and a service worker', 3, 1],
+    ] as const)(
+      '%s give every number and every claim once, and let one of them upgrade',
       { timeout: PATIENCE + 20_000 },
-      async (tabs) => {
-        const done = await work(engine, tabs)
+      async (_, tabs, serviceWorkers) => {
+        const done = await work(engine, tabs, serviceWorkers)
         const seqs = done.flatMap((it) => it.seqs!)
         expect(seqs.toSorted((a, b) => a - b)).toEqual(Array.from({ length: EVENTS }, (_, i) => i + 1))
         const claimed = done.flatMap((it) => it.claimed!)
         expect(claimed.toSorted()).toEqual(Array.from({ length: RUNS }, (_, i) => `run ${i}`).toSorted())
         // What the upgrade has made of the database is not for this release, and nobody was kept waiting.
-        expect(done.map((it) => it.code)).toEqual(Array(tabs).fill('SCHEMA'))
+        expect(done.map((it) => it.code)).toEqual(Array(tabs + serviceWorkers).fill('SCHEMA'))
       },
     )
   })
 }
 
-/** All tabs begin each stage together. */
-async function work(engine: BrowserEngine, tabs: number): Promise<TabReport[]> {
-  const query = Array.from({ length: tabs }, (_, tab) => `?tab=${tab}&share=${EVENTS / tabs}`)
+/** All begin each stage together; the first tab registers the service worker. */
+async function work(engine: BrowserEngine, tabs: number, serviceWorkers: 0 | 1): Promise<TabReport[]> {
+  const all = tabs + serviceWorkers
+  const query = Array.from({ length: tabs }, (_, tab) => `?tab=${tab}&share=${EVENTS / all}`)
+  if (serviceWorkers > 0) query[0] += `&service=${tabs}`
   let onAll: () => void
   let waiting = 0
-  let all = new Promise<void>((resolve) => (onAll = resolve))
+  let met = new Promise<void>((resolve) => (onAll = resolve))
   const meet = async (): Promise<void> => {
-    const mine = all
-    if (++waiting === tabs) {
+    const mine = met
+    if (++waiting === all) {
       onAll()
       waiting = 0
-      all = new Promise((resolve) => (onAll = resolve))
+      met = new Promise((resolve) => (onAll = resolve))
     }
     await mine
   }
   return gather<TabReport>(engine, 'tabs', {
-    reports: tabs,
+    reports: all,
     query,
     patience: PATIENCE,
     async answer(report) {

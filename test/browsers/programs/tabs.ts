@@ -1,9 +1,11 @@
-/** A tab that works on one database together with others. The address says at what. */
+/**
+ * A tab, or the service worker that one registers, works on one database together with others. The address says at what.
+ */
 import { indexedDb } from '../../../src/drivers/indexeddb/driver.ts'
 import type { HoldfastError } from '../../../src/core/errors.ts'
 import { createHoldfast } from '../../../src/holdfast.ts'
 import { openRaw } from './raw.ts'
-import { QUERY, report } from './report.ts'
+import { QUERY, REALM, report } from './report.ts'
 
 /** What a tab has to tell. */
 export interface TabReport {
@@ -58,10 +60,35 @@ async function upgrade(): Promise<string> {
   )
 }
 
-await holdfast.db.open()
-await report({ tab, say: 'ready' } satisfies TabReport)
-const seqs = await append()
-const claimed = await claim(50)
-await report({ tab, say: 'ready' } satisfies TabReport)
-const code = await upgrade()
-await report({ tab, say: 'done', seqs, claimed, code } satisfies TabReport)
+async function work(): Promise<void> {
+  await holdfast.db.open()
+  await report({ tab, say: 'ready' } satisfies TabReport)
+  const seqs = await append()
+  const claimed = await claim(50)
+  await report({ tab, say: 'ready' } satisfies TabReport)
+  const code = await upgrade()
+  await report({ tab, say: 'done', seqs, claimed, code } satisfies TabReport)
+}
+
+interface ServiceWorkerEvent {
+  waitUntil(work: Promise<unknown>): void
+}
+
+interface Scope {
+  readonly registration?: unknown
+  addEventListener(type: 'install', listener: (event: ServiceWorkerEvent) => void): void
+  readonly navigator: { readonly serviceWorker: { register(url: string): Promise<unknown> } }
+}
+
+const scope = globalThis as unknown as Scope
+
+if (scope.registration !== undefined && REALM === 'worker') {
+  // It is kept alive while it is being installed; afterwards it lives as long as the browser likes.
+  scope.addEventListener('install', (event) => event.waitUntil(work()))
+} else {
+  const service = QUERY.get('service')
+  if (service !== null) {
+    void scope.navigator.serviceWorker.register(`/program.js?tab=${service}&share=${share}`)
+  }
+  void work()
+}
