@@ -16,6 +16,7 @@ export interface Entry {
 export interface Manifest {
   readonly name: string
   readonly version: string
+  readonly license: string
   readonly exports: Record<string, string>
   readonly bin: Record<string, string>
   readonly dependencies: Record<string, string>

@@ -48,7 +48,7 @@ const PARTS = {
   },
   deno: {
     what: 'Deno',
-    suites: ['the conformance suite in Deno'],
+    suites: ['the conformance suite in Deno', 'publishing to JSR, the package in Deno'],
     find: () => works(npmFolder(DENO, DENO_BINARY)),
     install: () => installNpm(DENO),
   },
