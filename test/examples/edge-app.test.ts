@@ -44,8 +44,11 @@ function setUp(options: Partial<Parameters<typeof createApp>[0]> = {}) {
 const ask = (app: App, path: string, init: RequestInit = {}): Promise<Response> =>
   app.fetch(new Request(ORIGIN + path, { headers: BEARER, ...init }))
 
-const deliver = (app: App, body: BodyInit = '{"a": 1}', headers: HeadersInit = WEBHOOK): Promise<Response> =>
-  ask(app, '/api/deliveries', { method: 'POST', headers, body })
+const deliver = (
+  app: App,
+  body: string | Uint8Array = '{"a": 1}',
+  headers: Record<string, string> = WEBHOOK,
+): Promise<Response> => ask(app, '/api/deliveries', { method: 'POST', headers, body })
 
 const act = (app: App, what: string): Promise<Response> => ask(app, `/api/deliveries/d-1/${what}`, { method: 'POST' })
 

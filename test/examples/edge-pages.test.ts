@@ -113,7 +113,7 @@ describe.skipIf(!part('chromium'))('the pages of the edge example', { timeout: 1
     await until('order-20:paid', 'paused')
     await page.reload()
     await sees(page, 'paused')
-    await press(page, 'Resume')
+    await Promise.all([page.waitForNavigation(), press(page, 'Resume')])
     await until('order-20:paid', 'waiting')
     await page.reload()
     for (const name of ['Webhook intake', 'Pause', 'Cancel', 'Look again', 'Skip audit'])

@@ -39,9 +39,9 @@ export function createApi(intake: Intake, token: string): Hono {
   })
 
   api.get('/deliveries/:id', async (c) => {
-    const { run, delivery, trace, left } = await intake.show(requireId(c.req.param('id')))
+    const { run, delivery, trace, left, skipped } = await intake.show(requireId(c.req.param('id')))
     const { runId: id, status, createdAt, since, position, signals } = run
-    return c.json({ id, status, createdAt, since, position, signals, left, delivery, ...trace })
+    return c.json({ id, status, createdAt, since, position, signals, left, skipped, delivery, ...trace })
   })
 
   for (const action of ACTIONS) {

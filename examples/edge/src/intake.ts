@@ -33,6 +33,8 @@ export interface Shown {
   readonly trace: Pick<Trace, 'events' | 'interventions'>
   /** Who did not take it yet. */
   readonly left: readonly string[]
+  /** Who an operator has skipped. */
+  readonly skipped: readonly string[]
 }
 
 /** The deliveries. Every method throws errors of holdfast, by code. */
@@ -81,9 +83,14 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
     if (run?.workflow !== WORKFLOW) throw new HoldfastError('NOT_FOUND', 'There is no such delivery')
     const delivery = run.input as Delivery
     const { events = [], interventions = [] } = trace ?? {}
-    const done = new Set(events.filter(({ kind }) => kind === 'step.completed').map(({ stepId }) => nameOf(stepId)))
-    const left = delivery.subscribers.filter((subscriber) => !done.has(stepOf(subscriber)))
-    return { run, delivery, trace: { events, interventions }, left }
+    const { subscribers } = delivery
+    const done = new Map(
+      events.filter(({ kind }) => kind === 'step.completed').map((it) => [nameOf(it.stepId), it.payload]),
+    )
+    const left = subscribers.filter((subscriber) => !done.has(stepOf(subscriber)))
+    // What was handed over is on record with the status of the answer, a number.
+    const skipped = subscribers.filter((subscriber) => typeof done.get(stepOf(subscriber)) === 'object')
+    return { run, delivery, trace: { events, interventions }, left, skipped }
   }
 
   const isWaitingForOperator = ({ position }: Run): boolean => position?.kind === 'message'

@@ -1,15 +1,8 @@
 /** What the API and the pages share: what they take, and how they refuse. */
 import { type ErrorCode, HoldfastError, type RunStatus, isHoldfastError } from 'holdfast'
 
-/** The statuses that can be asked for. */
-export const STATUSES = [
-  'running',
-  'waiting',
-  'paused',
-  'completed',
-  'failed',
-  'cancelled',
-] as const satisfies RunStatus[]
+/** The statuses that a delivery can have: it is tried until it is done, or an operator ends it. */
+export const STATUSES = ['running', 'waiting', 'paused', 'completed', 'cancelled'] as const satisfies RunStatus[]
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 

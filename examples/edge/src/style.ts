@@ -31,7 +31,8 @@ h2 { margin: 1.75rem 0 0.5rem; font-size: 1.1rem; }
 .filters, .buttons, .standing { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem; margin: 0 0 1rem; padding: 0; }
 .filters { list-style: none; }
 .filters a, .button, button {
-  display: inline-block;
+  display: inline-flex;
+  align-items: center;
   padding: 0.4rem 0.9rem;
   min-height: 2.75rem;
   border: 1px solid var(--edge);
@@ -43,9 +44,6 @@ h2 { margin: 1.75rem 0 0.5rem; font-size: 1.1rem; }
   cursor: pointer;
 }
 .filters [aria-current] { border-color: var(--accent); box-shadow: inset 0 -0.2rem var(--accent); font-weight: 600; }
-table { width: 100%; border-collapse: collapse; background: var(--card); border: 1px solid var(--line); }
-th, td { padding: 0.6rem 0.75rem; border-bottom: 1px solid var(--line); text-align: start; vertical-align: top; }
-td a { display: inline-block; padding: 0.2rem 0; }
 .badge { padding: 0.1rem 0.6rem; border: 1px solid currentcolor; border-radius: 1rem; font-size: 0.875rem; white-space: nowrap; }
 .good { color: var(--good); }
 .bad { color: var(--bad); }
@@ -66,8 +64,11 @@ pre {
   border: 1px solid var(--line);
   white-space: pre-wrap;
 }
-@media (max-width: 30rem) {
-  th, td { padding: 0.5rem 0.4rem; }
-  td time { display: block; max-width: 6rem; }
+@media (min-width: 40rem) {
+  .deliveries li { display: grid; grid-template-columns: minmax(0, 1fr) 7rem max-content; }
+  .deliveries .badge { justify-self: start; }
+}
+@media (max-width: 40rem) {
+  .deliveries a { flex: 1 0 100%; padding: 0.4rem 0; }
 }
 `

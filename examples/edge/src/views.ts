@@ -41,37 +41,24 @@ export function listView({ items, cursor }: Page<RunSummary>, status: RunStatus 
           ${filter('all', undefined)}${STATUSES.map((it) => filter(it, it))}
         </ul>
       </nav>
-      ${items.length === 0 ? html`<p class="quiet">${status ? `None ${status}` : 'None yet'}</p>` : table(items)}
+      ${items.length === 0 ? html`<p class="quiet">${status ? `None ${status}` : 'None yet'}</p>` : rows(items)}
       ${more ?? ''}
     `,
   )
 }
 
-const table = (items: readonly RunSummary[]): Html => html`
-  <table>
-    <thead>
-      <tr>
-        <th scope="col">Delivery</th>
-        <th scope="col">Status</th>
-        <th scope="col">Since</th>
-      </tr>
-    </thead>
-    <tbody>
-      ${items.map(
-        ({ runId, status, since }) =>
-          html`<tr>
-            <td><a href="/deliveries/${runId}">${runId}</a></td>
-            <td>${badge(status)}</td>
-            <td>${time(since)}</td>
-          </tr>`,
-      )}
-    </tbody>
-  </table>
+const rows = (items: readonly RunSummary[]): Html => html`
+  <ul class="rows deliveries">
+    ${items.map(
+      ({ runId, status, since }) =>
+        html`<li><a href="/deliveries/${runId}">${runId}</a> ${badge(status)} <span>${time(since)}</span></li>`,
+    )}
+  </ul>
 `
 
 /** One delivery. */
 export function deliveryView(shown: Shown): Html {
-  const { run, delivery, left } = shown
+  const { run, delivery } = shown
   const { runId, status, createdAt, since, position } = run
   const wakeAt = position && 'wakeAt' in position ? position.wakeAt : undefined
   return layout(
@@ -85,12 +72,7 @@ export function deliveryView(shown: Shown): Html {
       </div>
       <h2>Subscribers</h2>
       <ul class="rows">
-        ${delivery.subscribers.map(
-          (name) =>
-            html`<li>
-              <span>${name}</span> ${left.includes(name) ? notYet(shown, name) : html`<span class="good">has it</span>`}
-            </li>`,
-        )}
+        ${delivery.subscribers.map((name) => html`<li><span>${name}</span> ${standing(shown, name)}</li>`)}
       </ul>
       <h2>Timeline</h2>
       <ol class="timeline">
@@ -116,7 +98,6 @@ export const problemView = (message: string): Html =>
 
 const TONES: Partial<Record<RunStatus, string>> = {
   completed: 'good',
-  failed: 'bad',
   cancelled: 'bad',
   waiting: 'wait',
   paused: 'wait',
@@ -137,7 +118,7 @@ const linkTo = (status: RunStatus | undefined, cursor?: string): string => {
   return query === '' ? '/' : `/?${query}`
 }
 
-const hasEnded = (status: RunStatus): boolean => ['completed', 'failed', 'cancelled', 'compensated'].includes(status)
+const hasEnded = (status: RunStatus): boolean => status === 'completed' || status === 'cancelled'
 
 /** What makes sense now. */
 function actionsFor({ run: { status, position, signals } }: Shown): readonly (readonly [Action, string])[] {
@@ -158,10 +139,12 @@ const wishes = ({ run: { signals } }: Shown): Html | string =>
       ? html`<span class="wait">to be paused</span>`
       : ''
 
-function notYet({ run }: Shown, name: string): Html {
-  if (hasEnded(run.status)) return html`<span class="bad">did not get it</span>`
-  return html`<span class="wait">not yet</span>
-    ${button(`/deliveries/${run.runId}/skip/${name}`, 'Skip', `Skip ${name}`)}`
+/** How a subscriber stands to the delivery. */
+function standing({ run: { runId, status }, left, skipped }: Shown, name: string): Html {
+  if (skipped.includes(name)) return html`<span>skipped</span>`
+  if (!left.includes(name)) return html`<span class="good">has it</span>`
+  if (hasEnded(status)) return html`<span class="bad">did not get it</span>`
+  return html`<span class="wait">not yet</span> ${button(`/deliveries/${runId}/skip/${name}`, 'Skip', `Skip ${name}`)}`
 }
 
 const toneOf = ({ kind }: RunEvent): string =>
