@@ -13,7 +13,7 @@ export interface Settings {
   readonly retention: number
 }
 
-/** About a day and a half, each wait a random part of it. */
+/** Within 29 hours at the most, and half of that on average. */
 const RETRY: RetryPolicy = { maxAttempts: 15, initialDelay: 5000, factor: 3, maxDelay: 14_400_000, jitter: true }
 const DAY = 86_400_000
 
