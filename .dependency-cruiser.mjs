@@ -119,7 +119,12 @@ export default {
       { path: '^(src|test|scripts)/' },
     ),
     forbid('no-cycles', 'No import cycles, of types neither', { path: '^src/' }, { circular: true }),
-    forbid('resolvable', 'Every import resolves', {}, { couldNotResolve: true, pathNot: '^((node|bun):sqlite|cloudflare:workers)$' }),
+    forbid(
+      'resolvable',
+      'Every import resolves',
+      {},
+      { couldNotResolve: true, pathNot: '^((node|bun):sqlite|cloudflare:workers)$' },
+    ),
   ],
   options: {
     tsConfig: { fileName: 'tsconfig.node.json' },

@@ -142,7 +142,7 @@ describe('the API of the edge example', () => {
       headers: { ...WEBHOOK, 'webhook-id': 'd-3' },
       body,
       duplex: 'half',
-    } as RequestInit)
+    })
     expect((await app.fetch(endless)).status).toBe(413)
     const latin = new Uint8Array([0x22, 0xe4, 0x22])
     expect((await deliver(app, latin, { ...WEBHOOK, 'webhook-id': 'd-4' })).status).toBe(400)
