@@ -11,6 +11,10 @@ export type Address =
 
 /** Opens a store from any process. */
 export async function openAt(address: Address): Promise<Driver> {
+  if (address.kind === 'remote') {
+    const { remote } = await import('../../src/http/index.ts')
+    return remote({ url: address.url, capabilities: { durability: 'none' } })
+  }
   switch (address.kind) {
     case 'sqlite': {
       const { sqlite } = await import('../../src/drivers/sqlite/better-sqlite3.ts')
@@ -34,10 +38,6 @@ export async function openAt(address: Address): Promise<Driver> {
       const { default: fsLite } = await import('unstorage/drivers/fs-lite')
       const { unstorage } = await import('../../src/drivers/unstorage/driver.ts')
       return unstorage({ storage: createStorage({ driver: fsLite({ base: address.directory }) }), singleWriter: true })
-    }
-    case 'remote': {
-      const { remote } = await import('../../src/http/index.ts')
-      return remote({ url: address.url, capabilities: { durability: 'none' } })
     }
   }
 }

@@ -162,6 +162,37 @@ describe('the format', () => {
     })
   })
 
+  describe('of a small backup', () => {
+    const small = async (): Promise<Uint8Array> => {
+      const { db, state, persistence } = createHoldfast({ driver: memory() })
+      await state.set('text', 'Grüße')
+      await state.set('bytes', new Uint8Array([0, 255]), { ttl: 3_600_000 })
+      await persistence.append({ runId: 'r', workflow: 'w', kind: 'begun' })
+      return new TextEncoder().encode(await textOf(backup(db)))
+    }
+
+    it('every bit of every byte shows', async () => {
+      const bytes = await small()
+      expect((await verifyBackup([bytes])).entries).toBeGreaterThan(4)
+      for (let at = 0; at < bytes.length; at++) {
+        for (let bit = 0; bit < 8; bit++) {
+          const damaged = bytes.slice()
+          damaged[at]! ^= 1 << bit
+          const { code, line } = await refusal(verifyBackup([damaged]))
+          expect([at, bit, code, Number(line) > 0]).toEqual([at, bit, 'SERIALIZATION', true])
+        }
+      }
+    })
+
+    it('every missing end shows', async () => {
+      const bytes = await small()
+      for (let length = 0; length < bytes.length; length++) {
+        const { code, line } = await refusal(verifyBackup([bytes.subarray(0, length)]))
+        expect([length, code, Number(line) >= 0]).toEqual([length, 'SERIALIZATION', true])
+      }
+    })
+  })
+
   it('shows lines that were exchanged, doubled, left out or added', async () => {
     const lines = GOLDEN.split('\n')
     const changed = [
