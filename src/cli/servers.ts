@@ -2,7 +2,7 @@
 import { createClient } from 'redis'
 import type { Driver } from '../core/driver.ts'
 import { postgres } from '../drivers/postgres/driver.ts'
-import { upstash } from '../drivers/upstash/driver.ts'
+import { type UpstashClient, upstash } from '../drivers/upstash/driver.ts'
 import { remote } from '../http/index.ts'
 import { EXIT, Failure } from './failures.ts'
 
@@ -46,13 +46,16 @@ export async function openPostgres(scheme: string, rest: string): Promise<Driver
   return closing(postgres({ db: pool }), () => pool.end())
 }
 
-/** Opens an Upstash by the URL of its REST interface; the token is in `UPSTASH_REDIS_REST_TOKEN`. */
-export async function openUpstash(rest: string): Promise<Driver> {
+/** A client of an Upstash, by the URL of its REST interface; the token is in `UPSTASH_REDIS_REST_TOKEN`. */
+export async function upstashClient(rest: string): Promise<UpstashClient> {
   const url = requireUrl(rest)
   const token = required('UPSTASH_REDIS_REST_TOKEN')
   const { Redis } = await load('@upstash/redis', () => import('@upstash/redis'))
-  return upstash({ redis: new Redis({ url, token }) })
+  return new Redis({ url, token })
 }
+
+/** Opens an Upstash by the URL of its REST interface. */
+export const openUpstash = async (rest: string): Promise<Driver> => upstash({ redis: await upstashClient(rest) })
 
 /** Opens a Redis by `redis://` or `rediss://`. */
 export async function openRedis(scheme: string, rest: string): Promise<Driver> {

@@ -24,30 +24,54 @@ try {${STEPS}
 `,
   },
   browser: {
-    'holdfast.mjs': `// npm install holdfast, and have a bundler take it from here
-import { createHoldfast, memory } from 'holdfast'
+    'index.html': `<!doctype html>
+<meta charset="utf-8" />
+<title>holdfast</title>
+<p id="seen">…</p>
+<script type="module" src="./holdfast.mjs"></script>
+`,
+    'holdfast.mjs': `// npm install holdfast vite && npx vite
+import { createHoldfast } from 'holdfast'
+import { indexedDb } from 'holdfast/indexeddb'
 
-// The memory driver forgets with the page; put a driver for the browser here.
-const { workflows, persistence } = createHoldfast({ driver: memory() })
+const { workflows, persistence } = createHoldfast({ driver: indexedDb({ name: 'app' }) })
 
-export async function seen() {${STEPS}
-  return { created: order.created, seen }
+async function seen() {${STEPS}
+  return \`\${order.created ? 'Started' : 'Found'} order-17, seen \${seen} times\`
 }
+
+document.querySelector('#seen').textContent = await seen()
 `,
   },
   worker: {
-    'holdfast.mjs': `// npm install holdfast, and deploy it with your Worker's own tool
-import { createHoldfast, memory } from 'holdfast'
+    'wrangler.jsonc': `{
+  "name": "holdfast-starter",
+  "main": "holdfast.mjs",
+  "compatibility_date": "2026-01-01",
+  "durable_objects": { "bindings": [{ "name": "ORDERS", "class_name": "Orders" }] },
+  "migrations": [{ "tag": "v1", "new_sqlite_classes": ["Orders"] }]
+}
+`,
+    'holdfast.mjs': `// npm install holdfast drizzle-orm wrangler && npx wrangler dev
+import { createHoldfast } from 'holdfast'
+import { durableObject } from 'holdfast/durable-object'
 
-// The memory driver forgets with the isolate; put a driver for the edge here.
-let holdfast
+// One object holds one store; name as many as there are customers, say.
+export class Orders {
+  #holdfast
+
+  constructor(ctx) {
+    this.#holdfast = createHoldfast({ driver: durableObject({ storage: ctx.storage }) })
+  }
+
+  async fetch() {
+    const { workflows, persistence } = this.#holdfast${STEPS.replaceAll('\n', '\n  ')}
+    return Response.json({ created: order.created, seen })
+  }
+}
 
 export default {
-  async fetch() {
-    holdfast ??= createHoldfast({ driver: memory() })
-    const { workflows, persistence } = holdfast${STEPS.replaceAll('\n', '\n  ')}
-    return Response.json({ created: order.created, seen })
-  },
+  fetch: (request, { ORDERS }) => ORDERS.get(ORDERS.idFromName('main')).fetch(request),
 }
 `,
   },

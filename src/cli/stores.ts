@@ -4,6 +4,7 @@ import { memory } from '../drivers/memory.ts'
 import { type Holdfast, createHoldfast } from '../holdfast.ts'
 import type { Finding } from '../ops/health.ts'
 import { EXIT, Failure } from './failures.ts'
+import { inspectPostgres, inspectRedis, inspectUpstash } from './inspect.ts'
 import { openHttp, openPostgres, openRedis, openUpstash } from './servers.ts'
 import { inspectSqlite, openSqlite } from './sqlite.ts'
 
@@ -26,11 +27,27 @@ export interface Scheme {
 export const SCHEMES: Readonly<Record<string, Scheme>> = {
   memory: { example: 'memory:', open: async () => memory() },
   sqlite: { example: 'sqlite:./app.db', open: openSqlite, inspect: inspectSqlite },
-  postgres: { example: 'postgres://user@host/database', open: (rest) => openPostgres('postgres', rest) },
-  postgresql: { example: 'postgresql://user@host/database', open: (rest) => openPostgres('postgresql', rest) },
-  upstash: { example: 'upstash:https://…', open: openUpstash },
-  redis: { example: 'redis://host:6379', open: (rest) => openRedis('redis', rest) },
-  rediss: { example: 'rediss://host:6379', open: (rest) => openRedis('rediss', rest) },
+  postgres: {
+    example: 'postgres://user@host/database',
+    open: (rest) => openPostgres('postgres', rest),
+    inspect: (rest) => inspectPostgres(`postgres:${rest}`),
+  },
+  postgresql: {
+    example: 'postgresql://user@host/database',
+    open: (rest) => openPostgres('postgresql', rest),
+    inspect: (rest) => inspectPostgres(`postgresql:${rest}`),
+  },
+  upstash: { example: 'upstash:https://…', open: openUpstash, inspect: inspectUpstash },
+  redis: {
+    example: 'redis://host:6379',
+    open: (rest) => openRedis('redis', rest),
+    inspect: (rest) => inspectRedis(`redis:${rest}`),
+  },
+  rediss: {
+    example: 'rediss://host:6379',
+    open: (rest) => openRedis('rediss', rest),
+    inspect: (rest) => inspectRedis(`rediss:${rest}`),
+  },
   http: { example: 'http://localhost:3000/state', open: (rest) => openHttp('http', rest) },
   https: { example: 'https://host/state', open: (rest) => openHttp('https', rest) },
 }

@@ -9,35 +9,37 @@ export type Address =
   | { readonly kind: 'unstorage'; readonly directory: string }
   | { readonly kind: 'remote'; readonly url: string }
 
-/** Opens a store from any process. */
-export async function openAt(address: Address): Promise<Driver> {
-  if (address.kind === 'remote') {
+type Openers = { readonly [K in Address['kind']]: (address: Extract<Address, { readonly kind: K }>) => Promise<Driver> }
+
+const OPENERS: Openers = {
+  async sqlite({ path }) {
+    const { sqlite } = await import('../../src/drivers/sqlite/better-sqlite3.ts')
+    return sqlite({ path })
+  },
+  async postgres({ url }) {
+    const { default: pg } = await import('pg')
+    const { postgres } = await import('../../src/drivers/postgres/driver.ts')
+    const pool = new pg.Pool({ connectionString: url, max: 4 })
+    const driver = postgres({ db: pool })
+    return { ...driver, close: async () => (await driver.close(), pool.end()) }
+  },
+  async upstash({ url, token, namespace }) {
+    const { Redis } = await import('@upstash/redis')
+    const { upstash } = await import('../../src/drivers/upstash/driver.ts')
+    return upstash({ redis: new Redis({ url, token, enableTelemetry: false }), namespace })
+  },
+  async unstorage({ directory }) {
+    const { createStorage } = await import('unstorage')
+    const { default: fsLite } = await import('unstorage/drivers/fs-lite')
+    const { unstorage } = await import('../../src/drivers/unstorage/driver.ts')
+    return unstorage({ storage: createStorage({ driver: fsLite({ base: directory }) }), singleWriter: true })
+  },
+  async remote({ url }) {
     const { remote } = await import('../../src/http/index.ts')
-    return remote({ url: address.url, capabilities: { durability: 'none' } })
-  }
-  switch (address.kind) {
-    case 'sqlite': {
-      const { sqlite } = await import('../../src/drivers/sqlite/better-sqlite3.ts')
-      return sqlite({ path: address.path })
-    }
-    case 'postgres': {
-      const { default: pg } = await import('pg')
-      const { postgres } = await import('../../src/drivers/postgres/driver.ts')
-      const pool = new pg.Pool({ connectionString: address.url, max: 4 })
-      const driver = postgres({ db: pool })
-      return { ...driver, close: async () => (await driver.close(), pool.end()) }
-    }
-    case 'upstash': {
-      const { Redis } = await import('@upstash/redis')
-      const { upstash } = await import('../../src/drivers/upstash/driver.ts')
-      const { url, token, namespace } = address
-      return upstash({ redis: new Redis({ url, token, enableTelemetry: false }), namespace })
-    }
-    case 'unstorage': {
-      const { createStorage } = await import('unstorage')
-      const { default: fsLite } = await import('unstorage/drivers/fs-lite')
-      const { unstorage } = await import('../../src/drivers/unstorage/driver.ts')
-      return unstorage({ storage: createStorage({ driver: fsLite({ base: address.directory }) }), singleWriter: true })
-    }
-  }
+    return remote({ url, capabilities: { durability: 'none' } })
+  },
 }
+
+/** Opens a store from any process. */
+export const openAt = (address: Address): Promise<Driver> =>
+  (OPENERS[address.kind] as (address: Address) => Promise<Driver>)(address)

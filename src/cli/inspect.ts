@@ -1,0 +1,92 @@
+/** What `doctor` says of servers besides what every store has. @module */
+import { createClient } from 'redis'
+import { FIND, SCHEMA_VERSION } from '../drivers/postgres/migrations.ts'
+import { upstash } from '../drivers/upstash/driver.ts'
+import type { Finding } from '../ops/health.ts'
+import { load, upstashClient } from './servers.ts'
+
+/** A setting that is as it should be, or what to do about it. */
+const judged = (what: string, found: string, isWell: boolean, advice: string, level: Finding['level'] = 'warning') =>
+  isWell ? ({ what, level: 'ok', found } as const) : ({ what, level, found, advice } as const)
+
+/** Looks at the settings of a PostgreSQL that decide what a commit survives. */
+export async function inspectPostgres(connectionString: string): Promise<readonly Finding[]> {
+  const { default: pg } = await load('pg', () => import('pg'))
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  try {
+    const ask = async (sql: string): Promise<string> =>
+      String(Object.values((await client.query(sql)).rows[0] ?? {})[0])
+    const version = Number(await ask(FIND))
+    const [server, fsync, pages, synchronous, connections] = [
+      await ask('SHOW server_version'),
+      await ask('SHOW fsync'),
+      await ask('SHOW full_page_writes'),
+      await ask('SHOW synchronous_commit'),
+      await ask('SHOW max_connections'),
+    ]
+    return [
+      { what: 'server', level: 'ok', found: `PostgreSQL ${server}, at most ${connections} connections` },
+      judged(
+        'schema',
+        `version ${version}, this release has ${SCHEMA_VERSION}`,
+        version === SCHEMA_VERSION,
+        'Open it with this release to bring it up to date, after a backup',
+      ),
+      judged('fsync', fsync, fsync === 'on', 'Set fsync = on: the loss of power can damage the database', 'failure'),
+      judged('full_page_writes', pages, pages === 'on', 'Set full_page_writes = on: a torn page cannot be mended'),
+      { what: 'synchronous_commit', level: 'ok', found: `${synchronous}; at least on for what is strict` },
+    ]
+  } finally {
+    await client.end()
+  }
+}
+
+/** `maxmemory-policy`; empty where the server does not tell. */
+const evictionFinding = (policy: string | undefined): Finding =>
+  policy === undefined || policy === ''
+    ? { what: 'eviction', level: 'ok', found: 'none, as far as the server tells' }
+    : judged(
+        'eviction',
+        policy,
+        policy === 'noeviction',
+        'Set maxmemory-policy noeviction: entries can get lost',
+        'failure',
+      )
+
+/** Looks at the settings of a Redis that decide what a commit survives, and whether entries are evicted. */
+export async function inspectRedis(url: string): Promise<readonly Finding[]> {
+  const client = createClient({ url, socket: { reconnectStrategy: false } })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    const info = await client.info()
+    const told = (name: string): string | undefined => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim()
+    const isLogged = told('aof_enabled') === '1'
+    // Some servers keep their settings to themselves.
+    const settings = isLogged ? await client.configGet('appendfsync').catch(() => undefined) : undefined
+    const sync = settings?.['appendfsync']
+    const found = isLogged ? `append-only file, appendfsync ${sync ?? 'not told'}` : 'no append-only file'
+    return [
+      { what: 'server', level: 'ok', found: `Redis ${told('redis_version') ?? 'of a version that is not told'}` },
+      evictionFinding(told('maxmemory_policy')),
+      judged(
+        'persistence',
+        found,
+        sync === 'always',
+        'Set appendonly yes and appendfsync always: commits since the last write to disk are lost with the server',
+      ),
+    ]
+  } finally {
+    client.destroy()
+  }
+}
+
+/** Looks at what an Upstash tells of itself: whether entries are evicted. */
+export async function inspectUpstash(rest: string): Promise<readonly Finding[]> {
+  let policy: string | undefined
+  const driver = upstash({ redis: await upstashClient(rest), onEviction: (found) => void (policy = found) })
+  await driver.open()
+  await driver.close()
+  return [evictionFinding(policy)]
+}
