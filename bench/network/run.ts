@@ -1,0 +1,107 @@
+/**
+ * The benchmarks over a network: holdfast, the raw client and its peers side by side, on PostgreSQL and on Redis, each
+ * with 0, 5 and 40 ms of latency that a proxy adds.
+ *
+ *     npm run bench:network -- [--json] [--quick] [--only TEXT]… [--server NAME]… [--latency MS]…
+ */
+import { tmpdir } from 'node:os'
+import { parseArgs } from 'node:util'
+import { LOG } from '../data.ts'
+import { machineAt } from '../machine.ts'
+import { progress, rowParts, targetParts } from '../report.ts'
+import { type Call, type Row, type RowScenario, append, load, runRow } from '../scenarios/row.ts'
+import { costOfPostgres, costOfRedis } from './cost.ts'
+import { startField as startPostgresField } from './postgres.ts'
+import { startField as startRedisField } from './redis.ts'
+import type { NetworkReport, ServerReport } from './report.ts'
+import { claim, save } from './subject.ts'
+import { judge, judgeCost } from './targets.ts'
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'boolean', default: false },
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string', multiple: true, default: [] },
+    server: { type: 'string', multiple: true, default: [] },
+    latency: { type: 'string', multiple: true, default: ['0', '5', '40'] },
+  },
+})
+const isAmong = (texts: readonly string[], name: string): boolean =>
+  texts.length === 0 || texts.some((text) => name.includes(text))
+
+const race = values.quick ? { rounds: 3, roundMs: 100 } : { rounds: 9, roundMs: 300 }
+const IN_FLIGHT = 100
+
+interface NetworkRow extends Omit<RowScenario, 'durability'> {
+  /** Beginnings of the names of those who have no such call. */
+  readonly without?: readonly string[]
+}
+
+/** Filled with no event, so that nobody is asked for documents, which DBOS has none of. */
+const EMPTY = [append, 0] as const
+
+const ROWS: readonly NetworkRow[] = [
+  { name: 'append one by one', lanes: 1, call: append, fill: EMPTY },
+  { name: `append ${IN_FLIGHT} in flight`, lanes: IN_FLIGHT, call: append, fill: EMPTY },
+  { name: 'claim a task', lanes: 1, call: claim, without: ['LangGraph', 'DBOS', 'Keyv', 'unstorage'] },
+  { name: 'save a snapshot of 1 kB', lanes: 1, call: save, without: ['DBOS'] },
+  {
+    name: `load ${LOG} events`,
+    lanes: 1,
+    call: load(LOG),
+    fill: [append, LOG],
+    // Each of its checkpoints is a state of its own, and steps of DBOS are not read back as such.
+    without: ['LangGraph', 'DBOS'],
+  },
+]
+
+const FIELDS = { PostgreSQL: startPostgresField, Redis: startRedisField }
+const COSTS = { PostgreSQL: costOfPostgres, Redis: costOfRedis }
+const COST = 'cost of a call in a large database'
+
+const names = (Object.keys(FIELDS) as (keyof typeof FIELDS)[]).filter((name) => isAmong(values.server, name))
+const wanted = ROWS.filter(({ name }) => isAmong(values.only, name))
+const latencies = values.latency.map(Number)
+const wantsCost = isAmong(values.only, COST)
+const bar = progress(names.length * (wanted.length * latencies.length + Number(wantsCost)))
+const servers: ServerReport[] = []
+let places = 0
+try {
+  for (const name of names) {
+    const field = await FIELDS[name]()
+    const setLatency = (ms: number): void => field.proxies.forEach((proxy) => proxy.setLatency(ms))
+    const rows: (Row & { latency: number })[] = []
+    try {
+      for (const latency of latencies) {
+        for (const { without = [], ...row } of wanted) {
+          bar.begin(`${name}, ${latency} ms: ${row.name}`)
+          // What is opened and filled beforehand need not wait.
+          setLatency(0)
+          const call: Call = (opened, n) => (setLatency(latency), row.call(opened, n))
+          const able = field.subjects.filter((subject) => !without.some((it) => subject.name.startsWith(it)))
+          const scenario = { ...row, call, durability: 'strict' } as const
+          const place = (subject: string): string => `p${++places} ${subject}`.replaceAll(/\W+/g, '-').toLowerCase()
+          const found = await runRow(scenario, able, race, place)
+          rows.push(...found.map((it) => ({ ...it, name: `${row.name}, ${latency} ms`, latency })))
+        }
+      }
+    } finally {
+      await field.end()
+    }
+    if (wantsCost) bar.begin(`${name}: ${COST}`)
+    const costs = wantsCost ? await COSTS[name](values.quick ? 100_000 : 1_000_000, race) : []
+    servers.push({ name, rows, costs, targets: [...judge(name, rows), ...judgeCost(costs)] })
+  }
+} finally {
+  bar.stop()
+}
+
+const report: NetworkReport = { machine: machineAt(tmpdir()), settings: race, servers }
+if (values.json) console.log(JSON.stringify(report, null, 2))
+else {
+  for (const { name, rows, costs, targets } of servers) {
+    console.log(`\n${name}`)
+    for (const it of [...rowParts(rows), ...targetParts(targets)]) console.log(it)
+    for (const it of costs) console.log(JSON.stringify(it))
+  }
+}

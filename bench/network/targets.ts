@@ -1,0 +1,59 @@
+/** What the numbers over a network have to be. */
+import type { Row } from '../scenarios/row.ts'
+import type { Target } from '../targets.ts'
+import type { Cost } from './report.ts'
+
+const MOST_ALONE = 1.15
+const ALONE_AT = 40
+const LEAST_IN_FLIGHT = 30
+const IN_FLIGHT_FROM = 5
+const LEAST_BATCH = 5
+const MOST_COST = 1.3
+
+type Found = Row & { readonly latency: number }
+
+/** Judges what was measured in this run; what was left out is not judged. */
+export function judge(server: string, rows: readonly Found[]): Target[] {
+  const targets: Target[] = []
+  const find = (name: string, latency: number, subject: string): Found | undefined =>
+    rows.find((it) => it.latency === latency && it.name.startsWith(name) && it.subject === subject)
+  for (const { latency, subject } of rows.filter((it) => it.name.startsWith('append one by one'))) {
+    if (!subject.startsWith('holdfast')) continue
+    const alone = find('append one by one', latency, subject)!.microseconds.median
+    const busy = find('append 100 in flight', latency, subject)?.microseconds.median
+    if (latency >= ALONE_AT) {
+      const value = alone / (latency * 1000)
+      const wanted = `<= ${MOST_ALONE} of ${latency} ms`
+      targets.push({ name: `${subject}: one append`, wanted, measured: value.toFixed(2), reached: value <= MOST_ALONE })
+    }
+    if (busy !== undefined && latency >= IN_FLIGHT_FROM) {
+      const value = alone / busy
+      targets.push({
+        name: `${subject}, ${latency} ms: 100 in flight, as fast as one by one`,
+        wanted: `>= ${LEAST_IN_FLIGHT} x`,
+        measured: `${value.toFixed(1)} x`,
+        reached: value >= LEAST_IN_FLIGHT,
+      })
+    }
+    const raw = rows.find((it) => it.latency === latency && it.name.startsWith('append one by one'))!
+    if (server === 'PostgreSQL' && busy !== undefined) {
+      const value = raw.microseconds.median / busy
+      targets.push({
+        name: `${subject}, ${latency} ms: a batch of 100, as fast as autocommit inserts`,
+        wanted: `>= ${LEAST_BATCH} x`,
+        measured: `${value.toFixed(1)} x`,
+        reached: value >= LEAST_BATCH,
+      })
+    }
+  }
+  return targets
+}
+
+/** Judges whether what a call costs grows with the database. */
+export const judgeCost = (costs: readonly Cost[]): Target[] =>
+  costs.map(({ call, entries, ratio }) => ({
+    name: `${call} among ${entries} entries: cost of one among 1000`,
+    wanted: `<= ${MOST_COST}`,
+    measured: ratio.median.toFixed(2),
+    reached: ratio.median <= MOST_COST,
+  }))
