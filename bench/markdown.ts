@@ -3,10 +3,12 @@
  *
  *     npm run --silent bench -- --json > results.json && npx tsx bench/markdown.ts results.json
  *     npm run --silent bench:browser -- --json > results.json && npx tsx bench/markdown.ts results.json
+ *     npm run --silent bench:network -- --json > results.json && npx tsx bench/markdown.ts results.json
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { BrowserReport } from './browser/report.ts'
 import type { Figure } from './measure.ts'
+import type { NetworkReport } from './network/report.ts'
 import type { Report } from './report.ts'
 import type { Row } from './scenarios/row.ts'
 import type { Target } from './targets.ts'
@@ -118,11 +120,31 @@ function* sections({ rows, encoding, longLog, reading, calls, bytes, work, targe
   yield* targetTable(targets)
 }
 
+function* networkSections({ servers }: NetworkReport): Generator<string> {
+  for (const { name, rows, costs, targets } of servers) {
+    yield `\n### ${name}`
+    yield* rowSections(rows, '####')
+    if (costs.length > 0) {
+      yield '\n#### What a call costs in a large database\n'
+      yield line('call', 'µs among 1000 entries', 'µs among many', 'entries', 'cost')
+      yield '|---|--:|--:|--:|--:|'
+      for (const { call, entries, few, many, ratio } of costs)
+        yield line(call, number(few.median), number(many.median), entries, spread(ratio))
+    }
+    yield '\n#### Targets\n'
+    yield* targetTable(targets)
+  }
+}
+
 const file = process.argv[2]
 if (!file) throw new Error('Usage: tsx bench/markdown.ts RESULTS.json')
-const report = JSON.parse(readFileSync(file, 'utf8')) as Report | BrowserReport
+const report = JSON.parse(readFileSync(file, 'utf8')) as Report | BrowserReport | NetworkReport
 const [mark, lines]: [string, Generator<string>] =
-  'engines' in report ? ['measured in browsers', browserSections(report)] : ['measured', sections(report)]
+  'engines' in report
+    ? ['measured in browsers', browserSections(report)]
+    : 'servers' in report
+      ? ['measured over a network', networkSections(report)]
+      : ['measured', sections(report)]
 const [head, rest] = readFileSync(DOCUMENT, 'utf8').split(`<!-- ${mark} -->`) as [string, string]
 const tail = rest.slice(rest.indexOf('<!-- end -->'))
 writeFileSync(DOCUMENT, `${head}<!-- ${mark} -->\n${[...lines].join('\n')}\n\n${tail}`)

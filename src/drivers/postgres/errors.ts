@@ -1,5 +1,6 @@
 /** What PostgreSQL and the clients around it throw, in our words. @module */
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
+import { wasNeverSent } from '../../core/network.ts'
 
 /** What became of a statement that failed: nothing, or it may have taken effect. */
 export interface Failure {
@@ -22,6 +23,7 @@ const LOST = { again: true, retryable: true, isLost: true } as const
 const CONTENDED: Fault = ['UNAVAILABLE', 'PostgreSQL keeps refusing because of concurrent transactions', AGAIN]
 const DOWN: Fault = ['UNAVAILABLE', 'PostgreSQL is shutting down, starting, or out of connections', LOST]
 const UNREACHED: Fault = ['UNAVAILABLE', 'PostgreSQL cannot be reached, or its answer was lost', LOST]
+const NOT_SENT: Fault = ['UNAVAILABLE', 'PostgreSQL cannot be reached; check the address', AGAIN]
 const STOPPED: Fault = ['UNAVAILABLE', 'PostgreSQL stopped the statement: it took too long', { retryable: true }]
 const REFUSED: Fault = ['UNAUTHORIZED', 'PostgreSQL refuses the user or the password; check the connection string']
 const READ_ONLY: Fault = ['READ_ONLY', 'The user may not write, or the server is a replica; check the rights']
@@ -84,7 +86,7 @@ export function failureOf(thrown: unknown): Failure {
   const state = typeof code === 'string' && STATE.test(code) && /\d/.test(code) ? code : undefined
   const said = `${typeof code === 'string' ? code : ''} ${String(message)}`
   const [ours, text, { again = false, isLost = false, retryable = false } = {}]: Fault = (state === undefined
-    ? (BY_MESSAGE.find(([pattern]) => pattern.test(said))?.[1] ?? UNREACHED)
+    ? (BY_MESSAGE.find(([pattern]) => pattern.test(said))?.[1] ?? (wasNeverSent(cause) ? NOT_SENT : UNREACHED))
     : (BY_STATE[state] ?? BY_STATE[state.slice(0, 2)])) ?? ['BACKEND', 'PostgreSQL failed; the cause tells why']
   return { error: new HoldfastError(ours, text, { cause, retryable, details: { state } }), again, isLost }
 }

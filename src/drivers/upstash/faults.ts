@@ -1,5 +1,6 @@
 /** What servers and clients say, as our errors: never with a command, whose arguments are the user's. @module */
 import { type ErrorCode, HoldfastError } from '../../core/errors.ts'
+import { wasNeverSent } from '../../core/network.ts'
 
 /** What went wrong with one attempt. */
 export interface Fault {
@@ -85,7 +86,7 @@ export function faultOf(cause: unknown): Fault {
   const message = 'The server cannot be reached, or its answer was lost; try again later'
   // An error of the network names hosts and ports at most; one of the client may quote what was sent.
   const isQuoting = name === 'UpstashError'
-  return { code: 'UNAVAILABLE', message, again: true, unknown: true, ...(!isQuoting && { cause }) }
+  return { code: 'UNAVAILABLE', message, again: true, unknown: !wasNeverSent(cause), ...(!isQuoting && { cause }) }
 }
 
 /** The error for a fault after which nothing more was tried. */

@@ -1,9 +1,10 @@
 /** Lost answers, broken at the server that speaks Neon's protocol. */
+import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createDatabase } from '../../../src/core/database.ts'
 import { isHoldfastError } from '../../../src/core/errors.ts'
 import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
-import { postgres } from '../../../src/drivers/postgres/driver.ts'
+import { type PostgresHandle, postgres } from '../../../src/drivers/postgres/driver.ts'
 import { persistenceStore } from '../../../src/stores/persistence.ts'
 import { stateStore } from '../../../src/stores/state.ts'
 import { bin, neonOver, start } from './support.ts'
@@ -21,10 +22,11 @@ describe.skipIf(!bin)('over HTTP', () => {
     await server.stop()
   })
 
-  const open = (options: { timeout?: number } = {}) => {
-    const db = createDatabase({ driver: postgres({ db: neon.open('postgres'), ...options }) })
+  const over = (handle: PostgresHandle, options: { timeout?: number }) => {
+    const db = createDatabase({ driver: postgres({ db: handle, ...options }) })
     return { db, state: stateStore(db), log: persistenceStore(db) }
   }
+  const open = (options: { timeout?: number } = {}) => over(neon.open('postgres'), options)
 
   test('who gives up says that he does not know, and a repetition under the same key tells', async () => {
     const { db, log } = open({ timeout: 1000 })
@@ -45,5 +47,17 @@ describe.skipIf(!bin)('over HTTP', () => {
     const error: unknown = await state.get('k').catch((cause: unknown) => cause)
     neon.http.setFaults(undefined)
     expect(isHoldfastError(error, 'UNAVAILABLE') && [error.ambiguous, error.retryable]).toEqual([false, true])
+  })
+
+  test('what nobody listened to is not in doubt, over HTTP and over TCP', async () => {
+    const gone = await neonOver(server)
+    const dbs = [gone.open('postgres'), new pg.Pool({ host: '127.0.0.1', port: 1 })]
+    await gone.http.close()
+    for (const handle of dbs) {
+      const { state } = over(handle, { timeout: 1000 })
+      const error: unknown = await state.set('k', 'v').catch((cause: unknown) => cause)
+      expect(isHoldfastError(error, 'UNAVAILABLE') && [error.ambiguous, error.retryable]).toEqual([false, true])
+    }
+    await gone.end()
   })
 })

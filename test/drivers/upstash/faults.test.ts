@@ -38,6 +38,14 @@ describe.skipIf(!hasRedis)('upstash under faults', () => {
     expect([read.code, read.ambiguous]).toEqual(['UNAVAILABLE', false])
   })
 
+  it('is not ambiguous where nobody listens', async () => {
+    const rest = await startUpstash({ redis: own.server.url })
+    const driver = await opened({ redis: vendor(rest), retries: 1 })
+    await rest.close()
+    const error = await failureOf(driver.commit(request([append('x')])))
+    expect([error.code, error.ambiguous, error.retryable]).toEqual(['UNAVAILABLE', false, true])
+  })
+
   it.each([
     ['an overloaded server', 429, { error: 'ERR max concurrent connections exceeded' }],
     ['a broken server', 500, { error: 'Internal error' }],
