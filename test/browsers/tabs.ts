@@ -3,20 +3,24 @@ import { describe, expect, it } from 'vitest'
 import { part } from '../support/parts.ts'
 import type { BrowserEngine } from './engines.ts'
 import type { TabReport } from './programs/tabs.ts'
+import { isLongRun } from './runs.ts'
 import { gather } from './session.ts'
 
 const EVENTS = 10_000
 const RUNS = 50
 const PATIENCE = 200_000
 
+/** Who works together: tabs and service workers. */
+const TEAMS: readonly (readonly [words: string, tabs: number, serviceWorkers: 0 | 1])[] = [
+  ['2 of them', 2, 0],
+  ['3 of them and a service worker', 3, 1],
+  ...(isLongRun ? ([['4 of them', 4, 0]] as const) : []),
+]
+
 /** Registers the tests of several tabs in this browser. */
 export function tabsIn(engine: BrowserEngine): void {
   describe.skipIf(!part(engine.part))(`${engine.name}: tabs`, () => {
-    it.each([
-      ['2 of them', 2, 0],
-      ['4 of them', 4, 0],
-      ['3 of them and a service worker', 3, 1],
-    ] as const)(
+    it.each(TEAMS)(
       '%s give every number and every claim once, and let one of them upgrade',
       { timeout: PATIENCE + 20_000 },
       async (_, tabs, serviceWorkers) => {

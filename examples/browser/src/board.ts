@@ -4,6 +4,7 @@ import { render } from 'lit-html'
 import { byId } from './dom.ts'
 import { DECISION, type Decision, STAGES } from './inspection.ts'
 import { coalesced } from './live.ts'
+import { followLogs } from './logs.ts'
 import { photoUrls } from './photos.ts'
 import { type Actions, detail, runList, standing } from './templates.ts'
 import { type InspectionView, readInspections } from './view.ts'
@@ -33,7 +34,7 @@ export function createBoard({ holdfast, onError }: BoardOptions): Board {
 
   async function update(): Promise<void> {
     const before = views
-    views = await readInspections(holdfast)
+    views = await readInspections(holdfast, logs)
     if (!views.some((view) => view.runId === selected)) selected = views[0]?.runId
     const view = views.find(({ runId }) => runId === selected)
     const photos = view ? await urls.of(view.runId, view.inspection.photos) : new Map<string, string>()
@@ -46,6 +47,7 @@ export function createBoard({ holdfast, onError }: BoardOptions): Board {
   }
 
   const show = coalesced(() => update().catch(onError))
+  const logs = followLogs(holdfast.persistence, show, onError)
 
   function attempt(call: Promise<unknown>): void {
     onError(undefined)

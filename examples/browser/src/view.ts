@@ -1,6 +1,7 @@
 /** What is shown of inspections, read from the stores. @module */
 import type { Holdfast, Run, RunEvent } from 'holdfast'
 import { DECISION, type Decision, type Done, type Inspection, STAGES, WORKFLOW } from './inspection.ts'
+import type { Logs } from './logs.ts'
 
 /** An entry of the timeline. */
 export interface Entry {
@@ -32,20 +33,17 @@ export interface InspectionView {
 /** Shows a moment as the time of the day. */
 export const timeOf = (at: number): string => new Date(at).toLocaleTimeString()
 
-/** Reads all inspections, the newest first. */
-export async function readInspections({ workflows, persistence, claims }: Holdfast): Promise<InspectionView[]> {
+/** Reads all inspections, the newest first; their logs are followed. */
+export async function readInspections({ workflows, claims }: Holdfast, logs: Logs): Promise<InspectionView[]> {
   const ids: string[] = []
   for await (const { runId } of workflows.runs({ workflow: WORKFLOW, limit: 100 })) ids.push(runId)
+  logs.follow(ids)
   // Calls of one turn travel in one request, however many runs there are.
   const views = await Promise.all(
     ids.map(async (runId) => {
-      const [run, trace, claim] = await Promise.all([
-        workflows.getRun(runId),
-        persistence.load(runId),
-        claims.getClaim(runId),
-      ])
+      const [run, claim] = await Promise.all([workflows.getRun(runId), claims.getClaim(runId)])
       // Another tab may have removed it just now.
-      return run ? [viewOf(run, trace?.events ?? [], claim?.workerId)] : []
+      return run ? [viewOf(run, logs.of(runId), claim?.workerId)] : []
     }),
   )
   return views.flat().sort((a, b) => b.createdAt - a.createdAt)
