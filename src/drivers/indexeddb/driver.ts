@@ -50,7 +50,10 @@ export interface IndexedDbReport {
   readonly persisted: boolean
   /** Whether the browser may delete it, when space runs out or the site is not visited for long. */
   readonly evictable: boolean
-  /** Bytes that the origin uses and may use; `undefined` where the browser does not say. */
+  /**
+   * Bytes that the origin uses and may use; `undefined` where the browser does not say. Chromium names a quota that is
+   * 10 GiB above what is used, whatever it is: only `QUOTA_EXCEEDED` tells that there is no more room.
+   */
   readonly usage: number | undefined
   readonly quota: number | undefined
   /** Names this database, and no later one of the same name: keep it elsewhere to notice when this one is gone. */

@@ -82,13 +82,7 @@ export const stops: Case = defineCase(
     equal(await next(), 'a')
     await stop()
     for (const after of BAD_NUMBERS) {
-      await rejects(
-        log
-          .follow(RUN, { after: after as number })
-          [Symbol.asyncIterator]()
-          .next(),
-        'INVALID_ARGUMENT',
-      )
+      await rejects(collect(log.follow(RUN, { after: after as number })), 'INVALID_ARGUMENT')
     }
     const closed = log.follow(RUN)[Symbol.asyncIterator]()
     equal((await closed.next()).value?.kind, 'a')

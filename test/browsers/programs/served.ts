@@ -11,8 +11,9 @@ type Job = { readonly name: string } & ({ readonly port: Port } | { readonly clo
 /** Moves on with the machine's clock, or stands still. */
 type Time = { readonly ahead: number } | { readonly at: number }
 
-interface Scope {
-  onmessage: (event: { readonly data: Job }) => void
+/** Where messages come. */
+interface Mailbox<T> {
+  addEventListener(type: 'message', listener: (event: { readonly data: T }) => void): void
 }
 
 const SERVES = 'serves'
@@ -24,7 +25,8 @@ export function servesHere(): boolean {
   if (REALM === 'page' || !QUERY.has(SERVES)) return false
   const clocks = new Map<string, Time>()
   const drivers = new Map<string, Driver>()
-  ;(globalThis as unknown as Scope).onmessage = ({ data: { name, ...job } }) => {
+  const mailbox = globalThis as unknown as Mailbox<Job>
+  mailbox.addEventListener('message', ({ data: { name, ...job } }) => {
     if ('done' in job) {
       clocks.set(name, job.clock)
       job.done.postMessage(null, [])
@@ -33,7 +35,7 @@ export function servesHere(): boolean {
       drivers.set(name, driver)
       serve(driver, job.port)
     }
-  }
+  })
   return true
 }
 
@@ -44,7 +46,8 @@ export function startServing() {
   async function setClock(name: string, clock: Time): Promise<void> {
     const { port1, port2 } = new MessageChannel()
     await new Promise<void>((resolve) => {
-      ;(port1 as unknown as { onmessage: () => void }).onmessage = () => resolve()
+      ;(port1 as unknown as Mailbox<null>).addEventListener('message', () => resolve())
+      ;(port1 as unknown as { start(): void }).start()
       worker.postMessage({ name, clock, done: port2 } satisfies Job, [port2])
     })
     port1.close()
