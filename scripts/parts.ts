@@ -21,6 +21,7 @@ interface Part {
 
 /** Installed apart from node_modules: the `node` package would put its own `node` before the machine's in npm scripts. */
 const DIRECTORY = resolve(import.meta.dirname, '../.parts')
+const NODE22 = { name: 'node', version: '22.23.3' }
 const NODE24 = { name: 'node', version: '24.21.0' }
 const DENO = { name: 'deno', version: '2.9.6' }
 const BUN = { name: 'bun', version: '1.4.5' }
@@ -28,6 +29,12 @@ const DENO_BINARY = 'deno'
 const BETTER_SQLITE3_13 = { name: 'better-sqlite3', version: '13.2.0' }
 
 const PARTS = {
+  node22: {
+    what: 'Node 22',
+    suites: ['the conformance suite in Node 22'],
+    find: () => works(npmFolder(NODE22, 'bin/node')),
+    install: () => installNpm(NODE22),
+  },
   node24: {
     what: 'Node 24',
     suites: ['sqlite under Node 24', 'the example of holdfast/node-sqlite'],

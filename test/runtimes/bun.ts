@@ -2,4 +2,4 @@
 import { bunSqlite } from '../../src/drivers/sqlite/bun-sqlite.ts'
 import { runSuite } from './run.ts'
 
-await runSuite(process.argv[2]!, { 'bun:sqlite': (path, clock) => bunSqlite({ path, clock }) })
+await runSuite(process.argv[2]!, { 'bun:sqlite': (path, clock) => () => bunSqlite({ path, clock }) })

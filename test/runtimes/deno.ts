@@ -4,4 +4,4 @@ import { runSuite } from './run.ts'
 
 declare const Deno: { readonly args: readonly string[] }
 
-await runSuite(Deno.args[0]!, { 'node:sqlite': (path, clock) => nodeSqlite({ path, clock }) })
+await runSuite(Deno.args[0]!, { 'node:sqlite': (path, clock) => () => nodeSqlite({ path, clock }) })

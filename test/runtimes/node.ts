@@ -2,4 +2,4 @@
 import { nodeSqlite } from '../../src/drivers/sqlite/node-sqlite.ts'
 import { runSuite } from './run.ts'
 
-await runSuite(process.argv[2]!, { 'node:sqlite': (path, clock) => nodeSqlite({ path, clock }) })
+await runSuite(process.argv[2]!, { 'node:sqlite': (path, clock) => () => nodeSqlite({ path, clock }) })

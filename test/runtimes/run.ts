@@ -1,8 +1,12 @@
 /** The suite without a test runner, for runtimes that have none in common: one line of JSON per case on the console. */
+import { createStorage } from 'unstorage'
 import { memory } from '../../src/drivers/memory.ts'
+import { unstorage } from '../../src/drivers/unstorage/driver.ts'
 import type { Clock } from '../../src/core/clock.ts'
 import type { Driver } from '../../src/core/driver.ts'
+import { createHandler, remote } from '../../src/http/index.ts'
 import { type Harness, cases, runCase } from '../../src/testing/index.ts'
+import { replay } from '../../src/wrappers/replay.ts'
 
 /** What became of a case. */
 export interface Result {
@@ -11,21 +15,36 @@ export interface Result {
   readonly error?: string
 }
 
-/** Makes a driver on the file of this name; on the same file again, another one. */
-export type MakeDriver = (path: string, clock: Clock) => Driver
+/** Makes drivers on a fresh database: each call of what it gives makes a further one on the same. */
+export type MakeDatabase = (path: string, clock: Clock) => () => Driver
 
-/** Runs all cases over memory and over files of a directory, which is left to whoever made it. */
-export async function runSuite(directory: string, engines: Readonly<Record<string, MakeDriver>>): Promise<void> {
+/** A driver that every runtime has. Its data die with it. */
+const alone: MakeDatabase = (_, clock) => () => memory({ clock })
+
+const COMMON: Readonly<Record<string, MakeDatabase>> = {
+  memory: alone,
+  unstorage: (_, clock) => {
+    const storage = createStorage()
+    return () => unstorage({ storage, singleWriter: true, durability: 'none', clock })
+  },
+  http(_, clock) {
+    const handler = createHandler(replay(memory({ clock }), { clock, window: 60_000 }), { authorize: () => 'tenant' })
+    const fetch = (url: string, init?: RequestInit) => handler(new Request(url, init))
+    return () => remote({ url: 'http://127.0.0.1/state', fetch, capabilities: { durability: 'none' } })
+  },
+}
+
+/** Runs all cases over what every runtime has, and over files of a directory, which is left to whoever made it. */
+export async function runSuite(directory: string, engines: Readonly<Record<string, MakeDatabase>>): Promise<void> {
   let files = 0
-  for (const [name, make] of Object.entries({ memory: (_: string, clock: Clock) => memory({ clock }), ...engines })) {
+  for (const [name, make] of Object.entries({ ...COMMON, ...engines })) {
     const harness: Harness = {
       name,
       async create() {
-        const path = `${directory}/${name.replace(':', '-')}${files++}.db`
         let time = Date.UTC(2026, 0, 1)
-        const open = (): Driver => make(path, () => time)
+        const open = make(`${directory}/${name.replace(':', '-')}${files++}.db`, () => time)
         const advance = (ms: number): void => void (time += ms)
-        return { driver: open(), advance, ...(name !== 'memory' && { reopen: async () => open() }) }
+        return { driver: open(), advance, ...(make !== alone && { reopen: async () => open() }) }
       },
     }
     for (const it of cases) {

@@ -10,7 +10,11 @@ import type { Result } from './run.ts'
 
 const NODE_FLAGS = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning']
 
+/** What every runtime has, see run.ts. */
+const COMMON = ['memory', 'unstorage', 'http']
+
 describe.each([
+  { name: 'Node 22', binary: part('node22'), flags: NODE_FLAGS, program: 'node.ts', engine: 'node:sqlite' },
   { name: 'Node 24', binary: part('node24'), flags: NODE_FLAGS, program: 'node.ts', engine: 'node:sqlite' },
   {
     name: 'Deno',
@@ -20,7 +24,7 @@ describe.each([
     engine: 'node:sqlite',
   },
   { name: 'Bun', binary: part('bun'), flags: [], program: 'bun.ts', engine: 'bun:sqlite' },
-])('$name', ({ binary, flags, program, engine }) => {
+])('$name', ({ name, binary, flags, program, engine }) => {
   const results = new Map<string, Result>()
 
   beforeAll(async () => {
@@ -36,11 +40,13 @@ describe.each([
   }, 180_000)
   afterAll(() => results.clear())
 
-  for (const harness of ['memory', engine]) {
-    for (const { id, name } of cases) {
-      it.skipIf(!binary)(`${harness} ${id} ${name}`, () => {
-        expect(results.get(`${harness} ${id}`)).toEqual({ harness, id })
-      })
-    }
+  for (const harness of [...COMMON, engine]) {
+    describe(`holdfast conformance of ${harness} in ${name}`, () => {
+      for (const { id, name } of cases) {
+        it.skipIf(!binary)(`${id} ${name}`, () => {
+          expect(results.get(`${harness} ${id}`)).toEqual({ harness, id })
+        })
+      }
+    })
   }
 })
