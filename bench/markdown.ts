@@ -4,11 +4,13 @@
  *     npm run --silent bench -- --json > results.json && npx tsx bench/markdown.ts results.json
  *     npm run --silent bench:browser -- --json > results.json && npx tsx bench/markdown.ts results.json
  *     npm run --silent bench:network -- --json > results.json && npx tsx bench/markdown.ts results.json
+ *     npm run --silent bench:ops > results.json && npx tsx bench/markdown.ts results.json
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { BrowserReport } from './browser/report.ts'
 import type { Figure } from './measure.ts'
 import type { NetworkReport } from './network/report.ts'
+import type { OpsReport } from './ops/report.ts'
 import type { Report } from './report.ts'
 import type { Row } from './scenarios/row.ts'
 import type { Target } from './targets.ts'
@@ -136,15 +138,35 @@ function* networkSections({ servers }: NetworkReport): Generator<string> {
   }
 }
 
+function* opsSections({ runs, entries, bytes, rounds, carried, wrappers }: OpsReport): Generator<string> {
+  yield (
+    `\nA database of ${runs} runs: ${entries} entries, ${(bytes / 1e6).toFixed(1)} MB of keys and values; the median of ` +
+      `${rounds} rounds, in which all had their turn.\n`
+  )
+  yield line('', 'by', 's', 'MB/s', 'entries/s')
+  yield '|---|---|--:|--:|--:|'
+  for (const { what, by, seconds, megabytesPerSecond, recordsPerSecond } of carried) {
+    yield line(what, by, spread(seconds), number(megabytesPerSecond), recordsPerSecond)
+  }
+  yield '\n#### Wrappers, over memory\n'
+  yield 'Above a call without them, of a value of 600 bytes, one call after the other.\n'
+  yield line('', 'set, µs more', 'get, µs more')
+  yield '|---|--:|--:|'
+  for (const { wrapper, set, get } of wrappers) yield line(wrapper, spread(set), spread(get))
+}
+
 const file = process.argv[2]
 if (!file) throw new Error('Usage: tsx bench/markdown.ts RESULTS.json')
-const report = JSON.parse(readFileSync(file, 'utf8')) as Report | BrowserReport | NetworkReport
-const [mark, lines]: [string, Generator<string>] =
-  'engines' in report
-    ? ['measured in browsers', browserSections(report)]
-    : 'servers' in report
-      ? ['measured over a network', networkSections(report)]
-      : ['measured', sections(report)]
+const report = JSON.parse(readFileSync(file, 'utf8')) as Report | BrowserReport | NetworkReport | OpsReport
+
+function tables(): [mark: string, lines: Generator<string>] {
+  if ('engines' in report) return ['measured in browsers', browserSections(report)]
+  if ('servers' in report) return ['measured over a network', networkSections(report)]
+  if ('carried' in report) return ['measured operations', opsSections(report)]
+  return ['measured', sections(report)]
+}
+
+const [mark, lines] = tables()
 const [head, rest] = readFileSync(DOCUMENT, 'utf8').split(`<!-- ${mark} -->`) as [string, string]
 const tail = rest.slice(rest.indexOf('<!-- end -->'))
 writeFileSync(DOCUMENT, `${head}<!-- ${mark} -->\n${[...lines].join('\n')}\n\n${tail}`)

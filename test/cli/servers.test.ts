@@ -12,12 +12,17 @@ import { part } from '../support/parts.ts'
 import { inPlace } from './support.ts'
 
 /** Sets, gets, verifies and copies by this URL; what is wrong with another one is told in one line. */
-const works = (env: Record<string, string>, wrong: Record<string, string>): Promise<void> =>
+const works = (
+  env: Record<string, string>,
+  wrong: Record<string, string>,
+  found: readonly string[] = [],
+): Promise<void> =>
   inPlace(async ({ bare, directory }) => {
     expect(await bare(env, 'set', 'greeting', 'hello')).toMatchObject({ code: 0, err: '' })
     expect((await bare(env, 'get', 'greeting')).out).toBe('hello\n')
     expect((await bare(env, 'verify')).code).toBe(0)
-    expect((await bare(env, 'doctor')).out).toMatch(/latency/)
+    const { out } = await bare(env, 'doctor')
+    for (const finding of ['connection\tok', 'latency', 'clock', 'durability', ...found]) expect(out).toContain(finding)
     expect((await bare(env, 'copy', '--to', `sqlite:${directory}/copy.db`)).code).toBe(0)
     const refused = await bare({ ...env, ...wrong }, 'get', 'greeting')
     expect([refused.code, refused.err.trim().split('\n').length]).toEqual([5, 1])
@@ -29,10 +34,15 @@ describe('the command line over a network', () => {
     const redis = await startRedis()
     const rest = await startUpstash({ redis: redis.url, token: 'secret' })
     try {
-      await works({ HOLDFAST_URL: redis.url }, { HOLDFAST_URL: 'redis://127.0.0.1:1' })
+      await works({ HOLDFAST_URL: redis.url }, { HOLDFAST_URL: 'redis://127.0.0.1:1' }, [
+        'server\tok\tRedis ',
+        'eviction\tok\tnoeviction',
+        'persistence\twarning\tno append-only file\tSet appendonly yes',
+      ])
       await works(
         { HOLDFAST_URL: `upstash:${rest.url}`, UPSTASH_REDIS_REST_TOKEN: 'secret' },
         { UPSTASH_REDIS_REST_TOKEN: 'wrong' },
+        ['eviction\tok\tnone, as far as the server tells'],
       )
     } finally {
       await rest.close()
@@ -46,7 +56,12 @@ describe('the command line over a network', () => {
       const wrong = server.url
         .replace('/postgres@', '/postgres:secret@')
         .replace(/\/\/[^/]*/, '//wrong:secret@127.0.0.1:1')
-      await works({ HOLDFAST_URL: server.url }, { HOLDFAST_URL: wrong })
+      await works({ HOLDFAST_URL: server.url }, { HOLDFAST_URL: wrong }, [
+        'server\tok\tPostgreSQL ',
+        'schema\tok\tversion ',
+        'fsync\tfailure\toff\tSet fsync = on',
+        'synchronous_commit\tok',
+      ])
     } finally {
       await server.stop()
     }
