@@ -6,6 +6,7 @@ import type { Driver } from '../../src/core/driver.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
 import { copy, verify } from '../../src/ops/index.ts'
+import { scan } from '../../src/ops/scan.ts'
 import { engines, withDirectory } from '../support/engines.ts'
 import { ODD, contentOf, manyRuns, seed } from './seed.ts'
 
@@ -116,6 +117,43 @@ describe('copy', () => {
     const limits = { ...driver.capabilities.limits, valueBytes: 100 }
     const target = createDatabase({ driver: { ...driver, capabilities: { ...driver.capabilities, limits } } })
     await expect(copy(source.db, target)).rejects.toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
+  })
+
+  it('asks few times for much', async () => {
+    const source = createHoldfast({ driver: memory() })
+    await manyRuns(source, 1000, (i) => ({ runId: `r${i}`, ends: i % 2 === 0 }))
+    let requests = 0
+    const counted = (driver: Driver): Driver => ({
+      ...driver,
+      read: (reads, options) => (requests++, driver.read(reads, options)),
+      commit: (request, options) => (requests++, driver.commit(request, options)),
+    })
+    const from = createDatabase({ driver: counted(source.db.driver) })
+    const { written } = await copy(from, createDatabase({ driver: counted(memory()) }), { verify: false })
+    expect((requests / written) * 1000).toBeLessThan(25)
+  })
+
+  it('reads a run once that is longer than others', async () => {
+    const source = createHoldfast({ driver: memory() })
+    for (let i = 0; i < 50; i++) {
+      const event = { runId: `r${i}`, workflow: 'order', kind: 'step' }
+      await source.persistence.appendBatch(Array.from({ length: i % 5 === 0 ? 100 : 3 }, () => event))
+    }
+    const [expected, found] = [await contentOf(source.db), [] as string[]]
+    let read = 0
+    const driver: Driver = {
+      ...source.db.driver,
+      async read(reads, options) {
+        const answer = await source.db.driver.read(reads, options)
+        for (const it of answer.answers) if (it && 'entries' in it) read += it.entries.length
+        return answer
+      },
+    }
+    for await (const slices of scan(createDatabase({ driver }))) {
+      for (const { part, entries } of slices) found.push(...entries.map(({ key }) => `${part} ${key}`))
+    }
+    expect(found).toEqual(expected.map(({ part, key }) => `${part} ${key}`))
+    expect(read).toBe(expected.length)
   })
 
   it('works within small limits of both sides', async () => {
