@@ -19,7 +19,7 @@ interface Way {
   readonly what: string
   readonly by: string
   prepare?(): Promise<unknown>
-  carry(): Promise<unknown> | unknown
+  carry(): Promise<void> | void
 }
 
 /** Uses a driver and closes it. */
@@ -69,8 +69,10 @@ export async function measureCarrying(
   const [db, lines, sql] = [at('a.db'), at('a.ndjson'), at('a.sql')]
   const toFile = (driver: Driver, file: string) =>
     within(driver, (store) => pipeline(Readable.from(backup(store)), createWriteStream(file)))
-  const fromFile = (driver: Driver, file: string) =>
-    within(driver, (store) => restore(store, () => createReadStream(file)))
+  const transfer = async (from: Driver, to: Driver): Promise<void> =>
+    void (await within(from, (source) => within(to, (target) => copy(source, target))))
+  const fromFile = async (driver: Driver, file: string): Promise<void> =>
+    void (await within(driver, (store) => restore(store, () => createReadStream(file))))
   const shell = (script: string): void =>
     void execFileSync('bash', ['-c', script], { stdio: ['ignore', 'ignore', 'inherit'] })
   const without = (name: string) => async () => {
@@ -99,7 +101,7 @@ export async function measureCarrying(
       what: 'copy SQLite',
       by: 'holdfast copy, compared',
       prepare: without('c.db'),
-      carry: () => within(sqlite({ path: db }), (from) => within(sqlite({ path: at('c.db') }), (to) => copy(from, to))),
+      carry: () => transfer(sqlite({ path: db }), sqlite({ path: at('c.db') })),
     },
     {
       what: 'copy SQLite',
@@ -143,7 +145,7 @@ export async function measureCarrying(
           what: 'SQLite to PostgreSQL',
           by: 'holdfast copy, compared',
           prepare: empty('c'),
-          carry: () => within(sqlite({ path: db }), (from) => within(open('c'), (to) => copy(from, to))),
+          carry: () => transfer(sqlite({ path: db }), open('c')),
         },
       )
     }

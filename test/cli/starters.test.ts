@@ -37,7 +37,7 @@ async function bundled(home: string, options: BuildOptions): Promise<string> {
     ...options,
     write: false,
   })
-  return outputFiles![0]!.text
+  return outputFiles[0]!.text
 }
 
 it('for Node', () =>
