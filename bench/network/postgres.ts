@@ -163,12 +163,16 @@ function queue(): typeof jobs {
   }
 }
 
+async function step({ n, done }: Job): Promise<void> {
+  await DBOS.runStep(async () => eventOf(n), { name: 'append' })
+  done()
+}
+
 /** One workflow that makes a step of each event it is given, side by side where they come so. */
 const workflow = DBOS.registerWorkflow(
   async () => {
     for (let job = await jobs.take(); job; job = await jobs.take()) {
-      const { n, done } = job
-      void DBOS.runStep(async () => eventOf(n), { name: 'append' }).then(done)
+      void step(job)
     }
   },
   { name: 'bench' },

@@ -114,7 +114,9 @@ export async function runClient({ driver, name, seed, calls }: ClientOptions): P
   }
 
   const readLog = async (): Promise<LogAction> => {
-    const [{ entries }] = await db.read([{ range: { part: LOG.part, ...EVERYTHING, limit: 1e5 } }])
+    const [{ entries }] = await db.read([
+      { range: { part: LOG.part, ...EVERYTHING, limit: driver.capabilities.limits.rangeEntries } },
+    ])
     return { entries: entries.map((entry) => String(entry.value)) }
   }
 
