@@ -11,6 +11,7 @@ const config: KnipConfig = {
     // Child processes of tests are started by path.
     'test/crash/*.ts',
     'test/drivers/sqlite/child.ts',
+    'test/ops/copy-child.ts',
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',
     'bench/browser/program.ts',

@@ -120,21 +120,22 @@ describe('copy', () => {
   })
 
   it('asks few times for much', async () => {
-    const source = createHoldfast({ driver: memory() })
-    await manyRuns(source, 1000, (i) => ({ runId: `r${i}`, ends: i % 2 === 0 }))
+    const driver = memory()
+    await manyRuns(createHoldfast({ driver }), 1000, (i) => ({ runId: `r${i}`, ends: i % 2 === 0 }))
     let requests = 0
     const counted = (driver: Driver): Driver => ({
       ...driver,
       read: (reads, options) => (requests++, driver.read(reads, options)),
       commit: (request, options) => (requests++, driver.commit(request, options)),
     })
-    const from = createDatabase({ driver: counted(source.db.driver) })
+    const from = createDatabase({ driver: counted(driver) })
     const { written } = await copy(from, createDatabase({ driver: counted(memory()) }), { verify: false })
     expect((requests / written) * 1000).toBeLessThan(25)
   })
 
   it('reads a run once that is longer than others', async () => {
-    const source = createHoldfast({ driver: memory() })
+    const inner = memory()
+    const source = createHoldfast({ driver: inner })
     for (let i = 0; i < 50; i++) {
       const event = { runId: `r${i}`, workflow: 'order', kind: 'step' }
       await source.persistence.appendBatch(Array.from({ length: i % 5 === 0 ? 100 : 3 }, () => event))
@@ -142,9 +143,9 @@ describe('copy', () => {
     const [expected, found] = [await contentOf(source.db), [] as string[]]
     let read = 0
     const driver: Driver = {
-      ...source.db.driver,
+      ...inner,
       async read(reads, options) {
-        const answer = await source.db.driver.read(reads, options)
+        const answer = await inner.read(reads, options)
         for (const it of answer.answers) if (it && 'entries' in it) read += it.entries.length
         return answer
       },
