@@ -17,8 +17,8 @@ import { type NetworkOpened, SURVIVES, ours } from './subject.ts'
 /** Connections of each client: what hosted databases give. */
 const CONNECTIONS = 10
 
-export const HOLDFAST = 'holdfast over pg'
-export const RAW = 'raw pg'
+const HOLDFAST = 'holdfast over pg'
+const RAW = 'raw pg'
 
 /** A server with subjects, each on a database of its own. */
 export interface Field {

@@ -14,8 +14,8 @@ import type { Field } from './postgres.ts'
 import { proxyTo } from './proxy.ts'
 import { type NetworkOpened, SURVIVES, ours } from './subject.ts'
 
-export const HOLDFAST = 'holdfast over HTTP'
-export const RAW = 'raw @upstash/redis'
+const HOLDFAST = 'holdfast over HTTP'
+const RAW = 'raw @upstash/redis'
 
 const keyOf = (n: number): string => `${RUN}:${String(n).padStart(16, '0')}`
 
