@@ -60,7 +60,7 @@ const GATES: readonly Gate[] = [
   gate('closure', ['tsx', 'scripts/closure.ts', TARBALL]),
   gate('deno', ['tsx', 'scripts/deno.ts', TARBALL]),
   gate('knip', ['knip']),
-  gate('size', ['size-limit'], ['tsx', 'scripts/bundles.ts', '--check']),
+  gate('size', ['tsx', 'scripts/bundles.ts', '--check']),
   gate('api-docs', ['typedoc', ...entries.map((entry) => entry.source)]),
   vitest('test'),
   ...node24(),

@@ -14,10 +14,9 @@ import { entries, manifest } from './entries.ts'
 /** What an entry's closure may hold beyond core, stores, wrappers and its own driver folder. Not listed: nothing. */
 const ENTRIES: Record<string, { packages?: string[]; builtins?: string[]; drivers?: string[]; isProgram?: boolean }> = {
   '.': { drivers: ['./memory'] },
-  './better-sqlite3': { packages: ['better-sqlite3', 'drizzle-orm'], drivers: ['./sqlite-schema'] },
-  './node-sqlite': { packages: ['drizzle-orm'], builtins: ['node:sqlite'], drivers: ['./sqlite-schema'] },
-  './bun-sqlite': { packages: ['drizzle-orm'], builtins: ['bun:sqlite'], drivers: ['./sqlite-schema'] },
-  './durable-object': { packages: ['drizzle-orm'], drivers: ['./sqlite-schema'] },
+  './better-sqlite3': { packages: ['better-sqlite3'] },
+  './node-sqlite': { builtins: ['node:sqlite'] },
+  './bun-sqlite': { builtins: ['bun:sqlite'] },
   './sqlite-schema': { packages: ['drizzle-orm'] },
   './indexeddb': { packages: ['idb'] },
   // Loaded where a drizzle database without a client was handed in.

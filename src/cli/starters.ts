@@ -11,7 +11,7 @@ const STEPS = `
 /** By where it runs. */
 export const STARTERS: Readonly<Record<string, Starter>> = {
   node: {
-    'holdfast.mjs': `// npm install holdfast better-sqlite3 drizzle-orm && node holdfast.mjs
+    'holdfast.mjs': `// npm install holdfast better-sqlite3 && node holdfast.mjs
 import { createHoldfast } from 'holdfast'
 import { sqlite } from 'holdfast/better-sqlite3'
 
@@ -52,7 +52,7 @@ document.querySelector('#seen').textContent = await seen()
   "migrations": [{ "tag": "v1", "new_sqlite_classes": ["Orders"] }]
 }
 `,
-    'holdfast.mjs': `// npm install holdfast drizzle-orm wrangler && npx wrangler dev
+    'holdfast.mjs': `// npm install holdfast wrangler && npx wrangler dev
 import { createHoldfast } from 'holdfast'
 import { durableObject } from 'holdfast/durable-object'
 

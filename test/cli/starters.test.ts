@@ -14,16 +14,14 @@ vi.setConfig({ testTimeout: 120_000 })
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** Writes a starter into a directory that has the package and its peers installed. */
+/** Writes a starter into a directory that has the package and better-sqlite3 installed. */
 const started = (place: string, work: (home: string, given: Place) => Promise<void>): Promise<void> =>
   inPlace(async (given) => {
     const home = join(given.directory, place)
     expect((await given.bare({}, 'init', place, '--for', place)).code).toBe(0)
     mkdirSync(join(home, 'node_modules'))
     symlinkSync(ROOT, join(home, 'node_modules/holdfast'))
-    for (const peer of ['better-sqlite3', 'drizzle-orm']) {
-      symlinkSync(join(ROOT, 'node_modules', peer), join(home, 'node_modules', peer))
-    }
+    symlinkSync(join(ROOT, 'node_modules/better-sqlite3'), join(home, 'node_modules/better-sqlite3'))
     await work(home, given)
   })
 

@@ -1,5 +1,5 @@
 /**
- * SQLite through `node:sqlite`: Node 22.13 or newer, with nothing to install besides drizzle-orm.
+ * SQLite through `node:sqlite`: Node 22.13 or newer, with nothing to install.
  *
  * @module
  */
