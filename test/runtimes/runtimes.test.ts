@@ -37,7 +37,7 @@ describe.each([
         results.set(`${result.harness} ${result.id}`, result)
       }
     })
-  }, 180_000)
+  }, 600_000)
   afterAll(() => results.clear())
 
   for (const harness of [...COMMON, engine]) {

@@ -26,7 +26,19 @@ import { abortable } from '../../core/abort.ts'
 import { HoldfastError, aborted } from '../../core/errors.ts'
 import { decodeNumber, under } from '../../core/keys.ts'
 import { SWEEP } from '../../core/sweeps.ts'
-import { ANSWERS, BEGIN, CLOCK, COMMITS, END, PARTS, READ, STAGE, SWEEP_ENTRIES, upgradeFrom } from './d1-sql.ts'
+import {
+  ANSWERS,
+  BEGIN,
+  CLOCK,
+  COMMITS,
+  END,
+  FIND_ADDED,
+  PARTS,
+  READ,
+  STAGE,
+  SWEEP_ENTRIES,
+  upgradeFrom,
+} from './d1-sql.ts'
 import { encode, questionOf } from './d1-wire.ts'
 import { toHoldfastError } from './errors.ts'
 import { FIND_SCHEMA, FIND_VERSION, SCHEMA_VERSION, knownVersion } from './migrations.ts'
@@ -97,24 +109,26 @@ export function batched({ name, title, run }: Batches): Driver {
     }
   }
 
-  async function versionOf(signal?: AbortSignal): Promise<number> {
+  /** The versions of the schema that all share, and of what is added here. */
+  async function versionsOf(signal?: AbortSignal): Promise<{ version: number; added: number }> {
     const [[found] = []] = await send([statement(FIND_SCHEMA)], signal)
-    if (found === undefined) return 0
-    const [[row] = []] = await send([statement(FIND_VERSION)], signal)
-    return knownVersion((row as { version: number }).version)
+    if (found === undefined) return { version: 0, added: 0 }
+    const [[row] = [], [own] = []] = await send([statement(FIND_VERSION), statement(FIND_ADDED)], signal)
+    const version = knownVersion((row as { version: number }).version)
+    return { version, added: own === undefined ? 0 : version }
   }
 
   async function migrate(signal?: AbortSignal): Promise<void> {
-    const from = await versionOf(signal)
-    if (from === SCHEMA_VERSION) return
+    const { version, added } = await versionsOf(signal)
+    if (added === SCHEMA_VERSION) return
     try {
       await send(
-        upgradeFrom(from).map((query) => statement(query)),
+        upgradeFrom(version, added).map((query) => statement(query)),
         signal,
       )
     } catch (cause) {
       // Somebody else may have done it meanwhile.
-      if ((await versionOf(signal)) !== SCHEMA_VERSION) throw cause
+      if ((await versionsOf(signal)).added !== SCHEMA_VERSION) throw cause
     }
   }
 

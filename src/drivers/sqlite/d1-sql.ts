@@ -98,8 +98,12 @@ const TRIGGERS = [
 /** What leads from each version to the next; as long as the list that all share. */
 const ADDED: readonly (readonly string[])[] = [TRIGGERS]
 
-/** The statements that lead from a version of the schema to this one. */
-export const upgradeFrom = (version: number): string[] => [
+/** Whether what D1 has besides is there, as a row or none: a file of another driver of SQLite does without. */
+export const FIND_ADDED: string = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_answers'`
+
+/** The statements that lead from a version of the schema, and of what D1 has besides, to this one. */
+export const upgradeFrom = (version: number, added: number): string[] => [
+  ...ADDED.slice(added, version).flat(),
   ...MIGRATIONS.slice(version).flatMap((statements, i) => [...statements, ...(ADDED[version + i] ?? [])]),
   `UPDATE holdfast_schema SET version = ${SCHEMA_VERSION}`,
 ]

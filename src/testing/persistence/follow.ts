@@ -20,7 +20,7 @@ function oneByOne(log: AsyncIterable<RunEvent>) {
 
 /** As `tail -f`, but for the end. */
 export const follows: Case = defineCase(
-  'PE-801',
+  'PE-1101',
   'a log that is followed gives what is there, then what comes, and ends with the run',
   async (t) => {
     // The driver, and itself where nothing that it announces arrives.
@@ -43,7 +43,7 @@ export const follows: Case = defineCase(
 
 /** Nothing twice, nothing left out. */
 export const fromThere: Case = defineCase(
-  'PE-802',
+  'PE-1102',
   'a log is followed from any number on, in pages of any size, while others append',
   async (t) => {
     const [mine, theirs] = [stores(t).log, stores(t).log]
@@ -63,7 +63,7 @@ export const fromThere: Case = defineCase(
 
 /** It waits for ever otherwise. */
 export const stops: Case = defineCase(
-  'PE-803',
+  'PE-1103',
   'following ends by a signal, by leaving, and at the close',
   async (t) => {
     const { db, log } = stores(t, { driver: { ...t.driver, close: async () => {} } })

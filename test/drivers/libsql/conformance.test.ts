@@ -6,6 +6,8 @@ import { type Client, createClient } from '@libsql/client'
 import { createClient as createWebClient } from '@libsql/client/web'
 import { drizzle } from 'drizzle-orm/libsql'
 import { afterAll, describe, expect, it } from 'vitest'
+import { createHoldfast } from '../../../src/holdfast.ts'
+import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
 import { libsql } from '../../../src/drivers/sqlite/libsql.ts'
 import type { Harness } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
@@ -61,6 +63,19 @@ const overHttp: Harness = {
 }
 
 for (const harness of [overFile, overHttp]) register(slice, { harness, ...runner })
+
+it('goes on with a file of another driver of SQLite, and the other way round', async () => {
+  const path = join(directory, 'shared.db')
+  for (const [n, make] of [
+    () => sqlite({ path }),
+    () => libsql({ db: createClient({ url: `file:${path}` }) }),
+    () => sqlite({ path }),
+  ].entries()) {
+    const { state, close } = createHoldfast({ driver: make() })
+    expect(await state.increment('opened')).toBe(n + 1)
+    await close()
+  }
+})
 
 describe('failures', () => {
   it('refuses what is no client', () => {
