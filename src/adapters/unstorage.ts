@@ -33,18 +33,25 @@ export interface UnstorageMeta {
 export interface UnstorageDriver {
   readonly name: string
   readonly flags: { readonly ttl: boolean }
+  /** Whether there is an item under the key that has not expired. */
   hasItem(key: string): Promise<boolean>
   /** What is stored as bytes is read as UTF-8. */
   getItem(key: string): Promise<string | null>
   /** Text or bytes, whichever was stored. */
   getItemRaw(key: string): Promise<string | Uint8Array | null>
+  /** Stores text under the key, in place of what was there. */
   setItem(key: string, value: string, options?: UnstorageCallOptions): Promise<void>
   /** Takes text, an ArrayBuffer or a view of one. */
   setItemRaw(key: string, value: unknown, options?: UnstorageCallOptions): Promise<void>
+  /** Removes the item under the key, if there is one. */
   removeItem(key: string): Promise<void>
+  /** What is known of the item; `null` where there is none. */
   getMeta(key: string): Promise<UnstorageMeta | null>
+  /** The keys that begin with the base, all by default. */
   getKeys(base?: string): Promise<string[]>
+  /** Removes the items whose keys begin with the base, all by default; nothing else of the state store. */
   clear(base?: string): Promise<void>
+  /** Tells the listener of changes, whoever makes them, until the function that it resolves with is called. */
   watch(listener: (event: 'update' | 'remove', key: string) => unknown): Promise<() => void>
   /** Ends all watching; the state store stays open. */
   dispose(): void
