@@ -64,7 +64,6 @@ const GATES: readonly Gate[] = [
   gate('api-docs', ['typedoc', ...entries.map((entry) => entry.source)]),
   vitest('test'),
   ...node24(),
-  ...matrix(),
 ]
 
 function gate(name: string, ...commands: Gate['commands'][number][]): Gate {
@@ -93,12 +92,6 @@ function node24(): Gate[] {
   if (!node || !betterSqlite3) return []
   const url = pathToFileURL(createRequire(import.meta.url).resolve(betterSqlite3)).href
   return [vitest('test-node24', node, { HOLDFAST_SQLITE: 'node24', HOLDFAST_BETTER_SQLITE3: url })]
-}
-
-/** The table of the README is about all runtimes: without one of them, or without running the tests, it cannot be checked. */
-function matrix(): Gate[] {
-  const isWhole = process.argv.length === 2 && reportMissing().length === 0
-  return isWhole ? [gate('matrix', ['tsx', 'scripts/matrix.ts', '--check'])] : []
 }
 
 /** Whether it passed; what a gate says is shown only when it fails. */

@@ -83,8 +83,9 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
       return end
     },
     put({ part, key }, value, version, expiresAt) {
+      const stored = value.length === 0 && typeof value !== 'string' ? NO_BYTES : value
       // Under a clock of whole milliseconds, an entry that expires within one lives to its end.
-      statements.put.run(part, key, version, expiresAt === null ? null : Math.ceil(expiresAt), value)
+      statements.put.run(part, key, version, expiresAt === null ? null : Math.ceil(expiresAt), stored)
       const name = part + JOIN + key
       entries.delete(name)
       const log = name.slice(0, -DIGITS)
@@ -138,6 +139,9 @@ function toEntry(row: SqliteRow): Entry {
     expiresAt: expiresAt === null ? null : Number(expiresAt),
   }
 }
+
+/** No bytes, but with memory behind them: without it, the node:sqlite of Node 22 binds NULL. */
+const NO_BYTES = new Uint8Array(1).subarray(1)
 
 /** Plain bytes instead of an engine's own kind, and never a window into a buffer that others share. */
 const toBytes = (bytes: Uint8Array | ArrayBuffer): Uint8Array =>

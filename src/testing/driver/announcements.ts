@@ -150,15 +150,16 @@ export const apart: Case = defineCase(
   'a listener may use the driver at once, and stop itself',
   async (t) => {
     const { until, stop } = listen(t.driver)
-    let told = 0
+    const answers: Promise<unknown>[] = []
     const stopSelf = t.driver.watch!(() => {
       stopSelf()
       // A driver that would tell it of its own answer, too, must not keep it going for ever.
-      if (++told < 3) void t.write(put(at('k', 'answer'), 'v'))
+      if (answers.length < 3) answers.push(t.write(put(at('k', 'answer'), 'v')))
     })
     await t.write(put(at('k', 'question'), 'v'))
     await until('question', 'answer')
-    equal(told, 1)
+    await Promise.all(answers)
+    equal(answers.length, 1)
     stop()
   },
   silent,

@@ -3,7 +3,7 @@ import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { soon, stores } from '../stores.ts'
 
-const LIFE = 300
+const LIFE = 1000
 const LONG = 600_000
 const HOUR = 3_600_000
 
