@@ -5,14 +5,17 @@ import { type Case, defineCase } from '../case.ts'
 import { RUN, several, stores } from '../stores.ts'
 import { at, begin, nap, now, offered, runOf, standing, stepOf, waitFor } from './runs.ts'
 
+/** Milliseconds, in which some calls come to their end also on a slow machine. */
+const SOON = 2000
+
 /** SY-45, SY-46. */
 export const delay: Case = defineCase('SI-601', 'a delay is over when its time has come, and not before', async (t) => {
   const s = stores(t)
-  const wakeAt = (await now(s)) + 300
+  const wakeAt = (await now(s)) + SOON
   await begin(s, { position: nap(wakeAt) })
   equal([await s.timers.nextDue(), await s.timers.advanceDue()], [wakeAt, []])
   equal([await standing(t), await offered(t)], [['waiting', nap(wakeAt)], []])
-  await t.sleep(350)
+  await t.sleep(SOON + 50)
   equal(await stores(t).timers.advanceDue(), [{ runId: RUN, kind: 'delay', stepId: 'nap' }])
   equal([await standing(t), await offered(t)], [['running', at('ship')], [[RUN, 'ship']]])
   equal((await stepOf(t, 'nap'))?.status, 'completed')
@@ -40,10 +43,10 @@ export const last: Case = defineCase('SI-603', 'a delay behind which is nothing 
 export const timeout: Case = defineCase('SI-604', 'a wait for a message times out', async (t) => {
   const s = stores(t)
   await begin(s)
-  const wakeAt = (await now(s)) + 600
+  const wakeAt = (await now(s)) + SOON
   await s.signals.park(RUN, waitFor('paid', { wakeAt }))
   equal(await s.timers.advanceDue(), [])
-  await t.sleep(650)
+  await t.sleep(SOON + 50)
   equal(await s.timers.advanceDue(), [{ runId: RUN, kind: 'message', stepId: 'wait' }])
   equal(await standing(t), ['running', at('ship')])
   const step = (await stepOf(t))!
