@@ -15,7 +15,7 @@ export const STEP = 'charge'
 export const WORKER = 'worker-1'
 
 /** How long leases last that are to expire, in milliseconds. */
-export const LEASE = 300
+export const LEASE = 1000
 
 /** Lets a lease of {@link LEASE} expire. */
 export const outlive = (t: Context): Promise<void> => t.sleep(LEASE + 50)

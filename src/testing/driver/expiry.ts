@@ -5,7 +5,7 @@ import { ALL, PART, absent, at, put, removePart, unchanged, upTo } from '../buil
 import { type Case, type Context, defineCase } from '../case.ts'
 
 /** Long enough for a round trip, short enough to wait for. */
-const LIFE = 400
+const LIFE = 1000
 const LONG = 600_000
 const PAST = { at: 1 } as const
 

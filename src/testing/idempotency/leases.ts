@@ -7,7 +7,7 @@ import { changesNothing, event, losing, several, spied, stores, verdict } from '
 import { idempotencyStore } from '../../stores/idempotency.ts'
 import { begun, compensate, key } from './keys.ts'
 
-const LEASE = 300
+const LEASE = 1000
 
 /** Lets a lease of {@link LEASE} expire. */
 const outlive = (t: Context): Promise<void> => t.sleep(LEASE + 50)

@@ -7,7 +7,7 @@ import { type Case, type Context, defineCase } from '../case.ts'
 import { changesNothing, losing, ODD_IDS, several, stores, verdict } from '../stores.ts'
 import { begun, key } from './keys.ts'
 
-const LIFE = 300
+const LIFE = 1000
 const LONG = 600_000
 
 /** Lets a mark that lives {@link LIFE} expire. */

@@ -64,10 +64,10 @@ export const claimed: Case = defineCase(
   async (t) => {
     const [late, next] = [stores(t), stores(t)]
     await waiting(late, { position: { kind: 'step', stepId: 'a' }, status: 'running' })
-    const claim = await late.claims.claimTask({ runId: RUN, stepId: 'a', workerId: 'w', ttl: 300 })
+    const claim = await late.claims.claimTask({ runId: RUN, stepId: 'a', workerId: 'w', ttl: 1000 })
     ok(claim, 'Claimed')
     await late.workflows.saveTaskResult(RUN, 'b', 1, { claim })
-    await t.sleep(350)
+    await t.sleep(1050)
     // Some backends remove what has expired when they are written to.
     await late.state.set('swept', '1')
     for (const isTaken of [false, true]) {
