@@ -123,7 +123,7 @@ export function unstorageDriver(options: UnstorageDriverOptions): UnstorageDrive
         for (const [i, name] of names.entries()) listener(exist[i] ? 'update' : 'remove', keyOf(name))
       }
     } catch (error) {
-      if (signal.aborted || (isHoldfastError(error) && error.code === 'CLOSED')) return
+      if (signal.aborted || isHoldfastError(error, 'CLOSED')) return
       if (!onWatchError) throw error
       onWatchError(error)
     }

@@ -180,6 +180,6 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
 }
 
 /** Whether it is about one record: whatever else has failed will fail with the next run as well. */
-const isUnreadable = (error: unknown): boolean => isHoldfastError(error) && error.code === 'SERIALIZATION'
+const isUnreadable = (error: unknown): boolean => isHoldfastError(error, 'SERIALIZATION')
 
 const wakeAtIn = (key: string): number => Number(key.slice(0, DIGITS))
