@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type Answered, type Asked, type LocalServer, listen } from './server.ts'
+import { type Answered, type Asked, type LocalServer, inJson, listen } from './server.ts'
 
 /** A column of a result. */
 export interface NeonField {
@@ -170,12 +170,6 @@ export async function startNeon(backend: NeonBackend, options: { readonly port?:
   }
   return listen(handle, options)
 }
-
-const inJson = (content: unknown, status: number, headers: Readonly<Record<string, string>> = {}): Answered => ({
-  status,
-  headers: { 'Content-Type': 'application/json', ...headers },
-  body: JSON.stringify(content),
-})
 
 /** A header that is there once; one that is repeated counts as its first. */
 const headerOf = ({ headers }: Asked, name: string): string | null => {

@@ -56,6 +56,17 @@ export interface Answered {
   readonly body: string | Uint8Array
 }
 
+/** An answer in JSON. */
+export const inJson = (
+  content: unknown,
+  status: number,
+  headers: Answered['headers'] = {},
+): Answered & { readonly body: string } => ({
+  status,
+  headers: { 'content-type': 'application/json', ...headers },
+  body: JSON.stringify(content),
+})
+
 /** Answers one request; `fault` is there for what a protocol has to do itself. */
 export type Handler = (request: Asked, fault: Fault | undefined) => Promise<Answered>
 
@@ -75,6 +86,8 @@ export interface LocalServer {
   /** Ends connections and stops listening. Idempotent. */
   close(): Promise<void>
 }
+
+const INJECTED = { error: 'Injected' }
 
 /**
  * Listens on 127.0.0.1.
@@ -100,7 +113,10 @@ export async function listen(handler: Handler, options: { readonly port?: number
     const fault = faults?.({ number, method, path, body: asked.body })
     if (fault && 'cut' in fault && fault.cut === 'request') return undefined
     await wait(latency)
-    const answered = fault && 'status' in fault ? injected(fault) : await handler(asked, fault)
+    const answered =
+      fault && 'status' in fault
+        ? inJson(fault.body ?? INJECTED, fault.status, fault.headers)
+        : await handler(asked, fault)
     await wait(latency)
     if (fault && 'cut' in fault) return undefined
     const size = Buffer.byteLength(answered.body)
@@ -145,16 +161,6 @@ async function bytesOf(incoming: IncomingMessage): Promise<Buffer> {
   for await (const chunk of incoming) chunks.push(chunk as Buffer)
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)
 }
-
-const injected = ({
-  status,
-  headers = {},
-  body = { error: 'Injected' },
-}: Extract<Fault, { status: number }>): Answered => ({
-  status,
-  headers: { 'content-type': 'application/json', ...headers },
-  body: JSON.stringify(body),
-})
 
 function send(outgoing: ServerResponse, { status, headers, body }: Answered): void {
   outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) })

@@ -8,7 +8,7 @@
  * @module
  */
 import { ErrorReply, MultiErrorReply, RESP_TYPES, createClient } from 'redis'
-import { type Answered, type Asked, type Fault, type LocalServer, listen } from './server.ts'
+import { type Answered, type Asked, type Fault, type LocalServer, inJson, listen } from './server.ts'
 import { type Reply, toJson, toResp } from './upstash-replies.ts'
 import { translateScripts } from './upstash-scripts.ts'
 
@@ -36,7 +36,6 @@ type Client = Awaited<ReturnType<typeof connect>>
 
 /** What the service takes of a request, and gives as an answer. */
 const MOST_BYTES = 10_000_000
-const JSON_HEADERS = { 'content-type': 'application/json' }
 /** Paths alone are no URLs. */
 const BASE = 'http://127.0.0.1'
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD']
@@ -166,12 +165,12 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
       const commands = commandsOf(body)
       const target = await targetOf(commands, request, fault)
       const replies = await executeAll(commands, mayWrite, url.pathname === '/pipeline' ? target : 'transaction')
-      return resp ? inResp(Buffer.concat(replies.map(toResp)), 200) : inJson(replies.map(result), 200)
+      return resp ? inResp(Buffer.concat(replies.map(toResp)), 200) : bounded(replies.map(result), 200)
     }
     const command = url.pathname === '/' ? commandOf(parsed(body)) : pathCommand(url, body)
     const [reply = null] = await executeAll([command], mayWrite, await targetOf([command], request, fault))
     const status = reply instanceof Error ? 400 : 200
-    return resp ? inResp(toResp(reply), status) : inJson(result(reply), status)
+    return resp ? inResp(toResp(reply), status) : bounded(result(reply), status)
   }
 
   async function handle(request: Asked, fault: Fault | undefined): Promise<Answered> {
@@ -203,23 +202,19 @@ async function connect(url: string) {
 }
 
 function refused(error: unknown): Answered {
-  const answer = (status: number, message: string): Answered => ({
-    status,
-    headers: JSON_HEADERS,
-    body: JSON.stringify({ error: message }),
-  })
-  if (error instanceof Refusal) return answer(error.status, error.message)
-  if (error instanceof ErrorReply) return answer(400, error.message)
-  return answer(503, 'The redis-server cannot be reached')
+  if (error instanceof Refusal) return inJson({ error: error.message }, error.status)
+  if (error instanceof ErrorReply) return inJson({ error: error.message }, 400)
+  return inJson({ error: 'The redis-server cannot be reached' }, 503)
 }
 
-function inJson(content: unknown, status: number): Answered {
-  const body = JSON.stringify(content)
-  const size = Buffer.byteLength(body)
+/** An answer that is not longer than the service gives one. */
+function bounded(content: unknown, status: number): Answered {
+  const answer = inJson(content, status)
+  const size = Buffer.byteLength(answer.body)
   if (size > MOST_BYTES) {
     throw new Refusal(400, `ERR max response size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`)
   }
-  return { status, headers: JSON_HEADERS, body }
+  return answer
 }
 
 const inResp = (body: Buffer, status: number): Answered => ({
