@@ -9,22 +9,19 @@ import { load, upstashClient } from './servers.ts'
 const judged = (what: string, found: string, isWell: boolean, advice: string, level: Finding['level'] = 'warning') =>
   isWell ? ({ what, level: 'ok', found } as const) : ({ what, level, found, advice } as const)
 
+const SETTINGS = `SELECT current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'),
+  current_setting('synchronous_commit'), current_setting('max_connections')`
+
 /** Looks at the settings of a PostgreSQL that decide what a commit survives. */
 export async function inspectPostgres(connectionString: string): Promise<readonly Finding[]> {
   const { default: pg } = await load('pg', () => import('pg'))
   const client = new pg.Client({ connectionString })
   await client.connect()
   try {
-    const ask = async (sql: string): Promise<string> =>
-      String(Object.values((await client.query(sql)).rows[0] ?? {})[0])
-    const version = Number(await ask(FIND))
-    const [server, fsync, pages, synchronous, connections] = [
-      await ask('SHOW server_version'),
-      await ask('SHOW fsync'),
-      await ask('SHOW full_page_writes'),
-      await ask('SHOW synchronous_commit'),
-      await ask('SHOW max_connections'),
-    ]
+    const first = async (sql: string): Promise<readonly unknown[]> =>
+      (await client.query<unknown[]>({ text: sql, rowMode: 'array' })).rows[0] ?? []
+    const version = Number((await first(FIND))[0])
+    const [server, fsync, pages, synchronous, connections] = (await first(SETTINGS)) as readonly string[]
     return [
       { what: 'server', level: 'ok', found: `PostgreSQL ${server}, at most ${connections} connections` },
       judged(
@@ -33,8 +30,8 @@ export async function inspectPostgres(connectionString: string): Promise<readonl
         version === SCHEMA_VERSION,
         'Open it with this release to bring it up to date, after a backup',
       ),
-      judged('fsync', fsync, fsync === 'on', 'Set fsync = on: the loss of power can damage the database', 'failure'),
-      judged('full_page_writes', pages, pages === 'on', 'Set full_page_writes = on: a torn page cannot be mended'),
+      judged('fsync', fsync!, fsync === 'on', 'Set fsync = on: the loss of power can damage the database', 'failure'),
+      judged('full_page_writes', pages!, pages === 'on', 'Set full_page_writes = on: a torn page cannot be mended'),
       { what: 'synchronous_commit', level: 'ok', found: `${synchronous}; at least on for what is strict` },
     ]
   } finally {

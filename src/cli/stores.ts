@@ -23,31 +23,27 @@ export interface Scheme {
   inspect?(rest: string): Promise<readonly Finding[]>
 }
 
+const ofPostgres = (scheme: string): Scheme => ({
+  example: `${scheme}://user@host/database`,
+  open: (rest) => openPostgres(scheme, rest),
+  inspect: (rest) => inspectPostgres(`${scheme}:${rest}`),
+})
+
+const ofRedis = (scheme: string): Scheme => ({
+  example: `${scheme}://host:6379`,
+  open: (rest) => openRedis(scheme, rest),
+  inspect: (rest) => inspectRedis(`${scheme}:${rest}`),
+})
+
 /** By what stands before the first colon. */
 export const SCHEMES: Readonly<Record<string, Scheme>> = {
   memory: { example: 'memory:', open: async () => memory() },
   sqlite: { example: 'sqlite:./app.db', open: openSqlite, inspect: inspectSqlite },
-  postgres: {
-    example: 'postgres://user@host/database',
-    open: (rest) => openPostgres('postgres', rest),
-    inspect: (rest) => inspectPostgres(`postgres:${rest}`),
-  },
-  postgresql: {
-    example: 'postgresql://user@host/database',
-    open: (rest) => openPostgres('postgresql', rest),
-    inspect: (rest) => inspectPostgres(`postgresql:${rest}`),
-  },
+  postgres: ofPostgres('postgres'),
+  postgresql: ofPostgres('postgresql'),
   upstash: { example: 'upstash:https://…', open: openUpstash, inspect: inspectUpstash },
-  redis: {
-    example: 'redis://host:6379',
-    open: (rest) => openRedis('redis', rest),
-    inspect: (rest) => inspectRedis(`redis:${rest}`),
-  },
-  rediss: {
-    example: 'rediss://host:6379',
-    open: (rest) => openRedis('rediss', rest),
-    inspect: (rest) => inspectRedis(`rediss:${rest}`),
-  },
+  redis: ofRedis('redis'),
+  rediss: ofRedis('rediss'),
   http: { example: 'http://localhost:3000/state', open: (rest) => openHttp('http', rest) },
   https: { example: 'https://host/state', open: (rest) => openHttp('https', rest) },
 }
