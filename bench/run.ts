@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import Database from 'better-sqlite3'
 import { DOCUMENT_BYTES, PAYLOAD_BYTES } from './data.ts'
 import { machineAt } from './machine.ts'
+import { isAmong } from './options.ts'
 import { type Report, progress, render } from './report.ts'
 import { countBytes, countCalls } from './scenarios/counts.ts'
 import { encodeDocuments } from './scenarios/encoding.ts'
@@ -29,7 +30,7 @@ const { values } = parseArgs({
 const { json, quick, only } = values
 const race = quick ? { rounds: 3, roundMs: 60 } : { rounds: 9, roundMs: 200 }
 const longEvents = quick ? 100_000 : 1_000_000
-const isWanted = (name: string): boolean => only.length === 0 || only.some((text) => name.includes(text))
+const isWanted = (name: string): boolean => isAmong(only, name)
 
 const root = mkdtempSync(join(tmpdir(), 'holdfast-bench-'))
 const cleanUp = (): void => rmSync(root, { recursive: true, force: true })

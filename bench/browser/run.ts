@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { CHROMIUM, FIREFOX } from '../../test/browsers/engines.ts'
 import { gather } from '../../test/browsers/session.ts'
 import { machineAt } from '../machine.ts'
+import { isAmong } from '../options.ts'
 import { progress, rowParts, targetParts } from '../report.ts'
 import type { Row } from '../scenarios/row.ts'
 import type { BenchReport } from './program.ts'
@@ -23,8 +24,6 @@ const { values } = parseArgs({
     engine: { type: 'string', multiple: true, default: [] },
   },
 })
-const isAmong = (texts: readonly string[], name: string): boolean =>
-  texts.length === 0 || texts.some((text) => name.includes(text))
 
 const race = values.quick ? { rounds: 3, roundMs: 60 } : { rounds: 9, roundMs: 200 }
 const engines = [CHROMIUM, FIREFOX].filter(({ name }) => isAmong(values.engine, name))

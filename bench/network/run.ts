@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { parseArgs } from 'node:util'
 import { LOG } from '../data.ts'
 import { machineAt } from '../machine.ts'
+import { isAmong } from '../options.ts'
 import { progress, rowParts, targetParts } from '../report.ts'
 import { type Call, type Row, type RowScenario, append, load, runRow } from '../scenarios/row.ts'
 import { costOfPostgres, costOfRedis } from './cost.ts'
@@ -26,8 +27,6 @@ const { values } = parseArgs({
     latency: { type: 'string', multiple: true, default: ['0', '5', '40'] },
   },
 })
-const isAmong = (texts: readonly string[], name: string): boolean =>
-  texts.length === 0 || texts.some((text) => name.includes(text))
 
 const race = values.quick ? { rounds: 3, roundMs: 100 } : { rounds: 9, roundMs: 300 }
 const IN_FLIGHT = 100

@@ -15,12 +15,13 @@ type Found = Row & { readonly latency: number }
 /** Judges what was measured in this run; what was left out is not judged. */
 export function judge(server: string, rows: readonly Found[]): Target[] {
   const targets: Target[] = []
-  const find = (name: string, latency: number, subject: string): Found | undefined =>
-    rows.find((it) => it.latency === latency && it.name.startsWith(name) && it.subject === subject)
-  for (const { latency, subject } of rows.filter((it) => it.name.startsWith('append one by one'))) {
+  const named = (name: string): Found[] => rows.filter((it) => it.name.startsWith(name))
+  const oneByOne = named('append one by one')
+  const inFlight = named('append 100 in flight')
+  for (const { latency, subject, microseconds } of oneByOne) {
     if (!subject.startsWith('holdfast')) continue
-    const alone = find('append one by one', latency, subject)!.microseconds.median
-    const busy = find('append 100 in flight', latency, subject)?.microseconds.median
+    const alone = microseconds.median
+    const busy = inFlight.find((it) => it.latency === latency && it.subject === subject)?.microseconds.median
     if (latency >= ALONE_AT) {
       const value = alone / (latency * 1000)
       const wanted = `<= ${MOST_ALONE} of ${latency} ms`
@@ -35,7 +36,8 @@ export function judge(server: string, rows: readonly Found[]): Target[] {
         reached: value >= LEAST_IN_FLIGHT,
       })
     }
-    const raw = rows.find((it) => it.latency === latency && it.name.startsWith('append one by one'))!
+    // The first of a row is the raw client.
+    const raw = oneByOne.find((it) => it.latency === latency)!
     if (server === 'PostgreSQL' && busy !== undefined) {
       const value = raw.microseconds.median / busy
       targets.push({
