@@ -18,5 +18,7 @@ export default defineConfig({
     hookTimeout: 120_000,
     maxConcurrency: 8,
     silent: 'passed-only',
+    // Cases that wait do so by the second; only what is far slower is worth a line.
+    slowTestThreshold: 30_000,
   },
 })

@@ -73,14 +73,13 @@ function gate(name: string, ...commands: Gate['commands'][number][]): Gate {
 function vitest(name: string, node = process.execPath, env: Record<string, string> = {}): Gate {
   const report = `build/vitest/${name}.json`
   const program = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs')
-  const reporter = process.stdout.isTTY ? 'default' : 'dot'
   const command = [
     node,
     program,
     'run',
     '--reporter=json',
     `--outputFile.json=${report}`,
-    `--reporter=${reporter}`,
+    '--reporter=default',
   ] as const
   return { name, commands: [command], env, report }
 }

@@ -10,7 +10,9 @@ import type { Driver } from '../../src/core/driver.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { type Harness, conformance } from '../../src/testing/index.ts'
+import { register } from '../../src/testing/suite.ts'
 import { replay } from '../../src/wrappers/replay.ts'
+import { slice } from '../support/slice.ts'
 import { thread } from './support.ts'
 import type { Job } from './worker.ts'
 
@@ -75,4 +77,5 @@ const overThread: Harness = {
   },
 }
 
-for (const harness of [overMemory, overReplay, overSqlite, overThread]) conformance({ harness, describe, it })
+for (const harness of [overMemory, overThread]) conformance({ harness, describe, it })
+for (const harness of [overReplay, overSqlite]) register(slice, { harness, describe, it })

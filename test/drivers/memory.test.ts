@@ -22,4 +22,6 @@ conformance({
   describe,
   it,
 })
-conformance({ harness: { name: 'memory by the real clock', create: async () => ({ driver: memory() }) }, describe, it })
+/** Cases that wait do so for real, so they wait at the same time. */
+const byTheRealClock: Harness = { name: 'memory by the real clock', create: async () => ({ driver: memory() }) }
+conformance({ harness: byTheRealClock, describe, it: it.concurrent })

@@ -18,8 +18,8 @@ describe.skipIf(!part('chromium'))('the pages of the edge example', { timeout: 1
   const data = mkdtempSync(join(tmpdir(), 'holdfast-edge-'))
   /** One that takes everything, one that takes nothing. */
   const subscribers = createServer((request, response) => {
-    request.resume()
-    response.writeHead(request.url === '/billing' ? 200 : 503).end()
+    // Once all of the request is there: who answers before may cut off what is still being sent.
+    request.resume().once('end', () => response.writeHead(request.url === '/billing' ? 200 : 503).end())
   })
   let worker: Miniflare
   let desk: Device

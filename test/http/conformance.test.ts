@@ -9,7 +9,9 @@ import { memory } from '../../src/drivers/memory.ts'
 import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { type RemoteCapabilities, createHandler, remote } from '../../src/http/index.ts'
 import { type Harness, conformance } from '../../src/testing/index.ts'
+import { register } from '../../src/testing/suite.ts'
 import { replay } from '../../src/wrappers/replay.ts'
+import { slice } from '../support/slice.ts'
 import { ENDPOINT, authorize, fetchFrom, listen } from './support.ts'
 
 const headers = { authorization: 'tenant of the caller' }
@@ -45,8 +47,7 @@ const harness = (
 const overMemory = (_: string, clock: Clock): Driver => replay(memory({ clock }), { clock, window: 60_000 })
 const overSqlite = (path: string, clock: Clock): Driver => sqlite({ path, clock, replayWindow: 60_000 })
 
-const harnesses: readonly Harness[] = [
-  harness('memory over HTTP by a socket', true, { durability: 'none' }, overMemory),
-  harness('better-sqlite3 over HTTP in process', false, {}, overSqlite),
-]
-for (const harness of harnesses) conformance({ harness, describe, it })
+const bySocket = harness('memory over HTTP by a socket', true, { durability: 'none' }, overMemory)
+const inProcess = harness('better-sqlite3 over HTTP in process', false, {}, overSqlite)
+conformance({ harness: bySocket, describe, it })
+register(slice, { harness: inProcess, describe, it })

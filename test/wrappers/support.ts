@@ -4,7 +4,8 @@ import type { Clock } from '../../src/core/clock.ts'
 import type { CommitRequest, Driver, Entry, EntryPage, Op } from '../../src/core/driver.ts'
 import { HoldfastError, isHoldfastError } from '../../src/core/errors.ts'
 import { memory } from '../../src/drivers/memory.ts'
-import { type Harness, type Skip, conformance } from '../../src/testing/index.ts'
+import { type Case, type Harness, type Skip, cases } from '../../src/testing/index.ts'
+import { register } from '../../src/testing/suite.ts'
 
 /** A time that passes when it is told to; waiting is letting it pass. */
 export function manualTime() {
@@ -23,7 +24,11 @@ export function manualTime() {
 }
 
 /** The whole suite over a wrapper around memory. */
-export function conformanceOver(name: string, wrap: (driver: Driver, clock: Clock) => Driver, skip: Skip[] = []): void {
+export function conformanceOver(
+  name: string,
+  wrap: (driver: Driver, clock: Clock) => Driver,
+  options: { readonly skip?: readonly Skip[]; readonly cases?: readonly Case[] } = {},
+): void {
   const harness: Harness = {
     name,
     async create() {
@@ -32,7 +37,7 @@ export function conformanceOver(name: string, wrap: (driver: Driver, clock: Cloc
       return { driver: wrap(memory({ clock }), clock), advance: (ms) => void (time += ms) }
     },
   }
-  conformance({ harness, describe, it, skip, log: () => {} })
+  register(options.cases ?? cases, { harness, describe, it, skip: options.skip ?? [], log: () => {} })
 }
 
 export const PART = 'default!values'
