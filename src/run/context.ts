@@ -8,7 +8,7 @@ import { type RetryPolicy, nextRetry } from '../stores/retries.ts'
 import type { RunEvent } from '../stores/events.ts'
 import type { SignalKind } from '../stores/run-state.ts'
 import { type Position, wakeAtOf } from '../stores/status.ts'
-import type { Run } from '../stores/workflow.ts'
+import type { Run } from '../stores/run-start.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
 import type { Context, RunOutcome, StepInfo } from './types.ts'
 

@@ -9,14 +9,12 @@
 import { requireGiven, requireInteger } from '../core/arguments.ts'
 import { decode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { CallOptions, Entry, EntryPage, Range } from '../core/driver.ts'
+import type { CallOptions, Entry } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import {
-  CONSUMED,
   DEFAULT_TENANT,
   EVENTS,
   EVERYTHING,
-  INTERVENTIONS,
   RUN,
   decodeId,
   decodeNumber,
@@ -30,27 +28,15 @@ import { type Page, type PageOptions, eachItem, pageRange, readPage, toPage } fr
 import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from './events.ts'
 import { type FollowOptions, type LogPage, followed } from './follow.ts'
-import {
-  type Intervention,
-  type InterventionStore,
-  type Note,
-  interventionStore,
-  toIntervention,
-} from './interventions.ts'
+import { type InterventionStore, type Note, interventionStore } from './interventions.ts'
 import type { StoreOptions } from './options.ts'
 import { type RunFields, requireRunFields, withFields } from './run-fields.ts'
 import { type RunSummary, pendingSignal } from './run-index.ts'
-import {
-  type RunProposal,
-  changed,
-  completionOf,
-  decodeRun,
-  ended,
-  mismatch,
-  newRun,
-  runRecords,
-} from './run-record.ts'
+import { type RunProposal, changed, decodeRun, ended, mismatch, newRun, runRecords } from './run-record.ts'
 import { type Completion, isTerminal } from './status.ts'
+import { type Trace, readTrace } from './trace.ts'
+
+export type { Trace } from './trace.ts'
 
 /** Options of appends. */
 export interface AppendOptions extends WriteOptions {
@@ -71,21 +57,6 @@ export interface ResumeCursor {
   readonly anchor?: RunEvent
   /** There is no event with that number; resuming from 0 is no gap. */
   readonly gap: boolean
-}
-
-/** A run with all of its log. */
-export interface Trace {
-  readonly runId: string
-  /** `''` where the run has no event, and was not created as one of a workflow. */
-  readonly workflow: string
-  readonly createdAt: number
-  /** Of the event appended last. */
-  readonly definitionVersion?: string
-  readonly events: readonly RunEvent[]
-  readonly interventions: readonly Intervention[]
-  readonly resumedFromSeq?: number
-  readonly completion?: Completion
-  readonly completedAt?: number
 }
 
 /** Options of {@link PersistenceStore.resume}. */
@@ -178,9 +149,6 @@ export interface PersistenceStore extends InterventionStore {
   complete(runId: string, completion: Completion, options?: CompleteOptions): Promise<CompletionResult>
 }
 
-/** Events read at once by {@link PersistenceStore.load}. */
-const LOAD_PAGE = 1000
-
 /**
  * Makes a persistence store.
  *
@@ -263,53 +231,6 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
   const eventPage = async (runId: string, after: number, options: PageOptions): Promise<Page<RunEvent>> =>
     (await readLog(runId, after, options)).page
 
-  /**
-   * All entries of a log, of which the last page is there. From its end backwards, so that it is of the moment of that
-   * page: what is appended while this reads on lies behind it.
-   */
-  async function readRest(
-    db: Database,
-    range: Range,
-    page: EntryPage,
-    options?: CallOptions,
-  ): Promise<readonly Entry[]> {
-    const entries = [...page.entries]
-    for (let { more } = page; more;) {
-      const [before] = await db.read([{ range: { ...range, end: entries.at(-1)!.key } }], options)
-      entries.push(...before.entries)
-      more = before.more
-    }
-    return entries.toReversed()
-  }
-
-  async function loadAll(db: Database, runId: string, options?: CallOptions): Promise<Trace | undefined> {
-    const part = parts.run(runId)
-    const limit = Math.min(LOAD_PAGE, db.driver.capabilities.limits.rangeEntries)
-    const eventRange = { part, ...under(EVENTS), limit, reverse: true }
-    const interventionRange = { ...eventRange, ...under(INTERVENTIONS) }
-    const [record, cursor, events, interventions] = await db.read(
-      [
-        { get: { part, key: RUN } },
-        { get: { part, key: CONSUMED } },
-        { range: eventRange },
-        { range: interventionRange },
-      ],
-      options,
-    )
-    if (record === null) return undefined
-    const run = decodeRun(record.value)
-    const { workflow = '', definitionVersion, createdAt, resumedFromSeq } = run
-    const taken = Number(cursor?.value ?? 0)
-    return {
-      ...defined({ runId, workflow, definitionVersion, createdAt, resumedFromSeq }),
-      ...completionOf(run),
-      events: (await readRest(db, eventRange, events, options)).map((entry) => decodeEvent(entry, runId, workflow)),
-      interventions: (await readRest(db, interventionRange, interventions, options)).map((entry) =>
-        toIntervention(entry, taken),
-      ),
-    }
-  }
-
   const store: PersistenceStore = {
     ...interventionStore(db, parts, runs),
     append: async (event, options) => store.appendBatch([event], options),
@@ -327,7 +248,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
       }
       return appendAll(runId, workflow, events, options)
     },
-    load: async (runId, options) => db.hold((held) => loadAll(held, runId, options), options),
+    load: async (runId, options) => db.hold((held) => readTrace(held, parts, runId, options), options),
     loadEvents: async (runId, options = {}) => eventPage(runId, 0, options),
     loadEventsAfter: async (runId, seq, options = {}) => eventPage(runId, requireInteger(seq, 'seq'), options),
     events: (runId, { after = 0, ...options } = {}) =>

@@ -1,5 +1,5 @@
 /** Runs are started once, by whoever is first. @module */
-import type { StartPolicy } from '../../stores/workflow.ts'
+import type { StartPolicy } from '../../stores/run-start.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
