@@ -8,6 +8,9 @@ export const PART = 'acme!run!r1'
 /** Every key there is: no key of the cases sorts behind `~~`. */
 export const ALL: { readonly start: string; readonly end: string } = { start: ' ', end: '~~' }
 
+/** Whether two times are the same but for what a slow machine takes between them. */
+export const isNear = (at: number, other: number): boolean => Math.abs(at - other) < 30_000
+
 /** A key of {@link PART}, or of another part. */
 export const at = (key: string, part: string = PART): Key => ({ part, key })
 

@@ -7,7 +7,8 @@ import { startUpstash } from '../../src/dev/upstash.ts'
 import { startPostgres } from '../../src/dev/postgres-server.ts'
 import { postgres } from '../../src/drivers/postgres/driver.ts'
 import { upstash } from '../../src/drivers/upstash/driver.ts'
-import { bin, neonOver, quiet } from '../drivers/postgres/support.ts'
+import { bin, neonOver } from '../drivers/postgres/support.ts'
+import { quiet } from '../support/quiet.ts'
 import { connected, hasRedis, vendor } from '../drivers/upstash/support.ts'
 
 /** A server, the protocol of a hosted service in front of it, and drivers on its one database. */

@@ -19,7 +19,8 @@ const OPENERS: Openers = {
   async postgres({ url }) {
     const { default: pg } = await import('pg')
     const { postgres } = await import('../../src/drivers/postgres/driver.ts')
-    const pool = new pg.Pool({ connectionString: url, max: 4 })
+    const { quiet } = await import('../support/quiet.ts')
+    const pool = quiet(new pg.Pool({ connectionString: url, max: 4 }))
     const driver = postgres({ db: pool })
     return { ...driver, close: async () => (await driver.close(), pool.end()) }
   },

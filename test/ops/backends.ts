@@ -14,6 +14,7 @@ import { replay } from '../../src/wrappers/replay.ts'
 import { listen } from '../http/support.ts'
 import { installFake } from '../drivers/indexeddb/support.ts'
 import { part } from '../support/parts.ts'
+import { quiet } from '../support/quiet.ts'
 import { type Address, openAt } from './addresses.ts'
 
 /** One store, which stays where it is when a driver of it is closed. */
@@ -85,7 +86,7 @@ export async function startBackends(
   const bin = part('postgres')
   if (bin) {
     const server = await startPostgres({ bin, fsync: false })
-    const admin = new pg.Pool({ connectionString: server.url, max: 1 })
+    const admin = quiet(new pg.Pool({ connectionString: server.url, max: 1 }))
     endings.push(async () => {
       await admin.end()
       await server.stop()

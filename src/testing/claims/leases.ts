@@ -1,6 +1,6 @@
 /** Leases: how claims are given back, extended and taken away. @module */
 import { equal, ok, rejects } from '../assert.ts'
-import { atOnce, upTo } from '../build.ts'
+import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import type { Claim } from '../../stores/claims.ts'
 import { changesNothing, losing, RUN, stores, verdict } from '../stores.ts'
@@ -75,7 +75,7 @@ export const extended: Case = defineCase('CL-204', 'an extension counts from now
   const second = await end()
   ok(second > first && second < first + 60_000, 'Later, and not twice as long')
   equal({ ...longer, expiresAt: 0 }, { ...claim, expiresAt: 0 })
-  ok(Math.abs(longer.expiresAt! - second) < 1000, 'As it was told')
+  ok(isNear(longer.expiresAt!, second), 'As it was told')
   await s.claims.extendTaskClaim(longer, 30_000)
   ok((await end()) < first, 'It can be shortened')
   await s.claims.extendTaskClaim(claim, LEASE)

@@ -1,6 +1,6 @@
 /** Runs that wait for a message, and go on with it. @module */
 import { equal, ok, rejects } from '../assert.ts'
-import { upTo } from '../build.ts'
+import { upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, RUN, stores, structured } from '../stores.ts'
 import { at, begin, now, offered, putStep, runOf, standing, stepOf, waitFor } from './runs.ts'
@@ -15,7 +15,7 @@ export const advances: Case = defineCase('SI-501', 'a message moves on the run t
   equal([await standing(t), await offered(t)], [['running', at('ship')], [[RUN, 'ship']]])
   const { status, result, completedAt, updatedAt } = (await stepOf(t))!
   equal([status, result, completedAt], ['completed', structured(), updatedAt])
-  ok(Math.abs(updatedAt - (await now(s))) < 1000, 'By the clock of the backend')
+  ok(isNear(updatedAt, await now(s)), 'By the clock of the backend')
   equal(await s.signals.consumeMessage(RUN, 'paid'), undefined, 'It was taken')
 })
 

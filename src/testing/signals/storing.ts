@@ -3,6 +3,7 @@ import type { SignalKind } from '../../stores/run-state.ts'
 import { requireSignalAllowed } from '../../stores/signals.ts'
 import type { Completion } from '../../stores/status.ts'
 import { equal, ok, rejects } from '../assert.ts'
+import { isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, RUN, stores, verdict } from '../stores.ts'
 import { at, begin, offered, runOf } from './runs.ts'
@@ -19,7 +20,7 @@ export const stored: Case = defineCase('SI-101', 'a signal is stored with its re
     equal(await s.signals.storeSignal(RUN, kind, WHY), undefined)
     const signal = (await stores(t).signals.getSignal(RUN, kind))!
     equal(signal, { ...WHY, requestedAt: signal.requestedAt })
-    ok(Math.abs(signal.requestedAt - s.db.now()) < 1000, 'By the clock of the backend')
+    ok(isNear(signal.requestedAt, s.db.now()), 'By the clock of the backend')
   }
   equal((await runOf(t)).status, 'running', 'Asked for is not done')
 })

@@ -5,6 +5,7 @@ import pg from 'pg'
 import { overPools, startNeon } from '../../../src/dev/neon.ts'
 import { type PostgresServer, startPostgres } from '../../../src/dev/postgres-server.ts'
 import { part } from '../../support/parts.ts'
+import { quiet } from '../../support/quiet.ts'
 
 /** The directory of PostgreSQL's programs; `undefined` where the suites that need it are skipped. */
 export const bin = part('postgres')
@@ -65,10 +66,6 @@ export function embedded() {
     end: () => Promise.all(free.map((db) => db.close())),
   }
 }
-
-/** A connection that dies is no news where the server is killed on purpose. */
-export const quiet = (pool: pg.Pool): pg.Pool =>
-  pool.on('error', () => {}).on('connect', (client) => void client.on('error', () => {}))
 
 /** The server that speaks Neon's protocol, in front of a real one, and handles of Neon's own client on it. */
 export async function neonOver(server: PostgresServer) {
