@@ -79,7 +79,7 @@ function vitest(name: string, node = process.execPath, env: Record<string, strin
     'run',
     '--reporter=json',
     `--outputFile.json=${report}`,
-    '--reporter=default',
+    `--reporter=${join(import.meta.dirname, 'reporter.ts')}`,
   ] as const
   return { name, commands: [command], env, report }
 }
