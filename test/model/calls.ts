@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { isHoldfastError } from '../../src/core/errors.ts'
 import type { Holdfast } from '../../src/holdfast.ts'
 import { plain } from './plain.ts'
+import { START } from './requests.ts'
 
 export interface Call {
   readonly store: 'state' | 'persistence' | 'workflows' | 'signals' | 'timers' | 'claims' | 'idempotency'
@@ -17,7 +18,7 @@ export type Step =
   | { readonly advance: number }
 
 /** Longer than any call takes, in milliseconds. */
-const PATIENCE = 2000
+const PATIENCE = 20_000
 
 /** What a call came to: its result, or the code of its error. Iterators are read to their end. */
 export async function outcomeOf(holdfast: Holdfast, call: Call): Promise<unknown> {
@@ -98,7 +99,7 @@ const [signals, timers, claims, idempotency] = [of('signals'), of('timers'), of(
 const stepId = some('s', 't')
 const name = some('m', 'n')
 const signalKind = some('cancel', 'pause')
-const wakeAt = some(1, 1_000_005, 1_000_500)
+const wakeAt = some(1, START + 5, START + 500)
 const next = some('t', undefined)
 const waiting = fc.oneof(
   options({ kind: some('delay'), stepId, wakeAt, next }, 'kind', 'stepId', 'wakeAt'),
@@ -132,7 +133,7 @@ const lists: readonly fc.Arbitrary<Call>[] = [
   workflows('findStepByWaitId', some('w1', 'w2')),
   timers('advanceDue', options(limit)),
   claims('findAvailableTasks', options({ workerId: some('a'), tags: some(['gpu']), ...limit }, 'workerId')),
-  idempotency('purgeOlderThan', some(1_000_001, 1_001_000)),
+  idempotency('purgeOlderThan', some(START + 1, START + 1000)),
 ]
 
 const single: readonly fc.Arbitrary<Call>[] = [

@@ -1,6 +1,5 @@
 /** Every driver answers random histories as the plainest model does. */
 import { ok } from 'node:assert'
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, it } from 'vitest'
 import type { Commit, Driver, Op, Read } from '../../src/core/driver.ts'
@@ -8,18 +7,13 @@ import { memory } from '../../src/drivers/memory.ts'
 import { engines, withDirectory } from '../support/engines.ts'
 import { LONG, modelRuns, settings } from './runs.ts'
 import { play } from './play.ts'
+import { driverProperty } from './properties.ts'
 import { steps } from './requests.ts'
 
 describe.each(engines)('$name, at the driver', (engine) => {
   const numRuns = modelRuns(engine.isFile ? 200 : 1000)
   const title = `answers ${numRuns} random histories as the naive model does, and holds the same at the end`
-  const property = (directory: string) => {
-    let file = 0
-    return fc.asyncProperty(steps, (history) => {
-      const path = join(directory, `${++file}.db`)
-      return play((clock) => engine.make(path, clock), engine.isFile, history)
-    })
-  }
+  const property = (directory: string) => driverProperty(engine, directory)
   it(title, () => withDirectory((directory) => fc.assert(property(directory), settings(numRuns))), LONG)
 })
 

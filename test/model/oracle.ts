@@ -45,7 +45,7 @@ export async function contentOf(db: Database): Promise<unknown> {
 }
 
 async function entriesOf(db: Database): Promise<Located[]> {
-  const limit = 1e5
+  const limit = 1000
   const [{ parts }] = await db.read([{ parts: { ...EVERYTHING, limit } }])
   const pages = await Promise.all(parts.map((part) => db.read([{ range: { part, ...EVERYTHING, limit } }])))
   return pages.flatMap(([page], i) => page.entries.map((entry) => ({ part: parts[i]!, ...entry })))

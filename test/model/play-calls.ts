@@ -5,8 +5,7 @@ import { equal, isEqual } from '../../src/testing/assert.ts'
 import { type Call, type Step, outcomeOf } from './calls.ts'
 import { type Oracle, contentOf, oracle } from './oracle.ts'
 import type { Make } from './play.ts'
-
-const START = 1_000_000
+import { START } from './requests.ts'
 
 /**
  * @param make - called twice where the data is not that of one driver: then each of the two clients has its own

@@ -1,26 +1,17 @@
 /** Over every driver the stores do what they do over memory without any memory of their own, also when calls meet. */
-import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, it } from 'vitest'
 import { engines, withDirectory } from '../support/engines.ts'
-import { type Step, bursts, sequences } from './calls.ts'
-import { playCalls } from './play-calls.ts'
+import { bursts, sequences } from './calls.ts'
+import { storesProperty } from './properties.ts'
 import { LONG, modelRuns, settings } from './runs.ts'
 
 describe.each(engines)('$name, at the stores', (engine) => {
-  const property = (directory: string, histories: fc.Arbitrary<readonly Step[]>) => {
-    let file = 0
-    return fc.asyncProperty(histories, (history) => {
-      const path = join(directory, `${++file}.db`)
-      return playCalls((clock) => engine.make(path, clock), engine.isFile, history)
-    })
-  }
-
   const many = modelRuns(engine.isFile ? 100 : 500)
   it(
     `gives ${many} sequences of calls by two clients the results of a store without memory`,
     async () => {
-      await withDirectory((directory) => fc.assert(property(directory, sequences), settings(many)))
+      await withDirectory((directory) => fc.assert(storesProperty(engine, directory, sequences), settings(many)))
     },
     LONG,
   )
@@ -29,7 +20,7 @@ describe.each(engines)('$name, at the stores', (engine) => {
   it(
     `gives the calls of ${fewer} histories of bursts the results of some order`,
     async () => {
-      await withDirectory((directory) => fc.assert(property(directory, bursts), settings(fewer)))
+      await withDirectory((directory) => fc.assert(storesProperty(engine, directory, bursts), settings(fewer)))
     },
     LONG,
   )

@@ -22,7 +22,7 @@ export interface Database {
 }
 
 /** A case may never have opened its database. */
-const EMPTY = `DO $$ BEGIN
+export const EMPTY = `DO $$ BEGIN
   IF to_regclass('holdfast_entries') IS NOT NULL THEN
     TRUNCATE holdfast_entries, holdfast_requests, holdfast_long_parts;
   END IF;
