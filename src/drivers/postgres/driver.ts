@@ -10,32 +10,20 @@
  *
  * @module
  */
-import { abortable, inTime, sleep } from '../../core/abort.ts'
+import { abortable } from '../../core/abort.ts'
 import { requireGiven, requireInteger } from '../../core/arguments.ts'
 import { writesOf } from '../../core/apply.ts'
-import type {
-  Answer,
-  CallOptions,
-  Capabilities,
-  CommitAnswer,
-  Driver,
-  Entry,
-  EntryPage,
-  FailedCheck,
-  Key,
-  Outcome,
-  PartPage,
-  Read,
-  ReadAnswer,
-} from '../../core/driver.ts'
-import { HoldfastError, aborted, invalid, isHoldfastError } from '../../core/errors.ts'
+import type { CallOptions, Capabilities, CommitAnswer, Driver, Key } from '../../core/driver.ts'
+import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { NETWORK_LIMITS } from '../../core/limits.ts'
 import { sweeps } from '../../core/sweeps.ts'
-import { type CommitRows, commitOutcomes, readAnswers } from './answers.ts'
-import { failureOf, isSchemaMissing } from './errors.ts'
+import { commitOutcomes } from './answers.ts'
+import { callsOver } from './calls.ts'
+import { isSchemaMissing } from './errors.ts'
 import { type PostgresHandle, runOver } from './handle.ts'
 import { FIND, SCHEMA_VERSION, migration } from './migrations.ts'
-import { encodeCommits, encodeRead, encodeReads } from './requests.ts'
+import { type Ask, completed, readAll } from './pieces.ts'
+import { encodeCommits } from './requests.ts'
 
 export type {
   DrizzleOverClient,
@@ -77,11 +65,6 @@ const READ = 'SELECT * FROM holdfast_read($1::text::jsonb)'
 const DEFAULT_TIMEOUT = 15_000
 const DEFAULT_REPLAY_WINDOW = 600_000
 const MOST_PARTITIONS = 1024
-/** The wait before a repetition, in milliseconds: a random part of one that doubles from the first to the last. */
-const FIRST_WAIT = 20
-const LAST_WAIT = 500
-/** How often an answer in several pieces is begun again because something changed in between. */
-const MOST_RESTARTS = 8
 
 const CAPABILITIES: Omit<Capabilities, 'replayWindow'> = {
   writers: 'many',
@@ -127,6 +110,7 @@ export function postgres(options: PostgresOptions): Driver {
   requireInteger(timeout, 'timeout', 1000)
   requireInteger(replayWindow, 'replayWindow', 1)
   if (replayWindow <= timeout) throw invalid('replayWindow must be longer than timeout')
+  const run = callsOver(send, timeout)
   let opening: Promise<void> | undefined
   let isOpen = false
   /** Whether a call has met the schema: until then one may find that there is none. */
@@ -135,31 +119,6 @@ export function postgres(options: PostgresOptions): Driver {
 
   function requireOpen(): void {
     if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
-  }
-
-  /**
-   * Runs a statement that may be repeated, until it is answered or the time is up.
-   *
-   * @param changes - whether it changes something, so that a lost answer leaves that unknown
-   */
-  async function run(text: string, params: string[], changes: boolean, { signal }: CallOptions = {}) {
-    const deadline = performance.now() + timeout
-    let ambiguous = false
-    for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LAST_WAIT)) {
-      try {
-        if (signal?.aborted) throw aborted(signal, false)
-        const patience = Math.min(timeout / 3, deadline - performance.now())
-        // Given up when it takes too long: the attempt after it finds out what became of it.
-        return await abortable(inTime(send(text, params), patience), signal)
-      } catch (thrown) {
-        if (isHoldfastError(thrown, 'ABORTED')) throw aborted(signal!, changes)
-        const { error, again, isLost } = failureOf(thrown)
-        ambiguous ||= changes && isLost
-        const pause = wait * (0.5 + Math.random() / 2)
-        if (!again || performance.now() + pause >= deadline) throw ambiguous ? inDoubt(error) : error
-        await sleep(pause, signal)
-      }
-    }
   }
 
   async function findVersion(): Promise<number> {
@@ -208,54 +167,10 @@ export function postgres(options: PostgresOptions): Driver {
     return rows
   }
 
-  /**
-   * Asks in as many requests as the size of the answers wants. What was answered before is asked for again without its
-   * values, so that all answers are those of the last moment; where something has changed, all of it begins again.
-   */
-  async function readAll(reads: readonly Read[], options: CallOptions | undefined): Promise<ReadAnswer> {
-    let answers: Answer[] = []
-    for (let restarts = 0; restarts < MOST_RESTARTS;) {
-      const before = answers
-      const asked = reads.map((read, i) => (i < before.length ? again(read, before[i]!) : read))
-      const questions = asked.map((read, i) => encodeRead(read, i < before.length))
-      const rows = await call(READ, [encodeReads(questions)], false, options)
-      const found = readAnswers(asked, rows)
-      if (found.answers.length <= before.length && before.length < reads.length) throw tooMuch()
-      if (before.every((answer, i) => isSame(answer, found.answers[i]!))) {
-        answers = [...before, ...found.answers.slice(before.length)]
-        if (answers.length === reads.length) return { now: found.now, answers }
-      } else {
-        answers = []
-        restarts++
-      }
-    }
-    throw new HoldfastError('UNAVAILABLE', 'The entries change faster than they can be read; ask for less at once', {
-      retryable: true,
-    })
-  }
-
-  /** Values that were left out are read behind the commit; an entry that is another one by then is shown as it is. */
-  async function completed(
-    { outcomes, incomplete }: CommitRows,
-    keyOf: (commit: number, check: number) => Key,
-    options: CallOptions | undefined,
-  ): Promise<readonly Outcome[]> {
-    const completed = outcomes.map((outcome) => (outcome.ok ? outcome : { ...outcome, failed: [...outcome.failed] }))
-    const failedOf = (commit: number): FailedCheck[] => {
-      const outcome = completed[commit]!
-      return outcome.ok ? [] : outcome.failed
-    }
-    const questions = incomplete.map(({ commit, failed }) => ({ get: keyOf(commit, failedOf(commit)[failed]!.check) }))
-    for (let from = 0; from < questions.length;) {
-      const rest = questions.slice(from)
-      const rows = await call(READ, [encodeReads(rest.map((read) => encodeRead(read)))], false, options)
-      for (const answer of readAnswers(rest, rows).answers) {
-        const { commit, failed } = incomplete[from++]!
-        failedOf(commit)[failed] = { check: failedOf(commit)[failed]!.check, current: answer as Entry | null }
-      }
-    }
-    return completed
-  }
+  const asking =
+    (options?: CallOptions): Ask =>
+    (questions) =>
+      call(READ, [questions], false, options)
 
   return {
     name: 'postgres',
@@ -266,7 +181,7 @@ export function postgres(options: PostgresOptions): Driver {
     },
     async read(reads, options) {
       requireOpen()
-      return readAll(reads, options)
+      return readAll(reads, asking(options))
     },
     async commit(request, options): Promise<CommitAnswer> {
       requireOpen()
@@ -276,7 +191,7 @@ export function postgres(options: PostgresOptions): Driver {
       swept.found(performance.now(), rows.swept, sweep)
       if (rows.incomplete.length === 0) return { now: rows.now, outcomes: rows.outcomes }
       const keyOf = (commit: number, check: number): Key => (request.commits[commit]!.checks[check] as { at: Key }).at
-      return { now: rows.now, outcomes: await completed(rows, keyOf, options) }
+      return { now: rows.now, outcomes: await completed(rows, keyOf, asking(options)) }
     },
     async close() {
       await opening?.catch(() => {})
@@ -286,34 +201,6 @@ export function postgres(options: PostgresOptions): Driver {
     },
   }
 }
-
-/** The same question, for as much of its answer as there was. */
-const again = (read: Read, answer: Answer): Read =>
-  'range' in read
-    ? { range: { ...read.range, limit: Math.max(1, (answer as EntryPage).entries.length) } }
-    : 'parts' in read
-      ? { parts: { ...read.parts, limit: Math.max(1, (answer as PartPage).parts.length) } }
-      : read
-
-function isSame(before: Answer, now: Answer): boolean {
-  if (before === null || now === null) return before === now
-  if ('parts' in before) return 'parts' in now && before.parts.join() === now.parts.join() && before.more === now.more
-  if ('entries' in before) {
-    return 'entries' in now && before.more === now.more && versions(before.entries) === versions(now.entries)
-  }
-  return 'version' in now && before.version === now.version
-}
-
-const versions = (entries: readonly Entry[]): string =>
-  entries.map(({ key, version }) => `${key}\n${version}`).join('\n')
-
-const inDoubt = ({ code, message, retryable, details, cause }: HoldfastError): HoldfastError =>
-  new HoldfastError(code, `${message}; whether the commit took effect is not known`, {
-    retryable,
-    ambiguous: true,
-    details,
-    cause,
-  })
 
 const noTables = ({ cause, details }: HoldfastError, sql: string): HoldfastError =>
   new HoldfastError(
@@ -331,6 +218,3 @@ const tooNew = (version: number): HoldfastError =>
     `The database has schema version ${version}, and this release knows ${SCHEMA_VERSION}; use a newer release of holdfast`,
     { details: { found: version, known: SCHEMA_VERSION } },
   )
-
-const tooMuch = (): HoldfastError =>
-  new HoldfastError('PAYLOAD_TOO_LARGE', 'The answers are too large for one view of all of them; ask for less at once')
