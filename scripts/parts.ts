@@ -53,6 +53,12 @@ const PARTS = {
     find: findPostgres,
     install: () => installApt('postgresql'),
   },
+  pgbouncer: {
+    what: 'PgBouncer',
+    suites: ['postgres through a transaction pooler'],
+    find: () => existing('/usr/sbin/pgbouncer') ?? onPath('pgbouncer'),
+    install: () => installApt('pgbouncer'),
+  },
   deno: {
     what: 'Deno',
     suites: ['the conformance suite in Deno', 'publishing to JSR, the package in Deno'],

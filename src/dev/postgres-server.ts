@@ -2,10 +2,11 @@
 import { type ChildProcess, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, mkdtempSync, rmSync } from 'node:fs'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawnGuarded } from './guard.ts'
+import { freePort } from './ports.ts'
 
 /** Options of {@link startPostgres}. */
 export interface PostgresServerOptions {
@@ -118,16 +119,6 @@ function kill(pid: number, signal: NodeJS.Signals): void {
 function idsOf(name: string): { uid: number; gid: number } {
   const id = (flag: string): number => Number(execFileSync('id', [flag, name], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 /** Whether it takes connections: one that asks for TLS is told no, also while the server still recovers. */

@@ -6,10 +6,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer, connect } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawnGuarded } from './guard.ts'
+import { freePort } from './ports.ts'
 
 /** Options of {@link startRedis}. */
 export interface RedisOptions {
@@ -88,15 +89,6 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     throw cause
   }
   return { url: `redis://127.0.0.1:${port}`, port, kill, restart: start, stop }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Waits until PING is answered with PONG: while the data is being loaded it is not. */

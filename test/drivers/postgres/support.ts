@@ -2,8 +2,13 @@
 import { PGlite } from '@electric-sql/pglite'
 import { neon, neonConfig } from '@neondatabase/serverless'
 import pg from 'pg'
+import { afterAll, describe, it } from 'vitest'
+import type { Driver } from '../../../src/core/driver.ts'
 import { overPools, startNeon } from '../../../src/dev/neon.ts'
 import { type PostgresServer, startPostgres } from '../../../src/dev/postgres-server.ts'
+import { type PostgresHandle, postgres } from '../../../src/drivers/postgres/driver.ts'
+import type { Case, Harness } from '../../../src/testing/index.ts'
+import { register } from '../../../src/testing/suite.ts'
 import { part } from '../../support/parts.ts'
 import { quiet } from '../../support/quiet.ts'
 
@@ -52,6 +57,47 @@ export function databases(server: PostgresServer) {
       await Promise.all([admin.end(), ...all.map(({ pool }) => pool.end())])
     },
   }
+}
+
+/** A handle on a database, and its end. */
+export interface Connection {
+  readonly db: PostgresHandle
+  end(): Promise<unknown>
+}
+
+/** What has expired is absent, whether it was swept yet or not. */
+const DUMP = `SELECT part, key, version, text FROM holdfast_entries
+  WHERE expires_at IS NULL OR expires_at > extract(epoch FROM clock_timestamp()) * 1000 ORDER BY part, key`
+
+/** Registers cases over one kind of handle. */
+export function suiteOver(
+  pool: () => ReturnType<typeof databases>,
+  { name, which, open }: { name: string; which: readonly Case[]; open: (database: Database) => Connection },
+): void {
+  /** Connections are kept with their database: making one takes longer than most cases. */
+  const kept = new Map<Database, Connection[]>()
+  afterAll(() => Promise.all([...kept.values()].flat().map((connection) => connection.end())))
+  const harness: Harness = {
+    name: `postgres over ${name}`,
+    async create() {
+      const database = await pool().take()
+      const connections = kept.get(database) ?? []
+      kept.set(database, connections)
+      let used = 0
+      const next = (): Driver => {
+        if (used === connections.length) connections.push(open(database))
+        return postgres({ db: connections[used++]!.db })
+      }
+      return {
+        driver: next(),
+        reopen: async () => next(),
+        dump: async () => (await database.pool.query(DUMP)).rows,
+        dispose: () => pool().giveBack(database),
+      }
+    },
+  }
+  // Time is the server's and cases really sleep, so they sleep at the same time.
+  register(which, { harness, describe, it: it.concurrent })
 }
 
 /** Embedded databases, used again in the same way. */
