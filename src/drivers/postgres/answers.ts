@@ -2,6 +2,7 @@
 import { fromBase64 } from '../../core/base64.ts'
 import type { RequestRecord } from '../../core/apply.ts'
 import type { Answer, CommitRequest, Entry, FailedCheck, Outcome, Read, Value } from '../../core/driver.ts'
+import { HoldfastError } from '../../core/errors.ts'
 import type { Row } from './handle.ts'
 
 /** `n, key, version, expires_at, kind, value`; clients make numbers, bigints or text of numbers. */
@@ -16,17 +17,42 @@ type Answered = readonly [
 
 function decodeValue(kind: string | null, value: string | null): Value {
   if (kind === 't') return value ?? ''
+  if (kind !== 'b' && kind !== 'u' && kind !== 'x') throw new TypeError('Not a kind of value')
   // Of a value that was left out only the entry around it is known.
   const bytes = fromBase64(value ?? '')
   return kind === 'u' ? new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes) : bytes
 }
 
-const toEntry = ([, key, version, expiresAt, kind, value]: Answered): Entry => ({
-  key: key!,
-  version,
-  value: decodeValue(kind, value),
-  expiresAt: expiresAt === null ? null : Number(expiresAt),
-})
+function toEntry([, key, version, expiresAt, kind, value]: Answered): Entry {
+  if (typeof key !== 'string' || typeof version !== 'string') throw new TypeError('Not an entry')
+  return {
+    key,
+    version,
+    value: decodeValue(kind, value),
+    expiresAt: expiresAt === null ? null : requireNumber(expiresAt),
+  }
+}
+
+/** Takes an answer apart; one that cannot be was not given by our functions. */
+function takenApart<T>(ambiguous: boolean, take: () => T): T {
+  try {
+    return take()
+  } catch {
+    throw new HoldfastError('BACKEND', 'PostgreSQL gave an answer that the functions of holdfast cannot have made', {
+      ambiguous,
+    })
+  }
+}
+
+function requireNumber(value: unknown): number {
+  const number = Number(value ?? Number.NaN)
+  if (!Number.isSafeInteger(number)) throw new TypeError('Not a whole number')
+  return number
+}
+
+/** Takes the one row apart that tells the version of the schema; 0 where there is none yet. */
+export const readVersion = (rows: readonly Row[]): number =>
+  takenApart(false, () => (rows[0]?.[0] == null ? 0 : requireNumber(rows[0][0])))
 
 /** What `holdfast_read` answered. */
 export interface ReadRows {
@@ -36,12 +62,13 @@ export interface ReadRows {
 }
 
 /** Takes the rows of `holdfast_read` apart. */
-export function readAnswers(reads: readonly Read[], rows: readonly Row[]): ReadRows {
-  const last = rows.at(-1) as Answered
-  const groups: Answered[][] = reads.slice(0, Number(last[0])).map(() => [])
-  for (const row of rows.slice(0, -1) as unknown as Answered[]) groups[Number(row[0])]!.push(row)
-  return { now: Number(last[3]), answers: groups.map((group, i) => toAnswer(reads[i]!, group)) }
-}
+export const readAnswers = (reads: readonly Read[], rows: readonly Row[]): ReadRows =>
+  takenApart(false, () => {
+    const last = rows.at(-1) as Answered
+    const groups: Answered[][] = reads.slice(0, requireNumber(last[0])).map(() => [])
+    for (const row of rows.slice(0, -1) as unknown as Answered[]) groups[requireNumber(row[0])]!.push(row)
+    return { now: requireNumber(last[3]), answers: groups.map((group, i) => toAnswer(reads[i]!, group)) }
+  })
 
 function toAnswer(read: Read, rows: readonly Answered[]): Answer {
   if ('get' in read) return rows.length === 0 ? null : toEntry(rows[0]!)
@@ -61,20 +88,23 @@ export interface CommitRows {
 }
 
 /** Takes the rows of `holdfast_commit` apart. */
-export function commitOutcomes({ commits }: CommitRequest, rows: readonly Row[]): CommitRows {
-  const [n, , , now, , verdicts] = rows.at(-1) as Answered
-  const incomplete: { commit: number; failed: number }[] = []
-  let next = 0
-  const current = (commit: number, check: number, failed: number): FailedCheck['current'] => {
-    const row = rows[next++] as Answered
-    if ('log' in commits[commit]!.checks[check]!) return { last: Number(row[5]) }
-    if (row[4] === 'x') incomplete.push({ commit, failed })
-    return row[1] === null ? null : toEntry(row)
-  }
-  const outcomes = (JSON.parse(verdicts!) as RequestRecord).map((kept, commit): Outcome =>
-    'failed' in kept
-      ? { ok: false, failed: kept.failed.map((check, i) => ({ check, current: current(commit, check, i) })) }
-      : { ok: true, seqs: kept },
-  )
-  return { now: Number(now), outcomes, swept: Number(n), incomplete }
-}
+export const commitOutcomes = ({ commits }: CommitRequest, rows: readonly Row[]): CommitRows =>
+  takenApart(true, () => {
+    const [n, , , now, , verdicts] = rows.at(-1) as Answered
+    const incomplete: { commit: number; failed: number }[] = []
+    let next = 0
+    const current = (commit: number, check: number, failed: number): FailedCheck['current'] => {
+      const row = rows[next++] as Answered
+      if ('log' in commits[commit]!.checks[check]!) return { last: requireNumber(row[5]) }
+      if (row[4] === 'x') incomplete.push({ commit, failed })
+      return row[1] === null ? null : toEntry(row)
+    }
+    const kept = JSON.parse(verdicts!) as RequestRecord
+    if (kept.length !== commits.length) throw new TypeError('Not a verdict for each commit')
+    const outcomes = kept.map((verdict, commit): Outcome =>
+      'failed' in verdict
+        ? { ok: false, failed: verdict.failed.map((check, i) => ({ check, current: current(commit, check, i) })) }
+        : { ok: true, seqs: verdict },
+    )
+    return { now: requireNumber(now), outcomes, swept: requireNumber(n), incomplete }
+  })

@@ -17,7 +17,7 @@ import type { CallOptions, Capabilities, CommitAnswer, Driver, Key } from '../..
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { NETWORK_LIMITS } from '../../core/limits.ts'
 import { sweeps } from '../../core/sweeps.ts'
-import { commitOutcomes } from './answers.ts'
+import { commitOutcomes, readVersion } from './answers.ts'
 import { callsOver } from './calls.ts'
 import { isSchemaMissing } from './errors.ts'
 import { type PostgresHandle, runOver } from './handle.ts'
@@ -123,8 +123,7 @@ export function postgres(options: PostgresOptions): Driver {
 
   async function findVersion(): Promise<number> {
     try {
-      const rows = await run(FIND, [], false)
-      return Number(rows[0]?.[0] ?? 0)
+      return readVersion(await run(FIND, [], false))
     } catch (error) {
       if (isSchemaMissing(error)) return 0
       throw error

@@ -24,6 +24,7 @@ const CONTENDED: Fault = ['UNAVAILABLE', 'PostgreSQL keeps refusing because of c
 const DOWN: Fault = ['UNAVAILABLE', 'PostgreSQL is shutting down, starting, or out of connections', LOST]
 const UNREACHED: Fault = ['UNAVAILABLE', 'PostgreSQL cannot be reached, or its answer was lost', LOST]
 const NOT_SENT: Fault = ['UNAVAILABLE', 'PostgreSQL cannot be reached; check the address', AGAIN]
+const REFUSING: Fault = ['UNAVAILABLE', 'The service takes no more requests for now; try again later', AGAIN]
 const STOPPED: Fault = ['UNAVAILABLE', 'PostgreSQL stopped the statement: it took too long', { retryable: true }]
 const REFUSED: Fault = ['UNAUTHORIZED', 'PostgreSQL refuses the user or the password; check the connection string']
 const READ_ONLY: Fault = ['READ_ONLY', 'The user may not write, or the server is a replica; check the rights']
@@ -64,6 +65,7 @@ const BY_STATE: Readonly<Record<string, Fault>> = {
 /** Faults without a SQLSTATE, by what the clients say. */
 const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
   [/after calling end on the pool|client was closed|PGlite is clos|CONNECTION_ENDED/i, ENDED],
+  [/status 429/i, REFUSING],
   [/(request|response) is too large|status 413|status 507/i, TOO_LARGE],
   [/password must be a string|no password/i, REFUSED],
 ]

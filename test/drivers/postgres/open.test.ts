@@ -1,20 +1,11 @@
-/** The first call: races, refusals, and what a schema without its locks would do. */
+/** The first call: races, versions, and what a schema without its locks would do. */
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { HoldfastError } from '../../../src/core/errors.ts'
 import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
 import { type PostgresOptions, postgres } from '../../../src/drivers/postgres/driver.ts'
 import { cases, runCase } from '../../../src/testing/index.ts'
+import { failureOf } from '../../support/failure.ts'
 import { bin, start } from './support.ts'
-
-async function failure(call: () => Promise<unknown>): Promise<HoldfastError> {
-  const error: unknown = await call().then(
-    () => undefined,
-    (cause: unknown) => cause,
-  )
-  expect(error).toBeInstanceOf(HoldfastError)
-  return error as HoldfastError
-}
 
 test.each<[string, Partial<PostgresOptions>]>([
   ['db', { db: {} as never }],
@@ -59,41 +50,12 @@ describe.skipIf(!bin)('on a real server', () => {
     expect(rows).toEqual([{ versions: 1, partitions: 16 }])
   })
 
-  test('an unknown user, an unknown database', async () => {
-    const user = await failure(() => postgres({ db: connect('postgres', 'nobody') }).open())
-    expect([user.code, user.message.includes('secret')]).toEqual(['UNAUTHORIZED', false])
-    expect((await failure(() => postgres({ db: connect('nowhere') }).open())).code).toBe('INVALID_ARGUMENT')
-  })
-
-  test('who may not create tables is told what to run, and then it works', async () => {
-    const name = await fresh('rights')
-    await admin.query('CREATE ROLE poor LOGIN')
-    const error = await failure(() => postgres({ db: connect(name, 'poor') }).open())
-    expect(error.code).toBe('READ_ONLY')
-    const owner = connect(name)
-    await owner.query(error.details!['sql'] as string)
-    await owner.query('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO poor')
-    await postgres({ db: connect(name, 'poor') }).open()
-  })
-
-  test('a client that was closed is CLOSED', async () => {
-    const db = new pg.Pool({ connectionString: server.url })
-    await db.end()
-    expect((await failure(() => postgres({ db }).open())).code).toBe('CLOSED')
-  })
-
   test('a schema of a newer release is refused', async () => {
     const name = await fresh('newer')
     const db = connect(name)
     await postgres({ db }).open()
     await db.query('UPDATE holdfast_schema SET version = 99')
-    expect((await failure(() => postgres({ db }).open())).details).toEqual({ found: 99, known: 1 })
-  })
-
-  test('an isolation level that would hide what others have committed is refused', async () => {
-    const name = await fresh('isolation')
-    await admin.query(`ALTER DATABASE ${name} SET default_transaction_isolation = 'repeatable read'`)
-    expect((await failure(() => postgres({ db: connect(name) }).open())).code).toBe('UNSUPPORTED')
+    expect((await failureOf(postgres({ db }).open())).details).toEqual({ found: 99, known: 1 })
   })
 
   test('without its locks the concurrent cases fail', async () => {

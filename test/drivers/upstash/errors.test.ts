@@ -3,12 +3,13 @@ import { inspect } from 'node:util'
 import { Redis } from '@upstash/redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type RedisOptions, startRedis } from '../../../src/dev/redis-server.ts'
-import { upstash } from '../../../src/drivers/upstash/driver.ts'
+import type { ErrorCode } from '../../../src/core/errors.ts'
+import { type UpstashOptions, upstash } from '../../../src/drivers/upstash/driver.ts'
+import { failureOf } from '../../support/failure.ts'
 import {
   PART,
   append,
   connected,
-  failureOf,
   hasRedis,
   namespace,
   opened,
@@ -56,21 +57,28 @@ describe.skipIf(!hasRedis)('errors of upstash', () => {
     )
   })
 
-  it.each([
-    ['a wrong token', () => vendor({ ...own.rest, token: 'wr0ng-s3cret' }), 'UNAUTHORIZED'],
-    ['the read-only token', () => vendor({ ...own.rest, token: 'reader' }), 'UNAUTHORIZED'],
-    ['an address where nobody listens', () => vendor({ url: 'http://127.0.0.1:1', token: 's3cret' }), 'UNAVAILABLE'],
-    ['a server without scripts', () => failing("ERR unknown command 'eval'"), 'UNSUPPORTED'],
-    ['a read-only replica', () => failing("READONLY You can't write against a read only replica."), 'READ_ONLY'],
-    ['a password that is missing', () => failing('NOAUTH Authentication required.'), 'UNAUTHORIZED'],
-    ['a node of a cluster', () => failing("CROSSSLOT Keys in request don't hash to the same slot"), 'UNSUPPORTED'],
-    ['a plan that is used up', () => failing('ERR max daily request limit exceeded. Limit: 10000'), 'QUOTA_EXCEEDED'],
-    ['a connection that was closed', () => failing('The client is closed'), 'CLOSED'],
-  ])('tells %s', async (_, redis, code) => {
+  it.each<[string, () => UpstashOptions['redis'], ErrorCode, RegExp]>([
+    ['a wrong token', () => vendor({ ...own.rest, token: 'wr0ng-s3cret' }), 'UNAUTHORIZED', /token or password; check/],
+    ['the read-only token', () => vendor({ ...own.rest, token: 'reader' }), 'UNAUTHORIZED', /use the standard token/],
+    ['no listener', () => vendor({ url: 'http://127.0.0.1:1', token: 's3cret' }), 'UNAVAILABLE', /cannot be reached/],
+    ['a server without scripts', () => failing("ERR unknown command 'eval'"), 'UNSUPPORTED', /EVAL and EVALSHA/],
+    ['a replica', () => failing("READONLY You can't write against a read only replica."), 'READ_ONLY', /its primary/],
+    ['a missing password', () => failing('NOAUTH Authentication required.'), 'UNAUTHORIZED', /token or password/],
+    ['a cluster', () => failing("CROSSSLOT Keys in request don't hash"), 'UNSUPPORTED', /hand in a cluster client/],
+    ['a used up plan', () => failing('ERR max daily request limit exceeded. Limit: 10000'), 'QUOTA_EXCEEDED', /plan/],
+    ['a closed connection', () => failing('The client is closed'), 'CLOSED', /closed by its owner; open it again/],
+    ['an address that is none', () => failing('Failed to parse URL from nowhere'), 'INVALID_ARGUMENT', /is not one/],
+  ])('tells %s', async (_, redis, code, message) => {
     const driver = upstash({ redis: redis(), namespace: namespace(), retries: 1 })
     const error = await failureOf(driver.open())
-    expect([error.code, error.ambiguous]).toEqual([code, false])
+    expect([error.code, error.message, error.ambiguous]).toEqual([code, expect.stringMatching(message), false])
     expect(inspect(error)).not.toMatch(/s3cret/)
+  })
+
+  it('tells a server whose scripts are switched off', async () => {
+    const { client } = await ownRedis({ args: ['--user default on nopass ~* &* +@all -@scripting'] })
+    const error = await failureOf(upstash({ redis: { send: (it) => client.sendCommand(it) }, retries: 1 }).open())
+    expect([error.code, error.message]).toEqual(['UNAUTHORIZED', expect.stringContaining('may not run scripts')])
   })
 
   it('tells what does not speak the protocol', async () => {
@@ -82,7 +90,8 @@ describe.skipIf(!hasRedis)('errors of upstash', () => {
 
   it('tells a server that is too old', async () => {
     const redis = { send: async () => ['1', ['old', '', '']] }
-    expect((await failureOf(upstash({ redis }).open())).code).toBe('UNSUPPORTED')
+    const error = await failureOf(upstash({ redis }).open())
+    expect([error.code, error.message]).toEqual(['UNSUPPORTED', expect.stringContaining('6.2 or newer')])
   })
 
   it('tells a database of another version', async () => {

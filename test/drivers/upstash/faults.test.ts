@@ -3,7 +3,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { createHoldfast } from '../../../src/holdfast.ts'
 import { startRedis } from '../../../src/dev/redis-server.ts'
 import { startUpstash } from '../../../src/dev/upstash.ts'
-import { append, connected, failureOf, hasRedis, opened, request, upstashForFile, valuesOf, vendor } from './support.ts'
+import { failureOf } from '../../support/failure.ts'
+import { append, connected, hasRedis, opened, request, upstashForFile, valuesOf, vendor } from './support.ts'
 
 const own = upstashForFile()
 

@@ -5,7 +5,6 @@ import { type RedisClientType, createClient } from 'redis'
 import { type RedisOptions, type RedisServer, startRedis } from '../../../src/dev/redis-server.ts'
 import { type UpstashServer, startUpstash } from '../../../src/dev/upstash.ts'
 import type { Commit, CommitRequest, Driver, EntryPage, Op, Value } from '../../../src/core/driver.ts'
-import { type HoldfastError, isHoldfastError } from '../../../src/core/errors.ts'
 import { type UpstashOptions, upstash } from '../../../src/drivers/upstash/driver.ts'
 import type { Backend, Harness } from '../../../src/testing/index.ts'
 import { part } from '../../support/parts.ts'
@@ -114,15 +113,4 @@ export async function valuesOf(driver: Driver, part = PART): Promise<Value[]> {
     start = `${page.entries.at(-1)?.key} `
   }
   return values
-}
-
-/** The error that a call fails with. */
-export async function failureOf(call: Promise<unknown>): Promise<HoldfastError> {
-  try {
-    await call
-  } catch (error) {
-    if (isHoldfastError(error)) return error
-    throw error
-  }
-  throw new Error('The call did not fail')
 }
