@@ -51,8 +51,7 @@ function requireNumber(value: unknown): number {
 }
 
 /** Takes the one row apart that tells the version of the schema; 0 where there is none yet. */
-export const readVersion = (rows: readonly Row[]): number =>
-  takenApart(false, () => (rows[0]?.[0] == null ? 0 : requireNumber(rows[0][0])))
+export const readVersion = (rows: readonly Row[]): number => takenApart(false, () => requireNumber(rows[0]?.[0] ?? 0))
 
 /** What `holdfast_read` answered. */
 export interface ReadRows {
