@@ -2,11 +2,11 @@
  * Neon's SQL over HTTP as a local server, over a real PostgreSQL or an embedded one: requests, batches, headers, limits,
  * status codes and errors as Neon's proxy has them, and a session that forgets everything between requests.
  *
- * Differences: `Neon-Batch-Isolation-Level` and its kin are not echoed, a client that hangs up does not cancel its
- * query, and without `Neon-Raw-Text-Output` arrays stay text.
+ * Differences: a client that hangs up does not cancel its query, and without `Neon-Raw-Text-Output` arrays stay text.
  *
  * @module
  */
+import { toJson, toParameter } from './neon-values.ts'
 import { type Answered, type Asked, type LocalServer, inJson, listen } from './server.ts'
 
 /** A column of a result. */
@@ -70,6 +70,8 @@ export const overPools =
             text,
             values,
             rowMode: 'array',
+            // Also where there are no parameters: several statements are refused as one.
+            queryMode: 'extended',
             types,
           })) as NeonResult
           return { fields, rows, command, rowCount }
@@ -106,7 +108,13 @@ export function overEmbedded(db: EmbeddedLike): NeonBackend {
 export const withPassword =
   (password: string, backend: NeonBackend): NeonBackend =>
   async (url, work) => {
-    if (decodeURIComponent(url.password) === password) return backend(url, work)
+    const isRight = decodeURIComponent(url.password) === password
+    try {
+      if (isRight) return await backend(url, work)
+    } catch (cause) {
+      // Who does not know the user's name is told no more than who does not know the password.
+      if ((cause as { code?: unknown }).code !== '28000') throw cause
+    }
     const message = `password authentication failed for user "${decodeURIComponent(url.username)}"`
     throw Object.assign(new Error(message), { code: '28P01', severity: 'FATAL' })
   }
@@ -138,6 +146,8 @@ const LEVELS: Readonly<Record<string, string>> = {
   Serializable: 'SERIALIZABLE',
 }
 
+const BATCH_OPTIONS = ['Neon-Batch-Isolation-Level', 'Neon-Batch-Read-Only', 'Neon-Batch-Deferrable']
+
 const CORS = {
   'Access-Control-Allow-Origin': '*',
   'Access-Control-Allow-Methods': 'POST',
@@ -159,7 +169,7 @@ export async function startNeon(backend: NeonBackend, options: { readonly port?:
     if (asked.method === 'OPTIONS') return { status: 200, headers: CORS, body: '' }
     const headers = { 'Access-Control-Allow-Origin': '*', 'Neon-Request-Id': String(++requests) }
     try {
-      const answer = inJson(await answerTo(asked, backend), 200, headers)
+      const answer = inJson(await answerTo(asked, backend), 200, { ...headers, ...batchOptions(asked) })
       if (Buffer.byteLength(answer.body) > MOST_BYTES)
         throw new Refusal(507, `response is too large (max is ${MOST_BYTES} bytes)`)
       return answer
@@ -216,6 +226,15 @@ function targetOf(header: string | null): URL {
   return url
 }
 
+/** The options of a batch as they are told back: those that are on. */
+const batchOptions = (asked: Asked): Record<string, string> =>
+  Object.fromEntries(
+    BATCH_OPTIONS.flatMap((name) => {
+      const value = headerOf(asked, name)
+      return value !== null && (value === 'true' || Object.hasOwn(LEVELS, value)) ? [[name, value]] : []
+    }),
+  )
+
 function beginOf(asked: Asked): string {
   const level = headerOf(asked, 'Neon-Batch-Isolation-Level')
   if (level !== null && !Object.hasOwn(LEVELS, level)) throw new Refusal(400, 'invalid isolation level')
@@ -247,29 +266,6 @@ async function run(session: NeonSession, { query, params = [], arrayMode }: Quer
     })),
     rows: isArray ? arrays : arrays.map((row) => Object.fromEntries(row.map((value, i) => [fields[i]!.name, value]))),
   }
-}
-
-function toParameter(value: unknown): string | null {
-  if (value === null || typeof value === 'string') return value
-  return Array.isArray(value) ? toArray(value) : JSON.stringify(value)
-}
-
-const toArray = (values: readonly unknown[]): string =>
-  `{${values
-    .map((value) =>
-      value === null
-        ? 'NULL'
-        : Array.isArray(value)
-          ? toArray(value)
-          : JSON.stringify(typeof value === 'object' ? JSON.stringify(value) : value),
-    )
-    .join(',')}}`
-
-/** Types that are numbers, truth values and documents in JSON; 64-bit integers and decimals stay text. */
-function toJson(value: string, type: number): unknown {
-  if (type === 16) return value === 't'
-  if ([21, 23, 700, 701].includes(type)) return Number.isFinite(Number(value)) ? Number(value) : value
-  return type === 114 || type === 3802 ? JSON.parse(value) : value
 }
 
 /** An error with a SQLSTATE: what the server said, and not what happened on the way to it. */

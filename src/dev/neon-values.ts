@@ -1,0 +1,29 @@
+/** Values on their way through Neon's protocol. @module */
+
+/** A parameter as PostgreSQL's text: what is no text is JSON, and a list is an array of PostgreSQL. */
+export function toParameter(value: unknown): string | null {
+  if (value === null || typeof value === 'string') return value
+  return Array.isArray(value) ? toArray(value) : JSON.stringify(value)
+}
+
+const toArray = (values: readonly unknown[]): string =>
+  `{${values
+    .map((value) =>
+      value === null
+        ? 'NULL'
+        : Array.isArray(value)
+          ? toArray(value)
+          : JSON.stringify(typeof value === 'object' ? JSON.stringify(value) : value),
+    )
+    .join(',')}}`
+
+/**
+ * PostgreSQL's text as JSON: numbers, truth values and documents; 64-bit integers and decimals stay text.
+ *
+ * @param type - the OID of its type
+ */
+export function toJson(value: string, type: number): unknown {
+  if (type === 16) return value === 't'
+  if ([21, 23, 700, 701].includes(type)) return Number.isFinite(Number(value)) ? Number(value) : value
+  return type === 114 || type === 3802 ? JSON.parse(value) : value
+}
