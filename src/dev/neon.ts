@@ -45,6 +45,9 @@ export interface PoolLike {
 
 /** What is used of a PGlite. */
 export interface EmbeddedLike {
+  /** How it makes values of PostgreSQL's text, and the other way round, by the OIDs of types. */
+  readonly parsers: Readonly<Record<string, unknown>>
+  readonly serializers: Readonly<Record<string, unknown>>
   /** Runs one statement. */
   query(text: string, params: unknown[], options: object): Promise<unknown>
   /** Runs several statements without parameters. */
@@ -56,6 +59,8 @@ const MOST_BYTES = 10 * 2 ** 20
 const RESET = `ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *;
   SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
 const asText = (value: unknown): unknown => value
+const allAsText = (types: Readonly<Record<string, unknown>>) =>
+  Object.fromEntries(Object.keys(types).map((type) => [type, asText]))
 
 /** Over real servers. @param poolOf the pool for a user and a database, the same for the same names */
 export const overPools =
@@ -90,8 +95,8 @@ export const overPools =
 export function overEmbedded(db: EmbeddedLike): NeonBackend {
   let last: Promise<unknown> = Promise.resolve()
   const query: NeonSession['query'] = async (text, params) => {
-    const parsers = new Proxy({}, { get: () => asText })
-    const found = await db.query(text, [...params], { rowMode: 'array', parsers })
+    const types = { parsers: allAsText(db.parsers), serializers: allAsText(db.serializers) }
+    const found = await db.query(text, [...params], { rowMode: 'array', ...types })
     const { fields, rows, affectedRows } = found as NeonResult & { affectedRows?: number }
     const command = /^\s*(\w+)/.exec(text)?.[1]?.toUpperCase() ?? ''
     return { fields, rows, command, rowCount: command === 'SELECT' ? rows.length : (affectedRows ?? null) }

@@ -288,6 +288,18 @@ describe.skipIf(!bin)("Neon's SQL over HTTP", () => {
   })
 })
 
+it('tells nobody whether it was the name or the password', async () => {
+  const unknown = Object.assign(new Error('role "nobody" does not exist'), { code: '28000' })
+  const http = await startNeon(withPassword('right', () => Promise.reject(unknown)))
+  const { status, json } = await askOf(() => http)({
+    connection: 'postgres://nobody:right@db.localtest/postgres',
+    body: { query: 'SELECT 1' },
+  })
+  await http.close()
+  const message = 'password authentication failed for user "nobody"'
+  expect([status, json]).toEqual([400, expect.objectContaining({ message, code: '28P01', severity: 'FATAL' })])
+})
+
 describe('over an embedded database', () => {
   it('answers statements and batches, one request after the other', async () => {
     const db = new PGlite()
@@ -304,6 +316,9 @@ describe('over an embedded database', () => {
       expect(answers.map(({ status }) => status)).toEqual([200, 200, 400, 200])
       expect(answers[0]!.json).toMatchObject({ command: 'SELECT', rowCount: 1, rows: [{ one: 1 }] })
       expect(answers[3]!.json).toMatchObject({ rows: [{ is_gone: true }] })
+      const query = "SELECT $1::bool, '\\xff'::bytea, 'NaN'::float8, ARRAY[1,2], $2::jsonb"
+      const raw = await ask({ headers: RAW, body: { query, params: [true, { a: 1 }] } })
+      expect(raw.json).toMatchObject({ rows: [['t', '\\xff', 'NaN', '{1,2}', '{"a": 1}']] })
     } finally {
       await http.close()
       await db.close()

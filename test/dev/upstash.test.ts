@@ -102,6 +102,16 @@ describe.skipIf(!hasRedis)('the REST protocol of Upstash', () => {
     expect(await json('/publish/channel/hello')).toEqual([200, { result: 0 }])
   })
 
+  it('takes a path and a body by PUT as well', async () => {
+    expect(await json('/set/by-put', { method: 'PUT', body: 'x' })).toEqual([200, { result: 'OK' }])
+    expect(await json('/get/by-put')).toEqual([200, { result: 'x' }])
+  })
+
+  it.each(['/subscribe/channel', '/psubscribe/pattern', '/monitor'])('refuses to stream %s', async (path) => {
+    const [status, answer] = await json(path, { headers: { accept: 'text/event-stream' }, body: [] })
+    expect([status, answer]).toEqual([400, { error: expect.stringMatching(/^ERR Command is not available/) as string }])
+  })
+
   it('wants a token, in a header or a parameter', async () => {
     expect((await json('/ping', { token: null }))[0]).toBe(401)
     expect(await json('/ping', { token: 'wrong' })).toEqual([401, { error: 'WRONGPASS invalid or missing auth token' }])
@@ -135,12 +145,56 @@ describe.skipIf(!hasRedis)('the REST protocol of Upstash', () => {
     expect(nested).toEqual({ result: [encoded('OK'), 1, [encoded('a'), null]] })
   })
 
+  it('encodes each item of a pipeline for itself, and errors not at all', async () => {
+    await json('/', { body: ['SET', 'text', 'x'] })
+    const body = [
+      ['SET', 'b', 'y'],
+      ['GET', 'b'],
+      ['INCR', 'text'],
+      ['STRLEN', 'b'],
+      ['GET', 'absent'],
+    ]
+    const error = 'ERR value is not an integer or out of range'
+    const answers = [{ result: 'OK' }, { result: encoded('y') }, { error }, { result: 1 }, { result: null }]
+    expect(await json('/pipeline', { headers: BASE64, body })).toEqual([200, answers])
+    expect(await json('/multi-exec', { headers: BASE64, body })).toEqual([200, answers])
+  })
+
+  it('answers bytes that are no UTF-8 as they are under Base64, and with U+FFFD without', async () => {
+    const body = ['EVAL', "return 'a' .. string.char(255)", '0']
+    expect(await json('/', { body })).toEqual([200, { result: 'a\ufffd' }])
+    expect(await json('/', { headers: BASE64, body })).toEqual([200, { result: 'Yf8=' }])
+  })
+
+  it('answers integers as numbers and lists as lists', async () => {
+    const body = ['EVAL', 'return { 1, { 2, { 3 } }, 3.9 }', '0']
+    expect(await json('/', { body })).toEqual([200, { result: [1, [2, [3]], 3] }])
+  })
+
+  it('ignores what clients tell of themselves', async () => {
+    const headers = { 'upstash-telemetry-runtime': 'node', 'upstash-telemetry-sdk': 'test' }
+    expect(await json('/', { headers, body: ['PING'] })).toEqual([200, { result: 'PONG' }])
+  })
+
+  it('runs scripts that only read', async () => {
+    const script = "return redis.call('GET', KEYS[1])"
+    const sha = createHash('sha1').update(script).digest('hex')
+    await json('/', { body: ['SET', 'read', 'x'] })
+    expect(await json('/', { body: ['EVAL_RO', script, '1', 'read'] })).toEqual([200, { result: 'x' }])
+    expect(await json('/', { body: ['EVALSHA_RO', sha, '1', 'read'] })).toEqual([200, { result: 'x' }])
+    expect((await json('/', { body: ['EVAL_RO', "return redis.call('DEL', KEYS[1])", '1', 'read'] }))[0]).toBe(400)
+  })
+
   it('answers in RESP 2 on request', async () => {
     const headers = { 'upstash-response-format': 'resp2' }
     const { bytes } = await ask('/', { headers, body: ['EVAL', "return {'a', 1, false, {'é'}}", '0'] })
     expect(bytes.toString()).toBe('*4\r\n$1\r\na\r\n:1\r\n$-1\r\n*1\r\n$2\r\né\r\n')
     expect((await ask('/', { headers, body: ['PING'] })).bytes.toString()).toBe('+PONG\r\n')
     expect((await ask('/', { headers: { ...headers, ...BASE64 }, body: ['PING'] })).status).toBe(400)
+    expect((await ask('/pipeline', { headers, body: [['PING'], ['ECHO', 'a']] })).bytes.toString()).toBe(
+      '+PONG\r\n$1\r\na\r\n',
+    )
+    expect(await json('/multi-exec', { headers, body: [['PING']] })).toEqual([200, [{ result: 'PONG' }]])
   })
 
   it('gives a sync token that changes, and takes any', async () => {
