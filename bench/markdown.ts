@@ -9,7 +9,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { BrowserReport } from './browser/report.ts'
 import type { Figure } from './measure.ts'
-import type { NetworkReport } from './network/report.ts'
+import type { Cost, NetworkReport } from './network/report.ts'
 import type { OpsReport } from './ops/report.ts'
 import type { Report } from './report.ts'
 import type { Row } from './scenarios/row.ts'
@@ -128,10 +128,14 @@ function* networkSections({ servers }: NetworkReport): Generator<string> {
     yield* rowSections(rows, '####')
     if (costs.length > 0) {
       yield '\n#### What a call costs in a large database\n'
-      yield line('call', 'µs among 1000 entries', 'µs among many', 'entries', 'cost')
-      yield '|---|--:|--:|--:|--:|'
-      for (const { call, entries, few, many, ratio } of costs)
-        yield line(call, number(few.median), number(many.median), entries, spread(ratio))
+      const [{ unit, sizes: columns }] = costs as [Cost]
+      const heads = columns.flatMap(({ entries }) => [`µs among ${entries}`, `${unit} among ${entries}`])
+      yield line('call', ...heads, 'time, largest / smallest')
+      yield `|---|${heads.map(() => '--:|').join('')}--:|`
+      for (const { call, sizes, ratio } of costs) {
+        const found = sizes.flatMap(({ microseconds, work }) => [number(microseconds.median), number(work)])
+        yield line(call, ...found, spread(ratio))
+      }
     }
     yield '\n#### Targets\n'
     yield* targetTable(targets)

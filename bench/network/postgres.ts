@@ -19,6 +19,13 @@ const CONNECTIONS = 10
 
 const HOLDFAST = 'holdfast over pg'
 const RAW = 'raw pg'
+/** An append, as ours does one, in a statement instead of a function. */
+export const CTE = 'one CTE'
+const APPEND = `WITH locked AS MATERIALIZED (SELECT pg_advisory_xact_lock(hashtextextended($1, 0)) IS NULL AS is_had),
+  last AS (SELECT coalesce(max(right(e.key, 16)::bigint), 0) AS seq FROM locked LEFT JOIN LATERAL (
+    SELECT key FROM entry WHERE part = $1 ORDER BY part DESC, key DESC LIMIT 1) AS e ON true),
+  kept AS (INSERT INTO request VALUES ($2, now()) ON CONFLICT DO NOTHING RETURNING id)
+  INSERT INTO entry SELECT $1, lpad((seq + 1)::text, 16, '0'), kept.id, $3 FROM last, kept RETURNING key`
 
 /** A server with subjects, each on a database of its own. */
 export interface Field {
@@ -78,6 +85,24 @@ export async function startField(): Promise<Field> {
     },
   }
 
+  const cte: Subject = {
+    name: CTE,
+    survives: SURVIVES,
+    async open(place): Promise<NetworkOpened> {
+      const pool = await poolOf(place)
+      const name = 'text COLLATE "C" NOT NULL'
+      await pool.query(
+        `CREATE TABLE entry (part ${name}, key ${name}, version ${name}, text text, PRIMARY KEY (part, key))`,
+      )
+      await pool.query(`CREATE TABLE request (id ${name} PRIMARY KEY, at timestamptz NOT NULL)`)
+      return {
+        append: (n) => pool.query(APPEND, [RUN, `${n}`, JSON.stringify(eventOf(n))]),
+        ...missing(CTE),
+        close: () => pool.end(),
+      }
+    },
+  }
+
   const langgraph: Subject = {
     name: 'LangGraph PostgresSaver',
     survives: SURVIVES,
@@ -127,6 +152,7 @@ export async function startField(): Promise<Field> {
     }),
     langgraph,
     dbos,
+    cte,
   ]
   return {
     proxies: [tcp, web],
@@ -139,6 +165,14 @@ export async function startField(): Promise<Field> {
       await server.stop()
     },
   }
+}
+
+/** The calls that a row has no use for. */
+function missing(name: string): Pick<NetworkOpened, 'set' | 'get' | 'load'> {
+  const none = (): never => {
+    throw new Error(`${name} has no such call`)
+  }
+  return { set: none, get: none, load: none }
 }
 
 interface Job {
@@ -186,14 +220,9 @@ async function openDbos(systemDatabaseUrl: string): Promise<NetworkOpened> {
   jobs = queue()
   const running = await DBOS.startWorkflow(workflow)()
   const append = (n: number): Promise<void> => new Promise((done) => jobs.put({ n, done }))
-  const none = (): never => {
-    throw new Error('DBOS has no such call')
-  }
   return {
     append,
-    set: none,
-    get: none,
-    load: none,
+    ...missing('DBOS'),
     async close() {
       jobs.put(undefined)
       await running.getResult()

@@ -4,14 +4,13 @@ import type { Figure, RaceOptions } from '../measure.ts'
 import type { Row } from '../scenarios/row.ts'
 import type { Target } from '../targets.ts'
 
-/** A call in a database of few entries and in one of many. */
+/** A call in databases of several sizes, the smallest first. */
 export interface Cost {
   readonly call: string
-  readonly entries: number
-  /** Microseconds among 1000 entries, and among that many. */
-  readonly few: Figure
-  readonly many: Figure
-  /** How many times as much, round by round. */
+  /** What the server's work is counted in. */
+  readonly unit: string
+  readonly sizes: readonly { readonly entries: number; readonly microseconds: Figure; readonly work: number }[]
+  /** How many times as long it takes in the largest as in the smallest, round by round. */
   readonly ratio: Figure
 }
 
