@@ -16,6 +16,8 @@ const config: KnipConfig = {
     'test/browsers/programs/*.ts',
     'bench/browser/program.ts',
     'test/channel/worker.ts',
+    // Handed to the runner of a vendor's tests by path.
+    'test/vendors/neon-{fetch,setup}.ts',
     'test/runtimes/{node,deno,bun}.ts',
     'test/runtimes/workerd/worker.ts',
     'examples/*/*.ts',
