@@ -39,7 +39,8 @@ export interface PostgresOptions {
   /**
    * What runs the statements: a `Pool` or `Client` of `pg`, what `postgres()` of postgres.js or `neon()` returns, a
    * PGlite, a drizzle database over one of them or of `drizzle-orm/pg-proxy`, or a function `(text, params) => rows`. It
-   * stays open when the driver is closed.
+   * stays open when the driver is closed. Through a transaction pooler postgres.js wants its option `prepare: false`, as
+   * it prepares statements of its own otherwise.
    */
   readonly db: PostgresHandle
   /**
