@@ -274,6 +274,6 @@ describe.skipIf(!hasRedis)('the REST protocol of Upstash', () => {
     await server.kill()
     expect(await ping()).toBe(503)
     await server.restart()
-    await expect.poll(ping, { timeout: 2000 }).toBe(200)
+    await expect.poll(ping, { timeout: 30_000 }).toBe(200)
   })
 })

@@ -34,12 +34,19 @@ describe.skipIf(!bin)('on a real server', () => {
     await admin.query(`CREATE DATABASE ${name} ${how}`)
     return name
   }
-  const openError = (db: PostgresHandle) => failureOf(postgres({ db, timeout: 1000 }).open())
+  const openError = (db: PostgresHandle) => failureOf(postgres({ db }).open())
+  /** Gives up soon; the schema is there, so that it has nothing to do before. */
+  const impatient = async (db: PostgresHandle) => {
+    const driver = postgres({ db, timeout: 2000 })
+    await driver.open({ ahead: true })
+    return driver
+  }
 
   beforeAll(async () => {
     server = await start()
     admin = connect('postgres')
     web = await neonOver(server)
+    await postgres({ db: admin }).open()
   })
   afterAll(async () => {
     await web.end()
@@ -138,8 +145,7 @@ describe.skipIf(!bin)('on a real server', () => {
   })
 
   test('a service that wants no more requests is not in doubt about them, and asked again', async () => {
-    const driver = postgres({ db: web.open('postgres'), timeout: 1000 })
-    await driver.open()
+    const driver = await impatient(web.open('postgres'))
     let asked = 0
     web.http.setFaults(
       () => (asked++, { status: 429, headers: { 'retry-after': '1' }, body: { message: 'slow down' } }),
@@ -165,8 +171,7 @@ describe.skipIf(!bin)('on a real server', () => {
       [drizzle({ client: handle }), () => ({ cut: 'answer' })],
     ]
     for (const [db, fault] of told) {
-      const driver = postgres({ db, timeout: 1000 })
-      await driver.open()
+      const driver = await impatient(db)
       web.http.setFaults(fault)
       const error = await failureOf(driver.commit(request('shown', put('k', 'my-s3cret-value'))))
       web.http.setFaults(undefined)
@@ -178,7 +183,7 @@ describe.skipIf(!bin)('on a real server', () => {
 describe('answers that cannot be right', () => {
   const at = [null, null, null, '1000', null, '[[]]']
   const answering = (rows: unknown) =>
-    postgres({ db: async (text) => (text.includes('holdfast_schema') ? [[1]] : (rows as unknown[])), timeout: 1000 })
+    postgres({ db: async (text) => (text.includes('holdfast_schema') ? [[1]] : (rows as unknown[])) })
 
   test.each<[string, unknown]>([
     ['no rows', []],
