@@ -16,6 +16,8 @@ describe.skipIf(!bin)('over HTTP', () => {
   beforeAll(async () => {
     server = await start()
     neon = await neonOver(server)
+    // Who gives up after a second has no time to make the schema on a busy machine.
+    await postgres({ db: neon.open('postgres') }).open()
   })
   afterAll(async () => {
     await neon.end()
