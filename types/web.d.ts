@@ -42,6 +42,19 @@ interface AesGcm {
   readonly additionalData: Uint8Array
 }
 
+interface AesCtr {
+  readonly name: 'AES-CTR'
+  readonly counter: Uint8Array
+  readonly length: number
+}
+
+interface Hkdf {
+  readonly name: 'HKDF'
+  readonly hash: 'SHA-256'
+  readonly salt: Uint8Array
+  readonly info: Uint8Array
+}
+
 interface CryptoKey {
   readonly type: string
   readonly usages: readonly string[]
@@ -52,13 +65,14 @@ interface SubtleCrypto {
   digest(algorithm: 'SHA-256', data: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer>
   importKey(
     format: 'raw',
-    key: Uint8Array,
-    algorithm: 'AES-GCM' | { readonly name: 'HMAC'; readonly hash: 'SHA-256' },
+    key: Uint8Array | ArrayBuffer,
+    algorithm: 'AES-GCM' | 'AES-CTR' | 'HKDF' | { readonly name: 'HMAC'; readonly hash: 'SHA-256' },
     extractable: boolean,
-    usages: readonly ('encrypt' | 'decrypt' | 'sign')[],
+    usages: readonly ('encrypt' | 'decrypt' | 'sign' | 'deriveBits')[],
   ): Promise<CryptoKey>
-  encrypt(algorithm: AesGcm, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
-  decrypt(algorithm: AesGcm, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
+  deriveBits(algorithm: Hkdf, key: CryptoKey, length: number): Promise<ArrayBuffer>
+  encrypt(algorithm: AesGcm | AesCtr, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
+  decrypt(algorithm: AesGcm | AesCtr, key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
   sign(algorithm: 'HMAC', key: CryptoKey, data: Uint8Array): Promise<ArrayBuffer>
 }
 

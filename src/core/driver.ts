@@ -167,6 +167,8 @@ export interface Limits {
   readonly requestBytes: number
   /** Counted toward `requestBytes` besides, for each value: what is added to it on the way. None by default. */
   readonly valueOverhead?: number
+  /** The same for each key with its part. */
+  readonly keyOverhead?: number
   /** Checks and ops of one commit together. */
   readonly commitKeys: number
   readonly requestCommits: number
@@ -175,7 +177,7 @@ export interface Limits {
 }
 
 /** The limits that are a most of something. */
-export type LimitName = Exclude<keyof Limits, 'valueOverhead'>
+export type LimitName = Exclude<keyof Limits, 'valueOverhead' | 'keyOverhead'>
 
 /** What a backend can do: constants, declared and never sniffed. The conformance suite holds a driver to them. */
 export interface Capabilities {
@@ -191,6 +193,12 @@ export interface Capabilities {
   readonly network: boolean
   /** How long a repeated request is recognised, in milliseconds; `0`: not at all, no answer can be lost on the way here. */
   readonly replayWindow: number
+  /**
+   * `hidden`: ids are stored as something else. Numbers in keys sort as always; ids come in an order that tells nothing,
+   * always the same, and a range or a list of parts that begins or ends in the middle of one is `UNSUPPORTED`. Left out
+   * where ids sort as they are.
+   */
+  readonly idOrder?: 'hidden'
   readonly limits: Limits
 }
 

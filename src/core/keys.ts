@@ -41,7 +41,7 @@
 import { invalid } from './errors.ts'
 
 /** Between the elements of a tuple; sorts below every character of an encoded id, so `a` comes before `a…`. */
-const SEPARATOR = '!'
+export const SEPARATOR = '!'
 /** Sorts above the separator and below everything an id is made of: the end of a family's range. */
 const AFTER = '"'
 /** All but the characters that stand for themselves. */
@@ -188,11 +188,14 @@ export interface PartName {
 
 const FAMILIES = /^(?:values|runs|snapshots|status|due|ready|waits|marks|marked|run)$/
 
+/** Whether this is what the parts of a tenant are called by, as in the table above. */
+export const isFamily = (name: string): boolean => FAMILIES.test(name)
+
 /** Reads the name of a part; `undefined` for what {@link tenantParts} did not make, such as a part under a prefix. */
 export function partName(part: string): PartName | undefined {
   const [tenant, family, id, ...rest] = part.split(SEPARATOR)
   const hasId = family === 'run' || family === 'ready'
-  if (!tenant || !family || !FAMILIES.test(family) || hasId !== !!id || rest.length > 0) return undefined
+  if (!tenant || !family || !isFamily(family) || hasId !== !!id || rest.length > 0) return undefined
   return { tenant: decodeId(tenant), family, ...(family === 'run' && { runId: decodeId(id!) }) }
 }
 

@@ -30,7 +30,12 @@ export function requireName(name: string): number {
   throw invalid('A key must be printable ASCII')
 }
 
-const weighKey = ({ part, key }: Key): number => requireName(part) + requireName(key)
+const weighKey = ({ part, key }: Key, { keyOverhead = 0 }: Limits): number =>
+  requireName(part) + requireName(key) + keyOverhead
+
+/** It lies in the part of the log. */
+const weighRef = (ref: string | undefined, { keyOverhead = 0 }: Limits): number =>
+  ref === undefined ? 0 : requireName(ref) + keyOverhead
 
 function weighValue(value: Value, limits: Limits): number {
   const isText = typeof value === 'string'
@@ -44,17 +49,19 @@ function weighValue(value: Value, limits: Limits): number {
 
 function weighOp(op: Op, limits: Limits): number {
   if ('append' in op) {
-    return weighKey(op.append) + (op.ref === undefined ? 0 : requireName(op.ref)) + weighValue(op.value, limits)
+    return weighKey(op.append, limits) + weighRef(op.ref, limits) + weighValue(op.value, limits)
   }
   if ('put' in op) {
     const { expires } = op
     if (expires && !(Math.abs('in' in expires ? expires.in : expires.at) <= MAX_TIME)) {
       throw invalid('expires must be a time')
     }
-    return weighKey(op.put) + weighValue(op.value, limits)
+    return weighKey(op.put, limits) + weighValue(op.value, limits)
   }
-  if ('delete' in op) return weighKey(op.delete)
-  return utf8Bytes('deletePart' in op ? op.deletePart : Object.values(op.deleteRange).join(''))
+  if ('delete' in op) return weighKey(op.delete, limits)
+  return (
+    utf8Bytes('deletePart' in op ? op.deletePart : Object.values(op.deleteRange).join('')) + (limits.keyOverhead ?? 0)
+  )
 }
 
 function refuseTwice(ops: readonly Op[]): void {
@@ -84,7 +91,7 @@ export function validateCommits(commits: readonly Commit[], limits: Limits): num
     if (durability !== 'strict' && durability !== 'relaxed') throw invalid('durability must be strict or relaxed')
     bytes += id.length
     for (const check of checks) {
-      bytes += 'at' in check ? weighKey(check.at) + (check.version?.length ?? 0) : weighKey(check.log)
+      bytes += 'at' in check ? weighKey(check.at, limits) + (check.version?.length ?? 0) : weighKey(check.log, limits)
     }
     for (const op of ops) bytes += weighOp(op, limits)
     within(limits, 'commitKeys', checks.length + ops.length)

@@ -4,7 +4,7 @@ import type { Entry } from '../core/driver.ts'
 import { encodeId } from '../core/keys.ts'
 import { sha256 } from '../core/sha256.ts'
 import { FORMAT, type Header, type Trailer, entryLine, lineOf, sealer } from './format.ts'
-import { type StoreWideOptions, batchOf } from './options.ts'
+import { type StoreWideOptions, batchOf, requireOrder } from './options.ts'
 import { scan } from './scan.ts'
 
 /** Options of {@link backup}. */
@@ -39,7 +39,7 @@ const CHUNK_LENGTH = 2 ** 20
  * @param db - the store; nothing is written there
  * @param options - tenant, `verify`, batch, progress, signal
  * @returns chunks of text, to be stored in order as UTF-8; the generator's return value sums it up
- * @throws `UNSUPPORTED` in pages that came over plain HTTP, which have no checksums; `INVALID_ARGUMENT`, `ABORTED`,
+ * @throws `UNSUPPORTED` in pages that came over plain HTTP, which have no checksums, and where names are hidden; `INVALID_ARGUMENT`, `ABORTED`,
  *   `CLOSED`, whatever the backend throws. What was written by then is refused by `restore`
  *
  * @example
@@ -60,6 +60,7 @@ export async function* backup(db: Database, options: BackupOptions = {}): AsyncG
   const { tenant, onProgress, signal, verify = true } = options
   if (tenant !== undefined) encodeId(tenant, 'tenant')
   batchOf(options, db.driver.capabilities.limits)
+  requireOrder(db.driver)
   await db.read([], { signal })
   const createdAt = db.now()
   const header: Header = {

@@ -1,7 +1,7 @@
 /** Copies a store into another, over any two drivers. @module */
 import type { Database } from '../core/database.ts'
 import { type FillOptions, type FillResult, differences, mirror, requireRoom } from './mirror.ts'
-import { sameValue } from './options.ts'
+import { requireOrder, sameValue } from './options.ts'
 import { scan } from './scan.ts'
 
 /** Options of {@link copy}. */
@@ -32,7 +32,7 @@ export interface CopyResult extends FillResult {
  * @param options - tenant, `overwrite`, `verify`, batch, durability, progress, signal
  * @returns how many entries were written, present and removed, and in how many the stores differ
  * @throws `CONFLICT` where the target holds something else, told in `details`, and then nothing has changed;
- *   `PAYLOAD_TOO_LARGE` where an entry does not fit into the target; `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
+ *   `PAYLOAD_TOO_LARGE` where an entry does not fit into the target; `UNSUPPORTED` where names are hidden; `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
  *
  * @example
  * ```ts
@@ -46,6 +46,7 @@ export interface CopyResult extends FillResult {
  */
 export async function copy(from: Database, to: Database, options: CopyOptions = {}): Promise<CopyResult> {
   const { tenant, batch, signal } = options
+  for (const { driver } of [from, to]) requireOrder(driver)
   const source = () => scan(from, { tenant, batch, signal })
   const result = await to.hold(async (held) => {
     if (!options.overwrite)

@@ -1,6 +1,7 @@
 /** What all operations share. @module */
 import { requireInteger } from '../core/arguments.ts'
-import type { CallOptions, Entry, Limits } from '../core/driver.ts'
+import type { CallOptions, Driver, Entry, Limits } from '../core/driver.ts'
+import { HoldfastError } from '../core/errors.ts'
 
 /** How far an operation has come. */
 export interface Progress {
@@ -37,6 +38,19 @@ const MAX_BATCH = 10_000
  */
 export const batchOf = ({ batch = DEFAULT_BATCH }: OperationOptions, { rangeEntries }: Limits): number =>
   Math.min(requireInteger(batch, 'batch', 1, MAX_BATCH), rangeEntries)
+
+/**
+ * Requires a store whose entries can be put beside those of another.
+ *
+ * @throws `UNSUPPORTED` where names are hidden: they come in an order that no other store shares
+ */
+export function requireOrder({ capabilities }: Pick<Driver, 'capabilities'>): void {
+  if (capabilities.idOrder === undefined) return
+  throw new HoldfastError(
+    'UNSUPPORTED',
+    'Names are hidden here: use the driver underneath, what is carried stays hidden',
+  )
+}
 
 /** Whether an entry holds the same value. */
 export function sameValue({ value: a }: Entry, { value: b }: Entry): boolean {

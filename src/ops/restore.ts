@@ -5,7 +5,7 @@ import { EVERYTHING, utf8Bytes } from '../core/keys.ts'
 import type { BackupSummary } from './backup.ts'
 import type { Header, StoredEntry } from './format.ts'
 import { type FillOptions, type FillResult, mirror, requireRoom } from './mirror.ts'
-import type { OperationOptions } from './options.ts'
+import { type OperationOptions, requireOrder } from './options.ts'
 import { type BackupSource, readBackup } from './read-backup.ts'
 import { type Slice, behind } from './scan.ts'
 
@@ -76,7 +76,7 @@ export async function verifyBackup(
  * @returns how many entries were written, present and removed, and what the backup says of itself
  * @throws `SERIALIZATION` as {@link verifyBackup}; `CONFLICT` where the store holds something else, told in `details`;
  *   `PAYLOAD_TOO_LARGE` where a value does not fit into the store; in all of these nothing has changed.
- *   `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
+ *   `UNSUPPORTED` where names are hidden, `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
  *
  * @example
  * ```ts
@@ -98,6 +98,7 @@ export async function restore(
   options: RestoreOptions = {},
 ): Promise<RestoreResult> {
   if (typeof open !== 'function') throw invalid('open must be a function that gives the backup from its beginning')
+  requireOrder(db.driver)
   return db.hold(async (held) => {
     const { largestValue, ...summary } = await verifyBackup(open(), { signal: options.signal })
     const { valueBytes } = held.driver.capabilities.limits

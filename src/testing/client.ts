@@ -47,11 +47,11 @@ export interface Client {
   get(key: Key): Promise<Entry | null>
   /** One page. */
   page(range?: RangeOptions): Promise<EntryPage>
-  /** All entries of a range, page by page. */
+  /** All entries of a range, page by page; in the order of their keys, also where pages come in another. */
   all(range?: RangeOptions): Promise<Entry[]>
   /** The keys of a range. */
   keys(range?: RangeOptions): Promise<string[]>
-  /** All names of parts, page by page. */
+  /** All names of parts, page by page; in their order, too. */
   parts(range?: Partial<{ start: string; end: string; limit: number }>): Promise<string[]>
 }
 
@@ -60,7 +60,13 @@ const OPS_PER_COMMIT = 25
 
 /** Makes a client of an opened driver. */
 export function client(driver: Driver, id: () => string): Client {
-  const { limits } = driver.capabilities
+  const { limits, idOrder } = driver.capabilities
+  /** Where ids come in an order that tells nothing, what matters to cases is that each comes, and once. */
+  const sorted = <T>(items: T[], name: (item: T) => string, reverse = false): T[] => {
+    if (idOrder === undefined) return items
+    const ascending = items.toSorted((a, b) => (name(a) < name(b) ? -1 : 1))
+    return reverse ? ascending.reverse() : ascending
+  }
   const most = Math.min(PAGE, limits.rangeEntries)
 
   const read: Client['read'] = async (...reads) => {
@@ -114,11 +120,11 @@ export function client(driver: Driver, id: () => string): Client {
       const { entries: found, more } = await page(bounds)
       ok(found.length <= (range.limit ?? most), 'A page holds at most as many entries as asked for')
       entries.push(...found)
-      if (!more) return entries
+      if (!more) return sorted(entries, ({ key }) => key, range.reverse)
       const last = found.at(-1)
       ok(last !== undefined, 'A page that is not the last holds an entry')
       const isOn = range.reverse ? last.key < (bounds.end ?? ALL.end) : last.key >= (bounds.start ?? ALL.start)
-      ok(isOn, 'A page goes on where the one before it ended')
+      ok(isOn || idOrder !== undefined, 'A page goes on where the one before it ended')
       bounds = { ...bounds, ...(range.reverse ? { end: last.key } : { start: `${last.key} ` }) }
     }
   }
@@ -131,9 +137,12 @@ export function client(driver: Driver, id: () => string): Client {
       const [found]: readonly PartPage[] = await read({ parts: { start, end: range.end ?? ALL.end, limit } })
       ok(found !== undefined && found.parts.length <= limit, 'A page holds at most as many parts as asked for')
       names.push(...found.parts)
-      if (!found.more) return names
+      if (!found.more) return sorted(names, (name) => name)
       const last = found.parts.at(-1)
-      ok(last !== undefined && last >= start, 'A page that is not the last goes on where the one before it ended')
+      ok(
+        last !== undefined && (last >= start || idOrder !== undefined),
+        'A page that is not the last goes on where the one before it ended',
+      )
       start = `${last} `
     }
   }

@@ -10,6 +10,8 @@
 import type { Driver, Key, Op, Value } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { DIGITS, IDEMPOTENCY, SENT, requireId, utf8Bytes } from '../core/keys.ts'
+import { hiddenNames } from '../core/hidden-names.ts'
+import { mapNames } from '../core/map-names.ts'
 import { mapValues } from '../core/map-values.ts'
 import { requireGiven } from '../core/arguments.ts'
 
@@ -28,6 +30,12 @@ export interface EncryptOptions {
    * itself, in plain text, so a plain number is accepted there and nowhere else. By default what the stores use for it.
    */
   readonly refs?: (at: Key) => boolean
+  /**
+   * Hides names too, under this key of at least 32 random bytes, which has to stay the same for good: tenants, ids of runs
+   * and steps, tags, names of values and messages and idempotency keys are stored as keyed hashes with the name encrypted
+   * behind. Left out, they stay readable.
+   */
+  readonly names?: Uint8Array | undefined
   /** Makes so many random bytes, for nonces: never the same twice. `crypto.getRandomValues` by default. */
   readonly random?: (bytes: number) => Uint8Array
 }
@@ -63,10 +71,17 @@ const isRef = ({ key }: Key): boolean => key.startsWith(IDEMPOTENCY) || key.star
  * Makes a driver that stores its values encrypted with AES-GCM, by WebCrypto.
  *
  * What was tampered with, cut short, moved to another key or part, stored in plain text, or encrypted with a key that is
- * not among `keys` is refused with `SERIALIZATION`, never returned. Three things stay as they are and visible: keys and
- * parts, with the ids in them (see {@link idHash}); when an entry expires; and the numbers of `append … ref`. Whoever can write to the backend
- * can still delete entries, bring back an older record of the same key, change the order of a log, and point a reference
- * at another entry of its log: only the values themselves are protected.
+ * not among `keys` is refused with `SERIALIZATION`, never returned. What stays visible: how many entries there are and how
+ * large, when they were written and expire, statuses, priorities and times in indexes, the numbers of logs and of
+ * `append … ref`; and without the option `names` the ids in keys. Whoever can write to the backend can still delete
+ * entries, bring back an older record of the same key, change the order of a log, and point a reference at another entry
+ * of its log: only the values themselves are protected.
+ *
+ * With `names` the same id always looks the same, so it can be counted, but not read or guessed. Everything is still found
+ * by its name, by status, by time and by number. The price: lists of runs, values, snapshots and steps of one moment come
+ * in an order that tells nothing, though always the same; what asks for names by what they begin with (the `prefix` of
+ * `keys` and `watch`) is refused with `UNSUPPORTED`; so are `backup`, `restore` and `copy`, which are made of the driver
+ * underneath and so stay encrypted; and keys and parts grow, an id of few bytes to 24 characters.
  *
  * Put it above `retry`, so that a repeated request is the same byte for byte, and underneath `compress`. To rotate, hand
  * the new key to every process first, then make it `current`; the old one can go when all was written anew.
@@ -93,6 +108,10 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
   const { refs = isRef, random = (bytes) => crypto.getRandomValues(new Uint8Array(bytes)) } = options
   const { keys, current } = { ...requireGiven(options, 'options') }
   requireGiven(keys, 'keys')
+  const { names } = options
+  if (names !== undefined && !(names instanceof Uint8Array && names.length >= 32)) {
+    throw invalid('names must be at least 32 bytes')
+  }
   const subtle = webCrypto()
   for (const [id, key] of Object.entries(keys)) requireKey(id, key)
   if (!Object.hasOwn(keys, current)) throw invalid('current must name one of keys')
@@ -166,16 +185,16 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
   }
 
   const overhead = FIXED + NONCE + TAG + Math.max(...Object.keys(keys).map(utf8Bytes))
-  return mapValues(driver, { overhead, encode, decode, check })
+  const inner = names === undefined ? driver : mapNames(driver, hiddenNames(subtle, names))
+  return mapValues(inner, { overhead, encode, decode, check })
 }
 
 /**
  * Makes a keyed hash for ids (HMAC-SHA-256), for programs whose run ids, tenants or names must not be read in a backend.
  *
- * {@link encrypt} leaves keys as they are: ranges want them in order, and pages and lists give the ids in them back,
- * which no hash allows. An id is opaque to the stores, though. One that the program knows and only ever asks for by its
- * name can be hashed before it is handed in; lists then give the hash, in the order of hashes. Priorities, times,
- * statuses and tags are for dispatch to read, and stay.
+ * The option `names` of {@link encrypt} hides all of them from the backend, and lists give them back. This is for one id
+ * that not even the holders of those keys shall read, or that is hidden where values are not: hash it before it is handed
+ * in, and lists give the hash.
  *
  * @param key - at least 16 random bytes, the same for good: another key makes other ids
  * @returns a function from text to 64 hexadecimal digits, the same for the same text

@@ -1,4 +1,4 @@
-/** What lies in real backends when values are encrypted: nothing of them can be found there. */
+/** What lies in real backends when values and names are encrypted: nothing of them can be found there. */
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,19 +16,38 @@ import { encrypt } from '../../src/wrappers/encrypt.ts'
 import { part } from '../support/parts.ts'
 
 const SECRET = 'kelp-4711-limpet'
+/** Of letters and digits, so that no encoding of ids changes it. */
+const NAME = 'ada4711'
+const TENANT = `${NAME}-tenant`
+const RUN = `${NAME}-run`
+const STEP = `${NAME}-step`
 
-/** Stores the secret in everything that takes values. */
+/** Stores the secret in everything that takes values, under the name in everything that takes names. */
 async function tell(driver: Driver): Promise<void> {
-  const { state, persistence, workflows, signals, close } = createHoldfast({ driver })
-  await state.set('text', SECRET)
+  const { state, persistence, workflows, signals, claims, idempotency, close } = createHoldfast({
+    driver,
+    tenant: TENANT,
+  })
+  await state.set(`${NAME}-text`, SECRET)
   await state.set('bytes', new TextEncoder().encode(SECRET))
-  await persistence.append({ runId: 'r', workflow: 'w', kind: 'k', payload: { SECRET }, idempotencyKey: 'once' })
-  await persistence.saveIntervention('r', { targetStep: 's', payload: SECRET })
-  await workflows.updateContext('r', { SECRET })
-  await workflows.saveTaskResult('r', 's', SECRET)
-  await signals.sendMessage('r', 'news', SECRET)
-  await signals.storeSignal('r', 'cancel', { reason: SECRET })
-  await state.saveSnapshot({ runId: 'r', state: { SECRET } })
+  await workflows.createRun({
+    runId: RUN,
+    workflow: `${NAME}-workflow`,
+    tags: [`${NAME}-tag`],
+    position: { kind: 'step', stepId: STEP },
+  })
+  const claim = await claims.claimTask({ runId: RUN, stepId: STEP, workerId: `${NAME}-worker`, ttl: 60_000 })
+  const event = { runId: RUN, workflow: `${NAME}-workflow`, kind: `${NAME}-kind` }
+  await persistence.append({ ...event, payload: { SECRET }, idempotencyKey: `${NAME}-once` })
+  await persistence.saveIntervention(RUN, { targetStep: STEP, payload: SECRET })
+  await workflows.updateContext(RUN, { SECRET })
+  await workflows.saveTaskResult(RUN, STEP, SECRET, { claim: claim! })
+  await signals.sendMessage(RUN, `${NAME}-news`, SECRET, { idempotencyKey: `${NAME}-sent` })
+  await signals.storeSignal(RUN, 'cancel', { reason: SECRET })
+  await state.set(`${NAME}-own`, SECRET, { runId: RUN })
+  await state.saveSnapshot({ runId: RUN, state: { SECRET } })
+  await idempotency.markCompensated({ runId: RUN, workflow: `${NAME}-workflow`, kind: `${NAME}-kind` })
+  expect(await state.get(`${NAME}-own`, { runId: RUN })).toBe(SECRET)
   await close()
 }
 
@@ -38,25 +57,29 @@ interface Raw {
   bytes(): Promise<Buffer>
 }
 
-const encrypted = (driver: Driver): Driver =>
-  encrypt(driver, { keys: { k: crypto.getRandomValues(new Uint8Array(32)) }, current: 'k' })
+const random = (): Uint8Array => crypto.getRandomValues(new Uint8Array(32))
+const encrypted = (driver: Driver): Driver => encrypt(driver, { keys: { k: random() }, current: 'k' })
+const hidden = (driver: Driver): Driver => encrypt(driver, { keys: { k: random() }, current: 'k', names: random() })
 
-/** Without encryption it is found, so the search is one; with it, it is not. */
+/** Without encryption all is found, so the search is one; values go with it, and names with the option. */
 async function search(make: () => Promise<Raw>): Promise<void> {
-  const isThere = async ({ bytes }: Raw): Promise<boolean> => {
+  const found = async (
+    wrap: (driver: Driver) => Driver,
+  ): Promise<{ readonly value: boolean; readonly name: boolean }> => {
+    const { driver, bytes } = await make()
+    await tell(wrap(driver))
     const all = await bytes()
     expect(all.length).toBeGreaterThan(500)
-    return [SECRET, Buffer.from(SECRET).toString('base64').slice(0, 18)].some((text) => all.includes(text))
+    const isThere = (text: string, length: number): boolean =>
+      [text, Buffer.from(text).toString('base64').slice(0, length)].some((it) => all.includes(it))
+    return { value: isThere(SECRET, 18), name: isThere(NAME, 8) }
   }
-  const open = await make()
-  await tell(open.driver)
-  expect(await isThere(open)).toBe(true)
-  const closed = await make()
-  await tell(encrypted(closed.driver))
-  expect(await isThere(closed)).toBe(false)
+  expect(await found((driver) => driver)).toEqual({ value: true, name: true })
+  expect(await found(encrypted)).toEqual({ value: false, name: true })
+  expect(await found(hidden)).toEqual({ value: false, name: false })
 }
 
-describe('no value is found', () => {
+describe('nothing is found', () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-raw-'))
   const endings: (() => Promise<unknown>)[] = []
   let made = 0

@@ -50,7 +50,7 @@ export const splitByCount: Case = defineCase('DB-401', 'a batch is split by the 
 
 /** A batch that would be over `requestBytes` is split. */
 export const splitByBytes: Case = defineCase('DB-402', 'a batch is split by the bytes of its commits', async (t) => {
-  const spy = spyOn(t.driver, { limits: { valueBytes: 1000, requestBytes: 4000 } })
+  const spy = spyOn(t.driver, { limits: { keyOverhead: 0, valueBytes: 1000, requestBytes: 4000 } })
   const db = t.db({ driver: spy.driver })
   const value = new Uint8Array(900)
   await atOnce(20, (i) => db.commit({ ops: [put(`k${i}`, value)] }))
@@ -83,7 +83,9 @@ export const oversizeAlone: Case = defineCase(
   'DB-404',
   'what is too large is refused, and its neighbours are not',
   async (t) => {
-    const spy = spyOn(t.driver, { limits: { valueBytes: 1000, requestBytes: 4000, commitKeys: 32, requestCommits: 8 } })
+    const spy = spyOn(t.driver, {
+      limits: { keyOverhead: 0, valueBytes: 1000, requestBytes: 4000, commitKeys: 32, requestCommits: 8 },
+    })
     const db = t.db({ driver: spy.driver })
     const tooLarge: readonly Draft[][] = [
       [{ ops: [put('text', 'é'.repeat(501)), put('never', 'x')] }],
@@ -109,7 +111,9 @@ export const oversizeAlone: Case = defineCase(
 
 /** A limit is the most that is allowed, not the least that is refused. */
 export const exactSize: Case = defineCase('DB-405', 'what is exactly as large as allowed is taken', async (t) => {
-  const spy = spyOn(t.driver, { limits: { valueBytes: 1000, requestBytes: 8000, commitKeys: 32, requestCommits: 8 } })
+  const spy = spyOn(t.driver, {
+    limits: { keyOverhead: 0, valueBytes: 1000, requestBytes: 8000, commitKeys: 32, requestCommits: 8 },
+  })
   const db = t.db({ driver: spy.driver })
   const taken: readonly Draft[][] = [
     [{ ops: [put('text', 'x'.repeat(1000))] }],
@@ -134,7 +138,7 @@ export const fitsAsText: Case = defineCase(
   'DB-406',
   'many values of text that fit into a request are taken',
   async (t) => {
-    const spy = spyOn(t.driver, { limits: { valueBytes: 1000, requestBytes: 4000 } })
+    const spy = spyOn(t.driver, { limits: { keyOverhead: 0, valueBytes: 1000, requestBytes: 4000 } })
     const db = t.db({ driver: spy.driver })
     for (const value of ['x'.repeat(333), 'x'.repeat(334), 'é'.repeat(160), '€'.repeat(111)]) {
       const outcome = await db.commit({ ops: upTo(10).map((n) => put(`k${n}`, value)) })
@@ -148,7 +152,7 @@ export const keysCount: Case = defineCase(
   'DB-407',
   'keys and versions count toward the size of a request',
   async (t) => {
-    const spy = spyOn(t.driver, { limits: { requestBytes: 4000 } })
+    const spy = spyOn(t.driver, { limits: { keyOverhead: 0, requestBytes: 4000 } })
     const db = t.db({ driver: spy.driver })
     const long = 'k'.repeat(300)
     await atOnce(20, (i) =>
