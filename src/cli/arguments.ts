@@ -35,6 +35,13 @@ export function count(text: string): number {
   return number
 }
 
+/** A whole number from 1. */
+export function positive(text: string): number {
+  const number = count(text)
+  if (number === 0) throw new InvalidArgumentError('It must be at least 1.')
+  return number
+}
+
 /** A structured value as JSON. */
 export function json(text: string): unknown {
   try {

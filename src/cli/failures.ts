@@ -33,7 +33,18 @@ const BY_CODE: Partial<Record<ErrorCode, readonly [exit: number, advice: string]
   BACKEND: [EXIT.unavailable, 'See holdfast doctor'],
   SERIALIZATION: [EXIT.damaged, 'Use another backup, or the release that wrote it'],
   SCHEMA: [EXIT.damaged, 'Check which file this is'],
-  ABORTED: [EXIT.interrupted, 'Run it again: it goes on where it was'],
+  ABORTED: [EXIT.interrupted, 'Nothing is in half; run it again'],
+}
+
+/** What the operating system says of a file. */
+const BY_FAULT: Readonly<Record<string, readonly [exit: number, advice: string]>> = {
+  ENOENT: [EXIT.notFound, 'Check the path'],
+  ENOTDIR: [EXIT.notFound, 'Check the path'],
+  EISDIR: [EXIT.usage, 'Name a file'],
+  EACCES: [EXIT.unavailable, 'Check the rights of the file and its directory'],
+  EPERM: [EXIT.unavailable, 'Check the rights of the file and its directory'],
+  EROFS: [EXIT.unavailable, 'Name a place that can be written to'],
+  ENOSPC: [EXIT.unavailable, 'Free some space, and run it again'],
 }
 
 /** Thrown to end a command with one line and an exit code. */
@@ -63,9 +74,9 @@ export function endingOf(error: unknown): Ending {
     return { exit, code: 'FAILED', message, advice }
   }
   if (isHoldfastError(error)) return endingOfCoded(error)
-  const { code, message } = error as NodeJS.ErrnoException
-  const exit = code === 'ENOENT' ? EXIT.notFound : EXIT.unavailable
-  return { exit, code: code ?? 'FAILED', message: message.split('\n')[0]!, advice: undefined }
+  const { code = 'FAILED', message } = error as NodeJS.ErrnoException
+  const [exit, advice] = BY_FAULT[code] ?? [EXIT.unavailable, undefined]
+  return { exit, code, message: message.split('\n')[0]!, advice }
 }
 
 function endingOfCoded({ code, message, details }: HoldfastError): Ending {

@@ -3,7 +3,7 @@ import { createClient } from 'redis'
 import { FIND, SCHEMA_VERSION } from '../drivers/postgres/migrations.ts'
 import { upstash } from '../drivers/upstash/driver.ts'
 import type { Finding } from '../ops/health.ts'
-import { load, upstashClient } from './servers.ts'
+import { CONNECTION_TIMEOUT, load, upstashClient } from './servers.ts'
 
 /** A setting that is as it should be, or what to do about it. */
 const judged = (what: string, found: string, isWell: boolean, advice: string, level: Finding['level'] = 'warning') =>
@@ -15,7 +15,7 @@ const SETTINGS = `SELECT current_setting('server_version'), current_setting('fsy
 /** Looks at the settings of a PostgreSQL that decide what a commit survives. */
 export async function inspectPostgres(connectionString: string): Promise<readonly Finding[]> {
   const { default: pg } = await load('pg', () => import('pg'))
-  const client = new pg.Client({ connectionString })
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: CONNECTION_TIMEOUT })
   await client.connect()
   try {
     const first = async (sql: string): Promise<readonly unknown[]> =>

@@ -36,11 +36,14 @@ function requireUrl(text: string): string {
   throw new Failure(EXIT.usage, 'The store is not a valid URL', 'See holdfast --help')
 }
 
+/** How long a PostgreSQL may take to let in, in milliseconds: what listens may be something else, which says nothing. */
+export const CONNECTION_TIMEOUT = 5000
+
 /** Opens a PostgreSQL by its connection string. */
 export async function openPostgres(scheme: string, rest: string): Promise<Driver> {
   const connectionString = requireUrl(`${scheme}:${rest}`)
   const { default: pg } = await load('pg', () => import('pg'))
-  const pool = new pg.Pool({ connectionString, max: 4 })
+  const pool = new pg.Pool({ connectionString, max: 4, connectionTimeoutMillis: CONNECTION_TIMEOUT })
   // A connection that dies while it is idle is opened again by the next call.
   pool.on('error', () => {})
   return closing(postgres({ db: pool }), () => pool.end())

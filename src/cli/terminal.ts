@@ -50,6 +50,22 @@ const cellOf = (value: unknown): string => (typeof value === 'string' || typeof 
 /** A moment as people and programs read it. */
 export const when = (ms: number): string => new Date(ms).toISOString()
 
+/** Left and right of what a cell holds, and the line in front of it. */
+const CELL_PADDING = 2
+const CELL_LINE = 1
+
+/** How wide columns are, so that a table fits: the widest ones give way. */
+function widthsWithin(columns: number, rows: readonly (readonly string[])[]): number[] {
+  const widths = rows[0]!.map((_, i) => CELL_PADDING + Math.max(...rows.map((row) => row[i]!.length)))
+  const total = (): number => CELL_LINE + widths.reduce((sum, width) => sum + width + CELL_LINE, 0)
+  while (total() > columns) {
+    const widest = Math.max(...widths)
+    if (widest <= CELL_PADDING + 1) break
+    widths[widths.indexOf(widest)] = widest - 1
+  }
+  return widths
+}
+
 /** Makes a terminal of this process. */
 export function terminal({ json = false, yes = false }: CommonOptions): Terminal {
   const { stdin, stdout, stderr } = process
@@ -68,7 +84,13 @@ export function terminal({ json = false, yes = false }: CommonOptions): Terminal
         for (const row of cells) line(row.join('\t'))
         return
       }
-      const table = new Table({ head: [...head], style: { head: [], border: [] } })
+      const table = new Table({
+        head: [...head],
+        style: { head: [], border: [] },
+        colWidths: widthsWithin(stdout.columns, [[...head], ...cells]),
+        wordWrap: true,
+        wrapOnWordBoundary: false,
+      })
       table.push(...cells)
       line(table.toString())
     },
@@ -79,7 +101,11 @@ export function terminal({ json = false, yes = false }: CommonOptions): Terminal
       }
       const asking = createInterface({ input: stdin, output: stderr })
       try {
-        const answer = await asking.question(`${question} [y/N] `)
+        const answer = await asking.question(`${question} [y/N] `).catch((error: Error) => {
+          const isInterrupt = error.message.includes('Ctrl+C')
+          stderr.write('\n')
+          throw new Failure(isInterrupt ? EXIT.interrupted : EXIT.declined, 'Nothing was done')
+        })
         if (!/^y(es)?$/i.test(answer.trim())) throw new Failure(EXIT.declined, 'Nothing was done')
       } finally {
         asking.close()

@@ -173,7 +173,8 @@ describe('care', () => {
       const before = await within(({ db }) => contentOf(db))
       const rows = json((await run('bench', '--calls', '20', '--json')).out)
       expect(rows.length).toBe(5)
-      for (const row of rows) expect(row).toMatchObject({ perSecond: expect.any(Number), median: expect.any(Number) })
+      expect((await run('bench', '--calls', '0')).code).toBe(2)
+      for (const row of rows) expect(row).toMatchObject({ perSecond: expect.any(Number), medianMs: expect.any(Number) })
       expect(await within(({ db }) => contentOf(db))).toEqual(before)
     }))
 })
@@ -183,6 +184,12 @@ describe('carrying stores', () => {
     inPlace(async ({ run, bare, directory, within }) => {
       expect((await run('backup', 'b.ndjson')).out).toMatch(/^\d+ entries, of one moment\n$/)
       expect((await run('backup', 'b.ndjson')).code).toBe(7)
+      expect(await run('backup', '.')).toMatchObject({ code: 2, err: '. is a directory. Name a file\n' })
+      expect(await run('backup', 'nowhere/b.ndjson')).toMatchObject({
+        code: 3,
+        err: expect.stringMatching(/^[^\n]+Check the path\n$/),
+      })
+      expect((await run('restore', '.')).code).toBe(2)
       expect((await run('backup', 'b.ndjson.gz', '--json')).code).toBe(0)
       const entriesOf = (text: string) => text.match(/^{"part".*$/gm)
       const plain = readFileSync(join(directory, 'b.ndjson'), 'utf8')
@@ -233,9 +240,10 @@ describe('carrying stores', () => {
     }))
 
   it('copy', () =>
-    inPlace(async ({ run, bare }) => {
+    inPlace(async ({ run, bare, url }) => {
       expect((await run('copy')).code).toBe(2)
       expect((await run('copy', '--to', 'wurst:x')).code).toBe(2)
+      expect((await run('copy', '--to', url)).code).toBe(2)
       expect(json((await run('copy', '--to', 'sqlite:./copy.db', '--json')).out)).toMatchObject([
         { differing: 0, removed: 0 },
       ])

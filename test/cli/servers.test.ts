@@ -1,4 +1,6 @@
 /** Stores behind a network, by the URLs that the command line takes. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startPostgres } from '../../src/dev/postgres-server.ts'
@@ -9,7 +11,7 @@ import { createHandler } from '../../src/http/index.ts'
 import { listen } from '../http/support.ts'
 import { withDirectory } from '../support/engines.ts'
 import { part } from '../support/parts.ts'
-import { inPlace } from './support.ts'
+import { PROGRAM, inPlace } from './support.ts'
 
 /** Sets, gets, verifies and copies by this URL; what is wrong with another one is told in one line. */
 const works = (
@@ -29,6 +31,46 @@ const works = (
     expect(refused.err).not.toMatch(/wrong|secret/)
   })
 
+/** What works on a file works the same over a network: the store of the tests is restored there first. */
+const worksAlike = (url: string): Promise<void> =>
+  inPlace(async ({ run, bare }) => {
+    const there = (...args: readonly string[]) => bare({ HOLDFAST_URL: url }, ...args)
+    expect((await run('backup', 'here.ndjson')).code).toBe(0)
+    expect((await there('restore', 'here.ndjson', '--overwrite', '--yes')).code).toBe(0)
+    for (const args of [
+      ['runs'],
+      ['show', 'order-1', '--json', '--payloads'],
+      ['events', 'order-1'],
+      ['stats', '--sizes'],
+      ['pause', 'order-1', '--by', 'ada'],
+      ['unpause', 'order-1'],
+      ['intervene', 'order-1', 'ship', '--payload', '17'],
+      ['cancel', 'order-1', '--yes'],
+      ['cancel', 'done', '--yes'],
+      ['purge', '--keep-last', '0', '--yes'],
+      ['delete', 'text', '--yes'],
+      ['delete', 'text', '--yes'],
+      ['verify', '--repair'],
+    ]) {
+      const [here, other] = [await run(...args), await there(...args)]
+      expect({ args, ...other }).toEqual({ args, ...here })
+    }
+  })
+
+/** A command that waits for more says so, and what to do, when the server goes away. */
+const losesIts = (url: string, stop: () => Promise<unknown>): Promise<void> =>
+  inPlace(async ({ run, directory }) => {
+    await run('copy', '--to', url, '--overwrite', '--yes')
+    const args = [PROGRAM, 'events', 'sleeper', '--follow', '--interval', '20ms', '--store', url]
+    const child = spawn(process.execPath, args, { cwd: directory, env: { PATH: process.env['PATH'] } })
+    const err: string[] = []
+    child.stderr.on('data', (text: Buffer) => err.push(String(text)))
+    await once(child.stdout, 'data')
+    await stop()
+    expect(await once(child, 'close')).toEqual([5, null])
+    expect(err.join('')).toMatch(/^[^\n]+\. [^\n]+\n$/)
+  })
+
 describe('the command line over a network', () => {
   test.skipIf(!part('redis'))('speaks to Redis, and to Upstash', async () => {
     const redis = await startRedis()
@@ -44,6 +86,8 @@ describe('the command line over a network', () => {
         { UPSTASH_REDIS_REST_TOKEN: 'wrong' },
         ['eviction\tok\tnone, as far as the server tells'],
       )
+      await worksAlike(redis.url)
+      await losesIts(redis.url, () => redis.stop())
     } finally {
       await rest.close()
       await redis.stop()
@@ -62,6 +106,8 @@ describe('the command line over a network', () => {
         'fsync\tfailure\toff\tSet fsync = on',
         'synchronous_commit\tok',
       ])
+      await worksAlike(server.url)
+      await losesIts(server.url, () => server.stop())
     } finally {
       await server.stop()
     }

@@ -12,8 +12,8 @@ const SERVER = `holdfast-test-${process.pid}`
 const tmux = (...args: string[]): string => execFileSync('tmux', ['-L', SERVER, ...args], { encoding: 'utf8' })
 
 /** Starts a shell command in a terminal of its own. */
-function show(directory: string, command: string): void {
-  tmux('new-session', '-d', '-x', '120', '-y', '40', '-c', directory, `${command}; echo "exit $?"; sleep 60`)
+function show(directory: string, command: string, columns = 120): void {
+  tmux('new-session', '-d', '-x', String(columns), '-y', '40', '-c', directory, `${command}; echo "exit $?"; sleep 60`)
 }
 
 /** The screen, as soon as it shows this. */
@@ -44,6 +44,29 @@ describe.skipIf(!part('tmux'))('the command line on a terminal', () => {
       tmux('send-keys', 'n', 'Enter')
       expect(await screenWith(/exit \d/)).toMatch(/Nothing was done\s+exit 7/)
       expect((await run('show', 'done')).code).toBe(0)
+    }))
+
+  it.each([
+    ['C-c', 130],
+    ['C-d', 7],
+  ])('and %s is no, too', (key, code) =>
+    inPlace(async ({ directory, url, run }) => {
+      show(directory, call(url, 'purge --keep-last 0'))
+      await screenWith(/Remove 1 runs\? \[y\/N\]/)
+      tmux('send-keys', key)
+      expect(await screenWith(/exit \d/)).toMatch(new RegExp(`Nothing was done\\s+exit ${code}`))
+      expect((await run('show', 'done')).code).toBe(0)
+    }),
+  )
+
+  it('tables are as wide as the terminal, and no wider', () =>
+    inPlace(async ({ directory, url, within }) => {
+      await within(({ workflows }) => workflows.createRun({ runId: 'r'.repeat(100), workflow: 'w'.repeat(30) }))
+      show(directory, call(url, 'runs'), 80)
+      const lines = (await screenWith(/exit \d/)).split('\n').filter((line) => /^[┌├│└]/.test(line))
+      expect(lines.length).toBeGreaterThan(10)
+      for (const line of lines) expect(line).toMatch(/[┐┤│┘]$/)
+      expect(lines.join('').match(/r/g)!.length).toBeGreaterThan(100)
     }))
 
   it('and yes is yes', () =>

@@ -1,15 +1,14 @@
 /** `bench`: a few numbers of the user's own store. @module */
 import type { Command } from 'commander'
 import type { Holdfast } from '../../holdfast.ts'
-import { count } from '../arguments.ts'
+import { positive } from '../arguments.ts'
 import { type Context, action, examples } from '../command.ts'
 
 interface Row {
   readonly what: string
   readonly perSecond: number
-  /** In milliseconds. */
-  readonly median: number
-  readonly p95: number
+  readonly medianMs: number
+  readonly p95Ms: number
 }
 
 /** Adds `bench`. */
@@ -17,7 +16,7 @@ export function addBenchCommand(program: Command): void {
   program
     .command('bench')
     .description('measure the store with a tenant of its own, which is removed behind it')
-    .option('--calls <count>', 'how many calls of each kind', count, 200)
+    .option('--calls <count>', 'how many calls of each kind', positive, 200)
     .addHelpText('after', examples('bench', 'bench --calls 1000 --json'))
     .action(action(measure))
 }
@@ -33,7 +32,7 @@ async function timed(what: string, calls: number, call: (i: number) => Promise<u
   const sorted = times.toSorted((a, b) => a - b)
   const at = (share: number): number => Number((sorted[Math.floor(share * sorted.length)] ?? 0).toFixed(3))
   const total = times.reduce((sum, time) => sum + time, 0)
-  return { what, perSecond: Math.round((calls / (total || 1)) * 1000), median: at(0.5), p95: at(0.95) }
+  return { what, perSecond: Math.round((calls / (total || 1)) * 1000), medianMs: at(0.5), p95Ms: at(0.95) }
 }
 
 async function measure(
@@ -61,7 +60,7 @@ async function measure(
     }
   })
   terminal.rows(
-    ['what', 'perSecond', 'median', 'p95'],
+    ['what', 'perSecond', 'medianMs', 'p95Ms'],
     rows.map((row) => ({ ...row })),
   )
 }

@@ -1,5 +1,5 @@
 /** `backup`, `restore`, `copy`. @module */
-import { createReadStream, createWriteStream, existsSync } from 'node:fs'
+import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -64,6 +64,9 @@ async function totalled(
 async function writeBackup(context: Context, [file]: readonly string[]): Promise<void> {
   const { terminal, store, signal, options } = context
   const isStream = file === '-'
+  if (!isStream && statSync(file!, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new Failure(EXIT.usage, `${file} is a directory`, 'Name a file')
+  }
   if (!isStream && existsSync(file!)) await terminal.confirm(`Replace the file ${file}?`)
   let summary: BackupSummary | undefined
   await store(({ db }) =>
@@ -133,6 +136,9 @@ async function copyStore(context: Context, _: readonly string[], options: CopyOp
   const { terminal, store, signal, options: common } = context
   const { to, overwrite = false, verify } = options
   storeNamed(to)
+  if (to === (common.store ?? process.env['HOLDFAST_URL'])) {
+    throw new Failure(EXIT.usage, 'Both are the same store', 'Name another one by --to')
+  }
   if (overwrite) await terminal.confirm('Replace what the other store holds?')
   const result = await store((from) =>
     withStore(to, { create: true }, (target) =>
