@@ -25,6 +25,7 @@ const WRAPPERS: Readonly<Record<string, (driver: Driver) => Driver>> = {
   timeout: (driver) => timeout(driver),
   observe: (driver) => observe(driver, { start: () => () => {} }),
   encrypt: (driver) => encrypt(driver, { keys, current: 'k' }),
+  'encrypt, names hidden': (driver) => encrypt(driver, { keys, current: 'k', names: keys.k }),
   compress: (driver) => compress(driver),
 }
 
