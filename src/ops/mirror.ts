@@ -7,7 +7,7 @@
  * @module
  */
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { Entry, Outcome } from '../core/driver.ts'
+import type { Check, Entry, FailedCheck, Limits, Op } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { tenantBounds } from '../core/keys.ts'
 import { type StoreWideOptions, batchOf } from './options.ts'
@@ -74,37 +74,46 @@ export async function mirror(
 ): Promise<FillResult> {
   const { overwrite = false, signal, durability, onProgress } = options
   const counts = { written: 0, present: 0, removed: 0, expired: 0 }
-  // Without the signal: a batch of writes is short, and its outcome should be known.
-  const write: WriteOptions = { durability }
 
-  async function settle(pair: Pair): Promise<void> {
+  /** What has to be written for a key; nothing where it is there, or has expired. */
+  function changeOf(pair: Pair): Change | undefined {
     const { part, key, source: wanted, target: there } = pair
     if (isSame(pair)) {
       counts.present++
-      return
+      return undefined
     }
     if (there !== undefined && !overwrite) throw taken(pair, 'The store was written to meanwhile')
     const at = { part, key }
-    const checks = [{ at, version: there?.version ?? null }]
-    if (wanted === undefined) {
-      await held(pair, target.commit({ checks, ops: [{ delete: at }] }, write))
-      counts.removed++
-    } else if (wanted.expiresAt !== null && wanted.expiresAt <= target.now()) {
+    const check = { at, version: there?.version ?? null }
+    if (wanted === undefined) return { pair, check, op: { delete: at } }
+    const { version: id, value, expiresAt } = wanted
+    if (expiresAt !== null && expiresAt <= target.now()) {
       counts.expired++
-    } else {
-      const { version: id, value, expiresAt } = wanted
-      const expires = expiresAt === null ? undefined : { at: expiresAt }
-      await held(pair, target.commit({ id, checks, ops: [{ put: at, value, expires }] }, write))
-      counts.written++
+      return undefined
     }
+    const expires = expiresAt === null ? undefined : { at: expiresAt }
+    return { pair, check, op: { put: at, value, expires }, id }
+  }
+
+  async function write(group: readonly Change[]): Promise<void> {
+    const { id } = group[0]!
+    const draft = { checks: group.map(({ check }) => check), ops: group.map(({ op }) => op), ...(id && { id }) }
+    // Without the signal: a batch of writes is short, and its outcome should be known.
+    const outcome = await target.commit(draft, { durability })
+    const left = outcome.ok ? [] : leftOf(group, outcome.failed)
+    if (id === undefined) counts.removed += group.length - left.length
+    else counts.written += group.length - left.length
+    if (left.length > 0) await write(left)
   }
 
   const bounds = tenantBounds(options.tenant)
-  const batch = batchOf(options, target.driver.capabilities.limits)
+  const { limits } = target.driver.capabilities
+  const batch = batchOf(options, limits)
   let done = 0
   for await (const found of pairs(source, target, { bounds, batch, keysOnly: true, signal })) {
+    const changes = found.map(changeOf).filter((change) => change !== undefined)
     // Made together they leave together; and nothing is under way any more when one has failed.
-    const settled = await Promise.allSettled(found.map(settle))
+    const settled = await Promise.allSettled(together(changes, limits).map(write))
     for (const it of settled) if (it.status === 'rejected') throw it.reason
     done += found.filter((pair) => pair.source).length
     onProgress?.({ done, ...(total !== undefined && { total }) })
@@ -112,12 +121,45 @@ export async function mirror(
   return counts
 }
 
-/** Requires a commit to have taken effect, now or in an attempt whose answer was lost. */
-async function held({ part, key, source }: Pair, commit: Promise<Outcome>): Promise<void> {
-  const outcome = await commit
-  if (outcome.ok) return
-  const current = outcome.failed[0]!.current as Entry | null
-  if (current?.version !== source?.version) throw taken({ part, key }, 'The store was written to meanwhile')
+/** What is to be done about a key. */
+interface Change {
+  readonly pair: Pair
+  readonly check: Check
+  readonly op: Op
+  /** Of the commit that wrote the entry; absent where it is removed. */
+  readonly id?: string
+}
+
+/** Text takes as many bytes as this per character, at most. */
+const WIDEST = 3
+
+/** Entries that one commit has written are written by one commit again, as far as that fits: most commits write several. */
+function together(changes: readonly Change[], { commitKeys, requestBytes }: Limits): readonly (readonly Change[])[] {
+  const groups: Change[][] = []
+  const open = new Map<string, { readonly group: Change[]; bytes: number }>()
+  for (const change of changes) {
+    const { id, op } = change
+    const bytes = 'put' in op ? WIDEST * op.value.length : 0
+    const last = id === undefined ? undefined : open.get(id)
+    // A check and an op each, and the keys take some of the request, too.
+    if (last && 2 * last.group.length + 2 <= commitKeys && last.bytes + bytes <= requestBytes / 2) {
+      last.group.push(change)
+      last.bytes += bytes
+      continue
+    }
+    const group = [change]
+    groups.push(group)
+    if (id !== undefined) open.set(id, { group, bytes })
+  }
+  return groups
+}
+
+/** What still has to be done where an attempt whose answer was lost, or that was cut off, has done the rest by now. */
+function leftOf(group: readonly Change[], failed: readonly FailedCheck[]): readonly Change[] {
+  const current = new Map(failed.map((it) => [it.check, it.current as Entry | null]))
+  const other = group.find(({ pair }, i) => current.has(i) && current.get(i)?.version !== pair.source?.version)
+  if (other) throw taken(other.pair, 'The store was written to meanwhile')
+  return group.filter((_, i) => !current.has(i))
 }
 
 /** Counts the entries in which a store differs from the source, by their values. */

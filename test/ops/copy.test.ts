@@ -92,6 +92,47 @@ describe('copy', () => {
     expect(await copy(source.db, target, { overwrite: true })).toMatchObject({ written: 1, differing: 0 })
   })
 
+  it('goes on where a write of an earlier attempt comes late, and with half of what is written together', async () => {
+    const source = createHoldfast({ driver: memory() })
+    const event = { runId: 'r', workflow: 'order', kind: 'step' }
+    await source.persistence.appendBatch(Array.from({ length: 6 }, () => event))
+    const driver = memory()
+    const target = createDatabase({ driver })
+    const part = 'default!run!r'
+    const [{ entries }] = await source.db.read([{ range: { part, start: 'event!', end: 'event"', limit: 3 } }])
+    let isLate = true
+    const late: Driver = {
+      ...driver,
+      async commit(request, options) {
+        if (isLate) {
+          isLate = false
+          const ops = entries.map(({ key, value }) => ({ put: { part, key }, value }))
+          await target.commit({ id: entries[0]!.version, ops })
+        }
+        return driver.commit(request, options)
+      },
+    }
+    expect(await copy(source.db, createDatabase({ driver: late }))).toMatchObject({ differing: 0 })
+    expect(await contentOf(target)).toEqual(await contentOf(source.db))
+  })
+
+  it('writes together what was written together', async () => {
+    const source = createHoldfast({ driver: memory() })
+    const event = { runId: 'r', workflow: 'order', kind: 'step' }
+    await source.persistence.appendBatch(Array.from({ length: 100 }, () => event))
+    const driver = memory()
+    const sizes: number[] = []
+    const counted: Driver = {
+      ...driver,
+      commit: (request, options) => {
+        sizes.push(...request.commits.map(({ ops }) => ops.length))
+        return driver.commit(request, options)
+      },
+    }
+    const { written } = await copy(source.db, createDatabase({ driver: counted }))
+    expect(sizes).toEqual([written])
+  })
+
   it('sees values that a target has changed', async () => {
     const source = await seed(memory())
     const driver = memory()

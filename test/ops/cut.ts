@@ -14,7 +14,7 @@ export const MOMENTS: readonly Moment[] = ['before', 'under way', 'behind']
 
 /** Where a copy is cut off. */
 export interface Cut {
-  /** How many commits take effect before. */
+  /** How many entries are written before. */
   readonly after: number
   readonly when: Moment
   /** The most entries in a batch. */
@@ -35,7 +35,7 @@ export function cutOff(driver: Driver, { after, when }: Cut, end: () => never): 
     ...driver,
     async commit(request, options) {
       if (isOver) return end()
-      left -= request.commits.length
+      left -= request.commits.reduce((sum, { ops }) => sum + ops.length, 0)
       if (left > 0) return driver.commit(request, options)
       isOver = true
       if (when === 'before') return end()

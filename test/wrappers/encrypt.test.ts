@@ -20,17 +20,6 @@ const KEYS = { keys: { k1: KEY }, current: 'k1' }
 const ANYWHERE = { ...KEYS, refs: () => true }
 
 conformanceOver('memory, encrypted', (driver) => encrypt(driver, ANYWHERE))
-conformanceOver('memory, encrypted, with references of the stores only', (driver) => encrypt(driver, KEYS), {
-  skip: [
-    {
-      reason: 'it keeps references under names that no store uses; refused, as tested below',
-      cases: [
-        ...['DR-106', 'DR-107', 'DR-113', 'DR-210', 'DR-410', 'DR-411', 'DR-908', 'DR-909', 'DR-910', 'DR-911'],
-        ...['DB-407', 'DB-409'],
-      ],
-    },
-  ],
-})
 
 const stacked = engineNamed('better-sqlite3')
 register(slice, {
