@@ -15,28 +15,42 @@ const NAMES = new Uint8Array(32).map((_, i) => 200 - i)
 const HIDING: EncryptOptions = { keys: { k1: KEY }, current: 'k1', names: NAMES }
 const hiding = (driver: Driver): Driver => encrypt(driver, HIDING)
 
-conformanceOver('memory, encrypted with its names, with references of the stores only', hiding, [
-  {
-    reason: 'it keeps references under names that no store uses; refused, as encrypt.test.ts shows',
-    cases: ['DR-106', 'DR-113', 'DR-210', 'DR-410', 'DR-411', 'DR-908', 'DR-909', 'DR-910', 'DR-911', 'DB-407'],
-  },
-  {
-    reason: 'it begins or ends a range in the middle of names; refused, as tested below',
-    cases: [
-      ...['DR-107', 'DR-112', 'DR-115', 'DR-206', 'DR-301', 'DR-304', 'DR-306', 'DR-308', 'DR-309', 'DR-316', 'DR-318'],
-      ...['DR-402', 'DR-517', 'DR-604', 'DR-605', 'DR-608', 'DR-902', 'DB-409', 'ST-503', 'ST-504'],
-      ...['ST-902', 'ST-903', 'ST-907'],
-    ],
-  },
-  {
-    reason: 'it wants ids in the order of what they say; that they come all, and once, is tested below',
-    cases: [
-      ...['DR-303', 'DR-305', 'DR-311', 'DR-312', 'DR-313', 'DR-314', 'DR-505', 'DR-903'],
-      ...['ST-501', 'ST-502', 'ST-505', 'ST-506', 'ST-507', 'ST-510', 'ST-512', 'ST-611', 'ST-612', 'ST-617'],
-      ...['PE-610', 'PE-611', 'PE-612', 'CL-314', 'CL-315', 'SI-611', 'WF-401', 'WF-403', 'WF-405', 'WF-507'],
-    ],
-  },
-])
+conformanceOver('memory, encrypted with its names, with references of the stores only', hiding, {
+  skip: [
+    {
+      reason: 'it keeps references under names that no store uses; refused, as encrypt.test.ts shows',
+      cases: ['DR-106', 'DR-113', 'DR-210', 'DR-410', 'DR-411', 'DR-908', 'DR-909', 'DR-910', 'DR-911', 'DB-407'],
+    },
+    {
+      reason: 'it begins or ends a range in the middle of names; refused, as tested below',
+      cases: [
+        ...[
+          'DR-107',
+          'DR-112',
+          'DR-115',
+          'DR-206',
+          'DR-301',
+          'DR-304',
+          'DR-306',
+          'DR-308',
+          'DR-309',
+          'DR-316',
+          'DR-318',
+        ],
+        ...['DR-402', 'DR-517', 'DR-604', 'DR-605', 'DR-608', 'DR-902', 'DB-409', 'ST-503', 'ST-504'],
+        ...['ST-902', 'ST-903', 'ST-907'],
+      ],
+    },
+    {
+      reason: 'it wants ids in the order of what they say; that they come all, and once, is tested below',
+      cases: [
+        ...['DR-303', 'DR-305', 'DR-311', 'DR-312', 'DR-313', 'DR-314', 'DR-505', 'DR-903'],
+        ...['ST-501', 'ST-502', 'ST-505', 'ST-506', 'ST-507', 'ST-510', 'ST-512', 'ST-611', 'ST-612', 'ST-617'],
+        ...['PE-610', 'PE-611', 'PE-612', 'CL-314', 'CL-315', 'SI-611', 'WF-401', 'WF-403', 'WF-405', 'WF-507'],
+      ],
+    },
+  ],
+})
 
 /** Every key with its part, as the backend has them. */
 async function namesIn(driver: Driver): Promise<string[]> {
