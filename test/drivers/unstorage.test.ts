@@ -2,19 +2,35 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, test } from 'vitest'
+import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:http'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it, test } from 'vitest'
 import { type Driver as Backing, createStorage } from 'unstorage'
+import fs from 'unstorage/drivers/fs'
 import fsLite from 'unstorage/drivers/fs-lite'
+import http from 'unstorage/drivers/http'
+import lruCache from 'unstorage/drivers/lru-cache'
 import memory from 'unstorage/drivers/memory'
+import redis from 'unstorage/drivers/redis'
+import { createStorageServer } from 'unstorage/server'
 import type { Op } from '../../src/core/driver.ts'
 import { type UnstorageStorage, unstorage } from '../../src/drivers/unstorage/driver.ts'
+import { type RedisServer, startRedis } from '../../src/dev/redis-server.ts'
 import { type Harness, conformance } from '../../src/testing/index.ts'
+import { register } from '../../src/testing/suite.ts'
+import { part } from '../support/parts.ts'
+import { thinSlice } from '../support/slice.ts'
 
-const harness = (name: string, isDurable: boolean, make: (directory: string) => Backing): Harness => ({
+const harness = (
+  name: string,
+  isDurable: boolean,
+  make: (directory: string) => Backing | Promise<Backing>,
+): Harness => ({
   name,
   async create() {
     const directory = mkdtempSync(join(tmpdir(), 'holdfast-unstorage-'))
-    const backing = make(directory)
+    const backing = await make(directory)
     let time = Date.UTC(2026, 0, 1)
     const open = () =>
       unstorage({
@@ -26,7 +42,10 @@ const harness = (name: string, isDurable: boolean, make: (directory: string) => 
     return {
       driver: open(),
       advance: (ms) => void (time += ms),
-      dispose: async () => rmSync(directory, { recursive: true }),
+      async dispose() {
+        await backing.dispose?.()
+        rmSync(directory, { recursive: true })
+      },
       ...(isDurable && { reopen: async () => open() }),
     }
   },
@@ -34,6 +53,43 @@ const harness = (name: string, isDurable: boolean, make: (directory: string) => 
 
 conformance({ harness: harness('unstorage over memory', false, () => memory()), describe, it })
 conformance({ harness: harness('unstorage over fs-lite', true, (base) => fsLite({ base })), describe, it })
+
+register(thinSlice, { harness: harness('unstorage over fs', true, (base) => fs({ base })), describe, it })
+register(thinSlice, {
+  harness: harness('unstorage over lru-cache', false, () => lruCache({ max: 10_000 })),
+  describe,
+  it,
+})
+
+describe.skipIf(!part('redis'))('over a real redis-server', () => {
+  let server: RedisServer
+  let admin: Redis
+  beforeAll(async () => {
+    server = await startRedis()
+    admin = new Redis(server.port, '127.0.0.1')
+  })
+  afterAll(async () => {
+    admin.disconnect()
+    await server.stop()
+  })
+  // The directory is nobody else's, and so is its name.
+  const over = (directory: string) =>
+    redis({ base: directory.replaceAll(/\W/g, ''), port: server.port, host: '127.0.0.1' })
+  register(thinSlice, { harness: harness('unstorage over Redis', true, over), describe, it })
+  it('has kept its items there', async () => expect(await admin.dbsize()).toBeGreaterThan(0))
+})
+
+describe('over the server of unstorage', () => {
+  let requests = 0
+  async function over(): Promise<Backing> {
+    const server = createServer(createStorageServer(createStorage()).handle).on('request', () => requests++)
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const client = http({ base: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
+    return { ...client, dispose: () => void server.close().closeAllConnections() }
+  }
+  register(thinSlice, { harness: harness('unstorage over HTTP', true, over), describe, it })
+  it('has kept its items there', () => expect(requests).toBeGreaterThan(0))
+})
 
 const PART = 'default!run!Run/1?x'
 const put = (key: string, value: string): Op => ({ put: { part: PART, key }, value })
@@ -59,6 +115,24 @@ test('no key is folded into another, no text changes its type, and others keep t
   expect(answers[0]).toMatchObject({ entries: keys.toSorted().map((key) => ({ key, value: 'null' })) })
   await driver.commit(commitOf('c2', { deletePart: PART }))
   expect(await storage.getKeys()).toEqual(['users:1'])
+})
+
+test('a name that is too long for some is a hash, and is found again', async () => {
+  const storage = createStorage()
+  const first = unstorage({ storage, singleWriter: true })
+  await first.open()
+  const long = (n: number): string => `Run/${'É'.repeat(20)}${n}`.replaceAll(/[^ -~]/g, '#00').repeat(8)
+  const keys = [1, 2, 3].map(long)
+  await first.commit(commitOf('c1', ...keys.map((key) => put(key, key)), put('short', 'v')))
+  await first.close()
+  for (const name of await storage.getKeys()) expect(name.length).toBeLessThanOrEqual(384)
+  const next = unstorage({ storage, singleWriter: true })
+  await next.open()
+  const everything = { range: { ...all.range, end: '\x7f' } }
+  const { answers } = await next.read([everything])
+  expect(answers[0]).toMatchObject({ entries: [...keys, 'short'].map((key) => ({ key })) })
+  await next.commit(commitOf('c2', ...keys.map((key): Op => ({ delete: { part: PART, key } }))))
+  expect(await storage.getKeys()).toHaveLength(1)
 })
 
 describe('a crash after any number of writes', () => {

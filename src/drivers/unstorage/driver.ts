@@ -7,8 +7,10 @@
  * opening, so a range costs no listing. Two processes at one storage would undo each other's work unseen, which nothing
  * here could prevent: hence the option `singleWriter`.
  *
- * An item's name grows with the ids in it. Where a storage takes no long names, as Cloudflare's KV (512 bytes), writing
- * under long ids fails with `BACKEND`.
+ * The storage has to list what it holds, and to show what was written: on what answers from a copy that lags behind, as
+ * Cloudflare's KV may for a minute, a driver that is opened soon after another one misses what that has written. KV also
+ * takes one write of a name per second, and the note is a name. unstorage's http driver lists what is at the root of its
+ * server alone. No name is longer than 384 bytes, of the 512 that KV takes: what would be, is named by a hash.
  *
  * @module
  */
@@ -17,8 +19,19 @@ import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Answer, Capabilities, Driver, Entry, EntryPage, Key, PartPage, Range, Read } from '../../core/driver.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { decodeNumber, under } from '../../core/keys.ts'
+import { inParallel } from '../../core/parallel.ts'
 import { sortedMap } from '../../core/sorted.ts'
-import { decodeEntry, decodeName, decodeNote, encodeEntry, encodeName, encodeNote } from './items.ts'
+import {
+  JOIN,
+  decodeEntry,
+  decodeName,
+  decodeNote,
+  encodeEntry,
+  encodeName,
+  encodeNote,
+  hashName,
+  isHash,
+} from './items.ts'
 
 /** What is used of a `Storage` of unstorage. */
 export interface UnstorageStorage {
@@ -41,7 +54,10 @@ export interface UnstorageOptions {
    * open. Everything here rests on it, so without it there is no driver.
    */
   readonly singleWriter: true
-  /** The prefix of all items: lower-case letters and digits, `holdfast` by default. Others' items are never touched. */
+  /**
+   * The prefix of all items: at most 32 lower-case letters and digits, `holdfast` by default. Others' items are never
+   * touched.
+   */
   readonly base?: string
   /** What the storage keeps: `relaxed`, the default, what outlives the process; `none` for memory. */
   readonly durability?: 'relaxed' | 'none'
@@ -57,9 +73,9 @@ const CAPABILITIES: Capabilities = {
   network: false,
   replayWindow: 0,
   limits: {
-    valueBytes: 2 ** 23,
-    // It is written down as one item.
-    requestBytes: 2 ** 24,
+    valueBytes: 2 ** 22,
+    // It is written down as one item, text inside of text: KV takes 25 MB, three times as much.
+    requestBytes: 2 ** 23,
     commitKeys: 1000,
     requestCommits: 1000,
     requestReads: 1000,
@@ -67,9 +83,11 @@ const CAPABILITIES: Capabilities = {
   },
 }
 
-/** Between part and key, and behind every key of a part: see memory. */
-const JOIN = '\n'
+/** Behind every key of a part: see memory. */
 const AFTER = '\v'
+
+/** Of an item, base included; what a mount puts before it comes on top. */
+const LONGEST_NAME = 384
 
 /**
  * Makes a driver over a storage of unstorage.
@@ -95,12 +113,14 @@ const AFTER = '\v'
 export function unstorage(options: UnstorageOptions): Driver {
   const { storage, base = 'holdfast', durability = 'relaxed', clock = systemClock } = options
   if (typeof storage?.getKeys !== 'function') throw invalid('storage must be a storage of unstorage')
-  if (!/^[a-z0-9]+$/.test(base)) throw invalid('base must be lower-case letters and digits')
+  if (!/^[a-z0-9]{1,32}$/.test(base)) throw invalid('base must be at most 32 lower-case letters and digits')
   if (!options.singleWriter) {
     throw new HoldfastError('UNSUPPORTED', 'unstorage has no atomicity between processes; state singleWriter: true')
   }
   const note = `${base}:note`
   let names = sortedMap<true>()
+  /** The items of entries that are not named as {@link encodeName} would. */
+  const hashed = new Map<string, string>()
   /** Seen to have expired, to be taken away with the next commit. */
   const expired = new Set<string>()
   let isOpen = false
@@ -124,12 +144,18 @@ export function unstorage(options: UnstorageOptions): Driver {
     return turn
   }
 
-  const itemOf = (name: string): string => `${base}:${encodeName(name, JOIN)}`
+  async function itemOf(name: string): Promise<string> {
+    const item = `${base}:${encodeName(name)}`
+    if (item.length <= LONGEST_NAME) return item
+    const hash = hashed.get(name) ?? `${base}:${await hashName(name)}`
+    hashed.set(name, hash)
+    return hash
+  }
 
   async function load(name: string): Promise<Entry | null> {
     if (names.get(name) === undefined) return null
-    const item = await storage.getItem(itemOf(name))
-    return item === null ? null : decodeEntry(item)
+    const item = await storage.getItem(await itemOf(name))
+    return item === null ? null : decodeEntry(item).entry
   }
 
   async function loadLive(name: string, now: number): Promise<Entry | null> {
@@ -140,19 +166,29 @@ export function unstorage(options: UnstorageOptions): Driver {
   }
 
   async function store(writes: Iterable<readonly [string, Entry | null]>): Promise<void> {
-    for (const [name, entry] of writes) {
-      if (entry) await storage.setItem(itemOf(name), encodeEntry(entry))
-      else await storage.removeItem(itemOf(name))
-    }
+    await inParallel([...writes], async ([name, entry]) => {
+      const item = await itemOf(name)
+      if (entry) await storage.setItem(item, encodeEntry(entry, hashed.has(name) ? name : undefined))
+      else await storage.removeItem(item)
+    })
     await storage.removeItem(note)
   }
 
+  /** The name of the entry in an item; `undefined` where it holds none. */
+  async function nameIn(item: string): Promise<string | undefined> {
+    const own = item.slice(base.length + 1)
+    if (!isHash(own)) return decodeName(own)
+    const content = await storage.getItem(item)
+    if (content === null) return undefined
+    const { name } = decodeEntry(content)
+    hashed.set(name, item)
+    return name
+  }
+
   async function recover(): Promise<void> {
-    const writes = decodeNote(await storage.getItem(note))
-    await store(writes)
+    await store(decodeNote(await storage.getItem(note)))
     const found = sortedMap<true>()
-    for (const item of await storage.getKeys(`${base}:`)) {
-      const name = decodeName(item.slice(base.length + 1), JOIN)
+    for (const name of await inParallel(await storage.getKeys(`${base}:`), nameIn)) {
       if (name !== undefined) found.set(name, true)
     }
     names = found
@@ -194,13 +230,18 @@ export function unstorage(options: UnstorageOptions): Driver {
 
   async function page({ part, start, end, limit, reverse, keysOnly }: Range, now: number): Promise<EntryPage> {
     const entries: Entry[] = []
-    for (const name of namesIn(part + JOIN + start, part + JOIN + end, reverse)) {
-      const entry = await loadLive(name, now)
-      if (!entry) continue
-      if (entries.length === limit) return { entries, more: true }
-      entries.push(keysOnly ? { ...entry, value: '' } : entry)
+    const candidates = namesIn(part + JOIN + start, part + JOIN + end, reverse)
+    // One more than asked for tells whether there is more. What has expired makes room for others.
+    for (let from = 0; from < candidates.length && entries.length <= limit;) {
+      const asked = candidates.slice(from, from + limit + 1 - entries.length)
+      for (const entry of await inParallel(asked, (name) => loadLive(name, now))) if (entry) entries.push(entry)
+      from += asked.length
     }
-    return { entries, more: false }
+    const given = entries.slice(0, limit)
+    return {
+      entries: keysOnly ? given.map((entry) => ({ ...entry, value: '' })) : given,
+      more: entries.length > limit,
+    }
   }
 
   function partPage({ start, end, limit }: { start: string; end: string; limit: number }): PartPage {
@@ -230,18 +271,14 @@ export function unstorage(options: UnstorageOptions): Driver {
     read: (reads) =>
       inTurn(false, async () => {
         const now = clock()
-        const answers: Answer[] = []
-        for (const read of reads) answers.push(await answer(read, now))
-        return { now, answers }
+        return { now, answers: await inParallel(reads, (read) => answer(read, now)) }
       }),
     commit: ({ commits }) =>
       inTurn(true, async () => {
         const now = clock()
-        const known = new Map<string, Entry | null>()
-        for (const check of commits.flatMap(({ checks }) => checks)) {
-          if ('at' in check)
-            known.set(check.at.part + JOIN + check.at.key, await load(check.at.part + JOIN + check.at.key))
-        }
+        const checks = commits.flatMap((commit) => commit.checks)
+        const asked = checks.flatMap((check) => ('at' in check ? [check.at.part + JOIN + check.at.key] : []))
+        const known = new Map(await inParallel([...new Set(asked)], async (name) => [name, await load(name)] as const))
         // From here on memory is ahead of the storage, until the note is gone again.
         isTorn = true
         const { tx, writes } = overlay(known)

@@ -2,10 +2,13 @@
  * Names and contents of items that come through every driver of unstorage as they are: names without what some fold or
  * cut off (`/`, `?`, capitals) or take for a folder, contents that nothing takes for JSON and turns into another type.
  *
+ * A name that is too long for some is a hash instead, and the content says what it stands for.
+ *
  * @module
  */
 import type { Entry } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
+import { sha256 } from '../../core/sha256.ts'
 
 /** Of one element of a name: file systems take 255. */
 const LONGEST = 200
@@ -27,18 +30,27 @@ const decodeHalf = (half: string): string =>
       kind === '_' ? char.toUpperCase() : SYMBOLS[Number.parseInt(char, 36)]!,
     )
 
-/** The item that holds the entry of a part and a key, which are given with a separator between them. */
-export function encodeName(name: string, separator: string): string {
-  const [part, key] = name.split(separator) as [string, string]
+/** Between a part and a key, in the name of an entry. */
+export const JOIN = '\n'
+
+/** The item that holds the entry of this name. */
+export function encodeName(name: string): string {
+  const [part, key] = name.split(JOIN) as [string, string]
   return `${encodeHalf('p', part)}:${encodeHalf('k', key)}`
 }
 
-/** What {@link encodeName} was given; `undefined` for an item that is none of ours. */
-export function decodeName(item: string, separator: string): string | undefined {
+/** What {@link encodeName} was given; `undefined` for an item that it did not name. */
+export function decodeName(item: string): string | undefined {
   const [part, key, ...more] = item.replaceAll('-:', '').split(':')
   if (!part?.startsWith('p') || !key?.startsWith('k') || more.length > 0) return undefined
-  return decodeHalf(part) + separator + decodeHalf(key)
+  return decodeHalf(part) + JOIN + decodeHalf(key)
 }
+
+/** The item in place of one whose name would be too long; its entry is stored with {@link encodeEntry} and a name. */
+export const hashName = async (name: string): Promise<string> => `h${await sha256(name)}`
+
+/** Whether {@link hashName} has named it. */
+export const isHash = (item: string): boolean => /^h[0-9a-f]{64}$/.test(item)
 
 type Stored = readonly [version: string, expiresAt: number | null, text: string | null, bytes?: string]
 
@@ -54,19 +66,24 @@ const fromStored = (key: string, [version, expiresAt, text, bytes]: Stored): Ent
 
 const FORMAT = 'holdfast1 '
 
-/** The content of the item of an entry. */
-export const encodeEntry = (entry: Entry): string => FORMAT + JSON.stringify([entry.key, ...toStored(entry)])
+/**
+ * The content of the item of an entry.
+ *
+ * @param name - part and key where the item is named by a hash, the key alone by default
+ */
+export const encodeEntry = (entry: Entry, name: string = entry.key): string =>
+  FORMAT + JSON.stringify([name, ...toStored(entry)])
 
 /**
- * The entry in an item.
+ * The entry in an item, and the name it was stored with.
  *
  * @throws `SERIALIZATION` for what is none
  */
-export function decodeEntry(item: unknown): Entry {
+export function decodeEntry(item: unknown): { readonly entry: Entry; readonly name: string } {
   if (typeof item === 'string' && item.startsWith(FORMAT)) {
     try {
-      const [key, ...stored] = JSON.parse(item.slice(FORMAT.length)) as [string, ...Stored]
-      return fromStored(key, stored)
+      const [name, ...stored] = JSON.parse(item.slice(FORMAT.length)) as [string, ...Stored]
+      return { name, entry: fromStored(name.slice(name.indexOf(JOIN) + 1), stored) }
     } catch {
       // Told below.
     }
