@@ -85,7 +85,7 @@ describe('over the server of unstorage', () => {
     const server = createServer(createStorageServer(createStorage()).handle).on('request', () => requests++)
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const client = http({ base: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
-    return { ...client, dispose: () => void server.close().closeAllConnections() }
+    return { ...client, dispose: () => server.close().closeAllConnections() }
   }
   register(thinSlice, { harness: harness('unstorage over HTTP', true, over), describe, it })
   it('has kept its items there', () => expect(requests).toBeGreaterThan(0))

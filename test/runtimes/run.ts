@@ -5,8 +5,9 @@ import { unstorage } from '../../src/drivers/unstorage/driver.ts'
 import type { Clock } from '../../src/core/clock.ts'
 import type { Driver } from '../../src/core/driver.ts'
 import { createHandler, remote } from '../../src/http/index.ts'
-import { type Harness, cases, runCase } from '../../src/testing/index.ts'
+import { type Case, type Harness, cases, runCase } from '../../src/testing/index.ts'
 import { replay } from '../../src/wrappers/replay.ts'
+import { type Servers, networkHarnesses } from './network.ts'
 
 /** What became of a case. */
 export interface Result {
@@ -34,6 +35,9 @@ const COMMON: Readonly<Record<string, MakeDatabase>> = {
   },
 }
 
+/** Cases over a network at once, while the others wait for a server's clock. */
+const LANES = 4
+
 /** Runs all cases over what every runtime has, and over files of a directory, which is left to whoever made it. */
 export async function runSuite(directory: string, engines: Readonly<Record<string, MakeDatabase>>): Promise<void> {
   let files = 0
@@ -47,13 +51,28 @@ export async function runSuite(directory: string, engines: Readonly<Record<strin
         return { driver: open(), advance, ...(make !== alone && { reopen: async () => open() }) }
       },
     }
-    for (const it of cases) {
-      const error = await runCase(it, harness).then(
-        () => undefined,
-        (cause: Error) => cause.stack ?? String(cause),
-      )
-      const result: Result = { harness: name, id: it.id, ...(error !== undefined && { error }) }
-      console.log(JSON.stringify(result))
-    }
+    for (const it of cases) await report(it, harness)
   }
+}
+
+/** Runs a slice over servers that are reached by `fetch`, given as JSON; none where nothing is given. */
+export async function runNetwork(servers: string | undefined): Promise<void> {
+  if (servers === undefined) return
+  const { slice, ...addresses } = JSON.parse(servers) as Servers & { readonly slice: readonly string[] }
+  for (const harness of networkHarnesses(addresses)) {
+    const left = cases.filter(({ id }) => slice.includes(id))
+    const lane = async (): Promise<void> => {
+      for (let it = left.pop(); it; it = left.pop()) await report(it, harness)
+    }
+    await Promise.all(Array.from({ length: LANES }, lane))
+  }
+}
+
+async function report(it: Case, harness: Harness): Promise<void> {
+  const error = await runCase(it, harness).then(
+    () => undefined,
+    (cause: Error) => cause.stack ?? String(cause),
+  )
+  const result: Result = { harness: harness.name, id: it.id, ...(error !== undefined && { error }) }
+  console.log(JSON.stringify(result))
 }

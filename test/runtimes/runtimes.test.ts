@@ -6,12 +6,23 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cases } from '../../src/testing/index.ts'
 import { part } from '../support/parts.ts'
 import { withDirectory } from '../support/engines.ts'
+import { thinSlice } from '../support/slice.ts'
+import { NETWORK } from './network.ts'
 import type { Result } from './run.ts'
+import { hasServers, startServers } from './servers.ts'
 
 const NODE_FLAGS = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning']
 
 /** What every runtime has, see run.ts. */
 const COMMON = ['memory', 'unstorage', 'http']
+/** Cases at once are four, see run.ts, and each may want three databases. */
+const DATABASES = 12
+
+let servers: Awaited<ReturnType<typeof startServers>> | undefined
+beforeAll(async () => {
+  if (hasServers) servers = await startServers(DATABASES)
+})
+afterAll(() => servers?.stop())
 
 describe.each([
   { name: 'Node 22', binary: part('node22'), flags: NODE_FLAGS, program: 'node.ts', engine: 'node:sqlite' },
@@ -22,15 +33,17 @@ describe.each([
     flags: ['run', '--allow-all', '--no-lock', '--no-check', '--quiet'],
     program: 'deno.ts',
     engine: 'node:sqlite',
+    network: NETWORK,
   },
-  { name: 'Bun', binary: part('bun'), flags: [], program: 'bun.ts', engine: 'bun:sqlite' },
-])('$name', ({ name, binary, flags, program, engine }) => {
+  { name: 'Bun', binary: part('bun'), flags: [], program: 'bun.ts', engine: 'bun:sqlite', network: NETWORK },
+])('$name', ({ name, binary, flags, program, engine, network = [] }) => {
   const results = new Map<string, Result>()
 
   beforeAll(async () => {
     if (!binary) return
     await withDirectory(async (directory) => {
       const args = [...flags, join(import.meta.dirname, program), directory]
+      if (servers) args.push(JSON.stringify({ ...servers, slice: thinSlice.map(({ id }) => id) }))
       const { stdout } = await promisify(execFile)(binary, args, { maxBuffer: 2 ** 26 })
       for (const line of stdout.trim().split('\n')) {
         const result = JSON.parse(line) as Result
@@ -44,6 +57,16 @@ describe.each([
     describe(`holdfast conformance of ${harness} in ${name}`, () => {
       for (const { id, name } of cases) {
         it.skipIf(!binary)(`${id} ${name}`, () => {
+          expect(results.get(`${harness} ${id}`)).toEqual({ harness, id })
+        })
+      }
+    })
+  }
+
+  for (const harness of network) {
+    describe(`holdfast conformance of ${harness} in ${name}`, () => {
+      for (const { id, name } of thinSlice) {
+        it.skipIf(!binary || !hasServers)(`${id} ${name}`, () => {
           expect(results.get(`${harness} ${id}`)).toEqual({ harness, id })
         })
       }

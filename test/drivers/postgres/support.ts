@@ -11,6 +11,7 @@ import type { Case, Harness } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
 import { part } from '../../support/parts.ts'
 import { quiet } from '../../support/quiet.ts'
+import { EMPTY } from './empty.ts'
 
 /** The directory of PostgreSQL's programs; `undefined` where the suites that need it are skipped. */
 export const bin = part('postgres')
@@ -25,13 +26,6 @@ export interface Database {
   /** A connection past the driver. */
   readonly pool: pg.Pool
 }
-
-/** A case may never have opened its database. */
-export const EMPTY = `DO $$ BEGIN
-  IF to_regclass('holdfast_entries') IS NOT NULL THEN
-    TRUNCATE holdfast_entries, holdfast_requests, holdfast_long_parts;
-  END IF;
-END $$`
 
 /** Databases of one server. Making one takes long, so they are emptied and used again. */
 export function databases(server: PostgresServer) {
