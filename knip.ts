@@ -19,7 +19,7 @@ const config: KnipConfig = {
     // Handed to the runner of a vendor's tests by path.
     'test/vendors/neon-{fetch,setup}.ts',
     'test/runtimes/{node,deno,bun}.ts',
-    'test/runtimes/workerd/worker.ts',
+    'test/runtimes/workerd/{worker,other}.ts',
     'examples/*/*.ts',
     'examples/edge/{local/*,src/{worker,deno}}.ts',
     'bench/markdown.ts',

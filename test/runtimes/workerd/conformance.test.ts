@@ -1,21 +1,38 @@
-/** The whole suite inside of workerd: over D1, and over the SQLite of Durable Objects. */
+/** The suite inside of workerd: all of it over D1 and the SQLite of Durable Objects, slices over what is reached from there. */
 import type { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cases } from '../../../src/testing/index.ts'
-import { startWorker } from './workerd.ts'
+import { thinSlice } from '../../support/slice.ts'
+import { hasServers, startServers } from '../servers.ts'
+import { DATABASES_PER_LANE } from './harnesses.ts'
+import { startWorkers, workerOf } from './workerd.ts'
 
 /** Cases at once; each lane has databases of its own. */
 const LANES = 8
 
 let worker: Miniflare
+let servers: Awaited<ReturnType<typeof startServers>> | undefined
 beforeAll(async () => {
-  worker = await startWorker({
-    d1Databases: Array.from({ length: LANES * 3 }, (_, i) => `DB${i}`),
-    durableObjects: { OBJECT: { className: 'SuiteObject', useSQLite: true } },
-  })
-  await worker.ready
+  if (hasServers) servers = await startServers(LANES * DATABASES_PER_LANE)
+  worker = await startWorkers([
+    await workerOf('worker.ts', ['SuiteObject'], {
+      name: 'suite',
+      d1Databases: Array.from({ length: LANES * DATABASES_PER_LANE }, (_, i) => `DB${i}`),
+      durableObjects: { OBJECT: { className: 'SuiteObject', useSQLite: true } },
+      kvNamespaces: ['KV'],
+      serviceBindings: { OTHER: 'other' },
+      ...(servers && { bindings: { SERVERS: JSON.parse(JSON.stringify(servers)) } }),
+    }),
+    await workerOf('other.ts', ['ServedObject'], {
+      name: 'other',
+      durableObjects: { SERVED: { className: 'ServedObject', useSQLite: true } },
+    }),
+  ])
 })
-afterAll(() => worker.dispose())
+afterAll(async () => {
+  await worker?.dispose()
+  await servers?.stop()
+})
 
 /** Lanes that are free, and who waits for one. */
 const lanes = Array.from({ length: LANES }, (_, i) => i)
@@ -37,8 +54,21 @@ describe.each([
   ['D1', 'd1?', cases],
   ['a Durable Object', 'object?replayWindow=0', cases],
   ['a Durable Object that recognises repeats', 'object?replayWindow=60000', ofTheDriver],
+  ['unstorage over a KV binding', 'kv?', thinSlice],
+  ['http to another Worker', 'binding?', thinSlice],
 ] as const)('holdfast conformance of %s', (_, path, which) => {
   for (const { id, name } of which) {
+    it.concurrent(`${id} ${name}`, async () => {
+      expect(await run(path, id)).toBeUndefined()
+    })
+  }
+})
+
+describe.skipIf(!hasServers).each([
+  ['upstash over fetch', 'upstash?'],
+  ['postgres over fetch', 'postgres?'],
+] as const)('holdfast conformance of %s', (_, path) => {
+  for (const { id, name } of thinSlice) {
     it.concurrent(`${id} ${name}`, async () => {
       expect(await run(path, id)).toBeUndefined()
     })
