@@ -2,7 +2,7 @@
 import type { Position } from '../../stores/status.ts'
 import type { Priority, RunRecord } from '../../stores/run-state.ts'
 import { equal, ok } from '../assert.ts'
-import { upTo, isNear } from '../build.ts'
+import { isNear, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { changesNothing, event, ODD_IDS, RUN, type Stores, stores, WORKFLOW } from '../stores.ts'
 import { begin, beginAll, change, LEASE, offered, offers, outlive, STEP, take, WORKER } from './runs.ts'
@@ -206,14 +206,14 @@ export const backoff: Case = defineCase(
   async (t) => {
     const s = stores(t)
     await s.db.health()
-    const nextRetryAt = s.db.now() + 8000
-    for (const n of upTo(12)) {
-      await begin(t, s, `waits ${n}`, { priority: 1, retries: { [STEP]: { attempts: 1, nextRetryAt } } })
-    }
+    const wait = 4000
+    const nextRetryAt = s.db.now() + wait
+    const retries = { [STEP]: { attempts: 1, nextRetryAt } }
+    await Promise.all(upTo(12).map((n) => begin(t, s, `waits ${n}`, { priority: 1, retries })))
     await begin(t, s, 'ready', { priority: 5, retries: { [STEP]: { attempts: 3, nextRetryAt: s.db.now() - 5 } } })
     equal(await offered(s, { limit: 1 }), ['ready'])
     equal(await offered(stores(t), { limit: 3 }), ['ready'])
-    await t.sleep(8100)
+    await t.sleep(wait + 100)
     equal((await offered(s, { limit: 20, agingInterval: Infinity })).length, 13)
     equal((await offers(stores(t), { limit: 1 }))[0]?.since, nextRetryAt)
   },
