@@ -5,9 +5,11 @@
  *     npm run --silent bench:browser -- --json > results.json && npx tsx bench/markdown.ts results.json
  *     npm run --silent bench:network -- --json > results.json && npx tsx bench/markdown.ts results.json
  *     npm run --silent bench:ops > results.json && npx tsx bench/markdown.ts results.json
+ *     npm run --silent bench:edge -- --json > results.json && npx tsx bench/markdown.ts results.json
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import type { BrowserReport } from './browser/report.ts'
+import type { EdgeReport } from './edge/report.ts'
 import type { Figure } from './measure.ts'
 import type { Cost, NetworkReport } from './network/report.ts'
 import type { OpsReport } from './ops/report.ts'
@@ -159,14 +161,41 @@ function* opsSections({ runs, entries, bytes, rounds, carried, wrappers }: OpsRe
   for (const { wrapper, set, get } of wrappers) yield line(wrapper, spread(set), spread(get))
 }
 
+function* edgeSections({ imports, object, handler, making, d1, targets }: EdgeReport): Generator<string> {
+  for (const [name, rows] of [
+    ['A Durable Object, beside `sql.exec` by hand', object],
+    ['A handler, beside one that only asks the driver', handler],
+  ] as const) {
+    yield `\n### ${name}\n`
+    yield line('', 'µs, raw', 'µs, holdfast', 'cost')
+    yield '|---|--:|--:|--:|'
+    for (const it of rows) yield line(it.name, number(it.raw.median), number(it.holdfast.median), spread(it.cost))
+  }
+  yield '\n### Counted over D1\n'
+  yield line('call', 'round trips', 'statements')
+  yield '|---|--:|--:|'
+  for (const { call, batches, statements } of d1) yield line(call, batches, statements)
+  yield '\n### A holdfast per request\n'
+  yield line('', 'µs')
+  yield '|---|--:|'
+  for (const { where, microseconds } of making) yield line(where, spread(microseconds))
+  yield '\n### Cold imports\n'
+  yield line('', 'ms')
+  yield '|---|--:|'
+  for (const { entry, milliseconds } of imports) yield line(`\`${entry}\``, spread(milliseconds))
+  yield '\n### Targets\n'
+  yield* targetTable(targets)
+}
+
 const file = process.argv[2]
 if (!file) throw new Error('Usage: tsx bench/markdown.ts RESULTS.json')
-const report = JSON.parse(readFileSync(file, 'utf8')) as Report | BrowserReport | NetworkReport | OpsReport
+const report = JSON.parse(readFileSync(file, 'utf8')) as Report | BrowserReport | NetworkReport | OpsReport | EdgeReport
 
 function tables(): [mark: string, lines: Generator<string>] {
   if ('engines' in report) return ['measured in browsers', browserSections(report)]
   if ('servers' in report) return ['measured over a network', networkSections(report)]
   if ('carried' in report) return ['measured operations', opsSections(report)]
+  if ('imports' in report) return ['measured at the edge', edgeSections(report)]
   return ['measured', sections(report)]
 }
 

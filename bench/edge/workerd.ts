@@ -1,0 +1,67 @@
+/** What is measured in workerd, with all that is stored on a real disk. @module */
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { Miniflare } from 'miniflare'
+import { type RaceOptions, race } from '../measure.ts'
+import { type Work, contender, microsecondsOf, racePair } from './pair.ts'
+import type { D1Row, MakingRow, PairRow } from './report.ts'
+
+const IN_FLIGHT = 64
+
+async function start(directory: string): Promise<Miniflare> {
+  const { outputFiles } = await build({
+    stdin: {
+      contents: `export { BenchObject } from './worker.ts'; import { fetch } from './worker.ts'; export default { fetch }`,
+      resolveDir: import.meta.dirname,
+    },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: 'es2022',
+    conditions: ['workerd', 'worker'],
+  })
+  const worker = new Miniflare({
+    host: '127.0.0.1',
+    modules: true,
+    script: outputFiles[0]!.text,
+    compatibilityDate: '2026-06-01',
+    d1Databases: ['DB'],
+    d1Persist: join(directory, 'd1'),
+    durableObjects: { OBJECT: { className: 'BenchObject', useSQLite: true } },
+    durableObjectsPersist: join(directory, 'objects'),
+  })
+  await worker.ready
+  return worker
+}
+
+/** Everything that is asked of the Worker. */
+export async function measureWorkerd(
+  directory: string,
+  options: RaceOptions,
+): Promise<{ object: PairRow[]; making: MakingRow; d1: D1Row[] }> {
+  const worker = await start(directory)
+  const ask = async (path: string): Promise<Response> => {
+    const response = await worker.dispatchFetch(`http://worker/${path}`)
+    if (!response.ok) throw new Error(await response.text())
+    return response as unknown as Response
+  }
+  const work =
+    (path: string): Work =>
+    async (ops) =>
+      void (await ask(`${path}ops=${ops}`))
+  try {
+    const object: PairRow[] = []
+    for (const [name, lanes] of [
+      ['append one by one', 1],
+      [`append ${IN_FLIGHT} in flight`, IN_FLIGHT],
+    ] as const) {
+      const by = (who: string): Work => work(`object?by=${who}&lanes=${lanes}&`)
+      object.push(await racePair(name, by('raw'), by('holdfast'), { ...options, step: lanes }))
+    }
+    const [making] = await race([contender('making', work('make?'))], options)
+    const d1 = (await (await ask('d1')).json()) as D1Row[]
+    return { object, making: { where: 'over D1, in workerd', microseconds: microsecondsOf(making!) }, d1 }
+  } finally {
+    await worker.dispose()
+  }
+}
