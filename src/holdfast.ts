@@ -13,7 +13,7 @@ import { type WorkflowStore, workflowStore } from './stores/workflow.ts'
 /** Options of {@link createHoldfast}. */
 export interface HoldfastOptions extends DatabaseOptions, SnapshotOptions {}
 
-/** The stores of one tenant, each made when first touched. */
+/** The stores of one tenant. */
 export interface Holdfast {
   readonly db: Database
   readonly state: StateStore
@@ -51,34 +51,16 @@ export const createHoldfast = (options: HoldfastOptions): Holdfast => bind(creat
 
 function bind(db: Database, options: SnapshotOptions): Holdfast {
   encodeId(options.tenant ?? DEFAULT_TENANT, 'tenant')
-  const made = new Map<unknown, unknown>()
-  const once = <T>(make: (db: Database, options: SnapshotOptions) => T): T => {
-    if (!made.has(make)) made.set(make, make(db, options))
-    return made.get(make) as T
-  }
   return {
     db,
-    get state() {
-      return once(stateStore)
-    },
-    get persistence() {
-      return once(persistenceStore)
-    },
-    get workflows() {
-      return once(workflowStore)
-    },
-    get signals() {
-      return once(signalStore)
-    },
-    get timers() {
-      return once(timerStore)
-    },
-    get claims() {
-      return once(taskClaimStore)
-    },
-    get idempotency() {
-      return once(idempotencyStore)
-    },
+    // At once: an object with getters of its own takes several times as long to make as all of them.
+    state: stateStore(db, options),
+    persistence: persistenceStore(db, options),
+    workflows: workflowStore(db, options),
+    signals: signalStore(db, options),
+    timers: timerStore(db, options),
+    claims: taskClaimStore(db, options),
+    idempotency: idempotencyStore(db, options),
     forTenant: (tenant) => bind(db, { ...options, tenant }),
     close: () => db.close(),
   }

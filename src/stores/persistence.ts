@@ -232,7 +232,6 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     (await readLog(runId, after, options)).page
 
   const store: PersistenceStore = {
-    ...interventionStore(db, parts, runs),
     append: async (event, options) => store.appendBatch([event], options),
     async appendBatch(events, options = {}) {
       if (!Array.isArray(events)) throw invalid('events must be an array')
@@ -328,6 +327,8 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
         options,
       )
     },
+    // At the end: an object that begins with a spread takes ten times as long to make.
+    ...interventionStore(db, parts, runs),
   }
   return store
 }

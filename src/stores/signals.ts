@@ -185,7 +185,6 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
   }
 
   return {
-    ...messageStore(db, parts, runs, steps, open),
     async storeSignal(runId, kind, request = {}, options = {}) {
       requireKind(kind)
       const { reason, requestedBy } = requireGiven(request, 'request')
@@ -249,6 +248,8 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
         options,
       )
     },
+    // At the end: an object that begins with a spread takes ten times as long to make.
+    ...messageStore(db, parts, runs, steps, open),
   }
 }
 

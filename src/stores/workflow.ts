@@ -127,8 +127,6 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
   const { start, read } = runStarts(db, tenant, parts, runs)
 
   const store: WorkflowStore = {
-    ...contexts.store,
-    ...stepStore(db, parts, runs, steps, contexts.patching),
     createRun: async (run, options) => (await start(run, undefined, options)).run,
     async prepareRun(given, options) {
       const { policy = 'fail', ...run } = requireGiven(given, 'run')
@@ -212,6 +210,9 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
         start = `${page.entries.at(-1)?.key} `
       }
     },
+    // At the end: an object that begins with a spread takes ten times as long to make.
+    ...contexts.store,
+    ...stepStore(db, parts, runs, steps, contexts.patching),
   }
   return store
 }

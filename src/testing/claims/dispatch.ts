@@ -213,7 +213,7 @@ export const backoff: Case = defineCase(
     await begin(t, s, 'ready', { priority: 5, retries: { [STEP]: { attempts: 3, nextRetryAt: s.db.now() - 5 } } })
     equal(await offered(s, { limit: 1 }), ['ready'])
     equal(await offered(stores(t), { limit: 3 }), ['ready'])
-    await t.sleep(wait + 100)
+    await t.sleep(wait + 1000)
     equal((await offered(s, { limit: 20, agingInterval: Infinity })).length, 13)
     equal((await offers(stores(t), { limit: 1 }))[0]?.since, nextRetryAt)
   },
