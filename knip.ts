@@ -15,11 +15,12 @@ const config: KnipConfig = {
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',
     'bench/browser/program.ts',
+    'bench/edge/worker.ts',
     'test/channel/worker.ts',
     // Handed to the runner of a vendor's tests by path.
     'test/vendors/neon-{fetch,setup}.ts',
     'test/runtimes/{node,deno,bun}.ts',
-    'test/runtimes/workerd/{worker,other}.ts',
+    'test/runtimes/workerd/{worker,other,requests}.ts',
     'examples/*/*.ts',
     'examples/edge/{local/*,src/{worker,deno}}.ts',
     'bench/markdown.ts',

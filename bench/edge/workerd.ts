@@ -40,10 +40,10 @@ export async function measureWorkerd(
   options: RaceOptions,
 ): Promise<{ object: PairRow[]; making: MakingRow; d1: D1Row[] }> {
   const worker = await start(directory)
-  const ask = async (path: string): Promise<Response> => {
+  const ask = async (path: string) => {
     const response = await worker.dispatchFetch(`http://worker/${path}`)
     if (!response.ok) throw new Error(await response.text())
-    return response as unknown as Response
+    return response
   }
   const work =
     (path: string): Work =>

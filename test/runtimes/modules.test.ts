@@ -1,6 +1,7 @@
 /** What importing an entry for the edge, and making a holdfast, leave behind there: nothing. */
 import { createHook } from 'node:async_hooks'
 import { resolve } from 'node:path'
+import { Script } from 'node:vm'
 import { build } from 'esbuild'
 import { describe, expect, test } from 'vitest'
 import { entries } from '../../scripts/entries.ts'
@@ -48,9 +49,9 @@ describe('importing leaves no promise, timer or handle', () => {
       mainFields: ['module', 'main'],
     })
     // A script and no module, so that nothing but its own code is at work while it runs.
-    const script = new Function(`${outputFiles[0]!.text}; return entry`) as () => object
+    const script = new Script(`${outputFiles[0]!.text}; entry`)
     let exported: object = {}
-    expect(madeBy(() => (exported = script()))).toEqual([])
+    expect(madeBy(() => (exported = script.runInThisContext() as object))).toEqual([])
     for (const value of Object.values(exported)) expect(Object(value)).not.toHaveProperty('then')
   })
 })
