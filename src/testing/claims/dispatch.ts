@@ -207,10 +207,11 @@ export const backoff: Case = defineCase(
     const s = stores(t)
     await s.db.health()
     const wait = 4000
-    const nextRetryAt = s.db.now() + wait
+    const start = s.db.now()
+    const nextRetryAt = start + wait
     const retries = { [STEP]: { attempts: 1, nextRetryAt } }
     await Promise.all(upTo(12).map((n) => begin(t, s, `waits ${n}`, { priority: 1, retries })))
-    await begin(t, s, 'ready', { priority: 5, retries: { [STEP]: { attempts: 3, nextRetryAt: s.db.now() - 5 } } })
+    await begin(t, s, 'ready', { priority: 5, retries: { [STEP]: { attempts: 3, nextRetryAt: start - 5 } } })
     equal(await offered(s, { limit: 1 }), ['ready'])
     equal(await offered(stores(t), { limit: 3 }), ['ready'])
     await t.sleep(wait + 1000)
