@@ -1,6 +1,6 @@
 /** A state store mounted in unstorage: what its drivers have to do by its documentation and own tests, and what is ours. */
 import { join } from 'node:path'
-import { type Storage, type StorageValue, createStorage, prefixStorage } from 'unstorage'
+import { type Storage, type StorageValue, createStorage, prefixStorage, restoreSnapshot, snapshot } from 'unstorage'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type UnstorageDriverOptions, unstorageDriver } from '../../src/adapters/unstorage.ts'
 import type { Driver } from '../../src/core/driver.ts'
@@ -59,6 +59,11 @@ describe.each([
       expect(await storage.getKeys()).toEqual([])
       await storage.clear()
       expect(await storage.getKeys()).toEqual([])
+    })
+
+    test('takes a snapshot in, and gives one', async () => {
+      await restoreSnapshot(storage, { 'user:1': 'kelp', 'user:2': { name: 'limpet' } })
+      expect(await snapshot(storage, 'user')).toEqual({ '1': 'kelp', '2': { name: 'limpet' } })
     })
 
     test('keeps items under keys without their query', async () => {
