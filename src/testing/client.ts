@@ -65,7 +65,7 @@ export function client(driver: Driver, id: () => string): Client {
   const sorted = <T>(items: T[], name: (item: T) => string, reverse = false): T[] => {
     if (idOrder === undefined) return items
     const ascending = items.toSorted((a, b) => (name(a) < name(b) ? -1 : 1))
-    return reverse ? ascending.reverse() : ascending
+    return reverse ? ascending.toReversed() : ascending
   }
   const most = Math.min(PAGE, limits.rangeEntries)
 
