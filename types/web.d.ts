@@ -128,6 +128,7 @@ declare class Request {
 declare class Response {
   constructor(body: Uint8Array<ArrayBuffer>, init: { status: number; headers: Record<string, string> })
   readonly status: number
+  readonly headers: { get(name: string): string | null }
   arrayBuffer(): Promise<ArrayBuffer>
 }
 

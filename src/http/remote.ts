@@ -17,6 +17,7 @@ export interface RemoteRequest {
 /** What is used of its answer. */
 export interface RemoteResponse {
   readonly status: number
+  readonly headers?: { get(name: string): string | null } | undefined
   /** The whole body. */
   arrayBuffer(): Promise<ArrayBuffer>
 }
@@ -114,6 +115,7 @@ export function remote(options: RemoteOptions): Driver {
     underWay?.add(controller)
     let isSent = false
     let status = 0
+    let retryAfter: number | undefined
     let told: HoldfastError | undefined
     let cause: unknown
 
@@ -124,6 +126,7 @@ export function remote(options: RemoteOptions): Driver {
       const all = { ...more, 'content-type': MEDIA_TYPE }
       const response = await send(url, { ...init, headers: all, signal: controller.signal })
       status = response.status
+      retryAfter = pauseOf(response.headers?.get('retry-after'))
       const frame = readFrame(new Uint8Array(await response.arrayBuffer()))
       if (status === 200) return take(frame)
       told = fromWireError((frame.message as { error?: unknown } | null)?.error)
@@ -148,7 +151,7 @@ export function remote(options: RemoteOptions): Driver {
     const isRefused = status >= 400 && status < 500 && status !== 408
     throw new HoldfastError('UNAVAILABLE', 'No answer came that can be read', {
       cause,
-      details: { status },
+      details: { status, ...(retryAfter !== undefined && { retryAfter }) },
       retryable: !isRefused || status === 429,
       ambiguous: ambiguous && !isRefused,
     })
@@ -156,15 +159,18 @@ export function remote(options: RemoteOptions): Driver {
 
   async function ask<T>(init: Init, take: (frame: Frame) => T, isCommit: boolean, signal?: AbortSignal): Promise<T> {
     let isUnknown = false
+    let asked = 0
     for (let n = 1; ; n++) {
       try {
-        if (n > 1) await sleep(random() * Math.min(FIRST_PAUSE * 2 ** (n - 2), LONGEST_PAUSE), signal)
+        if (n > 1) await sleep(Math.max(asked, random() * Math.min(FIRST_PAUSE * 2 ** (n - 2), LONGEST_PAUSE)), signal)
         return await attempt(init, take, isCommit, signal)
       } catch (thrown) {
         const error = thrown as HoldfastError
         const { code, message, retryable, details, cause } = error
         isUnknown ||= error.ambiguous
-        if (retryable && code !== 'ABORTED' && n < attempts) continue
+        asked = Number(details?.['retryAfter'] ?? 0)
+        // Who wants to be left alone for longer is: the error says until when.
+        if (retryable && code !== 'ABORTED' && n < attempts && asked <= LONGEST_PAUSE) continue
         // An earlier attempt may have taken effect, whatever became of the last.
         throw error.ambiguous === isUnknown
           ? error
@@ -233,4 +239,11 @@ function requireEnough({ version, capabilities: theirs }: Greeting, ours: Capabi
       details: { lacking },
     })
   }
+}
+
+/** What `Retry-After` asks for, seconds or a date, in milliseconds. */
+function pauseOf(header: string | null | undefined): number | undefined {
+  if (header === null || header === undefined) return undefined
+  const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now()
+  return Number.isNaN(ms) ? undefined : Math.max(0, ms)
 }

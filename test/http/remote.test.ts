@@ -185,6 +185,25 @@ describe('an answer that is lost', () => {
     expect(bodies).toHaveLength(1)
   })
 
+  it('because it was too much, is asked for again when it was told to come, and no sooner', async () => {
+    const { fetch, faults, bodies } = shaky()
+    const driver = caller({ fetch, random: () => 0 })
+    const busy = (after: string) => async () => new Response('', { status: 429, headers: { 'retry-after': after } })
+    const start = performance.now()
+    faults.push(busy('1'), busy(new Date().toUTCString()), busy('soon'))
+    expect((await driver.commit(appending())).outcomes).toEqual([{ ok: true, seqs: [1] }])
+    // Timers may be early by a millisecond.
+    expect(performance.now() - start).toBeGreaterThan(990)
+    expect(bodies).toHaveLength(4)
+    faults.push(busy('3600'))
+    expect(await failure(driver.read([]))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      details: { status: 429, retryAfter: 3_600_000 },
+    })
+    expect(bodies).toHaveLength(5)
+  })
+
   it('because it takes too long, is asked for again', async () => {
     const { fetch, faults, never } = shaky()
     const driver = caller({ fetch, timeout: 30 })
