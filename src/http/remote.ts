@@ -60,8 +60,8 @@ const LEVELS = ['none', 'relaxed', 'strict']
 /**
  * Makes a driver that speaks to a handler over HTTP. What the other side has to do is {@link createHandler}.
  *
- * A request that got no answer is sent again, under its id and spread by chance, a bounded number of times: the server
- * recognises it, so a commit takes effect once. When all attempts have failed the error is `UNAVAILABLE`, `ambiguous`
+ * A request that got no answer is sent again, under its id, spread by chance and no sooner than `Retry-After` says, a
+ * bounded number of times: the server recognises it, so a commit takes effect once. When all attempts have failed the error is `UNAVAILABLE`, `ambiguous`
  * for a commit of which any attempt may have arrived.
  *
  * The capabilities are declared, so nothing is asked before the first call; opening compares them with the server's.
