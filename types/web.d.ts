@@ -116,6 +116,7 @@ declare class Headers {
 declare class Request {
   readonly method: string
   readonly headers: Headers
+  arrayBuffer(): Promise<ArrayBuffer>
   readonly body: {
     getReader(): {
       read(): Promise<{ readonly done: boolean; readonly value?: Uint8Array }>
@@ -128,7 +129,7 @@ declare class Request {
 declare class Response {
   constructor(body: Uint8Array<ArrayBuffer>, init: { status: number; headers: Record<string, string> })
   readonly status: number
-  readonly headers: { get(name: string): string | null }
+  readonly headers: Headers
   arrayBuffer(): Promise<ArrayBuffer>
 }
 

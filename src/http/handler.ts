@@ -108,7 +108,9 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
       const questions = readsOf(reads, capabilities.limits)
       end()
       await open()
-      return answer(await view.read(questions, { signal: request.signal }))
+      // What needs no network is done before anybody can hang up, and a signal is dear to make.
+      const options = driver.capabilities.network ? { signal: request.signal } : {}
+      return answer(await view.read(questions, options))
     }
     const commits = commitRequestOf(commit, capabilities.limits, value)
     end()
@@ -173,5 +175,7 @@ const respond = (status: number, body: Uint8Array<ArrayBuffer>): Response =>
       'content-type': MEDIA_TYPE,
       'cache-control': 'no-store',
       ...(status === 405 && { allow: 'GET, POST' }),
+      // The rest of the body would still come.
+      ...(status === 408 && { connection: 'close' }),
     },
   })

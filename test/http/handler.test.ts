@@ -1,3 +1,5 @@
+import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Driver, EntryPage, PartPage } from '../../src/core/driver.ts'
@@ -7,7 +9,7 @@ import { memory } from '../../src/drivers/memory.ts'
 import { type HandlerOptions, createHandler } from '../../src/http/index.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { replay } from '../../src/wrappers/replay.ts'
-import { MEDIA_TYPE, ENDPOINT, appending, authorize, caller, post } from './support.ts'
+import { MEDIA_TYPE, ENDPOINT, appending, authorize, caller, listen, post } from './support.ts'
 
 const made = (options: Partial<HandlerOptions> = {}) => {
   const spy = spyOn(replay(memory()))
@@ -138,6 +140,25 @@ describe('a body', () => {
     const broken = new ReadableStream({ pull: (it) => it.error(new Error('reset')) })
     expect(await errorOf(await handler(post(broken)))).toEqual([400, 'INVALID_ARGUMENT'])
     expect(spy.commits).toHaveLength(0)
+  })
+
+  it('whose announced length does not come is cut by a socket, too', async () => {
+    const { spy, handler } = made({ bodyTimeout: 50 })
+    const server = await listen(handler)
+    const { hostname, port, pathname } = new URL(server.url)
+    const socket = connect(Number(port), hostname)
+    const head = ['authorization: acme', `content-type: ${MEDIA_TYPE}`, 'content-length: 1000', `host: ${hostname}`]
+    socket.write(`POST ${pathname} HTTP/1.1\r\n${head.join('\r\n')}\r\n\r\n{"version":1,`)
+    // Ends only because the server closes it.
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 408 /)
+    expect(spy.commits).toHaveLength(0)
+    await server.close()
+  })
+
+  it('that is longer than announced in process is cut', async () => {
+    const { handler } = made({ maxRequestBytes: 2 ** 17 })
+    const long = post('x'.repeat(200_000), { 'content-length': '5' })
+    expect(await errorOf(await handler(long))).toEqual([413, 'PAYLOAD_TOO_LARGE'])
   })
 
   it('comes in pieces of any size', async () => {
