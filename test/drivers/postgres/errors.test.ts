@@ -36,8 +36,8 @@ describe.skipIf(!bin)('on a real server', () => {
   }
   const openError = (db: PostgresHandle) => failureOf(postgres({ db }).open())
   /** Gives up soon; the schema is there, so that it has nothing to do before. */
-  const impatient = async (db: PostgresHandle) => {
-    const driver = postgres({ db, timeout: 2000 })
+  const impatient = async (db: PostgresHandle, timeout = 2000) => {
+    const driver = postgres({ db, timeout })
     await driver.open({ ahead: true })
     return driver
   }
@@ -145,7 +145,8 @@ describe.skipIf(!bin)('on a real server', () => {
   })
 
   test('a service that wants no more requests is not in doubt about them, and asked again', async () => {
-    const driver = await impatient(web.open('postgres'))
+    // A third of it is for one attempt: one that ran out of time would be in doubt.
+    const driver = await impatient(web.open('postgres'), 6000)
     let asked = 0
     web.http.setFaults(
       () => (asked++, { status: 429, headers: { 'retry-after': '1' }, body: { message: 'slow down' } }),
