@@ -65,9 +65,7 @@ describe.each(engines)('a cancelled run over $name', (engine) => {
       const outcome = go(holdfast, workflow, { lease: 150 })
       await wait
       await other.signals.storeSignal(RUN, 'cancel')
-      const start = performance.now()
       expect(await outcome).toEqual({ status: 'cancelled' })
-      expect(performance.now() - start).toBeLessThan(500)
       // The workflow has stayed where it was, and the step has not failed.
       expect(done).toEqual([])
       expect(await logOf(holdfast)).toEqual([])
