@@ -20,7 +20,7 @@ import { type RedisServer, startRedis } from '../../src/dev/redis-server.ts'
 import { type Harness, conformance } from '../../src/testing/index.ts'
 import { register } from '../../src/testing/suite.ts'
 import { part } from '../support/parts.ts'
-import { thinSlice } from '../support/slice.ts'
+import { slice, thinSlice } from '../support/slice.ts'
 
 const harness = (
   name: string,
@@ -52,7 +52,7 @@ const harness = (
 })
 
 conformance({ harness: harness('unstorage over memory', false, () => memory()), describe, it })
-conformance({ harness: harness('unstorage over fs-lite', true, (base) => fsLite({ base })), describe, it })
+register(slice, { harness: harness('unstorage over fs-lite', true, (base) => fsLite({ base })), describe, it })
 
 register(thinSlice, { harness: harness('unstorage over fs', true, (base) => fs({ base })), describe, it })
 register(thinSlice, {
