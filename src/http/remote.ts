@@ -17,7 +17,12 @@ export interface RemoteRequest {
 /** What is used of its answer. */
 export interface RemoteResponse {
   readonly status: number
-  readonly headers?: { get(name: string): string | null } | undefined
+  readonly headers?:
+    | {
+        /** One by its name; `null` where it is not there. */
+        get(name: string): string | null
+      }
+    | undefined
   /** The whole body. */
   arrayBuffer(): Promise<ArrayBuffer>
 }
