@@ -12,6 +12,6 @@ export default defineConfig({
   target: 'es2022',
   fixedExtension: false,
   dts: { oxc: true },
-  deps: { skipNodeModulesBundle: true },
+  deps: { skipNodeModulesBundle: true, neverBundle: [/^(node|bun|cloudflare):/] },
   logLevel: 'warn',
 })
