@@ -1,7 +1,7 @@
 /** What is measured in workerd, with all that is stored on a real disk. @module */
 import { join } from 'node:path'
-import { build } from 'esbuild'
-import { Miniflare } from 'miniflare'
+import type { Miniflare } from 'miniflare'
+import { startWorkers, workerOf } from '../../test/runtimes/workerd/workerd.ts'
 import { type RaceOptions, race } from '../measure.ts'
 import { type Work, contender, microsecondsOf, racePair } from './pair.ts'
 import type { D1Row, MakingRow, PairRow } from './report.ts'
@@ -9,29 +9,14 @@ import type { D1Row, MakingRow, PairRow } from './report.ts'
 const IN_FLIGHT = 64
 
 async function start(directory: string): Promise<Miniflare> {
-  const { outputFiles } = await build({
-    stdin: {
-      contents: `export { BenchObject } from './worker.ts'; import { fetch } from './worker.ts'; export default { fetch }`,
-      resolveDir: import.meta.dirname,
-    },
-    bundle: true,
-    write: false,
-    format: 'esm',
-    target: 'es2022',
-    conditions: ['workerd', 'worker'],
-  })
-  const worker = new Miniflare({
-    host: '127.0.0.1',
-    modules: true,
-    script: outputFiles[0]!.text,
-    compatibilityDate: '2026-06-01',
+  const worker = await workerOf(join(import.meta.dirname, 'worker.ts'), ['BenchObject'], {
     d1Databases: ['DB'],
-    d1Persist: join(directory, 'd1'),
     durableObjects: { OBJECT: { className: 'BenchObject', useSQLite: true } },
+  })
+  return startWorkers([worker], {
+    d1Persist: join(directory, 'd1'),
     durableObjectsPersist: join(directory, 'objects'),
   })
-  await worker.ready
-  return worker
 }
 
 /** Everything that is asked of the Worker. */

@@ -103,6 +103,12 @@ export class HoldfastError extends Error {
   }
 }
 
+/** How long the backend asks to wait before another attempt, in milliseconds; 0 where it does not say. */
+export function pauseAsked({ details }: HoldfastError): number {
+  const asked = Number(details?.['retryAfter'] ?? 0)
+  return Number.isFinite(asked) ? asked : 0
+}
+
 /**
  * Tells a {@link HoldfastError}, of this or another copy of the package, by name and code.
  *

@@ -2,7 +2,7 @@
 import { abortable, sleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
 import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../core/driver.ts'
-import { HoldfastError, aborted, invalid } from '../core/errors.ts'
+import { HoldfastError, aborted, invalid, pauseAsked } from '../core/errors.ts'
 import { fromWireError, mapAnswer, mapRequest } from '../core/wire.ts'
 import { BODY_FACTOR, type Frame, LIMITS, MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
 
@@ -173,7 +173,7 @@ export function remote(options: RemoteOptions): Driver {
         const error = thrown as HoldfastError
         const { code, message, retryable, details, cause } = error
         isUnknown ||= error.ambiguous
-        asked = Number(details?.['retryAfter'] ?? 0)
+        asked = pauseAsked(error)
         // Who wants to be left alone for longer is: the error says until when.
         if (retryable && code !== 'ABORTED' && n < attempts && asked <= LONGEST_PAUSE) continue
         // An earlier attempt may have taken effect, whatever became of the last.

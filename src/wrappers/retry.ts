@@ -7,7 +7,7 @@ import { type Sleep, sleep as realSleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
 import type { Clock } from '../core/clock.ts'
 import type { CallOptions, Driver } from '../core/driver.ts'
-import { type ErrorCode, HoldfastError, isHoldfastError } from '../core/errors.ts'
+import { type ErrorCode, HoldfastError, isHoldfastError, pauseAsked } from '../core/errors.ts'
 import { tell } from '../core/hooks.ts'
 
 export type { Sleep } from '../core/abort.ts'
@@ -85,9 +85,8 @@ export function retry(driver: Driver, options: RetryOptions = {}): Driver {
   /** How long to wait before the next attempt, or `undefined` where there is none. */
   function waitAfter(error: HoldfastError, attempt: number, elapsed: number, isUnknown: boolean): number | undefined {
     if (!error.retryable || FINAL.includes(error.code) || attempt >= attempts) return undefined
-    const asked = Number(error.details?.['retryAfter'] ?? 0)
     const backoff = random() * Math.min(maxDelay, delay * 2 ** (attempt - 1))
-    const wait = Math.max(backoff, Number.isFinite(asked) ? asked : 0)
+    const wait = Math.max(backoff, pauseAsked(error))
     const until = isUnknown ? Math.min(deadline, replayWindow / 2) : deadline
     return elapsed + wait < until ? wait : undefined
   }

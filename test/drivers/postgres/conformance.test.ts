@@ -4,31 +4,17 @@ import pg from 'pg'
 import postgresJs from 'postgres'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { postgres } from '../../../src/drivers/postgres/driver.ts'
-import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
 import { type Case, type Harness, cases } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
-import { type Connection, type Database, bin, databases, embedded, neonOver, start, suiteOver } from './support.ts'
+import { bin, type Connection, type Database, embedded, overServer, suiteOver } from './support.ts'
 
 const ofTheDriver = cases.filter((c) => c.group === 'driver')
 
 describe.skipIf(!bin)('over a real server', () => {
-  let server: PostgresServer
-  let pool: ReturnType<typeof databases>
-  let neon: Awaited<ReturnType<typeof neonOver>>
-
-  beforeAll(async () => {
-    server = await start()
-    pool = databases(server)
-    neon = await neonOver(server)
-  })
-  afterAll(async () => {
-    await neon.end()
-    await pool.end()
-    await server.stop()
-  })
+  const real = overServer()
 
   const suite = (name: string, which: readonly Case[], open: (database: Database) => Connection): void =>
-    suiteOver(() => pool, { name, which, open })
+    suiteOver(() => real.pool, { name, which, open })
 
   suite('drizzle and a pool of pg', cases, ({ url }) => {
     const client = new pg.Pool({ connectionString: url, max: 4 })
@@ -36,7 +22,7 @@ describe.skipIf(!bin)('over a real server', () => {
   })
 
   suite('SQL over HTTP by @neondatabase/serverless', cases, ({ url }) => ({
-    db: neon.open(url.split('/').at(-1)!),
+    db: real.neon.open(url.split('/').at(-1)!),
     end: async () => {},
   }))
 

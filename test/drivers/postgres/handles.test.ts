@@ -5,39 +5,25 @@ import { drizzle as drizzleProxy } from 'drizzle-orm/pg-proxy'
 import pg from 'pg'
 import postgresJs from 'postgres'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
 import { postgres } from '../../../src/drivers/postgres/driver.ts'
 import { cases } from '../../../src/testing/index.ts'
 import { part } from '../../support/parts.ts'
 import { type Pooler, startPooler } from './pooler.ts'
-import { type Connection, type Database, bin, databases, neonOver, start, suiteOver } from './support.ts'
+import { bin, type Connection, type Database, overServer, suiteOver } from './support.ts'
 
 /** One in so many. */
 const CASES = 12
 const which = cases.filter(({ group }) => group === 'driver').filter((_, i) => i % CASES === 0)
 
 describe.skipIf(!bin)('over a real server', () => {
-  let server: PostgresServer
-  let pool: ReturnType<typeof databases>
-  let neon: Awaited<ReturnType<typeof neonOver>>
-
-  beforeAll(async () => {
-    server = await start()
-    pool = databases(server)
-    neon = await neonOver(server)
-  })
-  afterAll(async () => {
-    await neon.end()
-    await pool.end()
-    await server.stop()
-  })
+  const real = overServer()
 
   const over = (name: string, open: (database: Database) => Connection): void =>
-    suiteOver(() => pool, { name, which, open })
+    suiteOver(() => real.pool, { name, which, open })
   const nothing = async (): Promise<void> => {}
 
   over('drizzle and SQL over HTTP', ({ url }) => ({
-    db: drizzleNeon({ client: neon.open(url.split('/').at(-1)!) }),
+    db: drizzleNeon({ client: real.neon.open(url.split('/').at(-1)!) }),
     end: nothing,
   }))
 
@@ -56,7 +42,7 @@ describe.skipIf(!bin)('over a real server', () => {
   describe.skipIf(!part('pgbouncer'))('through a transaction pooler', () => {
     let pooler: Pooler
     beforeAll(async () => {
-      pooler = await startPooler(part('pgbouncer')!, server)
+      pooler = await startPooler(part('pgbouncer')!, real.server)
     })
     afterAll(() => pooler.stop())
 
@@ -72,11 +58,11 @@ describe.skipIf(!bin)('over a real server', () => {
     })
 
     test('nothing is left in a connection that others go on with', async () => {
-      const database = await pool.take()
+      const database = await real.pool.take()
       const db = new pg.Pool({ connectionString: pooler.through(database.url), max: 4 })
       onTestFinished(async () => {
         await db.end()
-        await pool.giveBack(database)
+        await real.pool.giveBack(database)
       })
       const driver = postgres({ db })
       await driver.open()

@@ -2,7 +2,7 @@
 import { PGlite } from '@electric-sql/pglite'
 import { neon, neonConfig } from '@neondatabase/serverless'
 import pg from 'pg'
-import { afterAll, describe, it } from 'vitest'
+import { afterAll, beforeAll, describe, it } from 'vitest'
 import type { Driver } from '../../../src/core/driver.ts'
 import { overPools, startNeon } from '../../../src/dev/neon.ts'
 import { type PostgresServer, startPostgres } from '../../../src/dev/postgres-server.ts'
@@ -51,6 +51,26 @@ export function databases(server: PostgresServer) {
       await Promise.all([admin.end(), ...all.map(({ pool }) => pool.end())])
     },
   }
+}
+
+/** A real server for a group of tests, its databases, and Neon's protocol in front of it: there once the group begins. */
+export function overServer() {
+  const real = {} as {
+    server: PostgresServer
+    pool: ReturnType<typeof databases>
+    neon: Awaited<ReturnType<typeof neonOver>>
+  }
+  beforeAll(async () => {
+    real.server = await start()
+    real.pool = databases(real.server)
+    real.neon = await neonOver(real.server)
+  })
+  afterAll(async () => {
+    await real.neon.end()
+    await real.pool.end()
+    await real.server.stop()
+  })
+  return real
 }
 
 /** A handle on a database, and its end. */

@@ -1,4 +1,5 @@
 /** The suite inside of workerd: all of it over D1 and the SQLite of Durable Objects, slices over what is reached from there. */
+import { join } from 'node:path'
 import type { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cases } from '../../../src/testing/index.ts'
@@ -17,7 +18,7 @@ let servers: Awaited<ReturnType<typeof startServers>> | undefined
 beforeAll(async () => {
   if (hasServers) servers = await startServers(LANES * DATABASES_PER_LANE)
   worker = await startWorkers([
-    await workerOf('worker.ts', ['SuiteObject'], {
+    await workerOf(join(import.meta.dirname, 'worker.ts'), ['SuiteObject'], {
       name: 'suite',
       d1Databases: Array.from({ length: LANES * DATABASES_PER_LANE }, (_, i) => `DB${i}`),
       durableObjects: { OBJECT: { className: 'SuiteObject', useSQLite: true } },
@@ -25,7 +26,7 @@ beforeAll(async () => {
       serviceBindings: { OTHER: 'other' },
       ...(servers && { bindings: { SERVERS: JSON.parse(JSON.stringify(servers)) } }),
     }),
-    await workerOf('other.ts', ['ServedObject'], {
+    await workerOf(join(import.meta.dirname, 'other.ts'), ['ServedObject'], {
       name: 'other',
       durableObjects: { SERVED: { className: 'ServedObject', useSQLite: true } },
     }),

@@ -1,4 +1,5 @@
 /** What holds between requests on Workers, and of a Durable Object's answers and alarms. */
+import { join } from 'node:path'
 import type { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { startWorkers, workerOf } from './workerd.ts'
@@ -8,7 +9,7 @@ const WAITING = { timeout: 60_000, interval: 100 }
 let worker: Miniflare
 beforeAll(async () => {
   worker = await startWorkers([
-    await workerOf('requests.ts', ['AlarmObject'], {
+    await workerOf(join(import.meta.dirname, 'requests.ts'), ['AlarmObject'], {
       d1Databases: ['DB'],
       durableObjects: { ALARM: { className: 'AlarmObject', useSQLite: true } },
     }),
