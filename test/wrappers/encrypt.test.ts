@@ -187,27 +187,6 @@ describe('rotation', () => {
     expect((await get(after, 'a'))?.value).toBe('w')
     expect((await errorOf(get(after, 'b'))).details).toEqual({ reason: 'unknown_key' })
   })
-
-  test('goes on under load: writers of both keys at once lose nothing', async () => {
-    const inner = memory()
-    const keys = { old: OLD, k1: KEY }
-    const writers = ['old', 'k1'].map((current) => createHoldfast({ driver: encrypt(inner, { keys, current }) }))
-    await Promise.all(
-      Array.from({ length: 200 }, async (_, i) => {
-        const { state, persistence } = writers[i % 2]!
-        await state.increment('count')
-        await persistence.append({ runId: 'r', workflow: 'order', kind: `event ${i}` })
-      }),
-    )
-    const log = await writers[0]!.persistence.load('r')
-    expect(new Set(log!.events.map((event) => event.kind)).size).toBe(200)
-    expect(String(await writers[1]!.state.get('count'))).toBe('200')
-    const ids = (await entriesOf(inner, 'default!run!r'))
-      .filter((entry) => entry.key.startsWith('event!'))
-      .map((entry) => Buffer.from(bytesOf(entry).subarray(3, 3 + bytesOf(entry)[2]!)).toString())
-    expect(ids.filter((id) => id === 'old').length).toBe(100)
-    expect(ids.filter((id) => id === 'k1').length).toBe(100)
-  })
 })
 
 describe('the database on disk', () => {

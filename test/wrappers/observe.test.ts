@@ -1,6 +1,7 @@
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import {
   AggregationTemporality,
+  type Histogram,
   InMemoryMetricExporter,
   MeterProvider,
   PeriodicExportingMetricReader,
@@ -126,20 +127,22 @@ describe('OpenTelemetry', () => {
     const telemetry = openTelemetry({ tracer: traces.getTracer('test'), meter: meters.getMeter('test') })
     const spy = spyOn(memory())
     const retried = retry(spy.driver, { onRetry: telemetry.onRetry, ...manualTime() })
-    async function metrics() {
+    async function exported() {
       await reader.forceFlush()
-      const all = exporter
+      return exporter
         .getMetrics()
         .at(-1)!
         .scopeMetrics.flatMap((scope) => scope.metrics)
+    }
+    async function metrics() {
       return Object.fromEntries(
-        all.map(({ descriptor, dataPoints }) => [
+        (await exported()).map(({ descriptor, dataPoints }) => [
           descriptor.name,
           dataPoints.map(({ attributes, value }) => [attributes, typeof value === 'number' ? value : value.count]),
         ]),
       )
     }
-    return { spans, metrics, spy, driver: observe(retried, telemetry) }
+    return { spans, exported, metrics, spy, driver: observe(retried, telemetry) }
   }
 
   test('gets a span per call, in the names of the conventions', async () => {
@@ -193,6 +196,29 @@ describe('OpenTelemetry', () => {
       'holdfast.conflicts': [[commit, 1]],
       'holdfast.retries': [[{ 'db.operation.name': 'commit', 'error.type': 'UNAVAILABLE' }, 2]],
       checkpoint_failures_total: [[{ ...commit, 'error.type': 'READ_ONLY' }, 1]],
+    })
+  })
+
+  test('exports units, and buckets that suit what is measured', async () => {
+    const { exported, spy, driver } = setting()
+    spy.fail('commit', unavailable())
+    await driver.commit(lost())
+    spy.fail('commit', new HoldfastError('READ_ONLY', 'No'))
+    await errorOf(driver.commit(request(put('k', 'v'))))
+    await entriesOf(driver)
+    const found = (await exported()).map(({ descriptor, dataPoints: [first] }) => {
+      const { value } = first!
+      const buckets = typeof value === 'number' ? undefined : (value as Histogram).buckets.boundaries
+      return [descriptor.name, [descriptor.unit, buckets]]
+    })
+    const sizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+    expect(Object.fromEntries(found)).toEqual({
+      'db.client.operation.duration': ['s', [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]],
+      'db.client.response.returned_rows': ['{row}', sizes],
+      'holdfast.batch.size': ['{item}', sizes],
+      'holdfast.conflicts': ['{commit}', undefined],
+      'holdfast.retries': ['{retry}', undefined],
+      checkpoint_failures_total: ['{request}', undefined],
     })
   })
 
