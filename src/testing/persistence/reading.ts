@@ -1,4 +1,5 @@
 /** Reading logs and runs: pages, iterators, one moment. @module */
+import type { Driver, ReadAnswer } from '../../core/driver.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -236,3 +237,44 @@ export const readYourWrites: Case = defineCase('PE-614', 'an answered append is 
     equal([page.items.length, trace?.workflow, trace?.events.length, latest], [n, WORKFLOW, 1, 1])
   }
 })
+
+/** One request for the end of the log, and one for what lies before it: its numbers are known by then. */
+export const longLogCost: Case = defineCase('PE-615', 'a log of many pages is loaded in two requests', async (t) => {
+  const { log, cost } = spied(t, { limits: { rangeEntries: 4 } })
+  for (const n of upTo(5)) await log.appendBatch(upTo(10).map((i) => event(`e${10 * (n - 1) + i}`)))
+  for (const n of upTo(6)) await log.saveIntervention(RUN, { targetStep: `s${n}` })
+  let trace: Awaited<ReturnType<typeof log.load>>
+  equal(await cost(async () => (trace = await log.load(RUN))), 2)
+  const { events, interventions } = trace!
+  equal(
+    kinds(events),
+    upTo(50).map((n) => `e${n}`),
+  )
+  equal(
+    interventions.map(({ targetStep }) => targetStep),
+    upTo(6).map((n) => `s${n}`),
+  )
+})
+
+/** As a driver may where an answer grows too large. */
+export const shortAnswers: Case = defineCase(
+  'PE-616',
+  'a log is loaded whole from answers that are cut short',
+  async (t) => {
+    const { driver } = spyOn(t.driver, { limits: { rangeEntries: 4 } })
+    const short = (answer: ReadAnswer['answers'][number]): typeof answer =>
+      answer === null || !('entries' in answer) || answer.entries.length < 4
+        ? answer
+        : { entries: answer.entries.slice(0, 3), more: true }
+    const read: Driver['read'] = async (...question) => {
+      const { answers, ...rest } = await driver.read(...question)
+      return { ...rest, answers: answers.map(short) }
+    }
+    const { log } = stores(t, { driver: { ...driver, read } })
+    await log.appendBatch(upTo(30).map((n) => event(`e${n}`)))
+    equal(
+      kinds((await log.load(RUN))!.events),
+      upTo(30).map((n) => `e${n}`),
+    )
+  },
+)
