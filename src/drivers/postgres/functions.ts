@@ -156,6 +156,7 @@ DECLARE
   kept jsonb;
   verdicts text[] := '{}';
   c jsonb;
+  items jsonb;
   item jsonb;
   number int;
   failed int[];
@@ -195,8 +196,10 @@ BEGIN
   FOR c IN SELECT m.value FROM jsonb_array_elements(request->'commits') AS m LOOP
     failed := '{}';
     number := -1;
-    FOR item IN SELECT k.value FROM jsonb_array_elements(c->1) AS k LOOP
-      number := number + 1;
+    items := c->1;
+    FOR i IN 0..jsonb_array_length(items) - 1 LOOP
+      item := items->i;
+      number := i;
       place := parts[(item->>0)::int + 1];
       name := item->>1;
       r_key := NULL; r_version := NULL; r_expires_at := NULL; r_kind := NULL; r_value := NULL; r_n := NULL;
@@ -232,7 +235,9 @@ BEGIN
 
     has_written := true;
     seqs := '{}';
-    FOR item IN SELECT o.value FROM jsonb_array_elements(c->2) AS o LOOP
+    items := c->2;
+    FOR i IN 0..jsonb_array_length(items) - 1 LOOP
+      item := items->i;
       place := parts[(item->>1)::int + 1];
       name := item->>2;
       CASE item->>0
