@@ -80,6 +80,7 @@ export async function startField(): Promise<Field> {
         load: async () => (await pool.query('SELECT event FROM log ORDER BY seq')).rows.length,
         claim: (n) => pool.query(claim, [String(n)]),
         save: (n) => pool.query(set, [RUN, documentOf(n)]),
+        ping: () => pool.query('SELECT 1'),
         close: () => pool.end(),
       }
     },
@@ -143,12 +144,14 @@ export async function startField(): Promise<Field> {
     ours(HOLDFAST, async (place) => {
       const pool = await poolOf(place)
       const stores = createHoldfast({ driver: postgres({ db: pool, timeout: 60_000 }) })
-      return { ...stores, close: async () => (await stores.close(), await pool.end()) }
+      const close = async () => (await stores.close(), await pool.end())
+      return { ...stores, ping: () => pool.query('SELECT 1'), close }
     }),
     ours('holdfast over HTTP', async (place) => {
       await create(place)
       const db = neon(`postgres://postgres:x@db.localtest:${web.port}/${nameOfPlace(place)}`)
-      return createHoldfast({ driver: postgres({ db, timeout: 60_000 }) })
+      const stores = createHoldfast({ driver: postgres({ db, timeout: 60_000 }) })
+      return { ...stores, ping: () => db.query('SELECT 1') }
     }),
     langgraph,
     dbos,

@@ -42,6 +42,7 @@ export async function startField(): Promise<Field> {
         load: async () => (await redis.lrange(at('log'), 0, -1)).length,
         claim: (n) => redis.set(at(`claim:${n}`), 'w', { nx: true, px: 60_000 }),
         save: (n) => redis.set(at('state'), JSON.stringify(documentOf(n))),
+        ping: () => redis.ping(),
         close: () => {},
       }
     },
@@ -97,9 +98,11 @@ export async function startField(): Promise<Field> {
     proxies: [tcp, web],
     subjects: [
       raw,
-      ours(HOLDFAST, async (place) =>
-        createHoldfast({ driver: upstash({ redis: vendor(), namespace: placeOf(place), timeout: 60_000 }) }),
-      ),
+      ours(HOLDFAST, async (place) => {
+        const redis = vendor()
+        const stores = createHoldfast({ driver: upstash({ redis, namespace: placeOf(place), timeout: 60_000 }) })
+        return { ...stores, ping: () => redis.ping() }
+      }),
       ours('holdfast over node-redis', async (place) => {
         const client = createClient({ url: `redis://127.0.0.1:${tcp.port}` })
         await client.connect()
@@ -107,7 +110,7 @@ export async function startField(): Promise<Field> {
         const stores = createHoldfast({
           driver: upstash({ redis, namespace: placeOf(place), durability: 'strict', timeout: 60_000 }),
         })
-        return { ...stores, close: async () => (await stores.close(), client.destroy()) }
+        return { ...stores, ping: () => client.ping(), close: async () => (await stores.close(), client.destroy()) }
       }),
       keyv,
       unstorage,

@@ -15,7 +15,7 @@ import { costOfPostgres, costOfRedis } from './cost.ts'
 import { CTE, startField as startPostgresField } from './postgres.ts'
 import { startField as startRedisField } from './redis.ts'
 import type { NetworkReport, ServerReport } from './report.ts'
-import { claim, save } from './subject.ts'
+import { claim, ping, save } from './subject.ts'
 import { judge, judgeCost } from './targets.ts'
 
 const { values } = parseArgs({
@@ -40,11 +40,15 @@ interface NetworkRow extends Omit<RowScenario, 'durability'> {
 /** Filled with no event, so that nobody is asked for documents, which DBOS has none of. */
 const EMPTY = [append, 0] as const
 
+/** Who keeps logs only, or values only. */
+const PEERS = ['LangGraph', 'DBOS', 'Keyv', 'unstorage', CTE]
+
 const ROWS: readonly NetworkRow[] = [
+  { name: 'a call that does nothing', lanes: 1, call: ping, fill: EMPTY, without: PEERS },
   { name: 'append one by one', lanes: 1, call: append, fill: EMPTY },
   // Statements side by side see the same last number, however they are locked: that is why ours is a function.
   { name: `append ${IN_FLIGHT} in flight`, lanes: IN_FLIGHT, call: append, fill: EMPTY, without: [CTE] },
-  { name: 'claim a task', lanes: 1, call: claim, without: ['LangGraph', 'DBOS', 'Keyv', 'unstorage', CTE] },
+  { name: 'claim a task', lanes: 1, call: claim, without: PEERS },
   { name: 'save a snapshot of 1 kB', lanes: 1, call: save, without: ['DBOS', CTE] },
   {
     name: `load ${LOG} events`,

@@ -10,6 +10,8 @@ export interface NetworkOpened extends Opened {
   claim?(n: number): unknown
   /** Saves the state of the run. */
   save?(n: number): unknown
+  /** Asks the server for nothing, through the same client: what a round trip takes. */
+  ping?(): unknown
 }
 
 /** Servers are set to sync every commit. */
@@ -17,13 +19,19 @@ export const SURVIVES = { strict: POWER_LOSS } as const
 
 export const claim: Call = (opened, n) => (opened as NetworkOpened).claim!(n)
 export const save: Call = (opened, n) => (opened as NetworkOpened).save!(n)
+export const ping: Call = (opened) => (opened as NetworkOpened).ping!()
+
+/** The stores, and what a round trip of their client is. */
+export interface Connected extends Holdfast {
+  ping(): unknown
+}
 
 /** Ours, over whatever driver; the place names the database. */
-export const ours = (name: string, open: (place: string) => Promise<Holdfast>): Subject => ({
+export const ours = (name: string, open: (place: string) => Promise<Connected>): Subject => ({
   name,
   survives: SURVIVES,
   async open(place): Promise<NetworkOpened> {
-    const { state, persistence, claims, close } = await open(place)
+    const { state, persistence, claims, close, ping } = await open(place)
     await persistence.append({ runId: 'claimed', workflow: 'order', kind: 'started' })
     let version: number | undefined
     return {
@@ -40,6 +48,7 @@ export const ours = (name: string, open: (place: string) => Promise<Holdfast>): 
         )
         version = saved.version
       },
+      ping,
       close,
     }
   },
