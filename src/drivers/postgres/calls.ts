@@ -24,18 +24,18 @@ export const callsOver =
     const deadline = performance.now() + timeout
     let ambiguous = false
     for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LAST_WAIT)) {
+      if (signal?.aborted) throw aborted(signal, ambiguous)
       try {
-        if (signal?.aborted) throw aborted(signal, false)
         const patience = Math.min(timeout / 3, deadline - performance.now())
         // Given up when it takes too long: the attempt after it finds out what became of it.
-        return await abortable(inTime(send(text, params), patience), signal)
+        return await abortable(inTime(send(text, params), patience), signal, changes)
       } catch (thrown) {
-        if (isHoldfastError(thrown, 'ABORTED')) throw aborted(signal!, changes)
+        if (isHoldfastError(thrown, 'ABORTED')) throw thrown
         const { error, again, isLost } = failureOf(thrown)
         ambiguous ||= changes && isLost
         const pause = wait * (0.5 + Math.random() / 2)
         if (!again || performance.now() + pause >= deadline) throw ambiguous ? inDoubt(error) : error
-        await sleep(pause, signal)
+        await abortable(sleep(pause), signal, ambiguous)
       }
     }
   }

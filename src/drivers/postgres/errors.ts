@@ -59,7 +59,10 @@ const BY_STATE: Readonly<Record<string, Fault>> = {
   '57P01': DOWN,
   '57P02': DOWN,
   '57P03': DOWN,
+  '57P05': DOWN,
   '58': ['BACKEND', 'PostgreSQL cannot read or write its files; check the disk', { isLost: true }],
+  // Poolers say it, too, when they have lost the server.
+  XX: ['BACKEND', 'PostgreSQL, or a pooler before it, failed; the cause tells why', LOST],
 }
 
 /** Faults without a SQLSTATE, by what the clients say. */
@@ -72,12 +75,17 @@ const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
 
 const STATE = /^[0-9A-Z]{5}$/
 
-/** Drizzle wraps what the client threw in an error whose message holds the parameters: that is left behind. */
-function unwrap(cause: unknown): unknown {
-  const inner = cause as { query?: unknown; params?: unknown; cause?: unknown } | null
-  return inner instanceof Error && inner.cause !== undefined && 'query' in inner && 'params' in inner
-    ? inner.cause
-    : cause
+/**
+ * Parameters are the user's, and are left behind: Drizzle wraps what the client threw in an error whose message holds
+ * them, and postgres.js keeps them on its errors.
+ */
+function unwrap(thrown: unknown): unknown {
+  const outer = thrown as { query?: unknown; params?: unknown; cause?: unknown } | null
+  const isWrapped = outer instanceof Error && outer.cause !== undefined && 'query' in outer && 'params' in outer
+  const cause = isWrapped ? outer.cause : thrown
+  if (!(cause instanceof Error && 'parameters' in cause)) return cause
+  const { name, message, stack } = cause
+  return Object.assign(new Error(message), { name, stack, code: (cause as { code?: unknown }).code })
 }
 
 /** Maps what a statement failed with. Without a SQLSTATE the server has not answered, whatever it did. */

@@ -158,7 +158,6 @@ DECLARE
   c jsonb;
   items jsonb;
   item jsonb;
-  number int;
   failed int[];
   seqs bigint[];
   place text;
@@ -195,11 +194,9 @@ BEGIN
 
   FOR c IN SELECT m.value FROM jsonb_array_elements(request->'commits') AS m LOOP
     failed := '{}';
-    number := -1;
     items := c->1;
-    FOR i IN 0..jsonb_array_length(items) - 1 LOOP
-      item := items->i;
-      number := i;
+    FOR number IN 0..jsonb_array_length(items) - 1 LOOP
+      item := items->number;
       place := parts[(item->>0)::int + 1];
       name := item->>1;
       r_key := NULL; r_version := NULL; r_expires_at := NULL; r_kind := NULL; r_value := NULL; r_n := NULL;

@@ -4,7 +4,7 @@ import { HoldfastError } from '../../core/errors.ts'
 import { utf8Bytes } from '../../core/keys.ts'
 import type { Link } from './client.ts'
 import type { Arguments } from './encode.ts'
-import { errorOf, type Fault, faultOf } from './faults.ts'
+import { errorOf, type Fault, faultOf, saidBy } from './faults.ts'
 import { LOCKING, PLAIN, type Script } from './script.ts'
 
 /** How long to wait, and how often to try. */
@@ -49,7 +49,7 @@ export function callsOver(link: Link, { timeout, retries }: CallsOptions): Calls
     try {
       return await evaluate(args, command)
     } catch (cause) {
-      const said = String((cause as Error | null)?.message)
+      const said = saidBy(cause)
       if (script === LOCKING && /unexpected flag/i.test(said)) {
         script = PLAIN
         return attempt(args, command)

@@ -174,16 +174,19 @@ export function upstash(options: UpstashOptions): Driver {
 
   /** Sends a request until it is answered, or too late. */
   async function send(request: CommitRequest, signal: AbortSignal | undefined) {
-    for (;;) {
+    for (let isFirst = true; ; isFirst = false) {
       const deadline = Math.trunc(offset + performance.now() + replayWindow / 2)
       const { raw, repeated } = await call(encodeCommit(request, names, deadline, replayWindow), true, signal)
       const reply = heard(decodeReply(raw))
       if (reply.answers[0] !== 'late') return reply
       // Refused as a repeat that comes too late. It is a first attempt all the same where this process has slept.
-      if (!repeated) continue
-      throw new HoldfastError('UNAVAILABLE', 'The answer was lost, and it is too late to ask again', {
+      if (isFirst && !repeated) continue
+      const why = repeated
+        ? 'The answer was lost, and it is too late to ask again'
+        : 'Requests arrive too late to be safe'
+      throw new HoldfastError('UNAVAILABLE', `${why}; a longer replayWindow gives them more time`, {
         retryable: true,
-        ambiguous: true,
+        ambiguous: repeated,
       })
     }
   }

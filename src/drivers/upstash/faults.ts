@@ -54,20 +54,24 @@ const REPLIES: readonly Row[] = [
   ],
 ]
 
+const CLOSED = 'The connection was closed by its owner; open it again'
 /** Errors of clients: the server was not asked. */
 const CLIENTS: readonly Row[] = [
-  [/client is closed|Connection is closed/, 'CLOSED', 'The connection was closed by its owner; open it again'],
+  [/client is closed/, 'CLOSED', CLOSED],
   [/Failed to parse URL|Invalid URL/i, 'INVALID_ARGUMENT', 'The URL of the client is not one'],
 ]
 
 /** A server's error reply begins with a code; Upstash says some of its own without. */
 const REPLY = /^(?:Command failed: )?(?:[A-Z]{2,}\b|[Uu]nauthorized)/
 
+/** What an error says itself: behind that, Upstash's client quotes the command, whose words are the user's. */
+export const saidBy = (cause: unknown): string =>
+  String((Object(cause) as { message?: unknown }).message ?? '').split(', command was:')[0]!
+
 /** Tells what an attempt that threw has come to. */
 export function faultOf(cause: unknown): Fault {
-  const { name, message: said = '' } = Object(cause) as { name?: string; message?: unknown }
-  // Behind it Upstash's client quotes the command.
-  const text = String(said).split(', command was:')[0]!
+  const { name } = Object(cause) as { name?: string }
+  const text = saidBy(cause)
   const row =
     CLIENTS.find(([pattern]) => pattern.test(text)) ??
     (REPLY.test(text) ? REPLIES.find(([pattern]) => pattern.test(text)) : undefined)
@@ -79,6 +83,8 @@ export function faultOf(cause: unknown): Fault {
     const reason = 'The server refused a command of the driver; its version may not be supported'
     return { code: 'BACKEND', message: reason, again: false, unknown: true }
   }
+  // ioredis says it of commands that it never sent, and of those whose answers it no longer waits for.
+  if (/Connection is closed/.test(text)) return { code: 'CLOSED', message: CLOSED, again: false, unknown: true }
   if (name === 'UpstashJSONParseError') {
     const reason = 'What answers at this URL does not speak the REST protocol of Upstash; check the URL'
     return { code: 'UNAVAILABLE', message: reason, again: true, unknown: true }

@@ -245,3 +245,70 @@ describe('answers that cannot be right', () => {
     expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('answer with rows')])
   })
 })
+
+describe('whether a commit is in doubt', () => {
+  const DONE = [['0', null, null, '1000', null, '[[]]']]
+  /** A driver whose handle fails like this, one time after the other, and then answers. */
+  async function failing(...faults: readonly object[]) {
+    const left = [...faults]
+    let sent = 0
+    const driver = postgres({
+      async db(text) {
+        if (text.includes('holdfast_schema')) return [[1]]
+        sent++
+        const fault = left.shift()
+        if (fault) throw Object.assign(new Error('Something'), fault)
+        return DONE
+      },
+    })
+    await driver.open()
+    return { driver, sent: () => sent }
+  }
+
+  test('it is not where the signal was aborted before', async () => {
+    const { driver, sent } = await failing()
+    const error = await failureOf(driver.commit(request('id', put('k', 'v')), { signal: AbortSignal.abort() }))
+    expect([error.code, error.ambiguous, sent()]).toEqual(['ABORTED', false, 0])
+  })
+
+  test('it is where an answer was lost before the signal was aborted', async () => {
+    const controller = new AbortController()
+    const { driver } = await failing(
+      { code: 'ECONNRESET' },
+      {
+        get code() {
+          setImmediate(() => controller.abort())
+          return '40001'
+        },
+      },
+    )
+    const error = await failureOf(driver.commit(request('id', put('k', 'v')), { signal: controller.signal }))
+    expect([error.code, error.ambiguous]).toEqual(['ABORTED', true])
+  })
+
+  test('it is not where only conflicts came before the signal was aborted', async () => {
+    const controller = new AbortController()
+    const { driver, sent } = await failing({
+      get code() {
+        setImmediate(() => controller.abort())
+        return '40001'
+      },
+    })
+    const error = await failureOf(driver.commit(request('id', put('k', 'v')), { signal: controller.signal }))
+    expect([error.code, error.ambiguous, sent()]).toEqual(['ABORTED', false, 1])
+  })
+
+  test('an internal error may be one of a pooler that lost the server: the request finds out', async () => {
+    const { driver, sent } = await failing({ code: 'XX000' }, { code: '57P05' })
+    expect((await driver.commit(request('id', put('k', 'v')))).outcomes).toEqual([{ ok: true, seqs: [] }])
+    expect(sent()).toBe(3)
+  })
+
+  test('what a client keeps of the parameters is left behind', async () => {
+    const { driver } = await failing({ code: '23514', query: 'SELECT 1', parameters: ['my-s3cret-value'] })
+    const error = await failureOf(driver.commit(request('id', put('k', 'v'))))
+    expect([error.code, error.details]).toEqual(['BACKEND', { state: '23514' }])
+    expect(error.cause).toMatchObject({ message: 'Something', code: '23514' })
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/s3cret|SELECT/)
+  })
+})

@@ -37,6 +37,18 @@ async function ownRedis(options: RedisOptions) {
 const answering = (reply: unknown) => ({
   send: async (command: string[]) => (command.includes('open') ? ['1', ['ok', '1', '']] : reply),
 })
+/** A handle that can be opened, and fails with these messages, the last of them for ever; it tells what it was sent. */
+function saying(...messages: readonly string[]) {
+  const commands: string[] = []
+  return {
+    commands,
+    async send(command: string[]) {
+      if (command.includes('open')) return ['1', ['ok', '1', '']]
+      commands.push(command[0]!)
+      throw new Error(messages[Math.min(commands.length, messages.length) - 1])
+    },
+  }
+}
 const failing = (message: string) => ({ send: async () => Promise.reject(new Error(message)) })
 
 describe.skipIf(!hasRedis)('errors of upstash', () => {
@@ -175,6 +187,34 @@ describe.skipIf(!hasRedis)('errors of upstash', () => {
       expect(inspect(error, { depth: 9, showHidden: true })).not.toMatch(/s3cret|Bearer/)
       expect(error.message).not.toContain('EVALSHA')
     }
+  })
+
+  it('is in doubt where the connection was closed under a command', async () => {
+    // As ioredis says it.
+    const driver = await opened({ redis: saying('Connection is closed.') })
+    const error = await failureOf(driver.commit(request([put('k')])))
+    expect([error.code, error.ambiguous]).toEqual(['CLOSED', true])
+  })
+
+  it('takes no word of a quoted command for one of the server', async () => {
+    const quoted =
+      'the answer was cut, command was: ["EVALSHA","my <noscript> with an unexpected flag, max requests limit"]'
+    const redis = saying(quoted, 'OOM command not allowed')
+    const driver = await opened({ redis })
+    const error = await failureOf(driver.commit(request([put('k')])))
+    expect([error.code, error.ambiguous]).toEqual(['QUOTA_EXCEEDED', true])
+    expect(redis.commands).toEqual(['EVALSHA', 'EVALSHA'])
+  })
+
+  it('gives up on a network too slow for the replay window, and nothing is in doubt', async () => {
+    const driver = await opened({ redis: answering(['1000', 'late']) })
+    const error = await failureOf(driver.commit(request([put('k')])))
+    expect([error.code, error.message, error.ambiguous, error.retryable]).toEqual([
+      'UNAVAILABLE',
+      expect.stringContaining('longer replayWindow'),
+      false,
+      true,
+    ])
   })
 
   it("leaves the settings of the owner's client alone, and needs none of them", async () => {
