@@ -65,8 +65,10 @@ const CLIENTS: readonly Row[] = [
 const REPLY = /^(?:Command failed: )?(?:[A-Z]{2,}\b|[Uu]nauthorized)/
 
 /** What an error says itself: behind that, Upstash's client quotes the command, whose words are the user's. */
-export const saidBy = (cause: unknown): string =>
-  String((Object(cause) as { message?: unknown }).message ?? '').split(', command was:')[0]!
+export function saidBy(cause: unknown): string {
+  const { message } = Object(cause) as { message?: unknown }
+  return typeof message === 'string' ? message.split(', command was:')[0]! : ''
+}
 
 /** Tells what an attempt that threw has come to. */
 export function faultOf(cause: unknown): Fault {
