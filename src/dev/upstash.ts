@@ -8,7 +8,7 @@
  * @module
  */
 import { ErrorReply, MultiErrorReply, RESP_TYPES, createClient } from 'redis'
-import { type Answered, type Asked, type Fault, type LocalServer, inJson, listen } from './server.ts'
+import { type Answered, type Asked, type Fault, type Handler, type LocalServer, inJson, listen } from './server.ts'
 import { type Reply, toJson, toResp } from './upstash-replies.ts'
 import { translateScripts } from './upstash-scripts.ts'
 
@@ -55,11 +55,45 @@ class Refusal extends Error {
  *
  * @param options - the redis-server, tokens, port
  * @returns the server, listening on 127.0.0.1; closing it leaves the redis-server running
+ * @throws when a redis-server cannot be reached, or the port is taken; then no connection is left
  */
 export async function startUpstash(options: UpstashServerOptions): Promise<UpstashServer> {
   const { token = 'local', readOnlyToken, port = 0 } = options
-  const redis = await connect(options.redis)
-  const replica = options.replica === undefined ? undefined : await connect(options.replica)
+  const clients: Client[] = []
+  async function connected(url: string): Promise<Client> {
+    const client = await connect(url)
+    clients.push(client)
+    return client
+  }
+  function disconnect(): void {
+    for (const client of clients) if (client.isOpen) client.destroy()
+  }
+  try {
+    const redis = await connected(options.redis)
+    const replica = options.replica === undefined ? undefined : await connected(options.replica)
+    const server = await listen(handlerOf(redis, replica, token, readOnlyToken), { port })
+    return {
+      ...server,
+      token,
+      readOnlyToken,
+      async close() {
+        await server.close()
+        disconnect()
+      },
+    }
+  } catch (cause) {
+    disconnect()
+    throw cause
+  }
+}
+
+/** What answers the requests. */
+function handlerOf(
+  redis: Client,
+  replica: Client | undefined,
+  token: string,
+  readOnlyToken: string | undefined,
+): Handler {
   const scripts = translateScripts()
   const kinds = new Map<string, readonly string[]>()
   /** Tokens are numbers that grow: whoever has that of the last write has seen it. */
@@ -173,21 +207,10 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
     return resp ? inResp(toResp(reply), status) : bounded(result(reply), status)
   }
 
-  async function handle(request: Asked, fault: Fault | undefined): Promise<Answered> {
+  return async (request, fault) => {
     const syncToken = String(++served)
     const { headers, ...rest } = await answer(request, fault).catch(refused)
     return { ...rest, headers: { ...headers, 'upstash-sync-token': syncToken } }
-  }
-
-  const server = await listen(handle, { port })
-  return {
-    ...server,
-    token,
-    readOnlyToken,
-    async close() {
-      await server.close()
-      for (const client of [redis, replica]) if (client?.isOpen) client.destroy()
-    },
   }
 }
 

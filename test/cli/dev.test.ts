@@ -1,14 +1,20 @@
 /** `holdfast dev` as somebody would use it: started, its environment taken, used through the vendors' own clients. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { delimiter } from 'node:path'
 import { Redis } from '@upstash/redis'
 import { neon, neonConfig } from '@neondatabase/serverless'
 import { afterEach, describe, expect, test } from 'vitest'
 import { postgres } from '../../src/drivers/postgres/driver.ts'
 import { upstash } from '../../src/drivers/upstash/driver.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
+import { takenPort } from '../dev/ports.ts'
 import { part } from '../support/parts.ts'
 import { PROGRAM } from './support.ts'
+
+const bin = part('postgres')
+/** Debian keeps PostgreSQL's programs off the path. */
+const env = { ...process.env, PATH: [bin, process.env['PATH']].filter(Boolean).join(delimiter) }
 
 const children: ChildProcess[] = []
 afterEach(() => {
@@ -17,7 +23,7 @@ afterEach(() => {
 
 /** Starts it, and resolves with what it prints for the environment. */
 async function start(...args: readonly string[]) {
-  const child = spawn(process.execPath, [PROGRAM, 'dev', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [PROGRAM, 'dev', ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   children.push(child)
   let said = ''
   child.stderr.on('data', (data) => (said += String(data)))
@@ -66,6 +72,15 @@ describe('holdfast dev', () => {
     const wrong = createHoldfast({ driver: postgres({ db: neon(url.replace(':local@', ':wrong@')) }) })
     await expect(wrong.state.get('k')).rejects.toMatchObject({ code: 'UNAUTHORIZED' })
     expect(await interrupt()).toBe(0)
+  })
+
+  describe('ends by itself where a port is taken', () => {
+    const refused = async (server: 'upstash' | 'neon', ...args: readonly string[]) =>
+      expect(start('--only', server, `--${server}-port`, String(await takenPort()), ...args)).rejects.toThrow(
+        'EADDRINUSE',
+      )
+    test.skipIf(!part('redis'))('with a redis-server behind it', () => refused('upstash'))
+    test.skipIf(!bin)('with a PostgreSQL behind it', () => refused('neon', '--postgres', 'server'))
   })
 
   test('says in one line what is wrong with its arguments', async () => {

@@ -1,10 +1,12 @@
 /** The protocol of Upstash as the local server speaks it: by plain requests, and by the service's own client. */
 import { createHash } from 'node:crypto'
 import { Redis } from '@upstash/redis'
+import { createClient } from 'redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startRedis } from '../../src/dev/redis-server.ts'
 import { startUpstash } from '../../src/dev/upstash.ts'
 import { hasRedis, upstashForFile, vendor } from '../drivers/upstash/support.ts'
+import { takenPort } from './ports.ts'
 
 const own = upstashForFile()
 
@@ -275,5 +277,26 @@ describe.skipIf(!hasRedis)('the REST protocol of Upstash', () => {
     expect(await ping()).toBe(503)
     await server.restart()
     await expect.poll(ping, { timeout: 30_000 }).toBe(200)
+  })
+
+  describe('leaves no connection behind where it cannot start', () => {
+    /** How many connections the server has, but for the one that asks. */
+    async function connections(url: string): Promise<number> {
+      const client = await createClient({ url }).connect()
+      try {
+        return (await client.clientList()).length - 1
+      } finally {
+        client.destroy()
+      }
+    }
+
+    it.each([
+      ['its port is taken', async () => ({ port: await takenPort() }), 'EADDRINUSE'],
+    ])('as %s', async (_, options, code) => {
+      const server = await startRedis()
+      onTestFinished(() => server.stop())
+      await expect(startUpstash({ redis: server.url, ...(await options()) })).rejects.toMatchObject({ code })
+      await expect.poll(() => connections(server.url), { timeout: 30_000 }).toBe(0)
+    })
   })
 })

@@ -18,11 +18,11 @@ interface DevOptions {
   readonly neonPort: string
 }
 
-/** A server under way: what to put into the environment, and how to end it. */
-interface Started {
-  readonly environment: Readonly<Record<string, string>>
-  stop(): Promise<unknown>
-}
+/** What to put into a program's environment. */
+type Environment = Readonly<Record<string, string>>
+
+/** How to end what has been started so far, in the order it was started. */
+type Endings = (() => Promise<unknown>)[]
 
 /** Adds the command that starts local servers. */
 export function addDevCommand(program: Command): void {
@@ -43,15 +43,14 @@ export function addDevCommand(program: Command): void {
 }
 
 async function dev({ terminal, signal }: Context, _: readonly string[], options: DevOptions): Promise<void> {
-  const { only, token } = options
-  const starts = [
-    ...(only === 'neon' ? [] : [() => startRest(token, portOf(options.upstashPort))]),
-    ...(only === 'upstash' ? [] : [() => startSql(token, portOf(options.neonPort), options.postgres)]),
-  ]
-  const started: Started[] = []
+  const { only, token, postgres } = options
+  const ports = { upstash: portOf(options.upstashPort), neon: portOf(options.neonPort) }
+  const endings: Endings = []
   try {
-    for (const start of starts) started.push(await start())
-    const environment = Object.assign({}, ...started.map((it) => it.environment)) as Record<string, string>
+    const environment = {
+      ...(only !== 'neon' && (await startRest(endings, token, ports.upstash))),
+      ...(only !== 'upstash' && (await startSql(endings, token, ports.neon, postgres))),
+    }
     terminal.result(environment, () =>
       Object.entries(environment)
         .map(([name, value]) => `${name}=${value}`)
@@ -60,60 +59,53 @@ async function dev({ terminal, signal }: Context, _: readonly string[], options:
     terminal.note('Listening on 127.0.0.1. Everything is forgotten at the end: Ctrl-C')
     if (!signal.aborted) await once(signal, 'abort')
   } finally {
-    for (const it of started.toReversed()) await it.stop()
+    for (const end of endings.toReversed()) await end()
   }
 }
 
-async function startRest(token: string, port: number): Promise<Started> {
+async function startRest(endings: Endings, token: string, port: number): Promise<Environment> {
   const redis = await found('redis-server', 'Install Redis, or give --only neon', () => startRedis())
+  endings.push(redis.stop)
   const server = await startUpstash({ redis: redis.url, token, port })
-  return {
-    environment: { UPSTASH_REDIS_REST_URL: server.url, UPSTASH_REDIS_REST_TOKEN: token },
-    async stop() {
-      await server.close()
-      await redis.stop()
-    },
-  }
+  endings.push(server.close)
+  return { UPSTASH_REDIS_REST_URL: server.url, UPSTASH_REDIS_REST_TOKEN: token }
 }
 
-async function startSql(token: string, port: number, kind: DevOptions['postgres']): Promise<Started> {
-  const { backend, end } = kind === 'server' ? await realServer() : await embedded()
+async function startSql(
+  endings: Endings,
+  token: string,
+  port: number,
+  kind: DevOptions['postgres'],
+): Promise<Environment> {
+  const backend = await (kind === 'server' ? realServer(endings) : embedded(endings))
   const server = await startNeon(withPassword(token, backend), { port })
+  endings.push(server.close)
   return {
-    environment: {
-      // The host is a name only: the client is told where to go by its fetchEndpoint.
-      DATABASE_URL: `postgres://postgres:${encodeURIComponent(token)}@db.localtest/postgres`,
-      NEON_FETCH_ENDPOINT: `${server.url}/sql`,
-    },
-    async stop() {
-      await server.close()
-      await end()
-    },
+    // The host is a name only: the client is told where to go by its fetchEndpoint.
+    DATABASE_URL: `postgres://postgres:${encodeURIComponent(token)}@db.localtest/postgres`,
+    NEON_FETCH_ENDPOINT: `${server.url}/sql`,
   }
 }
 
-async function embedded(): Promise<{ backend: NeonBackend; end(): Promise<unknown> }> {
+async function embedded(endings: Endings): Promise<NeonBackend> {
   const { PGlite } = await load('@electric-sql/pglite', () => import('@electric-sql/pglite'))
   const db = new PGlite()
+  endings.push(() => db.close())
   await db.waitReady
-  return { backend: overEmbedded(db), end: () => db.close() }
+  return overEmbedded(db)
 }
 
-async function realServer(): Promise<{ backend: NeonBackend; end(): Promise<unknown> }> {
+async function realServer(endings: Endings): Promise<NeonBackend> {
   const { default: pg } = await load('pg', () => import('pg'))
   const bin = await found('pg_config', 'Install PostgreSQL, or leave out --postgres', async () =>
     execFileSync('pg_config', ['--bindir'], { encoding: 'utf8' }).trim(),
   )
   const server = await startPostgres({ bin })
+  endings.push(server.stop)
   const pool = new pg.Pool({ connectionString: server.url })
   pool.on('error', () => {})
-  return {
-    backend: overPools(() => pool),
-    async end() {
-      await pool.end()
-      await server.stop()
-    },
-  }
+  endings.push(() => pool.end())
+  return overPools(() => pool)
 }
 
 /** Starts a program of the machine. @throws {@link Failure} where it is not installed */
