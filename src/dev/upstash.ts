@@ -215,12 +215,15 @@ function handlerOf(
 }
 
 async function connect(url: string) {
-  const reconnectStrategy = (tries: number): number => Math.min(10 * tries, 100)
+  let hasConnected = false
+  // Where nothing answers from the start, the URL is wrong.
+  const reconnectStrategy = (tries: number): number | false => hasConnected && Math.min(10 * tries, 100)
   // What cannot be sent now is refused now, as the service would.
   const client = createClient({ url, RESP: 2, disableOfflineQueue: true, socket: { reconnectStrategy } })
   // It connects again by itself; who asks meanwhile is told.
   client.on('error', () => {})
   await client.connect()
+  hasConnected = true
   return client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
 }
 

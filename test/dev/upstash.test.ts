@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { Redis } from '@upstash/redis'
 import { createClient } from 'redis'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { freePort } from '../../src/dev/ports.ts'
 import { startRedis } from '../../src/dev/redis-server.ts'
 import { startUpstash } from '../../src/dev/upstash.ts'
 import { hasRedis, upstashForFile, vendor } from '../drivers/upstash/support.ts'
@@ -31,6 +32,9 @@ async function json(path: string, asked?: Asked): Promise<[number, unknown]> {
   const { status, bytes } = await ask(path, asked)
   return [status, JSON.parse(bytes.toString())]
 }
+
+/** Where no redis-server listens. */
+const deadRedis = async (): Promise<string> => `redis://127.0.0.1:${await freePort()}`
 
 const BASE64 = { 'upstash-encoding': 'base64' }
 const encoded = (text: string): string => Buffer.from(text).toString('base64')
@@ -292,11 +296,16 @@ describe.skipIf(!hasRedis)('the REST protocol of Upstash', () => {
 
     it.each([
       ['its port is taken', async () => ({ port: await takenPort() }), 'EADDRINUSE'],
+      ['there is no replica', async () => ({ replica: await deadRedis() }), 'ECONNREFUSED'],
     ])('as %s', async (_, options, code) => {
       const server = await startRedis()
       onTestFinished(() => server.stop())
       await expect(startUpstash({ redis: server.url, ...(await options()) })).rejects.toMatchObject({ code })
       await expect.poll(() => connections(server.url), { timeout: 30_000 }).toBe(0)
+    })
+
+    it('as there is no redis-server', async () => {
+      await expect(startUpstash({ redis: await deadRedis() })).rejects.toMatchObject({ code: 'ECONNREFUSED' })
     })
   })
 })
