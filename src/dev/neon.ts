@@ -38,6 +38,9 @@ export interface PoolLike {
   connect(): Promise<{
     /** Runs one statement. */
     query(config: object): Promise<unknown>
+    /** Listen, and no longer, for the end of the connection: the pool does only while nobody has it. */
+    on(event: 'error', listener: () => void): unknown
+    off(event: 'error', listener: () => void): unknown
     /** Gives the connection back, or away where it is broken. */
     release(error?: Error | boolean): void
   }>
@@ -67,6 +70,13 @@ export const overPools =
   (poolOf: (url: URL) => PoolLike): NeonBackend =>
   async (url, work) => {
     const client = await poolOf(url).connect()
+    // The statement under way is told as well: nothing is missed.
+    const ignore = (): void => {}
+    client.on('error', ignore)
+    const release = (isBroken: boolean): void => {
+      client.off('error', ignore)
+      client.release(isBroken)
+    }
     try {
       return await work({
         async query(text, values) {
@@ -85,8 +95,8 @@ export const overPools =
     } finally {
       // Nobody waits for it: the connection is given back when it is as new.
       client.query({ text: RESET }).then(
-        () => client.release(),
-        () => client.release(true),
+        () => release(false),
+        () => release(true),
       )
     }
   }

@@ -261,6 +261,13 @@ describe.skipIf(!bin)("Neon's SQL over HTTP", () => {
     expect(status).toBe(200)
   })
 
+  it('outlives a session that ends in the middle of a request', async () => {
+    const { status, json } = await ask({ body: { query: 'SELECT pg_terminate_backend(pg_backend_pid())' } })
+    expect([status, json]).toEqual([400, expect.objectContaining({ code: '57P01', severity: 'FATAL' })])
+    await expect.poll(() => pool.totalCount - pool.idleCount, { timeout: 30_000 }).toBe(0)
+    expect(await valueOf('SELECT 1')).toBe('1')
+  })
+
   it('refuses requests over 10 MiB with 413, and answers over 10 MiB with 507', async () => {
     const body = { query: 'SELECT length($1)', params: ['x'.repeat(10 * 2 ** 20)] }
     const request = await ask({ body })
