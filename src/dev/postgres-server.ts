@@ -38,38 +38,34 @@ const START_TIMEOUT = 30_000
  *
  * It refuses to run as root: then it runs as the user `postgres`, which its packages make.
  *
- * @throws when it does not start within 30 seconds
+ * @throws when it does not start within 30 seconds; then neither a process nor its directory is left
  */
 export async function startPostgres(options: PostgresServerOptions): Promise<PostgresServer> {
-  const { bin, fsync = true, settings = {} } = options
+  const { bin } = options
   const user = process.getuid?.() === 0 ? idsOf('postgres') : undefined
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-postgres-'))
-  if (user !== undefined) chownSync(directory, user.uid, user.gid)
   const data = join(directory, 'data')
   const as = { ...user, cwd: directory }
-  execFileSync(
-    join(bin, 'initdb'),
-    ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
-    { ...as, stdio: 'pipe' },
-  )
-  const port = await freePort()
-  const flags = Object.entries({
-    listen_addresses: '127.0.0.1',
-    unix_socket_directories: '',
-    port,
-    fsync: fsync ? 'on' : 'off',
-    ...settings,
-  }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   let child: ChildProcess | undefined
 
-  async function start(): Promise<void> {
+  function initialise(): void {
+    if (user !== undefined) chownSync(directory, user.uid, user.gid)
+    execFileSync(
+      join(bin, 'initdb'),
+      ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C', '--no-sync'],
+      { ...as, stdio: 'pipe' },
+    )
+  }
+
+  async function start(port: number): Promise<void> {
+    const command = [join(bin, 'postgres'), '-D', data, ...flagsOf(port, options)]
     const deadline = Date.now() + START_TIMEOUT
     while (!(await answers(port))) {
       if (Date.now() > deadline) throw new Error('PostgreSQL did not start')
       if (child === undefined || hasEnded(child)) {
         // A group of its own: what interrupts this program is not for the server. While the last of those that were
         // killed is on its way out it does not start, so it is tried again.
-        child = spawnGuarded([join(bin, 'postgres'), '-D', data, ...flags], directory, { ...as, detached: true })
+        child = spawnGuarded(command, directory, { ...as, detached: true })
       }
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
@@ -85,18 +81,36 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
     await gone
   }
 
-  await start()
-  return {
-    port,
-    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
-    kill: () => end('SIGKILL'),
-    restart: start,
-    async stop() {
-      await end('SIGQUIT')
-      rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
-    },
+  async function stop(): Promise<void> {
+    await end('SIGQUIT')
+    rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
+  }
+
+  try {
+    initialise()
+    const port = await freePort()
+    await start(port)
+    return {
+      port,
+      url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+      kill: () => end('SIGKILL'),
+      restart: () => start(port),
+      stop,
+    }
+  } catch (cause) {
+    await stop()
+    throw cause
   }
 }
+
+const flagsOf = (port: number, { fsync = true, settings = {} }: PostgresServerOptions): string[] =>
+  Object.entries({
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    port,
+    fsync: fsync ? 'on' : 'off',
+    ...settings,
+  }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
 
 const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
 
