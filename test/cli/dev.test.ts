@@ -40,8 +40,10 @@ async function start(...args: readonly string[]) {
   )
   return {
     environment,
+    /** What it wrote beside the result: all of it when it has ended. */
+    said: () => said,
     async interrupt(): Promise<unknown> {
-      const exit = once(child, 'exit')
+      const exit = once(child, 'close')
       child.kill('SIGINT')
       return (await exit)[0]
     },
@@ -62,9 +64,11 @@ describe('holdfast dev', () => {
     expect(await interrupt()).toBe(0)
   })
 
-  test('serves the protocol of Neon over an embedded database', async () => {
-    const { environment, interrupt } = await start('--only', 'neon')
+  /** What it prints is enough to use it, and to be told that the password is wrong. */
+  const servesNeon = async (...args: readonly string[]): Promise<void> => {
+    const { environment, said, interrupt } = await start('--only', 'neon', ...args)
     const url = environment['DATABASE_URL']!
+    expect(Object.keys(environment)).toEqual(['DATABASE_URL', 'NEON_FETCH_ENDPOINT'])
     neonConfig.fetchEndpoint = () => environment['NEON_FETCH_ENDPOINT']!
     const { state } = createHoldfast({ driver: postgres({ db: neon(url), timeout: 60_000 }) })
     await state.set('k', 'v')
@@ -72,7 +76,14 @@ describe('holdfast dev', () => {
     const wrong = createHoldfast({ driver: postgres({ db: neon(url.replace(':local@', ':wrong@')) }) })
     await expect(wrong.state.get('k')).rejects.toMatchObject({ code: 'UNAUTHORIZED' })
     expect(await interrupt()).toBe(0)
-  })
+    expect(said()).toContain('neonConfig.fetchEndpoint = () => process.env.NEON_FETCH_ENDPOINT')
+  }
+
+  test('serves the protocol of Neon over an embedded database', () => servesNeon())
+
+  test.skipIf(!bin)('serves the protocol of Neon over the PostgreSQL of the machine', () =>
+    servesNeon('--postgres', 'server'),
+  )
 
   describe('ends by itself where a port is taken', () => {
     const refused = async (server: 'upstash' | 'neon', ...args: readonly string[]) =>

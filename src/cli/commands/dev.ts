@@ -24,6 +24,9 @@ type Environment = Readonly<Record<string, string>>
 /** How to end what has been started so far, in the order it was started. */
 type Endings = (() => Promise<unknown>)[]
 
+/** The host of DATABASE_URL is a name only, so the client has to be told where to go. */
+const NEON_NOTE = "Neon's client finds its server by: neonConfig.fetchEndpoint = () => process.env.NEON_FETCH_ENDPOINT"
+
 /** Adds the command that starts local servers. */
 export function addDevCommand(program: Command): void {
   program
@@ -56,6 +59,7 @@ async function dev({ terminal, signal }: Context, _: readonly string[], options:
         .map(([name, value]) => `${name}=${value}`)
         .join('\n'),
     )
+    if (only !== 'upstash') terminal.note(NEON_NOTE)
     terminal.note('Listening on 127.0.0.1. Everything is forgotten at the end: Ctrl-C')
     if (!signal.aborted) await once(signal, 'abort')
   } finally {
@@ -81,7 +85,6 @@ async function startSql(
   const server = await startNeon(withPassword(token, backend), { port })
   endings.push(server.close)
   return {
-    // The host is a name only: the client is told where to go by its fetchEndpoint.
     DATABASE_URL: `postgres://postgres:${encodeURIComponent(token)}@db.localtest/postgres`,
     NEON_FETCH_ENDPOINT: `${server.url}/sql`,
   }
