@@ -11,7 +11,10 @@ export interface CrashReport {
   readonly acknowledged: number
   /** Commits whose outcome their client never learnt. */
   readonly unknown: number
-  /** How long each client needed to be answered once the server was back, in milliseconds, shortest first. */
+  /**
+   * How long each client needed to be answered once the server was back, in milliseconds, shortest first; infinite where
+   * it was not within ten seconds.
+   */
   readonly recoveries: readonly number[]
   readonly violations: readonly string[]
 }
@@ -67,7 +70,7 @@ export async function crash(kind: RigKind, kills: number, random: () => number):
   const answered = (since: number): Promise<number>[] =>
     answeredAt.map(async (_, writer) => {
       while (answeredAt[writer]! < since && performance.now() - since < PATIENCE) await pause(2)
-      return performance.now() - since
+      return answeredAt[writer]! < since ? Number.POSITIVE_INFINITY : performance.now() - since
     })
 
   /** Every acknowledged commit once, in order, and both of its halves. */

@@ -31,6 +31,9 @@ const CLIENTS = 4
 const LANES = 4
 const RUN = 'run'
 const COUNTER = 'counter'
+/** For how long a step is claimed, in milliseconds: longer than any run, so that all claims are there at the end. */
+const LEASE = 86_400_000
+const stepOf = (n: number): string => `step ${n}`
 
 /** Makes the calls and compares what was acknowledged with what is there. */
 export async function loseAnswers(kind: RigKind, { calls, restarts, random }: LossyOptions): Promise<LossyReport> {
@@ -40,7 +43,8 @@ export async function loseAnswers(kind: RigKind, { calls, restarts, random }: Lo
   const violations: string[] = []
   /** The number of each append, by its key. */
   const seqs = new Map<string, number>()
-  const leases = new Map<number, string[]>()
+  /** Who has each step: the one that was told so, or where nobody was, one that gave up without knowing. */
+  const holders = new Map<number, readonly string[]>()
   const rounds = Math.ceil(calls / 3)
   let [incremented, uncertain, ambiguous, found, begun] = [0, 0, 0, 0, 0]
 
@@ -77,18 +81,20 @@ export async function loseAnswers(kind: RigKind, { calls, restarts, random }: Lo
   /** All clients want the same step. */
   async function claim(n: number): Promise<void> {
     const won: string[] = []
-    let perhaps = false
+    const perhaps: string[] = []
     await Promise.all(
       clients.map(async ({ claims }, c) => {
+        const workerId = `worker ${c}`
         const lease = await insist(
-          () => claims.claimTask({ runId: RUN, stepId: `step ${n}`, workerId: `worker ${c}`, ttl: 3_600_000 }),
-          () => (perhaps = true),
+          () => claims.claimTask({ runId: RUN, stepId: stepOf(n), workerId, ttl: LEASE }),
+          () => perhaps.push(workerId),
         )
-        if (lease) won.push(lease.workerId)
+        if (lease) won.push(workerId)
       }),
     )
-    leases.set(n, won)
-    if (won.length > 1 || (won.length === 0 && !perhaps)) violations.push(`step ${n} was claimed by [${won.join()}]`)
+    const holding = won.length > 0 ? won : perhaps
+    holders.set(n, holding)
+    if (won.length > 1 || holding.length === 0) violations.push(`${stepOf(n)} was claimed by [${won.join()}]`)
   }
 
   const lane = async (client: Holdfast): Promise<void> => {
@@ -123,7 +129,7 @@ export async function loseAnswers(kind: RigKind, { calls, restarts, random }: Lo
     ])
     rig.http.setFaults(undefined)
 
-    const { persistence, state } = createHoldfast({ driver: rig.overTcp() })
+    const { persistence, state, claims } = createHoldfast({ driver: rig.overTcp() })
     const { events } = (await persistence.load(RUN))!
     if (events.some(({ seq }, i) => seq !== i + 1)) violations.push('the log has gaps')
     if (events.length !== seqs.size) violations.push(`${events.length} events of ${seqs.size} appends`)
@@ -134,11 +140,15 @@ export async function loseAnswers(kind: RigKind, { calls, restarts, random }: Lo
     if (count < incremented || count > incremented + uncertain) {
       violations.push(`${count} counted, ${incremented} acknowledged and ${uncertain} uncertain`)
     }
+    for (const [n, holding] of holders) {
+      const workerId = (await claims.getClaim(RUN, stepOf(n)))?.workerId
+      if (!holding.includes(workerId!)) violations.push(`${stepOf(n)} is held by ${workerId}, not [${holding.join()}]`)
+    }
   } finally {
     begun = rounds
     rig.http.setFaults(undefined)
     await rig.end()
   }
-  const acknowledged = { append: seqs.size, increment: incremented, claim: leases.size }
+  const acknowledged = { append: seqs.size, increment: incremented, claim: holders.size }
   return { cut, acknowledged, ambiguous, found, violations }
 }
