@@ -11,6 +11,9 @@ const STORES = 12
 /** One in so many of all, for what only carries the bytes of a driver that goes through more elsewhere. */
 const THIN = 40
 
+/** All of the driver's cases. */
+export const driverSlice: readonly Case[] = isWhole ? cases : cases.filter(({ group }) => group === 'driver')
+
 /** All of the driver's cases, and some of each store. */
 export const slice: readonly Case[] = isWhole
   ? cases

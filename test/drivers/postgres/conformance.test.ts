@@ -2,13 +2,12 @@
 import { drizzle as drizzleNodePostgres } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 import postgresJs from 'postgres'
-import { afterAll, beforeAll, describe, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { postgres } from '../../../src/drivers/postgres/driver.ts'
 import { type Case, type Harness, cases } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
-import { bin, type Connection, type Database, embedded, overServer, suiteOver } from './support.ts'
-
-const ofTheDriver = cases.filter((c) => c.group === 'driver')
+import { driverSlice, thinSlice } from '../../support/slice.ts'
+import { bin, type Connection, type Database, databases, embedded, overServer, suiteOver } from './support.ts'
 
 describe.skipIf(!bin)('over a real server', () => {
   const real = overServer()
@@ -26,15 +25,39 @@ describe.skipIf(!bin)('over a real server', () => {
     end: async () => {},
   }))
 
-  suite('postgres.js', ofTheDriver, ({ url }) => {
+  suite('postgres.js', driverSlice, ({ url }) => {
     const db = postgresJs(url, { max: 4 })
     return { db, end: () => db.end() }
   })
 
-  suite('a function', ofTheDriver, ({ pool }) => ({
+  suite('a function', driverSlice, ({ pool }) => ({
     db: async (text, params) => (await pool.query(text, params)).rows,
     end: async () => {},
   }))
+
+  describe('in partitions', () => {
+    let pool: ReturnType<typeof databases>
+    beforeAll(() => {
+      pool = databases(real.server, 'partitioned')
+    })
+    afterAll(() => pool.end())
+    suiteOver(() => pool, {
+      name: 'pg, in four partitions',
+      which: thinSlice,
+      options: { partitions: 4 },
+      open({ url }) {
+        const db = new pg.Pool({ connectionString: url, max: 4 })
+        return { db, end: () => db.end() }
+      },
+    })
+    it('has spread the entries over them', async () => {
+      const database = await pool.take()
+      const { rows } = await database.pool.query(`SELECT count(*)::int AS partitions FROM pg_inherits
+        WHERE inhparent = 'holdfast_entries'::regclass`)
+      await pool.giveBack(database)
+      expect(rows).toEqual([{ partitions: 4 }])
+    })
+  })
 })
 
 describe('embedded', () => {
@@ -54,5 +77,5 @@ describe('embedded', () => {
     },
   }
   // Its one connection makes nothing concurrent, and another database takes a second to start.
-  register(ofTheDriver, { harness, describe, it })
+  register(driverSlice, { harness, describe, it })
 })

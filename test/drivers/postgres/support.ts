@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, it } from 'vitest'
 import type { Driver } from '../../../src/core/driver.ts'
 import { overPools, startNeon } from '../../../src/dev/neon.ts'
 import { type PostgresServer, startPostgres } from '../../../src/dev/postgres-server.ts'
-import { type PostgresHandle, postgres } from '../../../src/drivers/postgres/driver.ts'
+import { type PostgresHandle, type PostgresOptions, postgres } from '../../../src/drivers/postgres/driver.ts'
 import type { Case, Harness } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
 import { part } from '../../support/parts.ts'
@@ -27,8 +27,8 @@ export interface Database {
   readonly pool: pg.Pool
 }
 
-/** Databases of one server. Making one takes long, so they are emptied and used again. */
-export function databases(server: PostgresServer) {
+/** Databases of one server, by what their names begin with. Making one takes long, so they are emptied and used again. */
+export function databases(server: PostgresServer, prefix = 'test') {
   const free: Database[] = []
   const all: Database[] = []
   const admin = new pg.Pool({ connectionString: server.url, max: 1 })
@@ -36,7 +36,7 @@ export function databases(server: PostgresServer) {
     async take(): Promise<Database> {
       const ready = free.pop()
       if (ready) return ready
-      const name = `test_${all.length}`
+      const name = `${prefix}_${all.length}`
       const url = server.url.replace(/postgres$/, name)
       const database = { url, pool: new pg.Pool({ connectionString: url, max: 8 }) }
       all.push(database)
@@ -83,11 +83,17 @@ export interface Connection {
 const DUMP = `SELECT part, key, version, text FROM holdfast_entries
   WHERE expires_at IS NULL OR expires_at > extract(epoch FROM clock_timestamp()) * 1000 ORDER BY part, key`
 
+/** A kind of handle, and what goes over it. */
+interface SuiteOver {
+  readonly name: string
+  readonly which: readonly Case[]
+  readonly open: (database: Database) => Connection
+  /** Of the driver, besides the handle. */
+  readonly options?: Omit<PostgresOptions, 'db'>
+}
+
 /** Registers cases over one kind of handle. */
-export function suiteOver(
-  pool: () => ReturnType<typeof databases>,
-  { name, which, open }: { name: string; which: readonly Case[]; open: (database: Database) => Connection },
-): void {
+export function suiteOver(pool: () => ReturnType<typeof databases>, { name, which, open, options }: SuiteOver): void {
   /** Connections are kept with their database: making one takes longer than most cases. */
   const kept = new Map<Database, Connection[]>()
   afterAll(() => Promise.all([...kept.values()].flat().map((connection) => connection.end())))
@@ -100,7 +106,7 @@ export function suiteOver(
       let used = 0
       const next = (): Driver => {
         if (used === connections.length) connections.push(open(database))
-        return postgres({ db: connections[used++]!.db })
+        return postgres({ ...options, db: connections[used++]!.db })
       }
       return {
         driver: next(),

@@ -1,7 +1,8 @@
-/** The cases of the driver itself over ioredis. */
+/** The cases of the driver itself over ioredis, or all of them. */
 import { Redis } from 'ioredis'
 import { afterAll, describe, expect, it } from 'vitest'
-import { cases, runCase } from '../../../src/testing/index.ts'
+import { runCase } from '../../../src/testing/index.ts'
+import { driverSlice } from '../../support/slice.ts'
 import { harness, hasRedis, redisForFile } from './support.ts'
 
 describe.skipIf(!hasRedis)('upstash over ioredis', () => {
@@ -13,8 +14,7 @@ describe.skipIf(!hasRedis)('upstash over ioredis', () => {
     return { send: ([name, ...args]: string[]) => connection.call(name!, ...args) }
   }
   const its = harness('upstash over ioredis', () => own.client, redis, { durability: 'strict' })
-  const chosen = cases.filter(({ group }) => group === 'driver')
 
-  it('has cases', () => expect(chosen.length).toBeGreaterThan(50))
-  for (const one of chosen) it.concurrent(`${one.id} ${one.name}`, () => runCase(one, its))
+  it('has cases', () => expect(driverSlice.length).toBeGreaterThan(50))
+  for (const one of driverSlice) it.concurrent(`${one.id} ${one.name}`, () => runCase(one, its))
 })
