@@ -35,7 +35,8 @@ function sized(request: object): string {
 function encodeValue(value: Value): readonly [kind: string, content: string] {
   if (typeof value !== 'string') return ['b', toBase64(value)]
   const escapes = value.match(/[^ !#-[\]-\uffff]/g)?.length ?? 0
-  if (escapes * 8 < value.length + 64) return ['t', value]
+  // An escape has up to six bytes more, and base64 a third: so text never takes more than base64 would.
+  if (escapes * 18 < value.length + 64) return ['t', value]
   return ['u', toBase64(new TextEncoder().encode(value))]
 }
 
