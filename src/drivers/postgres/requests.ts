@@ -35,8 +35,10 @@ function sized(request: object): string {
 function encodeValue(value: Value): readonly [kind: string, content: string] {
   if (typeof value !== 'string') return ['b', toBase64(value)]
   const escapes = value.match(/[^ !#-[\]-\uffff]/g)?.length ?? 0
-  // An escape has up to six bytes more, and base64 a third: so text never takes more than base64 would.
-  if (escapes * 18 < value.length + 64) return ['t', value]
+  const quotes = value.match(/["\\]/g)?.length ?? 0
+  // Inside JSON inside of JSON a quote has three bytes more, other escapes up to six, and base64 a third: so text never
+  // takes more than base64 would.
+  if (escapes * 18 - quotes * 9 < value.length + 64) return ['t', value]
   return ['u', toBase64(new TextEncoder().encode(value))]
 }
 
