@@ -26,6 +26,9 @@ export const LIMITS: Limits = {
 /** So many times its payload a body may be long: keys in JSON, and what stands around them, take more than they count. */
 export const BODY_FACTOR = 2
 
+/** What an answer holds at most, in bytes of keys, versions and values, unless the options of its handler say other. */
+export const ANSWER_BYTES: number = 2 ** 23
+
 /** Longer text travels behind the JSON, where nothing has to be escaped. */
 const INLINE = 256
 const NEWLINE = 10

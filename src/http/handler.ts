@@ -4,8 +4,9 @@ import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer 
 import { type ErrorCode, HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import { commitRequestOf, mapAnswer, readsOf, served, toWireError } from '../core/wire.ts'
 import { prefix } from '../wrappers/prefix.ts'
+import { readWithin } from './answers.ts'
 import { readBody } from './body.ts'
-import { BODY_FACTOR, LIMITS, MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
+import { ANSWER_BYTES, BODY_FACTOR, LIMITS, MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
 import { statusOf } from './status.ts'
 
 /** Who is let in: a tenant's id, 1 to 256 UTF-8 bytes; `401` for who is not known, `403` for who is and may not. */
@@ -20,6 +21,11 @@ export interface HandlerOptions {
   readonly authorize: (request: Request) => Admission | undefined | Promise<Admission | undefined>
   /** The longest body that is read, in bytes from 131072; 8 MiB by default. Half of it is the limit of a request. */
   readonly maxRequestBytes?: number
+  /**
+   * The most that an answer holds, in bytes of keys, versions and values from 131072; 8 MiB by default. What does not fit
+   * is put off: {@link remote} asks for it. One entry always fits.
+   */
+  readonly maxAnswerBytes?: number
   /** The longest that a body may take to come in, in milliseconds from 1; 10 seconds by default. */
   readonly bodyTimeout?: number
 }
@@ -66,9 +72,15 @@ export type Handler = (request: Request) => Promise<Response>
  * ```
  */
 export function createHandler(driver: Driver, options: HandlerOptions): Handler {
-  const { authorize, maxRequestBytes = BODY_FACTOR * LIMITS.requestBytes, bodyTimeout = 10_000 } = options
+  const {
+    authorize,
+    maxRequestBytes = BODY_FACTOR * LIMITS.requestBytes,
+    maxAnswerBytes = ANSWER_BYTES,
+    bodyTimeout = 10_000,
+  } = options
   if (typeof authorize !== 'function') throw invalid('authorize must be a function')
   requireInteger(maxRequestBytes, 'maxRequestBytes', 2 ** 17)
+  requireInteger(maxAnswerBytes, 'maxAnswerBytes', 2 ** 17)
   requireInteger(bodyTimeout, 'bodyTimeout', 1, 2 ** 31 - 1)
   if (driver.capabilities.replayWindow === 0) {
     throw new HoldfastError('UNSUPPORTED', 'The driver must recognise repeated requests')
@@ -102,15 +114,16 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
     const body = await readBody(request, maxRequestBytes, bodyTimeout)
     if (!body) return refuse(408, 'UNAVAILABLE', 'The body came too slowly', true)
     const { message, value, end } = readFrame(body)
-    const { version, reads, ...commit } = (message ?? {}) as Record<string, unknown>
+    const { version, reads, known = 0, ...commit } = (message ?? {}) as Record<string, unknown>
     if (version !== VERSION) throw new HoldfastError('UNSUPPORTED', `The version must be ${VERSION}`)
     if (reads !== undefined) {
       const questions = readsOf(reads, capabilities.limits)
+      requireInteger(known as number, 'known', 0, questions.length)
       end()
       await open()
       // What needs no network is done before anybody can hang up, and a signal is dear to make.
-      const options = driver.capabilities.network ? { signal: request.signal } : {}
-      return answer(await view.read(questions, options))
+      const signal = driver.capabilities.network ? request.signal : undefined
+      return answer(await readWithin(view, questions, { known: known as number, most: maxAnswerBytes, signal }))
     }
     const commits = commitRequestOf(commit, capabilities.limits, value)
     end()

@@ -3,6 +3,7 @@ import { abortable, sleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
 import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError, aborted, invalid, pauseAsked } from '../core/errors.ts'
+import { readInPieces } from '../core/pieces.ts'
 import { fromWireError, mapAnswer, mapRequest } from '../core/wire.ts'
 import { BODY_FACTOR, type Frame, LIMITS, MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
 
@@ -191,8 +192,10 @@ export function remote(options: RemoteOptions): Driver {
       requireEnough(await ask({ method: 'GET' }, greetingOf, false, signal), capabilities)
     },
     read(reads, { signal } = {}) {
-      const body = frameWriter().finish({ version: VERSION, reads })
-      return ask({ method: 'POST', body }, answerOf<ReadAnswer>, false, signal)
+      return readInPieces(reads, (asked, known) => {
+        const body = frameWriter().finish({ version: VERSION, reads: asked, ...(known > 0 && { known }) })
+        return ask({ method: 'POST', body }, answerOf<ReadAnswer>, false, signal)
+      })
     },
     async commit(request, { signal } = {}) {
       const writer = frameWriter()
