@@ -41,6 +41,9 @@ export type Handler = (request: Request) => Promise<Response>
  * gets at the same data through the wrapper of `holdfast/prefix`, with the tenant's id as its name. Whatever comes in is
  * bounded in length and in time, and checked before the driver sees it.
  *
+ * Pages of other origins are not let in: what a browser asks before (CORS) is a request like any other here, which no
+ * credentials come with. docs/http-protocol.md shows what to put around the handler to let them in.
+ *
  * @param driver - must recognise repeated requests, since an answer can get lost: over SQLite by `replayWindow`, over
  *   memory by the wrapper of `holdfast/replay`, for 60 seconds at least. It is opened at the first request, not closed
  * @param options - who is let in, and how much is read
