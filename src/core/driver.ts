@@ -91,7 +91,7 @@ export interface ReadAnswer {
 export type Check =
   /** The entry has this version; `null`: it is absent. An expired entry is absent. */
   | { readonly at: Key; readonly version: string | null }
-  /** The log under this prefix ends at this number; `0`: it is empty. */
+  /** The log under this prefix, whose key ends in `!`, ends at this number; `0`: it is empty. */
   | { readonly log: Key; readonly last: number }
 
 /** When a put entry expires: after `in` milliseconds, by the clock of the commit, or `at` a moment of that clock. */
@@ -105,7 +105,7 @@ export type Op =
   | { readonly put: Key; readonly value: Value; readonly expires?: Expiry | undefined }
   /**
    * Writes at the prefix followed by the next number, 16 digits, counted from 1 without gaps and assigned inside the
-   * commit. Nothing but the log lives under the prefix. `ref` names a key of the same part that receives the number as
+   * commit. The key of the prefix ends in `!`, and nothing but the log lives under it. `ref` names a key of the same part that receives the number as
    * text, so that the entry can be found again by a name of its own.
    */
   | { readonly append: Key; readonly value: Value; readonly ref?: string }

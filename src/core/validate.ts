@@ -7,7 +7,7 @@
 import { MAX_TIME, requireInteger } from './arguments.ts'
 import type { Commit, Key, LimitName, Limits, Op, Read, Value } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
-import { utf8Bytes } from './keys.ts'
+import { SEPARATOR, utf8Bytes } from './keys.ts'
 
 function within(limits: Limits, limit: LimitName, size: number): void {
   const most = limits[limit]
@@ -33,6 +33,13 @@ export function requireName(name: string): number {
 const weighKey = ({ part, key }: Key, { keyOverhead = 0 }: Limits): number =>
   requireName(part) + requireName(key) + keyOverhead
 
+/** A prefix that ended elsewhere would have the entries of other keys among its own. */
+function weighLog(log: Key, limits: Limits): number {
+  const bytes = weighKey(log, limits)
+  if (log.key.endsWith(SEPARATOR)) return bytes
+  throw invalid(`The key of a log must end in ${SEPARATOR}`)
+}
+
 /** It lies in the part of the log. */
 const weighRef = (ref: string | undefined, { keyOverhead = 0 }: Limits): number =>
   ref === undefined ? 0 : requireName(ref) + keyOverhead
@@ -49,7 +56,7 @@ function weighValue(value: Value, limits: Limits): number {
 
 function weighOp(op: Op, limits: Limits): number {
   if ('append' in op) {
-    return weighKey(op.append, limits) + weighRef(op.ref, limits) + weighValue(op.value, limits)
+    return weighLog(op.append, limits) + weighRef(op.ref, limits) + weighValue(op.value, limits)
   }
   if ('put' in op) {
     const { expires } = op
@@ -81,8 +88,8 @@ function refuseTwice(ops: readonly Op[]): void {
  * Checks commits that travel together.
  *
  * @returns their size in bytes: of all keys, versions and values
- * @throws `PAYLOAD_TOO_LARGE` for more than the driver takes, `INVALID_ARGUMENT` for a commit that is malformed or
- *   touches a key twice
+ * @throws `PAYLOAD_TOO_LARGE` for more than the driver takes, `INVALID_ARGUMENT` for a commit that is malformed,
+ *   touches a key twice or names a log by a key that does not end in `!`
  */
 export function validateCommits(commits: readonly Commit[], limits: Limits): number {
   within(limits, 'requestCommits', commits.length)
@@ -91,7 +98,7 @@ export function validateCommits(commits: readonly Commit[], limits: Limits): num
     if (durability !== 'strict' && durability !== 'relaxed') throw invalid('durability must be strict or relaxed')
     bytes += id.length
     for (const check of checks) {
-      bytes += 'at' in check ? weighKey(check.at, limits) + (check.version?.length ?? 0) : weighKey(check.log, limits)
+      bytes += 'at' in check ? weighKey(check.at, limits) + (check.version?.length ?? 0) : weighLog(check.log, limits)
     }
     for (const op of ops) bytes += weighOp(op, limits)
     within(limits, 'commitKeys', checks.length + ops.length)

@@ -55,6 +55,15 @@ describe('validateCommits', () => {
     for (const op of bad) expect(() => check(op)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
+  it('refuses a log whose key does not end in !', () => {
+    const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' })
+    for (const key of ['log', '!log', 'log! ', '0']) {
+      expect(() => check({ append: at(key), value: '' })).toThrow(refused)
+      expect(() => validateCommits([{ ...commit(), checks: [{ log: at(key), last: 0 }] }], LIMITS)).toThrow(refused)
+    }
+    validateCommits([{ ...commit({ append: at('!'), value: '' }), checks: [{ log: at('log!'), last: 0 }] }], LIMITS)
+  })
+
   it('refuses a key touched twice by name, in any way', () => {
     const twice = (...ops: Op[]) =>
       expect(() => check(...ops)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))

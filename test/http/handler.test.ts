@@ -179,6 +179,7 @@ describe('a body', () => {
       ...GOOD,
       commits: [{ ...commit, ops: [{ put: { part: 'p', key: 'k' }, value }] }],
     })
+    const one = (op: unknown, checks: unknown[] = []) => ({ ...GOOD, commits: [{ ...commit, checks, ops: [op] }] })
     const bodies: [unknown, string?][] = [
       [null],
       [''],
@@ -203,6 +204,9 @@ describe('a body', () => {
       [put({ bytes: '1' })],
       [put({ text: 0.5 })],
       [put({ bytes: 1e300 })],
+      [one({ append: { part: 'p', key: 'log' }, value: 'v' })],
+      [one({ append: { part: 'p', key: 'log!0' }, value: 'v' })],
+      [one({ put: { part: 'p', key: 'k' }, value: 'v' }, [{ log: { part: 'p', key: 'log' }, last: 0 }])],
       ['['.repeat(1e6)],
     ]
     for (const [body, code = 'INVALID_ARGUMENT'] of bodies) {

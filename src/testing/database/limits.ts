@@ -2,7 +2,7 @@
 import type { Draft } from '../../core/database.ts'
 import type { Commit, Op } from '../../core/driver.ts'
 import { equal, ok, rejects } from '../assert.ts'
-import { absent, ALL, append, at, atOnce, PART, put, remove, removePart, removeRange, upTo } from '../build.ts'
+import { absent, ALL, append, at, atOnce, ends, PART, put, remove, removePart, removeRange, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { spyOn } from '../spy.ts'
 
@@ -278,3 +278,16 @@ export const malformed: Case = defineCase(
     equal((await t.keys()).length, bad.length * 2)
   },
 )
+
+/** A log is all that lies under its prefix: one that ended in the middle of an id would hold entries of other keys. */
+export const logPrefix: Case = defineCase('DB-414', 'a log whose key does not end in ! is refused', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  for (const log of ['log', 'log"', '!log', 'log! ', 'log!0']) {
+    await rejects(db.commit({ ops: [put('never', 'x'), append(log, 'x')] }), 'INVALID_ARGUMENT')
+    await rejects(db.commit({ checks: [ends(log, 0)], ops: [put('never', 'x')] }), 'INVALID_ARGUMENT')
+  }
+  equal(spy.commits.length, 0, 'Requests')
+  const checks = [ends('a b!c!', 0)]
+  equal(await db.commit({ checks, ops: [append('a b!c!', 'x')] }), { ok: true, seqs: [1] })
+})
