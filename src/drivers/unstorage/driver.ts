@@ -7,6 +7,10 @@
  * opening, so a range costs no listing. Two processes at one storage would undo each other's work unseen, which nothing
  * here could prevent: hence the option `singleWriter`.
  *
+ * A note that was given up and lands late, as after a client's timeout, changes nothing any more. Of other writes that
+ * cannot be told: **one that failed must not land later**, or it undoes what was written there since. So let the storage
+ * wait for its answer; where it has a timeout, it has to be one that ends the write, too.
+ *
  * The storage has to list what it holds, and to show what was written: on what answers from a copy that lags behind, as
  * Cloudflare's KV may for a minute, a driver that is opened soon after another one misses what that has written. KV also
  * takes one write of a name per second, and the note is a name. unstorage's http driver lists what is at the root of its
@@ -21,17 +25,8 @@ import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { decodeNumber, under } from '../../core/keys.ts'
 import { inParallel } from '../../core/parallel.ts'
 import { sortedMap } from '../../core/sorted.ts'
-import {
-  JOIN,
-  decodeEntry,
-  decodeName,
-  decodeNote,
-  encodeEntry,
-  encodeName,
-  encodeNote,
-  hashName,
-  isHash,
-} from './items.ts'
+import { JOIN, decodeEntry, decodeName, encodeEntry, encodeName, hashName, isHash } from './items.ts'
+import { type Writes, journal } from './journal.ts'
 
 /** What is used of a `Storage` of unstorage. */
 export interface UnstorageStorage {
@@ -92,8 +87,8 @@ const LONGEST_NAME = 384
 /**
  * Makes a driver over a storage of unstorage.
  *
- * What opening and later calls throw: `BACKEND` where the storage fails, `ambiguous` in the middle of a commit, which the
- * next call then completes or finds undone; `SERIALIZATION` where an item was changed by somebody else.
+ * What opening and later calls throw: `BACKEND` where the storage fails, `ambiguous` where a commit may have been written
+ * down, which the next call then completes or finds undone; `SERIALIZATION` where an item was changed by somebody else.
  *
  * @param options - the storage, the word that nobody else writes, and base, durability, clock
  * @returns a driver; it reads the names of all items at the first call
@@ -117,7 +112,7 @@ export function unstorage(options: UnstorageOptions): Driver {
   if (!options.singleWriter) {
     throw new HoldfastError('UNSUPPORTED', 'unstorage has no atomicity between processes; state singleWriter: true')
   }
-  const note = `${base}:note`
+  const notes = journal(storage, base)
   let names = sortedMap<true>()
   /** The items of entries that are not named as {@link encodeName} would. */
   const hashed = new Map<string, string>()
@@ -126,18 +121,21 @@ export function unstorage(options: UnstorageOptions): Driver {
   let isOpen = false
   /** Whether a commit was left in the middle: the storage has to be looked at before anything else is done. */
   let isTorn = true
+  /** Whether the call under way has sent a note: it may be stored, whatever was answered. */
+  let isSent = false
   let last: Promise<unknown> = Promise.resolve()
 
   /** One call after the other. */
-  function inTurn<T>(isWrite: boolean, work: () => Promise<T>): Promise<T> {
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = last.then(async () => {
+      isSent = false
       try {
         if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
         if (isTorn) await recover()
         return await work()
       } catch (cause) {
         if (isHoldfastError(cause)) throw cause
-        throw new HoldfastError('BACKEND', 'The storage failed', { cause, ambiguous: isWrite && isTorn })
+        throw new HoldfastError('BACKEND', 'The storage failed', { cause, ambiguous: isSent })
       }
     })
     last = turn.catch(() => {})
@@ -165,13 +163,12 @@ export function unstorage(options: UnstorageOptions): Driver {
     return null
   }
 
-  async function store(writes: Iterable<readonly [string, Entry | null]>): Promise<void> {
+  async function store(writes: Writes): Promise<void> {
     await inParallel([...writes], async ([name, entry]) => {
       const item = await itemOf(name)
       if (entry) await storage.setItem(item, encodeEntry(entry, hashed.has(name) ? name : undefined))
       else await storage.removeItem(item)
     })
-    await storage.removeItem(note)
   }
 
   /** The name of the entry in an item; `undefined` where it holds none. */
@@ -186,11 +183,11 @@ export function unstorage(options: UnstorageOptions): Driver {
   }
 
   async function recover(): Promise<void> {
-    await store(decodeNote(await storage.getItem(note)))
+    const items = await storage.getKeys(`${base}:`)
+    const redone = await notes.recover(items, store)
     const found = sortedMap<true>()
-    for (const name of await inParallel(await storage.getKeys(`${base}:`), nameIn)) {
-      if (name !== undefined) found.set(name, true)
-    }
+    for (const name of await inParallel(items, nameIn)) if (name && !redone.has(name)) found.set(name, true)
+    for (const [name, entry] of redone) if (entry) found.set(name, true)
     names = found
     isTorn = false
   }
@@ -266,15 +263,15 @@ export function unstorage(options: UnstorageOptions): Driver {
     capabilities: { ...CAPABILITIES, durability },
     async open() {
       isOpen = true
-      await inTurn(false, async () => {})
+      await inTurn(async () => {})
     },
     read: (reads) =>
-      inTurn(false, async () => {
+      inTurn(async () => {
         const now = clock()
         return { now, answers: await inParallel(reads, (read) => answer(read, now)) }
       }),
     commit: ({ commits }) =>
-      inTurn(true, async () => {
+      inTurn(async () => {
         const now = clock()
         const checks = commits.flatMap((commit) => commit.checks)
         const asked = checks.flatMap((check) => ('at' in check ? [check.at.part + JOIN + check.at.key] : []))
@@ -286,8 +283,10 @@ export function unstorage(options: UnstorageOptions): Driver {
         for (const name of expired) if (!writes.has(name) && names.get(name)) writes.set(name, null)
         expired.clear()
         if (writes.size > 0) {
-          await storage.setItem(note, encodeNote(writes))
+          isSent = true
+          await notes.begin(writes)
           await store(writes)
+          await notes.end()
         }
         for (const [name, entry] of writes) if (!entry) names.delete(name)
         isTorn = false

@@ -96,15 +96,20 @@ export const encodeNote = (writes: ReadonlyMap<string, Entry | null>): string =>
   FORMAT + JSON.stringify([...writes].map(([name, entry]) => [name, entry && [entry.key, ...toStored(entry)]]))
 
 /** What was about to be written; nothing where there is no note, or one that was cut off: that is no JSON. */
-export function decodeNote(item: unknown): [string, Entry | null][] {
-  if (typeof item !== 'string' || !item.startsWith(FORMAT)) return []
+export function decodeNote(item: unknown): Map<string, Entry | null> {
+  if (typeof item !== 'string' || !item.startsWith(FORMAT)) return new Map()
   try {
     const writes = JSON.parse(item.slice(FORMAT.length)) as [string, [string, ...Stored] | null][]
-    return writes.map(([name, stored]) => [name, stored && fromStored(stored[0], stored.slice(1) as unknown as Stored)])
+    return new Map(
+      writes.map(([name, stored]) => [name, stored && fromStored(stored[0], stored.slice(1) as unknown as Stored)]),
+    )
   } catch {
-    return []
+    return new Map()
   }
 }
+
+/** The content of a fence: any, it is all in the name. */
+export const FENCE: string = `${FORMAT}fence`
 
 function toBase64(bytes: Uint8Array): string {
   let binary = ''
