@@ -114,6 +114,7 @@ describe('the API of the edge example', () => {
     expect(headers.has('authorization')).toBe(false)
     expect(await (await deliver(app, body)).json()).toEqual({ id: 'd-1', status: 'completed', duplicate: true })
     expect((await deliver(app, '{}')).status).toBe(409)
+    expect((await deliver(app, body, { ...WEBHOOK, 'content-type': 'text/plain' })).status).toBe(409)
     expect(await app.advance()).toBeUndefined()
     expect(billing.got).toHaveLength(1)
   })

@@ -107,7 +107,8 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
         position: START,
         policy: 'useExisting',
       })
-      if (!taken.created && (taken.run.input as Delivery).body !== body) {
+      const first = taken.run.input as Delivery
+      if (first.body !== body || first.contentType !== contentType) {
         throw new HoldfastError('CONFLICT', 'Another delivery came under this id')
       }
       // Also where it was there: whoever took it in may have been cut off before this.
