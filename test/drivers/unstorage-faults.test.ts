@@ -164,7 +164,7 @@ describe('a commit of which nothing was sent is not ambiguous', () => {
 })
 
 describe('what is cut off anywhere leaves every commit whole or undone', () => {
-  const RUNS = 200
+  const RUNS = 100
   const COMMITS = 12
   const seed = Number(process.env['HOLDFAST_SEED'] ?? Date.now() % 1e6)
   // Names of each kind: plain, folded by some, of several chunks, hashed; and more of them than are written at once.
