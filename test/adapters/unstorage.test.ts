@@ -1,4 +1,7 @@
-/** A state store mounted in unstorage: what its drivers have to do by its documentation and own tests, and what is ours. */
+/**
+ * A state store mounted in unstorage: what its drivers have to do by its documentation and own tests, and what is ours.
+ * unstorage does not publish the cases that it tests drivers with, so they are here in words of our own.
+ */
 import { join } from 'node:path'
 import { type Storage, type StorageValue, createStorage, prefixStorage, restoreSnapshot, snapshot } from 'unstorage'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
