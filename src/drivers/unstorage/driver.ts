@@ -27,18 +27,9 @@ import { inParallel } from '../../core/parallel.ts'
 import { sortedMap } from '../../core/sorted.ts'
 import { JOIN, decodeEntry, decodeName, encodeEntry, encodeName, hashName, isHash } from './items.ts'
 import { type Writes, journal } from './journal.ts'
+import type { UnstorageStorage } from './storage.ts'
 
-/** What is used of a `Storage` of unstorage. */
-export interface UnstorageStorage {
-  /** Reads an item; `null` where there is none. */
-  getItem(key: string): Promise<unknown>
-  /** Writes an item. */
-  setItem(key: string, value: string): Promise<void>
-  /** Takes an item away. */
-  removeItem(key: string): Promise<void>
-  /** The names of all items under a prefix. */
-  getKeys(base: string): Promise<string[]>
-}
+export type { UnstorageStorage }
 
 /** Options of {@link unstorage}. */
 export interface UnstorageOptions {

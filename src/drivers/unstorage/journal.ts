@@ -10,8 +10,8 @@
  */
 import type { Entry } from '../../core/driver.ts'
 import { inParallel } from '../../core/parallel.ts'
-import type { UnstorageStorage } from './driver.ts'
 import { FENCE, decodeNote, encodeNote } from './items.ts'
+import type { UnstorageStorage } from './storage.ts'
 
 /** Entries by name; `null` for what is taken away. */
 export type Writes = ReadonlyMap<string, Entry | null>
