@@ -1,4 +1,5 @@
 /** `backup`, `restore`, `copy`. @module */
+import { randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { Readable } from 'node:stream'
@@ -10,7 +11,7 @@ import { type BackupSummary, backup } from '../../ops/backup.ts'
 import { copy } from '../../ops/copy.ts'
 import type { Progress } from '../../ops/options.ts'
 import type { BackupSource } from '../../ops/read-backup.ts'
-import { restore } from '../../ops/restore.ts'
+import { restore, verifyBackup } from '../../ops/restore.ts'
 import { stats } from '../../ops/stats.ts'
 import { type Context, action, examples } from '../command.ts'
 import { EXIT, Failure } from '../failures.ts'
@@ -81,8 +82,8 @@ async function writeBackup(context: Context, [file]: readonly string[]): Promise
         return
       }
       // Under its name there is a whole backup, or what was there before.
-      const partial = `${file}.partial`
-      const target = createWriteStream(partial)
+      const partial = `${file}.${randomUUID()}.partial`
+      const target = createWriteStream(partial, { flags: 'wx', flush: true })
       try {
         await (file!.endsWith('.gz') ? pipeline(text, createGzip(), target) : pipeline(text, target))
         await rename(partial, file!)
@@ -108,22 +109,31 @@ const contentOf = (file: string) => (): BackupSource => {
   return content as AsyncIterable<Uint8Array>
 }
 
+/** Says of a compressed file that is damaged which one it is. */
+function gzipFailure(file: string, error: unknown): never {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code?.startsWith('Z_')) throw new Failure(EXIT.damaged, `${file} is no whole gzip file: ${message}`)
+  throw error
+}
+
 async function readBackup(
-  { terminal, store, signal }: Context,
+  { terminal, store, signal, options }: Context,
   [file]: readonly string[],
   { overwrite = false }: { readonly overwrite?: boolean },
 ): Promise<void> {
   if (!existsSync(file!)) throw new Failure(EXIT.notFound, `There is no file ${file}`)
+  const open = contentOf(file!)
+  // Before the store is opened, which may make it.
+  const { tenant } = await verifyBackup(open(), { signal }).catch((error: unknown) => gzipFailure(file!, error))
+  if (options.tenant !== undefined && options.tenant !== tenant) {
+    const whose = tenant === undefined ? 'all tenants' : `the tenant ${tenant}`
+    throw new Failure(EXIT.usage, `The backup is of ${whose}`, 'Restore it without --tenant, or name its own')
+  }
   if (overwrite) await terminal.confirm('Replace what the store holds by the backup?')
   const result = await store(
-    ({ db }) =>
-      terminal.progress('restore', (onProgress) => restore(db, contentOf(file!), { overwrite, signal, onProgress })),
+    ({ db }) => terminal.progress('restore', (onProgress) => restore(db, open, { overwrite, signal, onProgress })),
     { create: true },
-  ).catch((error: unknown) => {
-    const { code, message } = error as NodeJS.ErrnoException
-    if (code?.startsWith('Z_')) throw new Failure(EXIT.damaged, `${file} is no whole gzip file: ${message}`)
-    throw error
-  })
+  ).catch((error: unknown) => gzipFailure(file!, error))
   const { written, present, removed, expired } = result
   terminal.result(
     result,
