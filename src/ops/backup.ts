@@ -21,7 +21,7 @@ export interface BackupSummary {
   readonly entries: number
   /**
    * Whether all of it was there at one moment, as far as it does not expire. Where not, somebody has written meanwhile:
-   * what was in one page still is of one moment, as are runs that fit into one.
+   * a run still is of one moment, where it has at most 16 batches of entries, and 32 MiB of values.
    */
   readonly consistent: boolean
   /** Of the driver's clock, in milliseconds since 1970. */
@@ -34,7 +34,7 @@ const CHUNK_LENGTH = 2 ** 20
 
 /**
  * Backs a store up, or one tenant of it, while it is used: a stream of text in the documented format, one entry a line,
- * sealed by checksums. It can be compressed, and a page of entries is held in memory.
+ * sealed by checksums. It can be compressed. A batch of entries is held in memory, and of a longer run up to 16.
  *
  * @param db - the store; nothing is written there
  * @param options - tenant, `verify`, batch, progress, signal
@@ -81,7 +81,7 @@ export async function* backup(db: Database, options: BackupOptions = {}): AsyncG
     count = 0
     return text
   }
-  for await (const slices of scan(db, options)) {
+  for await (const slices of scan(db, { ...options, settled: true })) {
     for (const { part, entries: found } of slices) {
       for (const entry of found) {
         chunk += entryLine(part, entry)

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Database } from '../core/database.ts'
-import type { Entry } from '../core/driver.ts'
+import type { CallOptions, Entry, EntryPage } from '../core/driver.ts'
 import { EVERYTHING, tenantBounds } from '../core/keys.ts'
 import { ahead } from './ahead.ts'
 import { type StoreWideOptions, batchOf } from './options.ts'
@@ -21,7 +21,13 @@ export interface Slice {
 export interface ScanOptions extends StoreWideOptions {
   /** Leave the values out. */
   readonly keysOnly?: boolean
+  /** Whether a part that takes several pages is held, up to so many, to come from one view; `false` by default. */
+  readonly settled?: boolean
 }
+
+/** What is held of one part: pages, and characters or bytes of values. */
+const HELD_PAGES = 16
+const HELD_LENGTH = 2 ** 25
 
 /** Parts are asked for together, since most are short: so many that each has room for this many entries in a batch. */
 const SHARE = 12
@@ -57,7 +63,7 @@ export async function* partsBetween(
  * @throws `INVALID_ARGUMENT`, `ABORTED`, whatever the backend throws
  */
 export async function* scan(db: Database, options: ScanOptions = {}): AsyncGenerator<readonly Slice[], void> {
-  const { signal, keysOnly = false } = options
+  const { signal, keysOnly = false, settled = false } = options
   const batch = batchOf(options, db.driver.capabilities.limits)
   /** How many parts are begun together: as many as are read to their ends by that, mostly. */
   let width = partsIn(batch, db)
@@ -75,13 +81,15 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
       for (const [i, { entries, more }] of begun.entries()) {
         const part = parts[i]!
         const end = more ? behind(entries.at(-1)!.key) : EVERYTHING.end
-        ready.push({ part, start: EVERYTHING.start, end, entries })
+        const slice = { part, start: EVERYTHING.start, end, entries }
+        const isHeld = more && settled
+        if (!isHeld) ready.push(slice)
         if (!more) continue
         long++
         // A part is over before the next one begins.
-        yield ready
+        if (ready.length > 0) yield ready
         ready = []
-        yield* rest(part, end)
+        yield* isHeld ? whole(slice) : rest(part, end)
       }
       if (ready.length > 0) yield ready
       width = 2 * long > taken ? Math.max(1, width >> 1) : long === 0 ? 2 * width : width
@@ -89,7 +97,7 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
   }
 
   /** What is left of a long part, by itself. */
-  async function* rest(part: string, from: string): AsyncGenerator<readonly Slice[], void> {
+  async function* rest(part: string, from: string): AsyncGenerator<readonly [Slice], void> {
     for (let start = from, more = true; more;) {
       const range = { part, start, end: EVERYTHING.end, limit: batch, keysOnly }
       const [page] = await db.read([{ range }], { signal })
@@ -99,4 +107,58 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
       start = end
     }
   }
+
+  /** A long part from its first page on: from one view, as far as that much can be held. */
+  async function* whole(first: Slice): AsyncGenerator<readonly Slice[], void> {
+    const held = [first]
+    let length = lengthOf(first)
+    for await (const [page] of rest(first.part, first.end)) {
+      if (held.length > 0) {
+        held.push(page)
+        length += lengthOf(page)
+        if (held.length <= HELD_PAGES && length <= HELD_LENGTH) continue
+        yield* held.splice(0).map((it) => [it])
+      } else yield [page]
+    }
+    if (held.length > 0) yield await settle(db, held, { signal })
+  }
 }
+
+const lengthOf = ({ entries }: Slice): number => entries.reduce((sum, { value }) => sum + value.length, 0)
+
+/**
+ * Has the pages of one part be of one moment. All of them are looked at in one request, which is one view: those that
+ * have not moved by their keys and versions, those that did with their values. So each round either finds everything as
+ * it was read, or one page more that moves, and there are at most as many rounds as pages.
+ *
+ * @param db - the store
+ * @param pages - they cover the part, in order
+ * @returns the pages from one view; as they were given where one has outgrown what a request can ask for
+ */
+async function settle(db: Database, pages: readonly Slice[], { signal }: CallOptions): Promise<readonly Slice[]> {
+  const { rangeEntries: limit, requestReads } = db.driver.capabilities.limits
+  if (pages.length > requestReads) return pages
+  const settled = [...pages]
+  const moving = new Set<number>()
+  for (;;) {
+    const found: readonly EntryPage[] = await db.read(
+      pages.map(({ part, start, end }, i) => ({ range: { part, start, end, limit, keysOnly: !moving.has(i) } })),
+      { signal },
+    )
+    if (found.some(({ more }) => more)) return pages
+    let isSettled = true
+    for (const [i, { entries }] of found.entries()) {
+      if (moving.has(i)) settled[i] = { ...pages[i]!, entries }
+      else if (!isSame(pages[i]!, entries)) {
+        moving.add(i)
+        isSettled = false
+      }
+    }
+    if (isSettled) return settled
+  }
+}
+
+/** An entry that has the same version is the same. */
+const isSame = ({ entries }: Slice, others: Slice['entries']): boolean =>
+  entries.length === others.length &&
+  entries.every(({ key, version }, i) => key === others[i]!.key && version === others[i]!.version)

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { createDatabase } from '../../src/core/database.ts'
+import type { Driver } from '../../src/core/driver.ts'
 import { isHoldfastError } from '../../src/core/errors.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
@@ -79,6 +80,61 @@ describe('backup', () => {
     expect((await verifyBackup(chunks)).consistent).toBe(false)
     expect((await verifyBackup(backup(db))).consistent).toBe(true)
     expect((await verifyBackup(backup(db, { verify: false }))).consistent).toBe(false)
+  })
+
+  describe('while a long run is written to before every request', () => {
+    /** What a backup of it brings back, and what is wrong with that. */
+    async function carried(batch: number) {
+      const backend = memory()
+      const writer = createHoldfast({ driver: backend })
+      const { persistence, signals, workflows } = writer
+      const event = { runId: 'long', workflow: 'order', kind: 'charged' }
+      const change = async (n: number): Promise<void> => {
+        await persistence.append({ ...event, idempotencyKey: `${n % 7} of ${n}` })
+        await signals.sendMessage('long', 'news', n, { idempotencyKey: `${n % 5} of ${n}` })
+        await workflows.saveTaskResult('long', `step ${n % 11} of ${n}`, n)
+      }
+      for (let n = 0; n < 100; n++) await change(n)
+      let writes = 100
+      const driver: Driver = {
+        ...backend,
+        async read(request, options) {
+          await change(writes++)
+          return backend.read(request, options)
+        },
+      }
+      const source = createDatabase({ driver })
+      const chunks: string[] = []
+      const stream = backup(source, { batch, verify: false })
+      for await (const chunk of stream) chunks.push(chunk)
+      expect(writes).toBeGreaterThan(104)
+      const target = createHoldfast({ driver: memory() })
+      await restore(target.db, () => chunks)
+      await verify(target.db, { repair: true })
+      return { target, writes, left: await verify(target.db) }
+    }
+
+    it('the run is of one moment, and goes on after a restore', async () => {
+      const { target, writes, left } = await carried(60)
+      expect(left.first).toEqual([])
+      const last = (await target.persistence.getLatestSeq('long'))!
+      expect(last).toBeGreaterThan(100)
+      expect(last).toBeLessThanOrEqual(writes)
+      for (let n = 0; n <= writes; n++) {
+        const { duplicate, seq } = await target.persistence.append({
+          runId: 'long',
+          workflow: 'order',
+          kind: 'charged',
+          idempotencyKey: `${n % 7} of ${n}`,
+        })
+        expect([n, duplicate, seq]).toEqual([n, n < last, n + 1])
+      }
+    })
+
+    it('it is read page by page where it is too long to be held', async () => {
+      const { left } = await carried(5)
+      expect(left.first.map(({ kind }) => kind)).toContain('mismatch')
+    })
   })
 
   it('stops by its signal', async () => {

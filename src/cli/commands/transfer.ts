@@ -139,7 +139,10 @@ async function readBackup(
     result,
     () => `${written} entries written, ${present} were there, ${removed} removed, ${expired} had expired`,
   )
-  if (!result.consistent) terminal.note('The backup is of no one moment: run holdfast verify --repair')
+  if (!result.consistent)
+    terminal.note(
+      'The backup is of no one moment: run holdfast verify --repair, which makes the indexes anew and tells what it cannot mend',
+    )
 }
 
 async function copyStore(context: Context, _: readonly string[], options: CopyOptions): Promise<number> {
