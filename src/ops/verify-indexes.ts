@@ -1,13 +1,12 @@
 /** Indexes beside what they point to, in both directions. @module */
-import { decode } from '../core/codec.ts'
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Check, Entry, Key, Op } from '../core/driver.ts'
-import { DIGITS, RUN, type TenantParts, decodeId } from '../core/keys.ts'
+import { DIGITS, RUN, type TenantParts, decodeId, encodeNumber } from '../core/keys.ts'
 import { indexEntries } from '../stores/run-index.ts'
-import { decodeRun } from '../stores/run-record.ts'
 import type { RunRecord } from '../stores/run-state.ts'
 import { sameValue } from './options.ts'
 import type { ProblemKind, Report } from './problems.ts'
+import { markedAtIn, readOr, runIn, waitingRunIn } from './readable.ts'
 
 /** What the checks of one tenant's indexes need. */
 export interface IndexCheck {
@@ -41,7 +40,9 @@ export async function checkRunIndexes(
       isSame = now.version === entry.version
       if (!isSame) {
         entry = now
-        run = decodeRun(entry.value)
+        const changed = readOr(report, { part: at.part, entry }, (value) => runIn(at.part, value))
+        if (!changed) return
+        run = changed
         continue
       }
       for (const [i, want] of some.entries()) {
@@ -61,9 +62,8 @@ export async function checkRunIndexes(
   }
 }
 
-/** The id of the run that an entry of an index is about, encoded or not. */
-function runOf(parts: TenantParts, part: string, { key, value }: Entry): string | undefined {
-  if (part === parts.waits) return (decode(value) as { readonly runId: string }).runId
+/** The id of the run that an entry of an index is about, by its key. */
+function runOf(parts: TenantParts, part: string, { key }: Entry): string | undefined {
   const ids = key.split('!')
   const at = part === parts.runs || part === parts.snapshots ? 0 : part === parts.due ? 1 : 2
   return ids[at] && decodeId(ids[at])
@@ -77,16 +77,24 @@ export async function checkIndexEntries(
 ): Promise<void> {
   const { requestReads } = db.driver.capabilities.limits
   const most = Math.max(1, Math.floor(requestReads / 2))
-  for (let from = 0; from < entries.length; from += most) {
-    const some = entries.slice(from, from + most)
-    const owners = some.map((entry) => ownerOf(parts, part, entry))
+  const isWaits = part === parts.waits
+  const runIds = new Map<Entry, string>()
+  for (const entry of isWaits ? entries : []) {
+    const runId = readOr(report, { part, entry }, waitingRunIn)
+    if (runId !== undefined) runIds.set(entry, runId)
+  }
+  // What cannot be read points nowhere that is known: it is never taken for dangling.
+  const readable = isWaits ? [...runIds.keys()] : entries
+  for (let from = 0; from < readable.length; from += most) {
+    const some = readable.slice(from, from + most)
+    const owners = some.map((entry) => ownerOf(parts, () => runIds.get(entry) ?? runOf(parts, part, entry)))
     const reads = some.flatMap(({ key }, i) => [{ get: { part, key } }, { get: owners[i] ?? { part, key } }])
     // From one view, so that a run which changes meanwhile does not look wrong.
     const found = await db.read(reads, options)
     for (const [i, { key }] of some.entries()) {
       const [there, record] = [found[2 * i] as Entry | null, found[2 * i + 1] as Entry | null]
       const owner = owners[i]
-      if (!there || (owner && record && isExpected(parts, { part, key }, record))) continue
+      if (!there || (owner && record && isExpected(parts, { part, key }, owner, record))) continue
       const checks: Check[] = [{ at: { part, key }, version: there.version }]
       if (owner) checks.push({ at: owner, version: record && record.version })
       const repaired = repair && (await commits(db, checks, [{ delete: { part, key } }], options))
@@ -95,19 +103,19 @@ export async function checkIndexEntries(
   }
 }
 
-function ownerOf(parts: TenantParts, part: string, entry: Entry): Key | undefined {
+function ownerOf(parts: TenantParts, read: () => string | undefined): Key | undefined {
   try {
-    const runId = runOf(parts, part, entry)
+    const runId = read()
     return runId === undefined ? undefined : { part: parts.run(runId), key: RUN }
   } catch {
     return undefined
   }
 }
 
-function isExpected(parts: TenantParts, at: Key, record: Entry): boolean {
+function isExpected(parts: TenantParts, at: Key, owner: Key, record: Entry): boolean {
   const name = nameOf(at)
   try {
-    return [...indexEntries(parts, decodeRun(record.value))].some((it) => nameOf(it.at) === name)
+    return [...indexEntries(parts, runIn(owner.part, record.value))].some((it) => nameOf(it.at) === name)
   } catch {
     // A record that cannot be read is reported where it is.
     return true
@@ -123,26 +131,29 @@ export async function checkMarks(
   const isIndex = part === parts.marked
   const { requestReads } = db.driver.capabilities.limits
   const most = Math.max(1, Math.floor(requestReads / 2))
-  const done = isIndex ? entries : entries.filter(isDone)
-  for (let from = 0; from < done.length; from += most) {
-    const some = done.slice(from, from + most)
-    const others = some.map((entry) =>
-      isIndex ? { part: parts.marks, key: entry.key.slice(DIGITS + 1) } : markedAt(parts, entry),
-    )
+  const paired = entries.flatMap((entry): { readonly key: string; readonly other: Key }[] => {
+    const { key } = entry
+    if (isIndex) return [{ key, other: { part: parts.marks, key: key.slice(DIGITS + 1) } }]
+    const when = readOr(report, { part, entry }, markedAtIn) ?? null
+    return when === null ? [] : [{ key, other: { part: parts.marked, key: `${encodeNumber(when)}!${key}` } }]
+  })
+  for (let from = 0; from < paired.length; from += most) {
+    const some = paired.slice(from, from + most)
     const found = await db.read(
-      some.flatMap(({ key }, i) => [{ get: { part, key } }, { get: others[i]! }]),
+      some.flatMap(({ key, other }) => [{ get: { part, key } }, { get: other }]),
       options,
     )
-    for (const [i, { key }] of some.entries()) {
+    for (const [i, { key, other: otherAt }] of some.entries()) {
       const [own, other] = [found[2 * i] ?? null, found[2 * i + 1] ?? null]
       if (!own || own.version === other?.version) continue
+      if (isIndex && other && !isMark(other)) continue
       const at = { part, key }
       const checks = [
         { at, version: own.version },
-        { at: others[i]!, version: other && other.version },
+        { at: otherAt, version: other && other.version },
       ]
       const expires = own.expiresAt === null ? undefined : { at: own.expiresAt }
-      const op: Op = isIndex ? { delete: at } : { put: others[i]!, value: '', expires }
+      const op: Op = isIndex ? { delete: at } : { put: otherAt, value: '', expires }
       const repaired = repair && (await commits(db, checks, [op], options, own.version))
       const kind: ProblemKind = isIndex ? 'dangling-index' : 'missing-index'
       report({ kind, part, key, message: isIndex ? 'Its mark is not there' : 'It is not found by its time', repaired })
@@ -150,19 +161,15 @@ export async function checkMarks(
   }
 }
 
-/** Whether a mark says when; one that is only begun does not, and is in no index. */
-const isDone = ({ value }: Entry): boolean => {
+/** Whether it can be read as a mark; one that cannot is reported where it is. */
+function isMark({ value }: Entry): boolean {
   try {
-    return Number.isSafeInteger((decode(value) as { readonly at?: number } | null)?.at)
+    markedAtIn(value)
+    return true
   } catch {
     return false
   }
 }
-
-const markedAt = (parts: TenantParts, { key, value }: Entry): Key => ({
-  part: parts.marked,
-  key: `${String((decode(value) as { readonly at: number }).at).padStart(DIGITS, '0')}!${key}`,
-})
 
 const commits = async (
   db: Database,

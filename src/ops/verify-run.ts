@@ -2,7 +2,6 @@
 import { decode } from '../core/codec.ts'
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
-import { isHoldfastError } from '../core/errors.ts'
 import {
   CONSUMED,
   EVENTS,
@@ -21,6 +20,7 @@ import {
 } from '../core/keys.ts'
 import type { RunRecord } from '../stores/run-state.ts'
 import type { Report } from './problems.ts'
+import { readOr, runIn } from './readable.ts'
 
 /** Checks the entries of one run, given to it in key order. */
 export interface RunCheck {
@@ -32,8 +32,7 @@ export interface RunCheck {
 /** Keys whose values are a number as text. */
 const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${TOKEN}|${IDEMPOTENCY}|${SENT})`)
 /** Keys whose values are structured. */
-const STRUCTURED =
-  /^(?:run|snapshot|definition|input|context|claim|(?:claim|event|history|intervention|message|step)!.*)$/
+const STRUCTURED = /^(?:snapshot|definition|input|context|claim|(?:claim|event|history|intervention|message|step)!.*)$/
 
 /**
  * Makes a check of one run.
@@ -83,18 +82,6 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
     }
   }
 
-  function takeValue(entry: Entry): unknown {
-    try {
-      return decode(entry.value)
-    } catch (error) {
-      const details = isHoldfastError(error) ? error.details : undefined
-      const isNewer = details?.['reason'] === 'unsupported_version'
-      const message = isNewer ? 'A newer release has written it' : 'It cannot be read'
-      report({ kind: isNewer ? 'newer-format' : 'unreadable', part, key: entry.key, message })
-      return undefined
-    }
-  }
-
   function takeEntry(entry: Entry): void {
     const { key } = entry
     if (key.startsWith(VALUES)) return
@@ -106,10 +93,12 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
     else if (key.startsWith(SENT)) requireLogged(entry, messagesNamed(key.slice(SENT.length).split('!')[0]!))
     else if (key.startsWith(TAKEN)) requireLogged(entry, messagesNamed(key.slice(TAKEN.length)))
     if (key.startsWith(STEPS)) steps++
-    if (key === RUN) isRecordThere = true
-    if (STRUCTURED.test(key)) {
-      const value = takeValue(entry)
-      if (key === RUN && value !== undefined) record = { entry, run: value as RunRecord }
+    if (key === RUN) {
+      isRecordThere = true
+      const run = readOr(report, { part, entry }, (value) => runIn(part, value))
+      record = run && { entry, run }
+    } else if (STRUCTURED.test(key)) {
+      const value = readOr(report, { part, entry }, decode)
       if (key === SNAPSHOT) snapshot = (value as { version?: number } | undefined)?.version ?? 0
     } else if (NUMBERS.test(key)) {
       if (numberIn(entry) === undefined) report({ kind: 'unreadable', part, key, message: 'It is no number' })

@@ -2,11 +2,12 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createDatabase } from '../../src/core/database.ts'
-import type { Op } from '../../src/core/driver.ts'
+import type { Op, Value } from '../../src/core/driver.ts'
 import { encodeId, tenantParts } from '../../src/core/keys.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import type { Holdfast } from '../../src/holdfast.ts'
 import { health, stats, verify } from '../../src/ops/index.ts'
+import { encrypt } from '../../src/wrappers/encrypt.ts'
 import { prefix } from '../../src/wrappers/prefix.ts'
 import { engines, withDirectory } from '../support/engines.ts'
 import { ODD, contentOf, seed } from './seed.ts'
@@ -36,12 +37,30 @@ const BREAKS: Record<string, { readonly ops: Op[]; readonly kinds: string[] }> =
     ops: [put(RUN, `event!${number(1)}`, '{"payload":{"$2":"X"}}')],
     kinds: ['newer-format'],
   },
+  'a wait is no JSON': { ops: [put(PARTS.waits, 'nonsense', '{')], kinds: ['unreadable'] },
+  'a wait names no run': { ops: [put(PARTS.waits, 'nonsense', '{}')], kinds: ['unreadable'] },
+  'a wait is of a newer format': { ops: [put(PARTS.waits, 'new', '{"$2":"X"}')], kinds: ['newer-format'] },
+  'a mark is no JSON': { ops: [put(PARTS.marks, 'nonsense', '{')], kinds: ['unreadable'] },
+  'a mark is no object': { ops: [put(PARTS.marks, 'nonsense', '5')], kinds: ['unreadable'] },
   'a key is not known': { ops: [put(RUN, 'wurst', 'x')], kinds: ['unknown'] },
   'a part is not known': { ops: [put('default!wurst', 'x', 'x')], kinds: ['unknown'] },
   'a run is only half there': {
     ops: [remove(PARTS.run('done'), 'run')],
     kinds: ['orphan', 'dangling-index', 'dangling-index'],
   },
+}
+
+/** What may lie where the record of a run was. */
+const NO_RECORDS: Record<string, Value> = {
+  'no JSON': '{',
+  null: 'null',
+  'an empty object': '{}',
+  'a number': '5',
+  'an empty list': '[]',
+  bytes: new Uint8Array([0, 255]),
+  'the record of another run': '{"runId":"done","tenant":"default","createdAt":1,"status":"running","since":1}',
+  'of no status': JSON.stringify({ runId: ODD, tenant: 'default', createdAt: 1, status: 'wurst', since: 1 }),
+  'of malformed tags': JSON.stringify({ runId: ODD, createdAt: 1, status: 'running', since: 1, tags: 5 }),
 }
 
 /** What `repair` mends. */
@@ -74,9 +93,8 @@ const MENDED: Record<
       put(PARTS.due, `${number(5)}!order-1`, ''),
       put(`${PARTS.ready}-`, `3!${number(5)}!done!x`, '{}'),
       put(PARTS.waits, 'nobody', '{"runId":"done","stepId":"x"}'),
-      put(PARTS.waits, 'nonsense', '{'),
     ],
-    kinds: Array.from({ length: 9 }, () => 'dangling-index'),
+    kinds: Array.from({ length: 8 }, () => 'dangling-index'),
   },
   'marks and their times differ': {
     ops: (entries) => [
@@ -141,6 +159,49 @@ for (const engine of engines) {
 }
 
 describe('verify', () => {
+  for (const [name, value] of Object.entries(NO_RECORDS)) {
+    it(`goes on, and deletes nothing, where the record of a run is ${name}`, async () => {
+      const { db } = await seed(memory())
+      await db.commit({
+        ops: [{ put: { part: RUN, key: 'run' }, value }, put(PARTS.run('sleeper'), `event!${number(9)}`, '{}')],
+      })
+      const before = await contentOf(db)
+      const { first, runs } = await verify(db, { repair: true })
+      expect(first).toMatchObject([
+        { kind: 'unreadable', part: RUN, key: 'run', repaired: false },
+        { kind: 'gap', part: PARTS.run('sleeper'), repaired: false },
+      ])
+      expect(runs).toBe(7)
+      expect(await contentOf(db)).toEqual(before)
+    })
+  }
+
+  it('does not mend the time of a mark that it cannot read', async () => {
+    const { db } = await seed(memory())
+    const at = (await contentOf(db)).find(({ part }) => part === PARTS.marked)!
+    const key = at.key.slice(17)
+    for (const value of ['{', '5', new Uint8Array([0, 255])]) {
+      await db.commit({ ops: [{ put: { part: PARTS.marks, key }, value }] })
+      const before = await contentOf(db)
+      const { first } = await verify(db, { repair: true })
+      expect(first).toMatchObject([{ kind: 'unreadable', part: PARTS.marks, key, repaired: false }])
+      expect(await contentOf(db)).toEqual(before)
+    }
+  })
+
+  for (const names of [undefined, new Uint8Array(32).fill(7)]) {
+    it(`deletes nothing of an encrypted store ${names ? 'with hidden names ' : ''}that it has no keys of`, async () => {
+      const backend = memory()
+      await seed(encrypt(backend, { keys: { a: new Uint8Array(32) }, current: 'a', names }))
+      const db = createDatabase({ driver: backend })
+      const before = await contentOf(db)
+      const { first, repaired } = await verify(db, { repair: true })
+      expect(repaired).toBe(0)
+      expect(first.filter(({ kind, part }) => kind === 'unreadable' && part.endsWith('!waits')).length).toBe(2)
+      expect(await contentOf(db)).toEqual(before)
+    })
+  }
+
   it('says of parts under a prefix where they are verified', async () => {
     const backend = memory()
     const inner = await seed(prefix(backend, 'app'))

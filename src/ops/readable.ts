@@ -1,0 +1,68 @@
+/** Whether entries that others are judged by can be read at all. @module */
+import { decode } from '../core/codec.ts'
+import type { Entry, Value } from '../core/driver.ts'
+import { isHoldfastError } from '../core/errors.ts'
+import { partName, tenantParts } from '../core/keys.ts'
+import { indexEntries } from '../stores/run-index.ts'
+import { decodeRun } from '../stores/run-record.ts'
+import type { RunRecord } from '../stores/run-state.ts'
+import { isRunStatus } from '../stores/status.ts'
+import type { Report } from './problems.ts'
+
+/** Reads the value of an entry; where that throws, reports it and gives nothing. */
+export function readOr<T>(
+  report: Report,
+  { part, entry: { key, value } }: { readonly part: string; readonly entry: Entry },
+  read: (value: Value) => T,
+): T | undefined {
+  try {
+    return read(value)
+  } catch (error) {
+    const details = isHoldfastError(error) ? error.details : undefined
+    const isNewer = details?.['reason'] === 'unsupported_version'
+    const message = isNewer ? 'A newer release has written it' : 'It cannot be read'
+    report({ kind: isNewer ? 'newer-format' : 'unreadable', part, key, message })
+    return undefined
+  }
+}
+
+/**
+ * The record of the run of a part.
+ *
+ * @throws for what is none, of which no index could be made, or of another run
+ */
+export function runIn(part: string, value: Value): RunRecord {
+  const run = decodeRun(value)
+  const name = partName(part)
+  const isOfPart = typeof run?.runId === 'string' && run.runId === name?.runId
+  if (!isOfPart || !isRunStatus(run.status) || !Number.isSafeInteger(run.since)) {
+    throw new TypeError('Not the record of this run')
+  }
+  // What is malformed deeper inside throws here.
+  Array.from(indexEntries(tenantParts(name!.tenant), run))
+  return run
+}
+
+/**
+ * The id of the run that an entry of the index of waits is about.
+ *
+ * @throws for what names none
+ */
+export function waitingRunIn(value: Value): string {
+  const { runId } = decode(value) as { readonly runId?: unknown }
+  if (typeof runId !== 'string') throw new TypeError('Not an entry of the index')
+  return runId
+}
+
+/**
+ * When a mark was made; `null` for one that is only begun, which is in no index.
+ *
+ * @throws for what is no mark
+ */
+export function markedAtIn(value: Value): number | null {
+  const mark = decode(value)
+  const isMark = typeof mark === 'object' && mark !== null && !(mark instanceof Uint8Array) && !Array.isArray(mark)
+  const { at = null } = (isMark ? mark : {}) as { readonly at?: unknown }
+  if (!isMark || (at !== null && !Number.isSafeInteger(at))) throw new TypeError('Not a mark')
+  return at as number | null
+}
