@@ -20,11 +20,29 @@ export function duration(text: string): number {
   return Number(count) * UNITS[unit]!
 }
 
-/** A moment in milliseconds since 1970: a date, or a length of time ago. */
+const DATE = /^(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?))?$/
+
+/**
+ * A moment that has passed, in milliseconds since 1970: a length of time ago, or a date. One without a time is its
+ * midnight in UTC; a time without a zone is this machine's.
+ */
 export function moment(text: string): number {
-  const at = /^\d+[a-z]+$/.test(text) ? Date.now() - duration(text) : Date.parse(text)
-  if (Number.isNaN(at))
+  const [, date, time] = DATE.exec(text) ?? []
+  if (date === undefined && !/^\d+[a-z]+$/.test(text)) {
     throw new InvalidArgumentError('It must be a date, such as 2026-01-31, or a time ago, such as 30d.')
+  }
+  const at = date === undefined ? Date.now() - duration(text) : timeOf(date, time)
+  if (at > Date.now()) throw new InvalidArgumentError('It must not be in the future.')
+  return at
+}
+
+function timeOf(date: string, time: string | undefined): number {
+  const day = new Date(date)
+  const at = time === undefined ? day.getTime() : Date.parse(`${date}T${time}`)
+  // The 30th of February would be taken for a day in March.
+  if (Number.isNaN(at) || !day.toISOString().startsWith(date)) {
+    throw new InvalidArgumentError('There is no such date or time.')
+  }
   return at
 }
 
