@@ -13,6 +13,8 @@ export const EXIT = {
   damaged: 6,
   declined: 7,
   interrupted: 130,
+  /** Whoever read the output went away: what a shell says of a program that ends by SIGPIPE. */
+  unread: 141,
 } as const
 
 const BY_CODE: Partial<Record<ErrorCode, readonly [exit: number, advice: string]>> = {
@@ -36,7 +38,7 @@ const BY_CODE: Partial<Record<ErrorCode, readonly [exit: number, advice: string]
   ABORTED: [EXIT.interrupted, 'Nothing is in half; run it again'],
 }
 
-/** What the operating system says of a file. */
+/** What Node and the operating system say of files, pipes and what was ended. */
 const BY_FAULT: Readonly<Record<string, readonly [exit: number, advice: string]>> = {
   ENOENT: [EXIT.notFound, 'Check the path'],
   ENOTDIR: [EXIT.notFound, 'Check the path'],
@@ -45,6 +47,8 @@ const BY_FAULT: Readonly<Record<string, readonly [exit: number, advice: string]>
   EPERM: [EXIT.unavailable, 'Check the rights of the file and its directory'],
   EROFS: [EXIT.unavailable, 'Name a place that can be written to'],
   ENOSPC: [EXIT.unavailable, 'Free some space, and run it again'],
+  EPIPE: [EXIT.unread, 'What was written is not whole'],
+  ABORT_ERR: [EXIT.interrupted, 'Nothing is in half; run it again'],
 }
 
 /** Thrown to end a command with one line and an exit code. */

@@ -5,15 +5,39 @@ import { CommanderError } from 'commander'
 import { EXIT, endingOf } from './failures.ts'
 import { makeProgram } from './program.ts'
 
-// Whoever reads may have seen enough: `holdfast runs | head`.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT.ok)
-  throw error
+/** What only shows something: whoever reads may have seen enough, as in `holdfast runs | head`. */
+const SHOWING: ReadonlySet<string> = new Set([
+  'runs',
+  'show',
+  'events',
+  'get',
+  'stats',
+  'doctor',
+  'bench',
+  'completion',
+])
+
+/** The command under way; none yet for help and the version. */
+let command: string | undefined
+let isUnread = false
+
+function onBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  if (command === undefined || SHOWING.has(command)) process.exit(EXIT.ok)
+  // Others come to their end all the same: no repair, say, is left half-way.
+  isUnread = true
+}
+process.stdout.on('error', onBrokenPipe)
+process.stderr.on('error', onBrokenPipe)
+process.on('exit', () => {
+  if (isUnread) process.exitCode ||= EXIT.unread
 })
 
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
 try {
-  await makeProgram(manifest.version).parseAsync()
+  const program = makeProgram(manifest.version)
+  program.hook('preAction', (_, running) => void (command = running.name()))
+  await program.parseAsync()
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
   else {

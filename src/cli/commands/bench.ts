@@ -1,5 +1,6 @@
 /** `bench`: a few numbers of the user's own store. @module */
 import type { Command } from 'commander'
+import { aborted } from '../../core/errors.ts'
 import type { Holdfast } from '../../holdfast.ts'
 import { positive } from '../arguments.ts'
 import { type Context, action, examples } from '../command.ts'
@@ -22,9 +23,16 @@ export function addBenchCommand(program: Command): void {
 }
 
 /** Times calls one after the other. */
-async function timed(what: string, calls: number, call: (i: number) => Promise<unknown>): Promise<Row> {
+async function timed(
+  what: string,
+  calls: number,
+  signal: AbortSignal,
+  call: (i: number) => Promise<unknown>,
+): Promise<Row> {
   const times: number[] = []
   for (let i = 0; i < calls; i++) {
+    // Between two calls: one that is still under way could write behind the clearing up.
+    if (signal.aborted) throw aborted(signal, false)
     const start = performance.now()
     await call(i)
     times.push(performance.now() - start)
@@ -36,7 +44,7 @@ async function timed(what: string, calls: number, call: (i: number) => Promise<u
 }
 
 async function measure(
-  { terminal, store }: Context,
+  { terminal, store, signal }: Context,
   _: readonly string[],
   { calls }: { readonly calls: number },
 ): Promise<void> {
@@ -47,13 +55,13 @@ async function measure(
     const append = (i: number) => persistence.append({ runId: 'run', workflow: 'bench', kind: 'event', payload: i })
     try {
       return [
-        await timed('set', calls, (i) => state.set(`key ${i}`, 'x'.repeat(100))),
-        await timed('get', calls, (i) => state.get(`key ${i}`)),
-        await timed('append', calls, append),
-        await timed('append, 100 at once', Math.ceil(calls / 100), (i) =>
+        await timed('set', calls, signal, (i) => state.set(`key ${i}`, 'x'.repeat(100))),
+        await timed('get', calls, signal, (i) => state.get(`key ${i}`)),
+        await timed('append', calls, signal, append),
+        await timed('append, 100 at once', Math.ceil(calls / 100), signal, (i) =>
           Promise.all(Array.from({ length: 100 }, (__, j) => append(i * 100 + j))),
         ),
-        await timed('load the last event', calls, () => persistence.getLatestSeq('run')),
+        await timed('load the last event', calls, signal, () => persistence.getLatestSeq('run')),
       ]
     } finally {
       await clear(own)

@@ -1,5 +1,6 @@
 /** `get`, `set`, `delete`. @module */
 import type { Command } from 'commander'
+import { addAbortSignal } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { toBase64 } from '../../core/base64.ts'
 import { duration } from '../arguments.ts'
@@ -70,7 +71,7 @@ async function getValue(
 
 async function setValue({ terminal, store, signal }: Context, [key, given]: readonly string[], options: SetOptions) {
   const { ttl, ifAbsent = false, bytes = false } = options
-  const read = given === undefined ? await buffer(process.stdin) : undefined
+  const read = given === undefined ? await buffer(addAbortSignal(signal, process.stdin)) : undefined
   const value = given ?? (bytes ? new Uint8Array(read!) : read!.toString())
   const stored = await store(
     async ({ state }) => {
