@@ -32,6 +32,7 @@ const BY_CODE: Partial<Record<ErrorCode, readonly [exit: number, advice: string]
   READ_ONLY: [EXIT.unavailable, 'Check the rights of the file and its directory'],
   UNAUTHORIZED: [EXIT.unavailable, 'Check the user, the password or the token'],
   UNAVAILABLE: [EXIT.unavailable, 'Try again; see holdfast doctor'],
+  TIMEOUT: [EXIT.unavailable, 'Check whether what listens there is the server, and answers'],
   BACKEND: [EXIT.unavailable, 'See holdfast doctor'],
   SERIALIZATION: [EXIT.damaged, 'Use another backup, or the release that wrote it'],
   SCHEMA: [EXIT.damaged, 'Check which file this is'],

@@ -3,7 +3,7 @@ import { createClient } from 'redis'
 import { FIND, SCHEMA_VERSION } from '../drivers/postgres/migrations.ts'
 import { upstash } from '../drivers/upstash/driver.ts'
 import type { Finding } from '../ops/health.ts'
-import { CONNECTION_TIMEOUT, load, upstashClient } from './servers.ts'
+import { CONNECTION_TIMEOUT, load, requireRedisUrl, upstashClient } from './servers.ts'
 
 /** A setting that is as it should be, or what to do about it. */
 const judged = (what: string, found: string, isWell: boolean, advice: string, level: Finding['level'] = 'warning') =>
@@ -53,7 +53,7 @@ const evictionFinding = (policy: string | undefined): Finding =>
 
 /** Looks at the settings of a Redis that decide what a commit survives, and whether entries are evicted. */
 export async function inspectRedis(url: string): Promise<readonly Finding[]> {
-  const client = createClient({ url, socket: { reconnectStrategy: false } })
+  const client = createClient({ url: requireRedisUrl(url), socket: { reconnectStrategy: false } })
   client.on('error', () => {})
   await client.connect()
   try {

@@ -47,5 +47,7 @@ try {
       `${process.argv.includes('--json') ? JSON.stringify({ error: { code, message, advice } }) : text}\n`,
     )
     process.exitCode = exit
+    // A client that still waits for what does not answer would hold the process.
+    if (code === 'TIMEOUT') process.exit()
   }
 }

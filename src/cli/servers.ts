@@ -4,6 +4,7 @@ import type { Driver } from '../core/driver.ts'
 import { postgres } from '../drivers/postgres/driver.ts'
 import { type UpstashClient, upstash } from '../drivers/upstash/driver.ts'
 import { remote } from '../http/index.ts'
+import { timeout } from '../wrappers/timeout.ts'
 import { EXIT, Failure } from './failures.ts'
 
 /** The same driver, which also lets go of the client that was made for it. */
@@ -36,8 +37,17 @@ function requireUrl(text: string): string {
   throw new Failure(EXIT.usage, 'The store is not a valid URL', 'See holdfast --help')
 }
 
+/** @throws {@link Failure} for what is no URL, or names a database by anything but its number */
+export function requireRedisUrl(text: string): string {
+  if (/^\/?\d*$/.test(new URL(requireUrl(text)).pathname)) return text
+  throw new Failure(EXIT.usage, 'The path in the URL of the store is no number of a database', 'Such as redis://host/1')
+}
+
 /** How long a PostgreSQL may take to let in, in milliseconds: what listens may be something else, which says nothing. */
 export const CONNECTION_TIMEOUT = 5000
+
+/** How long a server may take for each kind of call, in milliseconds. */
+const PATIENCE = { open: 2 * CONNECTION_TIMEOUT, read: 30_000, commit: 30_000 }
 
 /** Opens a PostgreSQL by its connection string. */
 export async function openPostgres(scheme: string, rest: string): Promise<Driver> {
@@ -46,7 +56,7 @@ export async function openPostgres(scheme: string, rest: string): Promise<Driver
   const pool = new pg.Pool({ connectionString, max: 4, connectionTimeoutMillis: CONNECTION_TIMEOUT })
   // A connection that dies while it is idle is opened again by the next call.
   pool.on('error', () => {})
-  return closing(postgres({ db: pool }), () => pool.end())
+  return timeout(closing(postgres({ db: pool }), () => pool.end()), PATIENCE)
 }
 
 /** A client of an Upstash, by the URL of its REST interface; the token is in `UPSTASH_REDIS_REST_TOKEN`. */
@@ -58,25 +68,30 @@ export async function upstashClient(rest: string): Promise<UpstashClient> {
 }
 
 /** Opens an Upstash by the URL of its REST interface. */
-export const openUpstash = async (rest: string): Promise<Driver> => upstash({ redis: await upstashClient(rest) })
+export const openUpstash = async (rest: string): Promise<Driver> =>
+  timeout(upstash({ redis: await upstashClient(rest) }), PATIENCE)
 
 /** Opens a Redis by `redis://` or `rediss://`. */
 export async function openRedis(scheme: string, rest: string): Promise<Driver> {
-  const client = createClient({ url: requireUrl(`${scheme}:${rest}`), socket: { reconnectStrategy: false } })
+  const client = createClient({ url: requireRedisUrl(`${scheme}:${rest}`), socket: { reconnectStrategy: false } })
   // What goes wrong is told by the call that it goes wrong for.
   client.on('error', () => {})
   const send = async (command: readonly string[]): Promise<unknown> => {
     if (!client.isOpen) await client.connect()
     return client.sendCommand([...command])
   }
-  return closing(upstash({ redis: { send } }), async () => client.destroy())
+  const end = async (): Promise<void> => {
+    if (client.isOpen) client.destroy()
+  }
+  return timeout(closing(upstash({ redis: { send } }), end), PATIENCE)
 }
 
 /** Opens a store that is served over HTTP; the token in `HOLDFAST_TOKEN`, where there is one, is sent as a bearer's. */
 export async function openHttp(scheme: string, rest: string): Promise<Driver> {
   const token = process.env['HOLDFAST_TOKEN']
-  return remote({
+  const driver = remote({
     url: requireUrl(`${scheme}:${rest}`),
     ...(token && { headers: { authorization: `Bearer ${token}` } }),
   })
+  return timeout(driver, PATIENCE)
 }

@@ -292,6 +292,7 @@ describe('what goes wrong', () => {
         ['nonsense', 2],
         ['wurst://user:secret@host', 2],
         ['sqlite:', 2],
+        ['redis://me:secret@127.0.0.1:1/wurst', 2],
         ['sqlite:./nowhere.db', 3],
         ['sqlite:./nowhere/a.db', 3],
         ['sqlite:./text.db', 6],

@@ -2,8 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, it, vi } from 'vitest'
-import type { Holdfast } from '../../src/holdfast.ts'
-import { contentOf, manyRuns } from '../ops/seed.ts'
+import { contentOf } from '../ops/seed.ts'
 import { PROGRAM, inPlace } from './support.ts'
 
 // Every command is a process.
@@ -32,12 +31,6 @@ function unread(url: string, ...args: readonly string[]): Promise<Ended> {
   return endOf(child)
 }
 
-/** Runs that indexes do not show. */
-const damage = async ({ db, ...holdfast }: Holdfast): Promise<void> => {
-  await manyRuns({ db, ...holdfast }, 50, (i) => ({ runId: `r${i}`, ends: false }))
-  await db.commit({ ops: [{ deletePart: 'default!due' }] })
-}
-
 describe('a reader that goes away', () => {
   it('has seen enough of what only shows something', () =>
     inPlace(async ({ url }) => {
@@ -53,7 +46,7 @@ describe('a reader that goes away', () => {
 
   it('ends no command that changes something, or judges', () =>
     inPlace(async ({ url, run, within }) => {
-      await within(damage)
+      await within(({ db }) => db.commit({ ops: [{ deletePart: 'default!due' }] }))
       expect((await unread(url, 'verify')).code).toBe(1)
       expect((await unread(url, 'verify', '--repair')).code).toBe(141)
       expect((await run('verify')).code).toBe(0)

@@ -1,6 +1,7 @@
 /** Stores behind a network, by the URLs that the command line takes. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { startPostgres } from '../../src/dev/postgres-server.ts'
@@ -72,6 +73,25 @@ const losesIts = (url: string, stop: () => Promise<unknown>): Promise<void> =>
   })
 
 describe('the command line over a network', () => {
+  test('waits only so long for what accepts and says nothing', async () => {
+    const silent = createServer(() => {}).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const host = `127.0.0.1:${(silent.address() as AddressInfo).port}`
+    try {
+      await inPlace(async ({ bare }) => {
+        const env = { UPSTASH_REDIS_REST_TOKEN: 'secret' }
+        const urls = [`redis://${host}`, `upstash:http://${host}`, `http://${host}/state`, `postgres://me@${host}/app`]
+        const ended = await Promise.all(urls.map((url) => bare(env, 'get', 'greeting', '--store', url, '--json')))
+        for (const { code, err } of ended) {
+          expect(code).toBe(5)
+          expect(JSON.parse(err)).toMatchObject({ error: { code: 'TIMEOUT', advice: expect.any(String) } })
+        }
+      })
+    } finally {
+      silent.close()
+    }
+  })
+
   test.skipIf(!part('redis'))('speaks to Redis, and to Upstash', async () => {
     const redis = await startRedis()
     const rest = await startUpstash({ redis: redis.url, token: 'secret' })
