@@ -1,7 +1,7 @@
 /** What every command gets, and how it is put together. @module */
 import type { Command } from 'commander'
 import type { Holdfast } from '../holdfast.ts'
-import { withStore } from './stores.ts'
+import { type Opening, withStore } from './stores.ts'
 import { type CommonOptions, type Terminal, terminal } from './terminal.ts'
 
 /** What a command works with. */
@@ -11,7 +11,7 @@ export interface Context {
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal
   /** Opens the store for some work. */
-  store<T>(work: (holdfast: Holdfast) => Promise<T>, options?: { readonly create?: boolean }): Promise<T>
+  store<T>(work: (holdfast: Holdfast) => Promise<T>, options?: Opening): Promise<T>
 }
 
 /** Does a command; returns the exit code where that is not 0. */
@@ -31,8 +31,8 @@ export const action =
         terminal: terminal(options),
         options,
         signal: stop.signal,
-        store: (inner, { create = false } = {}) =>
-          withStore(options.store ?? process.env['HOLDFAST_URL'], { tenant: options.tenant, create }, inner),
+        store: (inner, opening) =>
+          withStore(options.store ?? process.env['HOLDFAST_URL'], { tenant: options.tenant, ...opening }, inner),
       }
       const exit = await work(context, command.processedArgs as readonly string[], options)
       if (exit !== undefined) process.exitCode = exit

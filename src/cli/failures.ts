@@ -48,6 +48,8 @@ const BY_FAULT: Readonly<Record<string, readonly [exit: number, advice: string]>
   EPERM: [EXIT.unavailable, 'Check the rights of the file and its directory'],
   EROFS: [EXIT.unavailable, 'Name a place that can be written to'],
   ENOSPC: [EXIT.unavailable, 'Free some space, and run it again'],
+  ECONNREFUSED: [EXIT.unavailable, 'Check the host and the port, and whether the server runs'],
+  ENOTFOUND: [EXIT.unavailable, 'Check the name of the host'],
   EPIPE: [EXIT.unread, 'What was written is not whole'],
   ABORT_ERR: [EXIT.interrupted, 'Nothing is in half; run it again'],
 }

@@ -3,6 +3,7 @@ import { createClient } from 'redis'
 import { FIND, SCHEMA_VERSION } from '../drivers/postgres/migrations.ts'
 import { upstash } from '../drivers/upstash/driver.ts'
 import type { Finding } from '../ops/health.ts'
+import { schemaFinding } from './findings.ts'
 import { CONNECTION_TIMEOUT, load, requireRedisUrl, upstashClient } from './servers.ts'
 
 /** A setting that is as it should be, or what to do about it. */
@@ -20,16 +21,12 @@ export async function inspectPostgres(connectionString: string): Promise<readonl
   try {
     const first = async (sql: string): Promise<readonly unknown[]> =>
       (await client.query<unknown[]>({ text: sql, rowMode: 'array' })).rows[0] ?? []
-    const version = Number((await first(FIND))[0])
+    const [table] = await first("SELECT to_regclass('holdfast_schema')")
+    const version = table === null ? undefined : Number((await first(FIND))[0])
     const [server, fsync, pages, synchronous, connections] = (await first(SETTINGS)) as readonly string[]
     return [
       { what: 'server', level: 'ok', found: `PostgreSQL ${server}, at most ${connections} connections` },
-      judged(
-        'schema',
-        `version ${version}, this release has ${SCHEMA_VERSION}`,
-        version === SCHEMA_VERSION,
-        'Open it with this release to bring it up to date, after a backup',
-      ),
+      ...(version === undefined ? [] : [schemaFinding(version, SCHEMA_VERSION)]),
       judged('fsync', fsync!, fsync === 'on', 'Set fsync = on: the loss of power can damage the database', 'failure'),
       judged('full_page_writes', pages!, pages === 'on', 'Set full_page_writes = on: a torn page cannot be mended'),
       { what: 'synchronous_commit', level: 'ok', found: `${synchronous}; at least on for what is strict` },

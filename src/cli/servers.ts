@@ -56,7 +56,10 @@ export async function openPostgres(scheme: string, rest: string): Promise<Driver
   const pool = new pg.Pool({ connectionString, max: 4, connectionTimeoutMillis: CONNECTION_TIMEOUT })
   // A connection that dies while it is idle is opened again by the next call.
   pool.on('error', () => {})
-  return timeout(closing(postgres({ db: pool }), () => pool.end()), PATIENCE)
+  return timeout(
+    closing(postgres({ db: pool }), () => pool.end()),
+    PATIENCE,
+  )
 }
 
 /** A client of an Upstash, by the URL of its REST interface; the token is in `UPSTASH_REDIS_REST_TOKEN`. */

@@ -1,11 +1,14 @@
 /** SQLite files at the command line: through better-sqlite3, or what this Node brings. @module */
 import { existsSync, statSync } from 'node:fs'
 import type { Driver } from '../core/driver.ts'
+import { isHoldfastError } from '../core/errors.ts'
 import { sqlite } from '../drivers/sqlite/better-sqlite3.ts'
-import { SCHEMA_VERSION } from '../drivers/sqlite/migrations.ts'
+import { toHoldfastError } from '../drivers/sqlite/errors.ts'
+import { FIND_SCHEMA, FIND_VERSION, SCHEMA_VERSION } from '../drivers/sqlite/migrations.ts'
 import { nodeSqlite } from '../drivers/sqlite/node-sqlite.ts'
 import type { Finding } from '../ops/health.ts'
 import { EXIT, Failure } from './failures.ts'
+import { schemaFinding } from './findings.ts'
 
 /** What is used of an open file: both engines have it. */
 interface OpenFile {
@@ -35,28 +38,39 @@ async function openToRead(path: string): Promise<OpenFile> {
   return new DatabaseSync(path, { readOnly: true })
 }
 
-/** Asks a file that is only read; an engine that cannot open or read it throws. */
+/**
+ * Asks a file that is only read.
+ *
+ * @throws `SCHEMA` for one that is damaged or no database; `UNAVAILABLE`, `BACKEND` for one that cannot be opened or read
+ */
 async function ask(path: string, sql: string): Promise<Row> {
-  const file = await openToRead(path)
+  let file: OpenFile | undefined
   try {
+    file = await openToRead(path)
     return file.prepare(sql).get() as Row
+  } catch (cause) {
+    throw toHoldfastError(cause)
   } finally {
-    file.close()
+    file?.close()
   }
 }
 
 /** The version of the schema in a file; `undefined` where it has none. */
-async function schemaIn(path: string): Promise<number | undefined> {
-  try {
-    return Number((await ask(path, 'SELECT max(version) AS version FROM holdfast_schema'))?.['version'])
-  } catch (cause) {
-    if (/no such table/.test(String(cause))) return undefined
-    if (/not a database/.test(String(cause))) {
-      throw new Failure(EXIT.damaged, `${path} is no SQLite file`, 'Check which file this is')
-    }
-    throw cause
+const schemaIn = async (path: string): Promise<number | undefined> =>
+  (await ask(path, FIND_SCHEMA)) && Number((await ask(path, FIND_VERSION))?.['version'])
+
+function requireFile(path: string): void {
+  if (path === '') throw new Failure(EXIT.usage, 'The URL names no file', 'Such as sqlite:./app.db')
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new Failure(EXIT.usage, `${path} is a directory`, 'Name a file')
   }
 }
+
+const missing = (path: string): Failure =>
+  new Failure(EXIT.notFound, `There is no file ${path}`, 'Check --store and HOLDFAST_URL')
+
+const foreign = (path: string): Failure =>
+  new Failure(EXIT.damaged, `${path} holds no store of holdfast`, 'Check which file this is')
 
 /**
  * Opens a file. One that is somebody else's is left alone.
@@ -65,42 +79,48 @@ async function schemaIn(path: string): Promise<number | undefined> {
  * @param create - whether it may be made where it is not there, or empty
  */
 export async function openSqlite(path: string, create: boolean): Promise<Driver> {
-  if (path === '') throw new Failure(EXIT.usage, 'The URL names no file', 'Such as sqlite:./app.db')
+  requireFile(path)
   const isThere = existsSync(path)
-  if (!isThere && !create) {
-    throw new Failure(EXIT.notFound, `There is no file ${path}`, 'Check --store and HOLDFAST_URL')
-  }
+  if (!isThere && !create) throw missing(path)
   if (isThere && !(create && statSync(path).size === 0) && (await schemaIn(path)) === undefined) {
-    throw new Failure(EXIT.damaged, `${path} holds no store of holdfast`, 'Check which file this is')
+    throw foreign(path)
   }
   return (await hasBetterSqlite3()) ? sqlite({ path }) : nodeSqlite({ path })
 }
 
 /** What `doctor` says of a file besides what every store has. */
 export async function inspectSqlite(path: string): Promise<readonly Finding[]> {
+  requireFile(path)
+  if (!existsSync(path)) throw missing(path)
+  try {
+    return await findingsIn(path)
+  } catch (error) {
+    if (!isHoldfastError(error) || error.details?.['result'] !== 'CORRUPT') throw error
+    return [damagedFinding('damaged')]
+  }
+}
+
+const damagedFinding = (found: string): Finding => ({
+  what: 'file',
+  level: 'failure',
+  found,
+  advice: 'Restore it from a backup',
+})
+
+async function findingsIn(path: string): Promise<readonly Finding[]> {
   const version = await schemaIn(path)
+  if (version === undefined) throw foreign(path)
   const journal = String((await ask(path, 'PRAGMA journal_mode'))?.['journal_mode'])
   const check = String((await ask(path, 'PRAGMA quick_check(1)'))?.['quick_check'])
   const isWal = journal === 'wal'
-  const isSound = check === 'ok'
   return [
-    {
-      what: 'schema',
-      level: version === SCHEMA_VERSION ? 'ok' : 'warning',
-      found: `version ${version}, this release has ${SCHEMA_VERSION}`,
-      ...(version !== SCHEMA_VERSION && { advice: 'Open it with this release to bring it up to date, after a backup' }),
-    },
+    schemaFinding(version, SCHEMA_VERSION),
     {
       what: 'journal',
       level: isWal ? 'ok' : 'warning',
       found: journal,
       ...(!isWal && { advice: 'Let the driver switch to WAL (the option wal): commits are faster then' }),
     },
-    {
-      what: 'file',
-      level: isSound ? 'ok' : 'failure',
-      found: isSound ? 'sound' : check,
-      ...(!isSound && { advice: 'Restore it from a backup' }),
-    },
+    check === 'ok' ? { what: 'file', level: 'ok', found: 'sound' } : damagedFinding(check),
   ]
 }

@@ -67,18 +67,26 @@ export function storeNamed(url: string | undefined): NamedStore {
   return { scheme: SCHEMES[name]!, rest: url.slice(colon + 1) }
 }
 
+/** How a store is opened. */
+export interface Opening {
+  /** Whether it may be made where there is none; not by default. */
+  readonly create?: boolean
+  /** Whether it is connected to, and brought up to date, before the work; so by default. */
+  readonly open?: boolean
+}
+
 /** Opens a store, does the work, and closes it. */
 export async function withStore<T>(
   url: string | undefined,
-  options: { readonly tenant?: string | undefined; readonly create?: boolean },
+  options: Opening & { readonly tenant?: string | undefined },
   work: (holdfast: Holdfast) => Promise<T>,
 ): Promise<T> {
   const { scheme, rest } = storeNamed(url)
-  const { tenant, create = false } = options
+  const { tenant, create = false, open = true } = options
   const driver = await scheme.open(rest, create)
   const holdfast = createHoldfast({ driver, ...(tenant !== undefined && { tenant }) })
   try {
-    await holdfast.db.open()
+    if (open) await holdfast.db.open()
     return await work(holdfast)
   } finally {
     await holdfast.close()

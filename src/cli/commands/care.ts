@@ -7,7 +7,7 @@ import { type VerifyReport, verify } from '../../ops/verify.ts'
 import type { Completion } from '../../stores/status.ts'
 import { count, moment } from '../arguments.ts'
 import { type Context, action, examples } from '../command.ts'
-import { EXIT, Failure } from '../failures.ts'
+import { EXIT, Failure, endingOf } from '../failures.ts'
 import { storeNamed } from '../stores.ts'
 import { jsonOf, plain } from '../terminal.ts'
 
@@ -114,8 +114,17 @@ async function showStats(
 
 async function diagnose({ terminal, store, signal, options }: Context): Promise<number> {
   const { scheme, rest } = storeNamed(options.store ?? process.env['HOLDFAST_URL'])
-  const { findings } = await store(({ db }) => health(db, { signal }))
-  const all: readonly Finding[] = [...findings, ...((await scheme.inspect?.(rest)) ?? [])]
+  const all: Finding[] = []
+  try {
+    all.push(...((await scheme.inspect?.(rest)) ?? []))
+    // Opening would bring an older schema up to date, which is to be thought about first.
+    const isCurrent = all.every(({ what, level }) => what !== 'schema' || level === 'ok')
+    if (isCurrent) all.unshift(...(await store(({ db }) => health(db, { signal }), { open: false })).findings)
+  } catch (error) {
+    const { exit, code, message, advice } = endingOf(error)
+    if (error instanceof Failure || exit === EXIT.interrupted) throw error
+    all.unshift({ what: 'connection', level: 'failure', found: `${code}: ${message}`, ...(advice && { advice }) })
+  }
   terminal.rows(
     ['what', 'level', 'found', 'advice'],
     all.map((finding) => ({ ...finding })),
