@@ -1,4 +1,5 @@
 /** What goes wrong at the command line, and the exit code it ends with. @module */
+import { CommanderError } from 'commander'
 import { type ErrorCode, type HoldfastError, isHoldfastError } from '../core/errors.ts'
 
 /** The exit codes, as docs/operations.md lists them. */
@@ -81,9 +82,20 @@ export function endingOf(error: unknown): Ending {
     return { exit, code: 'FAILED', message, advice }
   }
   if (isHoldfastError(error)) return endingOfCoded(error)
+  if (error instanceof CommanderError) return endingOfTyped(error)
   const { code = 'FAILED', message } = error as NodeJS.ErrnoException
   const [exit, advice] = BY_FAULT[code] ?? [EXIT.unavailable, undefined]
   return { exit, code, message: message.split('\n')[0]!, advice }
+}
+
+/** What commander says of what was typed: a sentence or two, and perhaps a command that was meant, lines apart. */
+function endingOfTyped({ message }: CommanderError): Ending {
+  const text = message
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '')
+  const said = text.charAt(0).toUpperCase() + text.slice(1)
+  return { exit: EXIT.usage, code: 'INVALID_ARGUMENT', message: said, advice: 'See holdfast --help' }
 }
 
 function endingOfCoded({ code, message, details }: HoldfastError): Ending {

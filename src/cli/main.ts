@@ -39,7 +39,9 @@ try {
   program.hook('preAction', (_, running) => void (command = running.name()))
   await program.parseAsync()
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage
+  // Help and the version have been printed.
+  if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = EXIT.ok
+  else if (error instanceof CommanderError && error.code === 'commander.help') process.exitCode = EXIT.usage
   else {
     const { exit, code, message, advice } = endingOf(error)
     const text = `${message}${advice === undefined ? '' : `. ${advice}`}`

@@ -23,7 +23,8 @@ export function makeProgram(version: string): Command {
     .option('-y, --yes', 'do not ask before something is destroyed')
     .addHelpText('after', examples('runs --store sqlite:./app.db', 'backup nightly.ndjson.gz', 'doctor'))
     .exitOverride()
-    .showHelpAfterError('(see holdfast --help)')
+    // The errors are thrown, and printed like all others.
+    .configureOutput({ outputError() {} })
   addRunCommands(program)
   addValueCommands(program)
   addSignalCommands(program)

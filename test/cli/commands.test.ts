@@ -310,6 +310,20 @@ describe('what goes wrong', () => {
       expect(JSON.parse(err)).toMatchObject({ error: { code: 'FAILED', advice: expect.stringContaining('sqlite:') } })
     }))
 
+  it('in what is typed is one line, too, or JSON', () =>
+    inPlace(async ({ run }) => {
+      const typed = [['wurst'], ['rus'], ['runs', '--wurst'], ['show'], ['purge', '--before', '45']]
+      for (const { code, out, err } of await Promise.all(typed.map((args) => run(...args)))) {
+        expect([code, out]).toEqual([2, ''])
+        expect(err).toMatch(/^[A-Z][^\n]+[^.]\. See holdfast --help\n$/)
+      }
+      const { code, err } = await run('runs', '--wurst', '--json')
+      expect(code).toBe(2)
+      expect(JSON.parse(err)).toEqual({
+        error: { code: 'INVALID_ARGUMENT', message: "Unknown option '--wurst'", advice: 'See holdfast --help' },
+      })
+    }))
+
   it('Ctrl-C ends a command, and says so', () =>
     inPlace(async ({ directory, url }) => {
       const child = spawn(process.execPath, [PROGRAM, 'events', 'sleeper', '--follow', '--store', url], {
