@@ -20,17 +20,24 @@ export function completionFor(shell: string, program: Command): string {
   if (shell === 'fish') {
     return commands
       .flatMap(({ name, about, flags }) => [
-        `complete -c holdfast -n __fish_use_subcommand -f -a ${name} -d ${quoted(about)}`,
+        `complete -c holdfast -n 'not __fish_seen_subcommand_from ${names}' -f -a ${name} -d ${quoted(about)}`,
         ...flags
           .split(' ')
           .map((flag) => `complete -c holdfast -n '__fish_seen_subcommand_from ${name}' -l ${flag.slice(2)}`),
       ])
       .join('\n')
   }
+  // Behind an option that takes a value stands no command; bash makes words of = and : as well.
+  const valued = program.options.filter(({ required }) => required).flatMap(({ short, long }) => [short!, long!])
   const bash = `_holdfast() {
-  local word="\${COMP_WORDS[COMP_CWORD]}" command="\${COMP_WORDS[1]}"
-  if [ "$COMP_CWORD" -eq 1 ]; then COMPREPLY=($(compgen -W ${quoted(names)} -- "$word")); return; fi
+  local word="\${COMP_WORDS[COMP_CWORD]}" command='' before='' i
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case "$before" in ${[...valued, '=', ':'].join('|')}) before="\${COMP_WORDS[i]}"; continue ;; esac
+    before="\${COMP_WORDS[i]}"
+    case "$before" in ${commands.map(({ name }) => name).join('|')}) command="$before"; break ;; esac
+  done
   case "$command" in
+    '') COMPREPLY=($(compgen -W ${quoted(`${names} ${everywhere.join(' ')}`)} -- "$word")) ;;
 ${commands.map(({ name, flags }) => `    ${name}) COMPREPLY=($(compgen -W ${quoted(flags)} -- "$word")) ;;`).join('\n')}
   esac
 }

@@ -1,5 +1,7 @@
 /** What shows on a terminal only: questions, tables and bars, in a real one. */
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { part } from '../support/parts.ts'
 import { manyRuns } from '../ops/seed.ts'
@@ -76,6 +78,18 @@ describe.skipIf(!part('tmux'))('the command line on a terminal', () => {
       tmux('send-keys', 'y', 'Enter')
       expect(await screenWith(/exit \d/)).toMatch(/1 runs removed completed 1\s+exit 0/)
       expect((await run('show', 'done')).code).toBe(3)
+    }))
+
+  it('completes commands and flags behind options', () =>
+    inPlace(async ({ directory, bare }) => {
+      writeFileSync(join(directory, 'c.sh'), (await bare({}, 'completion', 'bash')).out)
+      show(directory, 'bash --norc --noprofile')
+      tmux('send-keys', "PS1='$ '; source c.sh; echo so''urced", 'Enter')
+      await screenWith(/^sourced/m)
+      tmux('send-keys', 'holdfast --tenant runs --store sqlite:./a.db pu', 'Tab')
+      await screenWith(/a\.db purge/)
+      tmux('send-keys', '--', '--dr', 'Tab')
+      await screenWith(/a\.db purge --dry-run/)
     }))
 
   it('shows lists as tables, and long work as a bar', () =>
