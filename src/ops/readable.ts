@@ -39,7 +39,7 @@ export function runIn(part: string, value: Value): RunRecord {
     throw new TypeError('Not the record of this run')
   }
   // What is malformed deeper inside throws here.
-  Array.from(indexEntries(tenantParts(name!.tenant), run))
+  Array.from(indexEntries(tenantParts(name.tenant), run))
   return run
 }
 
