@@ -1,12 +1,24 @@
-/** Round trips, counted at the server: one for every call, and one more at most for the first of a process. */
+/** Round trips, counted at the server: one for every call, and one more for a guess that was wrong. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Holdfast, createHoldfast } from '../../src/holdfast.ts'
 import { run } from '../../src/run/index.ts'
 import { RIGS, type Rig } from './rigs.ts'
 
 const RUN = 'r1'
-/** What a change is made of has to be read before it: the message, and the run whose steps were never listed. */
-const LEARNING = { consumeMessage: 2, listSteps: 2 }
+/** What is given back has to be read before: the value or message that goes, and which steps a run has. */
+const LEARNING = { getAndDelete: 2, consumeMessage: 2, listSteps: 2 }
+/** Of a process that remembers what was true before another one made the same call; what goes by no memory stays at one. */
+const CONTENDED = {
+  set: 1,
+  setIfAbsent: 1,
+  append: 1,
+  getAndDelete: 1,
+  increment: 2,
+  upsertStep: 2,
+  storeSignal: 2,
+  // How many were taken was wrong, and so which message is the next.
+  consumeMessage: 3,
+}
 const event = { runId: RUN, workflow: 'w', kind: 'k' }
 
 describe.each(RIGS)('round trips of $name', (kind) => {
@@ -46,6 +58,8 @@ describe.each(RIGS)('round trips of $name', (kind) => {
       'increment again': () => state.increment('count'),
       listKeys: () => state.listKeys(),
       delete: () => state.delete('k'),
+      'set again': () => state.set('k', 'v'),
+      getAndDelete: () => state.getAndDelete('k'),
       saveSnapshot: () => state.saveSnapshot({ runId: RUN, workflow: 'w', state: { a: 1 }, throughSeq: 1 }),
       'saveSnapshot again': () => state.saveSnapshot({ runId: RUN, workflow: 'w', state: { a: 2 }, throughSeq: 1 }),
       loadSnapshot: () => state.loadSnapshot(RUN),
@@ -86,6 +100,33 @@ describe.each(RIGS)('round trips of $name', (kind) => {
     expect(costs).toEqual({ ...Object.fromEntries(Object.keys(calls).map((name) => [name, 1])), ...LEARNING })
   })
 
+  test('are one more where another process has changed what a call goes by', async () => {
+    const other = holdfast()
+    const runId = 'contended'
+    await warm.persistence.append({ ...event, runId })
+    for (const n of [1, 2, 3]) await warm.signals.sendMessage(runId, 'm', n)
+    await warm.state.increment('shared')
+    await warm.state.set('held', 'v')
+    await warm.workflows.upsertStep(runId, { stepId: 's' })
+    await warm.signals.consumeMessage(runId, 'm')
+    const calls: Record<string, (of: Holdfast) => Promise<unknown>> = {
+      increment: ({ state }) => state.increment('shared'),
+      append: ({ persistence }) => persistence.append({ ...event, runId }),
+      upsertStep: ({ workflows }) => workflows.upsertStep(runId, { stepId: 's', status: 'running' }),
+      storeSignal: ({ signals }) => signals.storeSignal(runId, 'pause'),
+      consumeMessage: ({ signals }) => signals.consumeMessage(runId, 'm'),
+      set: ({ state }) => state.set('held', 'w'),
+      setIfAbsent: ({ state }) => state.setIfAbsent('held', 'w'),
+      getAndDelete: ({ state }) => state.getAndDelete('held'),
+    }
+    const costs: Record<string, number> = {}
+    for (const [name, call] of Object.entries(calls)) {
+      await call(other)
+      costs[name] = await cost(() => call(warm))
+    }
+    expect(costs).toEqual(CONTENDED)
+  })
+
   test('are one for a hundred appends at once', async () => {
     await warm.persistence.append({ ...event, runId: 'many' })
     const appends = Array.from({ length: 100 }, (_, i) => ({ ...event, runId: 'many', payload: i }))
@@ -106,6 +147,12 @@ describe.each(RIGS)('round trips of $name', (kind) => {
     ['append', ({ persistence }) => persistence.append({ ...event, runId: 'cold' })],
     ['load', ({ persistence }) => persistence.load('cold')],
     ['resume', ({ persistence }) => persistence.resume('cold', 1)],
+    ['increment', ({ state }) => state.increment('cold count')],
+    ['saveSnapshot', ({ state }) => state.saveSnapshot({ runId: 'cold', workflow: 'w', state: {}, throughSeq: 0 })],
+    ['upsertStep', ({ workflows }) => workflows.upsertStep('cold', { stepId: 's' })],
+    ['claimTask', ({ claims }) => claims.claimTask({ runId: 'cold', stepId: 's', workerId: 'w' })],
+    ['sendMessage', ({ signals }) => signals.sendMessage('cold', 'm')],
+    ['complete', ({ persistence }) => persistence.complete('cold', 'completed')],
   ])('are at most two where %s is the first call of a process', async ([, call]) => {
     expect(await cost(() => call(holdfast()))).toBeLessThanOrEqual(2)
   })
