@@ -1,15 +1,16 @@
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
-import type { Driver, EntryPage, PartPage } from '../../src/core/driver.ts'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Driver, EntryPage, Key, PartPage } from '../../src/core/driver.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
 import { encodeId } from '../../src/core/keys.ts'
 import { memory } from '../../src/drivers/memory.ts'
+import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { type HandlerOptions, createHandler } from '../../src/http/index.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { replay } from '../../src/wrappers/replay.ts'
-import { MEDIA_TYPE, ENDPOINT, appending, authorize, caller, listen, post } from './support.ts'
+import { MEDIA_TYPE, ENDPOINT, appending, authorize, caller, fetchFrom, listen, post } from './support.ts'
 
 const made = (options: Partial<HandlerOptions> = {}) => {
   const spy = spyOn(replay(memory()))
@@ -223,9 +224,18 @@ describe('a body', () => {
     expect([spy.commits.length, spy.reads.length]).toEqual([0, 0])
   })
 
-  it('of any content is answered as documented', async () => {
-    const { handler } = made({ maxRequestBytes: 2 ** 17 })
-    const documented = new Set([200, 400, 408, 413, 415])
+  it.each([
+    ['memory', 9000, () => replay(memory())],
+    ['better-sqlite3', 1000, () => sqlite({ path: ':memory:', replayWindow: 60_000 })],
+  ] as const)('and a head of any content are answered as documented, over %s', async (_, numRuns, make) => {
+    const driver = make()
+    onTestFinished(() => driver.close())
+    const handler = createHandler(driver, {
+      // One who is no tenant's name is nobody here: what else `authorize` may do is tested above.
+      authorize: (request) => request.headers.get('authorization') || 401,
+      maxRequestBytes: 2 ** 17,
+    })
+    const documented = new Set([200, 400, 401, 405, 408, 413, 415])
     const name = fc.oneof(fc.constantFrom('p', 'k', '', 'é', '\0'), fc.string())
     const any = fc.anything({ withNullPrototype: false })
     const or = <T>(it: fc.Arbitrary<T>): fc.Arbitrary<unknown> => fc.oneof({ weight: 12, arbitrary: it }, any)
@@ -264,24 +274,93 @@ describe('a body', () => {
       text.map((it) => Buffer.from(it)),
       fc.uint8Array({ maxLength: 200 }),
     )
+    /** Mostly as it should be, or nothing would get past the door. */
+    const mostly = <T>(usual: T, other: fc.Arbitrary<T>): fc.Arbitrary<T> =>
+      fc.oneof({ weight: 12, arbitrary: fc.constant(usual) }, other)
+    const token = fc.string({ unit: fc.constantFrom(...'!#$*+-.^_|~aZ09'), minLength: 1, maxLength: 8 })
+    // What a header may hold: Latin-1 without control characters.
+    const field = fc.string({ unit: fc.integer({ min: 0xa0, max: 0xff }).map((it) => String.fromCharCode(it)) })
+    const wide = fc.oneof(
+      token,
+      field,
+      fc.constantFrom('', '-1', '0', '1', '1e9', '0x10', 'NaN', '99999999999999999999'),
+    )
+    const head = fc.record({
+      method: mostly('POST', fc.oneof(fc.constantFrom('GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'), token)),
+      path: mostly('state', fc.constantFrom('', '/', '//a/../b', '%', '%00', 'é', 'state?version=2', '?'.repeat(4000))),
+      authorization: mostly<string | undefined>('acme', fc.option(wide, { nil: undefined })),
+      'content-type': mostly<string | undefined>(MEDIA_TYPE, fc.option(wide, { nil: undefined })),
+      'content-encoding': mostly<string | undefined>(undefined, wide),
+      'content-length': mostly<string | undefined>(undefined, wide),
+      'x-other': mostly<string | undefined>(undefined, wide),
+    })
     const statuses = new Map<number, number>()
     await fc.assert(
-      fc.asyncProperty(body, async (bytes) => {
-        const response = await handler(post(bytes as Uint8Array<ArrayBuffer>))
+      fc.asyncProperty(head, body, async ({ method, path, ...named }, bytes) => {
+        fc.pre(!['CONNECT', 'TRACE', 'TRACK'].includes(method.toUpperCase()))
+        const headers = Object.entries(named).filter((it): it is [string, string] => it[1] !== undefined)
+        const isBare = ['GET', 'HEAD'].includes(method.toUpperCase())
+        const url = `${new URL(ENDPOINT).origin}/${path}`
+        const request = new Request(url, {
+          method,
+          headers,
+          ...(!isBare && { body: bytes as Uint8Array<ArrayBuffer> }),
+        })
+        const response = await handler(request)
         expect(documented).toContain(response.status)
+        expect(response.headers.get('cache-control')).toBe('no-store')
         const { error } = JSON.parse((await response.text()).split('\n')[0]!) as { error?: { code: string } }
         expect(error === undefined).toBe(response.status === 200)
         statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1)
       }),
-      { numRuns: 10_000 },
+      { numRuns },
     )
     // It would prove nothing if all were refused at the door.
     expect(statuses.get(200)).toBeGreaterThan(10)
-    expect(statuses.get(400)).toBeGreaterThan(1000)
+    expect(statuses.get(400)).toBeGreaterThan(numRuns / 10)
+    for (const status of [401, 405, 413, 415]) expect([status, statuses.get(status)! > 0]).toEqual([status, true])
   })
 })
 
 describe('tenants', () => {
+  it('cannot tell a key of another that exists from one that does not, by what they are answered', async () => {
+    const { handler } = made()
+    const mine = caller({ fetch: fetchFrom(handler), headers: { authorization: 'mine' } })
+    const secret = { part: 'p', key: 'exists' }
+    const put = { id: 'v1', checks: [], ops: [{ put: secret, value: 'secret' }], durability: 'relaxed' as const }
+    await mine.commit({ id: 'r', commits: [put] })
+    const root = `${encodeId('mine', 'tenant')}!!`
+    /** What another tenant is answered, whole but for the clock and what it sent itself. */
+    const told = async (key: string, part: string, body: (at: Key) => object): Promise<unknown> => {
+      const sent = JSON.stringify({ version: 1, ...body({ part, key }) })
+      const response = await handler(post(sent, { authorization: 'theirs' }))
+      const text = (await response.text()).replaceAll(/"now":[\d.]+/g, '').replaceAll(key, 'KEY')
+      expect(text).not.toMatch(/secret|v1/)
+      return [response.status, [...response.headers], text]
+    }
+    const commit = (at: Key, it: object) => ({
+      // The id of the other tenant's request, too.
+      id: 'r',
+      commits: [{ id: 'c', checks: [], ops: [], durability: 'relaxed', ...it }],
+      at: at.key,
+    })
+    const bodies: [number, (at: Key) => object][] = [
+      [200, (at) => ({ reads: [{ get: at }] })],
+      [200, (at) => commit(at, { checks: [{ at, version: 'v1' }] })],
+      [400, (at) => commit(at, { checks: [{ at, version: 5 }] })],
+      [400, (at) => commit(at, { ops: [{ delete: at }, { delete: at }] })],
+      [400, (at) => commit(at, { ops: [{ put: at, value: '\0' }] })],
+      [413, (at) => ({ reads: Array.from({ length: 1001 }, () => ({ get: at })) })],
+    ]
+    for (const part of ['p', `${root}p`, root]) {
+      for (const [status, body] of bodies) {
+        const found = (await told('exists', part, body)) as [number]
+        expect(found).toEqual(await told('absent', part, body))
+        expect(found[0]).toBe(status)
+      }
+    }
+  })
+
   const all = { start: ' ', end: '~~~', limit: 1000 }
   const dump = async (driver: Driver): Promise<unknown> => {
     const { answers } = await driver.read([{ parts: all }])
@@ -337,6 +416,29 @@ describe('tenants', () => {
             { get: { part: p, key: 'log!0000000000000001' } },
           ])
           expect(JSON.stringify(answers)).not.toContain('mine')
+          // Checks that fail show what is there, and errors what was wrong with the request: theirs.
+          const wrong = await them.commit({
+            id: 'wrong',
+            commits: [
+              {
+                id: 'w',
+                checks: [
+                  { at: { part: p, key: s }, version: 'none' },
+                  { at: { part: 'p', key: 'log!0000000000000001' }, version: 'none' },
+                  { log: { part: p, key: 'log!' }, last: 1000 },
+                ],
+                ops: [{ deletePart: p }],
+                durability: 'relaxed',
+              },
+            ],
+          })
+          expect(wrong.outcomes).toMatchObject([{ ok: false, failed: [{}, {}, { current: {} }] }])
+          expect(JSON.stringify(wrong)).not.toContain('mine')
+          const op = { put: { part: p, key: s }, value: 'theirs' }
+          const twice: unknown = await them
+            .commit({ id: 'twice', commits: [{ id: 't', checks: [], ops: [op, op], durability: 'relaxed' }] })
+            .catch((error: unknown) => error)
+          expect(twice).toMatchObject({ code: 'INVALID_ARGUMENT' })
           expect(await dump(me)).toEqual(before)
           const asked = await them.commit({
             id: 'checks',
