@@ -277,7 +277,11 @@ describe('a body', () => {
     /** Mostly as it should be, or nothing would get past the door. */
     const mostly = <T>(usual: T, other: fc.Arbitrary<T>): fc.Arbitrary<T> =>
       fc.oneof({ weight: 12, arbitrary: fc.constant(usual) }, other)
-    const token = fc.string({ unit: fc.constantFrom('!', '#', '*', '-', '.', '|', '~', 'a', 'Z', '0'), minLength: 1, maxLength: 8 })
+    const token = fc.string({
+      unit: fc.constantFrom('!', '#', '*', '-', '.', '|', '~', 'a', 'Z', '0'),
+      minLength: 1,
+      maxLength: 8,
+    })
     // What a header may hold: Latin-1 without control characters.
     const field = fc.string({ unit: fc.integer({ min: 0xa0, max: 0xff }).map((it) => String.fromCharCode(it)) })
     const wide = fc.oneof(
