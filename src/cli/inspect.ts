@@ -1,10 +1,12 @@
 /** What `doctor` says of servers besides what every store has. @module */
 import { createClient } from 'redis'
+import { inTime } from '../core/abort.ts'
 import { FIND, SCHEMA_VERSION } from '../drivers/postgres/migrations.ts'
 import { upstash } from '../drivers/upstash/driver.ts'
 import type { Finding } from '../ops/health.ts'
 import { schemaFinding } from './findings.ts'
-import { CONNECTION_TIMEOUT, load, requireRedisUrl, upstashClient } from './servers.ts'
+import { timeout } from '../wrappers/timeout.ts'
+import { CONNECTION_TIMEOUT, PATIENCE, load, requireRedisUrl, upstashClient } from './servers.ts'
 
 /** A setting that is as it should be, or what to do about it. */
 const judged = (what: string, found: string, isWell: boolean, advice: string, level: Finding['level'] = 'warning') =>
@@ -52,9 +54,9 @@ const evictionFinding = (policy: string | undefined): Finding =>
 export async function inspectRedis(url: string): Promise<readonly Finding[]> {
   const client = createClient({ url: requireRedisUrl(url), socket: { reconnectStrategy: false } })
   client.on('error', () => {})
-  await client.connect()
   try {
-    const info = await client.info()
+    await inTime(client.connect(), CONNECTION_TIMEOUT)
+    const info = await inTime(client.info(), CONNECTION_TIMEOUT)
     const told = (name: string): string | undefined => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim()
     const isLogged = told('aof_enabled') === '1'
     // Some servers keep their settings to themselves.
@@ -72,14 +74,15 @@ export async function inspectRedis(url: string): Promise<readonly Finding[]> {
       ),
     ]
   } finally {
-    client.destroy()
+    if (client.isOpen) client.destroy()
   }
 }
 
 /** Looks at what an Upstash tells of itself: whether entries are evicted. */
 export async function inspectUpstash(rest: string): Promise<readonly Finding[]> {
   let policy: string | undefined
-  const driver = upstash({ redis: await upstashClient(rest), onEviction: (found) => void (policy = found) })
+  const onEviction = (found: string): void => void (policy = found)
+  const driver = timeout(upstash({ redis: await upstashClient(rest), onEviction }), PATIENCE)
   await driver.open()
   await driver.close()
   return [evictionFinding(policy)]

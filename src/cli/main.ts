@@ -38,6 +38,8 @@ try {
   const program = makeProgram(manifest.version)
   program.hook('preAction', (_, running) => void (command = running.name()))
   await program.parseAsync()
+  // What it could not reach, a client may still be asking; all that was found is written first.
+  if (command === 'doctor') process.stdout.write('', () => process.exit())
 } catch (error) {
   // Help and the version have been printed.
   if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = EXIT.ok

@@ -4,7 +4,7 @@ import type { Driver } from '../core/driver.ts'
 import { postgres } from '../drivers/postgres/driver.ts'
 import { type UpstashClient, upstash } from '../drivers/upstash/driver.ts'
 import { remote } from '../http/index.ts'
-import { timeout } from '../wrappers/timeout.ts'
+import { type TimeoutOptions, timeout } from '../wrappers/timeout.ts'
 import { EXIT, Failure } from './failures.ts'
 
 /** The same driver, which also lets go of the client that was made for it. */
@@ -47,7 +47,11 @@ export function requireRedisUrl(text: string): string {
 export const CONNECTION_TIMEOUT = 5000
 
 /** How long a server may take for each kind of call, in milliseconds. */
-const PATIENCE = { open: 2 * CONNECTION_TIMEOUT, read: 30_000, commit: 30_000 }
+export const PATIENCE: Required<Pick<TimeoutOptions, 'open' | 'read' | 'commit'>> = {
+  open: 2 * CONNECTION_TIMEOUT,
+  read: 30_000,
+  commit: 30_000,
+}
 
 /** Opens a PostgreSQL by its connection string. */
 export async function openPostgres(scheme: string, rest: string): Promise<Driver> {

@@ -38,8 +38,9 @@ export interface PoolLike {
   connect(): Promise<{
     /** Runs one statement. */
     query(config: object): Promise<unknown>
-    /** Listen, and no longer, for the end of the connection: the pool does only while nobody has it. */
+    /** Listens for the end of the connection: the pool does only while nobody has it. */
     on(event: 'error', listener: () => void): unknown
+    /** Listens no longer. */
     off(event: 'error', listener: () => void): unknown
     /** Gives the connection back, or away where it is broken. */
     release(error?: Error | boolean): void

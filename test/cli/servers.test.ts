@@ -81,11 +81,15 @@ describe('the command line over a network', () => {
       await inPlace(async ({ bare }) => {
         const env = { UPSTASH_REDIS_REST_TOKEN: 'secret' }
         const urls = [`redis://${host}`, `upstash:http://${host}`, `http://${host}/state`, `postgres://me@${host}/app`]
-        const ended = await Promise.all(urls.map((url) => bare(env, 'get', 'greeting', '--store', url, '--json')))
+        const [ended, looked] = await Promise.all([
+          Promise.all(urls.map((url) => bare(env, 'get', 'greeting', '--store', url, '--json'))),
+          Promise.all(urls.map((url) => bare(env, 'doctor', '--store', url))),
+        ])
         for (const { code, err } of ended) {
           expect(code).toBe(5)
           expect(JSON.parse(err)).toMatchObject({ error: { code: 'TIMEOUT', advice: expect.any(String) } })
         }
+        for (const { code, out } of looked) expect([code, out]).toEqual([1, expect.stringContaining('failure')])
       })
     } finally {
       silent.close()
