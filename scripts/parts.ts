@@ -89,6 +89,18 @@ const PARTS = {
     find: () => onPath('tmux'),
     install: () => installApt('tmux'),
   },
+  zsh: {
+    what: 'zsh',
+    suites: ['completion in zsh'],
+    find: () => onPath('zsh'),
+    install: () => installApt('zsh'),
+  },
+  fish: {
+    what: 'fish',
+    suites: ['completion in fish'],
+    find: () => onPath('fish'),
+    install: () => installApt('fish'),
+  },
   tmpfs: {
     what: 'the right to mount a tmpfs',
     suites: ['full disk', 'read-only file system'],

@@ -1,6 +1,8 @@
 /** Completion scripts, made of the commands themselves. @module */
 import type { Command } from 'commander'
 
+/** What bash makes words of, too. */
+const SPLIT = ['=', ':']
 const flagsOf = (command: Command): string[] => command.options.flatMap(({ long }) => long ?? [])
 
 /**
@@ -17,22 +19,39 @@ export function completionFor(shell: string, program: Command): string {
     flags: [...flagsOf(command), ...everywhere].join(' '),
   }))
   const names = commands.map(({ name }) => name).join(' ')
+  // Behind an option that takes a value stands no command.
+  const valued = program.options.filter(({ required }) => required).flatMap(({ short, long }) => [short!, long!])
   if (shell === 'fish') {
-    return commands
-      .flatMap(({ name, about, flags }) => [
-        `complete -c holdfast -n 'not __fish_seen_subcommand_from ${names}' -f -a ${name} -d ${quoted(about)}`,
+    return [
+      `function __holdfast_command
+  set -l words (commandline -opc)
+  set -e words[1]
+  while set -q words[1]
+    switch $words[1]
+      case ${valued.join(' ')}
+        set -e words[1]
+      case '-*'
+      case '*'
+        echo $words[1]
+        return 0
+    end
+    set -e words[1]
+  end
+  return 1
+end`,
+      ...everywhere.map((flag) => `complete -c holdfast -n 'not __holdfast_command >/dev/null' -l ${flag.slice(2)}`),
+      ...commands.flatMap(({ name, about, flags }) => [
+        `complete -c holdfast -n 'not __holdfast_command >/dev/null' -f -a ${name} -d ${quoted(about)}`,
         ...flags
           .split(' ')
-          .map((flag) => `complete -c holdfast -n '__fish_seen_subcommand_from ${name}' -l ${flag.slice(2)}`),
-      ])
-      .join('\n')
+          .map((flag) => `complete -c holdfast -n 'contains -- ${name} (__holdfast_command)' -l ${flag.slice(2)}`),
+      ]),
+    ].join('\n')
   }
-  // Behind an option that takes a value stands no command; bash makes words of = and : as well.
-  const valued = program.options.filter(({ required }) => required).flatMap(({ short, long }) => [short!, long!])
   const bash = `_holdfast() {
   local word="\${COMP_WORDS[COMP_CWORD]}" command='' before='' i
   for ((i = 1; i < COMP_CWORD; i++)); do
-    case "$before" in ${[...valued, '=', ':'].join('|')}) before="\${COMP_WORDS[i]}"; continue ;; esac
+    case "$before" in ${[...valued, ...SPLIT].join('|')}) before="\${COMP_WORDS[i]}"; continue ;; esac
     before="\${COMP_WORDS[i]}"
     case "$before" in ${commands.map(({ name }) => name).join('|')}) command="$before"; break ;; esac
   done

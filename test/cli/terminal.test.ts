@@ -80,17 +80,25 @@ describe.skipIf(!part('tmux'))('the command line on a terminal', () => {
       expect((await run('show', 'done')).code).toBe(3)
     }))
 
-  it('completes commands and flags behind options', () =>
-    inPlace(async ({ directory, bare }) => {
-      writeFileSync(join(directory, 'c.sh'), (await bare({}, 'completion', 'bash')).out)
-      show(directory, 'bash --norc --noprofile')
-      tmux('send-keys', "PS1='$ '; source c.sh; echo so''urced", 'Enter')
-      await screenWith(/^sourced/m)
-      tmux('send-keys', 'holdfast --tenant runs --store sqlite:./a.db pu', 'Tab')
-      await screenWith(/a\.db purge/)
-      tmux('send-keys', '--', '--dr', 'Tab')
-      await screenWith(/a\.db purge --dry-run/)
-    }))
+  const SHELLS = [
+    { shell: 'bash', isHere: true, start: 'bash --norc --noprofile', prepare: "PS1='$ '" },
+    { shell: 'zsh', isHere: part('zsh'), start: 'zsh -f', prepare: "PS1='$ '; autoload -Uz compinit; compinit -u -D" },
+    { shell: 'fish', isHere: part('fish'), start: 'fish --no-config', prepare: 'true' },
+  ]
+  for (const { shell, isHere, start, prepare } of SHELLS) {
+    it.skipIf(!isHere)(`completes commands and flags behind options in ${shell}`, () =>
+      inPlace(async ({ directory, bare }) => {
+        writeFileSync(join(directory, 'script'), (await bare({}, 'completion', shell)).out)
+        show(directory, start)
+        tmux('send-keys', `${prepare}; source ./script; echo so''urced`, 'Enter')
+        await screenWith(/^sourced/m)
+        tmux('send-keys', 'holdfast --tenant runs --store sqlite:./a.db pu', 'Tab')
+        await screenWith(/a\.db purge/)
+        tmux('send-keys', '--', '--dr', 'Tab')
+        await screenWith(/a\.db purge --dry-run/)
+      }),
+    )
+  }
 
   it('shows lists as tables, and long work as a bar', () =>
     inPlace(async ({ directory, url, within }) => {
