@@ -74,32 +74,27 @@ const PARTS = {
   sha256sum: {
     what: 'sha256sum',
     suites: ['checksum example'],
-    find: () => onPath('sha256sum'),
-    install: () => installApt('coreutils'),
+    ...fromApt('sha256sum', 'coreutils'),
   },
   redis: {
     what: 'redis-server',
     suites: ['upstash', 'the REST protocol of Upstash', 'the example of holdfast/upstash'],
-    find: () => onPath('redis-server'),
-    install: () => installApt('redis-server'),
+    ...fromApt('redis-server'),
   },
   tmux: {
     what: 'tmux',
     suites: ['the command line on a terminal'],
-    find: () => onPath('tmux'),
-    install: () => installApt('tmux'),
+    ...fromApt('tmux'),
   },
   zsh: {
     what: 'zsh',
     suites: ['completion in zsh'],
-    find: () => onPath('zsh'),
-    install: () => installApt('zsh'),
+    ...fromApt('zsh'),
   },
   fish: {
     what: 'fish',
     suites: ['completion in fish'],
-    find: () => onPath('fish'),
-    install: () => installApt('fish'),
+    ...fromApt('fish'),
   },
   tmpfs: {
     what: 'the right to mount a tmpfs',
@@ -112,14 +107,12 @@ const PARTS = {
   chromium: {
     what: 'Chromium',
     suites: ['browsers: Chromium', 'browser example'],
-    find: () => onPath('chromium'),
-    install: () => installApt('chromium'),
+    ...fromApt('chromium'),
   },
   firefox: {
     what: 'Firefox',
     suites: ['browsers: Firefox'],
-    find: () => onPath('firefox-esr'),
-    install: () => installApt('firefox-esr'),
+    ...fromApt('firefox-esr'),
   },
   webkit: {
     what: 'WebKit, in its MiniBrowser, and a display without a screen',
@@ -251,6 +244,11 @@ function findMiniBrowser(): string | undefined {
   } catch {
     return undefined
   }
+}
+
+/** A program of one of Debian's packages, which mostly has its name. */
+function fromApt(program: string, packageName = program): Pick<Part, 'find' | 'install'> {
+  return { find: () => onPath(program), install: () => installApt(packageName) }
 }
 
 function installApt(...packageNames: string[]): void {

@@ -2,18 +2,16 @@
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
-import { RESP_TYPES, createClient } from 'redis'
+import { RESP_TYPES } from 'redis'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Driver } from '../../src/core/driver.ts'
-import { startPostgres } from '../../src/dev/postgres-server.ts'
-import { startRedis } from '../../src/dev/redis-server.ts'
 import { postgres } from '../../src/drivers/postgres/driver.ts'
 import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { upstash } from '../../src/drivers/upstash/driver.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
 import { encrypt } from '../../src/wrappers/encrypt.ts'
 import { part } from '../support/parts.ts'
+import { type Endings, postgresPool, redisClient } from './servers.ts'
 
 const SECRET = 'kelp-4711-limpet'
 /** Of letters and digits, so that no encoding of ids changes it. */
@@ -81,7 +79,7 @@ async function search(make: () => Promise<Raw>): Promise<void> {
 
 describe('nothing is found', () => {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-raw-'))
-  const endings: (() => Promise<unknown>)[] = []
+  const endings: Endings = []
   let made = 0
   afterAll(async () => {
     for (const end of endings.toReversed()) await end()
@@ -103,12 +101,7 @@ describe('nothing is found', () => {
     }))
 
   it.skipIf(!part('postgres'))('in the rows of PostgreSQL', async () => {
-    const server = await startPostgres({ bin: part('postgres')!, fsync: false })
-    const pool = new pg.Pool({ connectionString: server.url, max: 4 })
-    endings.push(
-      () => server.stop(),
-      () => pool.end(),
-    )
+    const pool = await postgresPool(endings)
     await search(async () => {
       await pool.query('DROP SCHEMA public CASCADE; CREATE SCHEMA public')
       return {
@@ -131,13 +124,8 @@ describe('nothing is found', () => {
   })
 
   it.skipIf(!part('redis'))('in the keys and values of Redis', async () => {
-    const server = await startRedis()
-    const client = await createClient({ url: server.url }).connect()
+    const client = await redisClient(endings)
     const raw = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
-    endings.push(
-      () => server.stop(),
-      async () => client.destroy(),
-    )
     await search(async () => {
       await client.flushAll()
       return {

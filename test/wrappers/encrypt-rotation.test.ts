@@ -4,12 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import pg from 'pg'
-import { createClient } from 'redis'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Driver } from '../../src/core/driver.ts'
-import { startPostgres } from '../../src/dev/postgres-server.ts'
-import { startRedis } from '../../src/dev/redis-server.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { postgres } from '../../src/drivers/postgres/driver.ts'
 import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
@@ -18,6 +14,7 @@ import { type Holdfast, createHoldfast } from '../../src/holdfast.ts'
 import { copy } from '../../src/ops/copy.ts'
 import { type EncryptOptions, encrypt } from '../../src/wrappers/encrypt.ts'
 import { part } from '../support/parts.ts'
+import { type Endings, postgresPool, redisClient } from './servers.ts'
 import { entriesOf } from './support.ts'
 
 const [OLD, NEW] = [randomBytes(32), randomBytes(32)]
@@ -98,7 +95,7 @@ async function rotate(connect: () => Driver): Promise<void> {
 }
 
 describe('keys are rotated under load: nothing is lost, and the old key can go', () => {
-  const endings: (() => Promise<unknown>)[] = []
+  const endings: Endings = []
   afterAll(async () => {
     for (const end of endings.toReversed()) await end()
   })
@@ -115,22 +112,12 @@ describe('keys are rotated under load: nothing is lost, and the old key can go',
   })
 
   it.skipIf(!part('postgres'))('on PostgreSQL', async () => {
-    const server = await startPostgres({ bin: part('postgres')!, fsync: false })
-    const pool = new pg.Pool({ connectionString: server.url, max: 8 })
-    endings.push(
-      () => server.stop(),
-      () => pool.end(),
-    )
+    const pool = await postgresPool(endings)
     await rotate(() => postgres({ db: pool }))
   })
 
   it.skipIf(!part('redis'))('on Redis', async () => {
-    const server = await startRedis()
-    const client = await createClient({ url: server.url }).connect()
-    endings.push(
-      () => server.stop(),
-      async () => client.destroy(),
-    )
+    const client = await redisClient(endings)
     const namespace = randomUUID()
     await rotate(() => upstash({ redis: { send: (command) => client.sendCommand([...command]) }, namespace }))
   })
