@@ -105,8 +105,8 @@ export type Op =
   | { readonly put: Key; readonly value: Value; readonly expires?: Expiry | undefined }
   /**
    * Writes at the prefix followed by the next number, 16 digits, counted from 1 without gaps and assigned inside the
-   * commit. The key of the prefix ends in `!`, and nothing but the log lives under it. `ref` names a key of the same part that receives the number as
-   * text, so that the entry can be found again by a name of its own.
+   * commit. The key of the prefix ends in `!`, and nothing but the log lives under it. `ref` names a key of the same part
+   * that receives the number as text, so that the entry can be found again by a name of its own.
    */
   | { readonly append: Key; readonly value: Value; readonly ref?: string }
   | { readonly delete: Key }

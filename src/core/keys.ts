@@ -105,6 +105,9 @@ export const encodeNumber = (n: number): string => String(n).padStart(DIGITS, '0
 /** The number at the end of a log key. */
 export const decodeNumber = (key: string): number => Number(key.slice(-DIGITS))
 
+/** What comes right behind a key or part: a space sorts below everything that either is made of. */
+export const behind = (name: string): string => `${name} `
+
 /** The keys that begin with this prefix, as the bounds of a range. A prefix ends with the separator. */
 export const under = (prefix: string): { start: string; end: string } => ({
   start: prefix,

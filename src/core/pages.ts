@@ -3,6 +3,7 @@ import { requireInteger } from './arguments.ts'
 import type { Database } from './database.ts'
 import type { CallOptions, Entry, Range } from './driver.ts'
 import { invalid } from './errors.ts'
+import { behind } from './keys.ts'
 
 /** One page of a list. */
 export interface Page<T> {
@@ -38,8 +39,7 @@ export function pageRange(
   }
   return {
     part,
-    // A space sorts below everything a key is made of: the first key that could follow.
-    start: cursor === undefined ? bounds.start : `${cursor} `,
+    start: cursor === undefined ? bounds.start : behind(cursor),
     end: bounds.end,
     limit: Math.min(limit, db.driver.capabilities.limits.rangeEntries),
   }

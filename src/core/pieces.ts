@@ -3,7 +3,7 @@ import type { Answer, Entry, EntryPage, PartPage, Read, ReadAnswer } from './dri
 import { HoldfastError } from './errors.ts'
 
 /** How often an answer in several pieces is begun again because something changed in between. */
-const MOST_RESTARTS = 8
+export const MOST_RESTARTS = 8
 
 /**
  * Asks once.

@@ -1,11 +1,10 @@
 /** Answers of bounded size: what does not fit is put off, and is not loaded either. @module */
 import type { Answer, CallOptions, Driver, Entry, EntryPage, Range, Read, ReadAnswer } from '../core/driver.ts'
-import { utf8Bytes } from '../core/keys.ts'
-import { again, confirm, tooFast } from '../core/pieces.ts'
+import { behind, utf8Bytes } from '../core/keys.ts'
+import { MOST_RESTARTS, again, confirm, tooFast } from '../core/pieces.ts'
 
 /** What is asked of a driver at once: so many entries of any size are held besides those that fit. */
 const AT_ONCE = 16
-const MOST_RESTARTS = 8
 
 /** Options of {@link readWithin}. */
 export interface ReadWithinOptions extends CallOptions {
@@ -98,7 +97,7 @@ function nextOf(questions: readonly Read[], begun: readonly Entry[], isPaged: bo
   for (const read of questions) {
     if (room === 0) break
     if (isPaged && 'range' in read && !read.range.keysOnly) {
-      const { range } = next.length === 0 ? behind(read, begun) : read
+      const { range } = next.length === 0 ? restOf(read, begun) : read
       const limit = Math.min(range.limit, room)
       next.push({ range: { ...range, limit } })
       room -= limit
@@ -111,10 +110,10 @@ function nextOf(questions: readonly Read[], begun: readonly Entry[], isPaged: bo
 }
 
 /** The rest of a page. */
-function behind({ range }: { range: Range }, begun: readonly Entry[]): { range: Range } {
+function restOf({ range }: { range: Range }, begun: readonly Entry[]): { range: Range } {
   const last = begun.at(-1)?.key
   if (last === undefined) return { range }
-  const bound = range.reverse ? { end: last } : { start: nextKey(last) }
+  const bound = range.reverse ? { end: last } : { start: behind(last) }
   return { range: { ...range, ...bound, limit: range.limit - begun.length } }
 }
 
@@ -148,15 +147,12 @@ function sizeOf(answer: Answer): number {
 const sizeOfEntry = ({ key, version, value }: Entry): number =>
   key.length + version.length + (typeof value === 'string' ? utf8Bytes(value) : value.length)
 
-/** No key lies between: a space sorts below everything else that a key is made of. */
-const nextKey = (key: string): string => `${key} `
-
 /** The same question for versions only. */
 function withoutValues(read: Read): Read {
   if ('parts' in read) return read
   if ('range' in read) return { range: { ...read.range, keysOnly: true } }
   const { part, key } = read.get
-  return { range: { part, start: key, end: nextKey(key), limit: 1, keysOnly: true } }
+  return { range: { part, start: key, end: behind(key), limit: 1, keysOnly: true } }
 }
 
 /** What was asked as a page of one entry, as the answer to a get. */

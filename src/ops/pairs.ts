@@ -5,9 +5,9 @@
  */
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
-import { EVERYTHING } from '../core/keys.ts'
+import { EVERYTHING, behind } from '../core/keys.ts'
 import { ahead } from './ahead.ts'
-import { type Slice, behind, partsBetween } from './scan.ts'
+import { type Slice, partsBetween } from './scan.ts'
 
 /** One key of a part in both stores; at least one of them has it. */
 export interface Pair {

@@ -3,13 +3,12 @@ import { requireInteger } from '../core/arguments.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
-import { type TenantParts, decodeId, encodeNumber, tenantParts, under } from '../core/keys.ts'
+import { type TenantParts, behind, decodeId, encodeNumber, tenantParts, under } from '../core/keys.ts'
 import { indexEntries } from '../stores/run-index.ts'
 import { type RunRecords, runRecords } from '../stores/run-record.ts'
 import type { RunRecord } from '../stores/run-state.ts'
 import { type Completion, isTerminal } from '../stores/status.ts'
 import { type OperationOptions, batchOf } from './options.ts'
-import { behind } from './scan.ts'
 
 /** Options of {@link purge}. */
 export interface PurgeOptions extends OperationOptions, Pick<WriteOptions, 'durability'> {

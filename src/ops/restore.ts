@@ -1,13 +1,13 @@
 /** Fills a store from a backup. @module */
 import type { Database } from '../core/database.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
-import { EVERYTHING, utf8Bytes } from '../core/keys.ts'
+import { EVERYTHING, behind, utf8Bytes } from '../core/keys.ts'
 import type { BackupSummary } from './backup.ts'
 import type { Header, StoredEntry } from './format.ts'
 import { type FillOptions, type FillResult, mirror, requireRoom } from './mirror.ts'
 import { type OperationOptions, requireOrder } from './options.ts'
 import { type BackupSource, readBackup } from './read-backup.ts'
-import { type Slice, behind } from './scan.ts'
+import type { Slice } from './scan.ts'
 
 /** Options of {@link restore}. */
 export type RestoreOptions = Omit<FillOptions, 'tenant'>

@@ -5,7 +5,7 @@
  */
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry, EntryPage } from '../core/driver.ts'
-import { EVERYTHING, tenantBounds } from '../core/keys.ts'
+import { EVERYTHING, behind, tenantBounds } from '../core/keys.ts'
 import { ahead } from './ahead.ts'
 import { type StoreWideOptions, batchOf } from './options.ts'
 
@@ -31,9 +31,6 @@ const HELD_LENGTH = 2 ** 25
 
 /** Parts are asked for together, since most are short: so many that each has room for this many entries in a batch. */
 const SHARE = 12
-
-/** What comes right behind a key or part: a space sorts below everything either is made of. */
-export const behind = (name: string): string => `${name} `
 
 const partsIn = (batch: number, { driver }: Database): number =>
   Math.max(1, Math.min(Math.floor(batch / SHARE), driver.capabilities.limits.requestReads))

@@ -12,7 +12,7 @@ import { decode } from '../core/codec.ts'
 import type { Database } from '../core/database.ts'
 import type { Answer, CallOptions, EntryPage, Key, PartPage, Range, Read, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
-import { CLAIM, RUN, type TenantParts, decodeId, encodeId, under } from '../core/keys.ts'
+import { CLAIM, RUN, type TenantParts, behind, decodeId, encodeId, under } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { type TaskWakeupHint, requireHint } from './hints.ts'
 import { type ReadyStep, encodeTags, readyEntries } from './run-index.ts'
@@ -210,8 +210,7 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
             stream.more = false
             break
           }
-          // A space sorts below everything a key is made of: the first key that could follow.
-          stream.start = `${key} `
+          stream.start = behind(key)
           if (!knows(request, task)) continue
           const isBehind = task.lastFailedWorker === workerId
           stream[isBehind ? 'behind' : 'fresh']++
@@ -253,7 +252,7 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
         if (ranges.length > 0) take(early, pages)
         names.push(...(page as PartPage).parts)
         more = (page as PartPage).more
-        start = `${names.at(-1)} `
+        start = behind(names.at(-1) ?? start)
       }
       const seen = new Set(before)
       add(names.filter((name) => !seen.has(name)))

@@ -13,7 +13,7 @@ import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions, Entry, Expiry, FailedCheck, Key, Op } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { type Lease, lost } from '../core/fence.ts'
-import { DIGITS, EVERYTHING, encodeId, encodeNumber, tenantParts } from '../core/keys.ts'
+import { DIGITS, EVERYTHING, behind, encodeId, encodeNumber, tenantParts } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import type { StoreOptions } from './options.ts'
 
@@ -180,8 +180,7 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
       const [{ entries, more }] = await db.read([{ range }], options)
       removed += await removeMarks(db, entries, options)
       if (!more || removed === most) return removed
-      // A space sorts below everything a key is made of.
-      start = `${entries.at(-1)!.key} `
+      start = behind(entries.at(-1)!.key)
     }
   }
 

@@ -11,7 +11,7 @@ import { requireGiven, requireInteger } from '../core/arguments.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
-import { DEFAULT_TENANT, EVERYTHING, encodeId, tenantParts } from '../core/keys.ts'
+import { DEFAULT_TENANT, EVERYTHING, behind, encodeId, tenantParts } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { type Page, eachItem } from '../core/pages.ts'
 import { type ContextStore, runContexts } from './context.ts'
@@ -207,7 +207,7 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
         const [page] = await db.read([{ range: { part, start, end: EVERYTHING.end, limit } }], options)
         yield* page.entries
         more = page.more
-        start = `${page.entries.at(-1)?.key} `
+        start = behind(page.entries.at(-1)?.key ?? start)
       }
     },
     // At the end: an object that begins with a spread takes ten times as long to make.

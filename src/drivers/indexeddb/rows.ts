@@ -8,6 +8,7 @@
  */
 import { isLive } from '../../core/apply.ts'
 import type { Answer, Entry, EntryPage, Key, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
+import { behind } from '../../core/keys.ts'
 import { type KeyRange, type PromisedStore, between } from './api.ts'
 
 /** An entry at rest. */
@@ -66,8 +67,7 @@ async function pageUp(range: Range, store: PromisedStore<Row>, now: () => number
     const rows = from < end ? await store.getAll(between(from, end), wanted) : []
     take(rows, range, entries, now())
     if (entries.length > limit || rows.length < wanted) return toPage(entries, limit)
-    // A space sorts below everything a key is made of: the first key that could follow.
-    from = `${rows.at(-1)!.id} `
+    from = behind(rows.at(-1)!.id)
   }
 }
 

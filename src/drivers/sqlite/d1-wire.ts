@@ -1,6 +1,6 @@
 /** Requests as the SQL of D1 takes them: JSON in few parameters. @module */
 import type { Commit, Read, Value } from '../../core/driver.ts'
-import { under, utf8Bytes } from '../../core/keys.ts'
+import { behind, under, utf8Bytes } from '../../core/keys.ts'
 
 /** Of the JSON of one statement: D1 takes parameters of 2 MB. */
 const STATEMENT_BYTES = 900_000
@@ -10,7 +10,7 @@ const INLINE = 200_000
 /** A question as the statement for reads takes it. */
 export function questionOf(read: Exclude<Read, { parts: unknown }>): unknown[] {
   // A key and a space behind it: nothing lies between them.
-  if ('get' in read) return [read.get.part, read.get.key, `${read.get.key} `, 1, 0]
+  if ('get' in read) return [read.get.part, read.get.key, behind(read.get.key), 1, 0]
   const { part, start, end, limit, reverse, keysOnly } = read.range
   return [part, start, end, limit + 1, (reverse ? 1 : 0) + (keysOnly ? 2 : 0)]
 }
