@@ -6,7 +6,7 @@
  * in their order, each atomic by itself and with no other request's commit between them. **Durability.** A commit that
  * is answered survives what its {@link Durability} level names; one that fails its checks or throws leaves nothing
  * behind. **Exactly once.** A request repeated under the same id within {@link Capabilities.replayWindow} takes effect
- * once and gives the same verdicts and numbers.
+ * once and gives the same verdicts and numbers, refusals included; one that arrives later is refused and never executed.
  *
  * Everything else (time to live, logs, snapshots, claims, retention) is written once, above this file. A driver
  * receives only well-formed requests inside its declared limits: the database facade has checked them before any I/O.
@@ -87,7 +87,10 @@ export interface ReadAnswer {
   readonly answers: readonly Answer[]
 }
 
-/** What must hold for a commit to take effect; all checks of a commit are evaluated before any of its ops. */
+/**
+ * What must hold for a commit to take effect; all checks of a commit are evaluated before any of its ops. A commit checks
+ * a key at most once.
+ */
 export type Check =
   /** The entry has this version; `null`: it is absent. An expired entry is absent. */
   | { readonly at: Key; readonly version: string | null }
@@ -99,16 +102,24 @@ export type Expiry = { readonly in: number } | { readonly at: number }
 
 /**
  * One change. The ops of one commit touch a key at most once (several appends to one log are fine); deletes of ranges
- * and parts are applied first, the rest in order.
+ * and parts and trims are applied first, the rest in order.
  */
 export type Op =
+  /** An expiry beyond 8.64e15, the last moment of a `Date`, is stored as that moment. */
   | { readonly put: Key; readonly value: Value; readonly expires?: Expiry | undefined }
   /**
    * Writes at the prefix followed by the next number, 16 digits, counted from 1 without gaps and assigned inside the
-   * commit. The key of the prefix ends in `!`, and nothing but the log lives under it. `ref` names a key of the same part
-   * that receives the number as text, so that the entry can be found again by a name of its own.
+   * commit. The key of the prefix ends in `!`, and nothing but the log lives under it: where the last key under it does
+   * not end in a number, the request is refused with `INVALID_ARGUMENT`. `ref` names a key of the same part that receives
+   * the number as text, so that the entry can be found again by a name of its own.
    */
   | { readonly append: Key; readonly value: Value; readonly ref?: string }
+  /**
+   * Removes the entries of a log up to this number, or up to its end where that comes first. The numbers go on: the
+   * entry with the number 0 keeps, as text, the last number that was removed. Deleting that entry with all others, as a
+   * range or a part, makes the log a new one that begins at 1.
+   */
+  | { readonly trim: Key; readonly through: number }
   | { readonly delete: Key }
   | { readonly deleteRange: { readonly part: string; readonly start: string; readonly end: string } }
   | { readonly deletePart: string }
@@ -133,16 +144,31 @@ export interface Commit {
 
 /** A batch of commits that travels, is made durable and is repeated as one. */
 export interface CommitRequest {
-  /** Globally unique; the same id means the same request, byte for byte. */
+  /**
+   * Globally unique; the same id means the same request, byte for byte. Under an id that was used with other content a
+   * driver with a {@link Capabilities.replayWindow} throws `CONFLICT`.
+   */
   readonly id: string
   readonly commits: readonly Commit[]
+  /**
+   * By when the request has to arrive, in milliseconds since 1970 by the backend's clock. A driver with a
+   * {@link Capabilities.replayWindow} refuses a request that it has no record of, and whose deadline has passed or lies
+   * further ahead than the window: the record of a first arrival may be gone already, or would go before the deadline.
+   * The error is that of `late` in `core/requests.ts`, which tells the backend's clock. The database sets it.
+   */
+  readonly deadline?: number
+}
+
+/** An entry whose value may have been left out, because the answer had no room for it: read it then. */
+export interface Current extends Omit<Entry, 'value'> {
+  readonly value?: Value
 }
 
 /** A check that did not hold, and what is there instead: the entry, `null` where absent, or the end of the log. */
 export interface FailedCheck {
   /** Index into the commit's checks. */
   readonly check: number
-  readonly current: Entry | null | { readonly last: number }
+  readonly current: Current | null | { readonly last: number }
 }
 
 /** The verdict on one commit. A lost race is a value; throwing means misuse or a fault, of the whole request. */
@@ -174,9 +200,15 @@ export interface Limits {
   readonly requestCommits: number
   readonly requestReads: number
   readonly rangeEntries: number
+  /**
+   * Of one answer: keys, versions and values, and 64 bytes besides for each entry. Pages of a read share it and
+   * are cut to it, but each gives one entry at least; a get is always answered. Values of failed checks share it, too, and
+   * those that do not fit are left out.
+   */
+  readonly answerBytes: number
 }
 
-/** The limits that are a most of something. */
+/** The limits that cap a count or a size. */
 export type LimitName = Exclude<keyof Limits, 'valueOverhead' | 'keyOverhead'>
 
 /** What a backend can do: constants, declared and never sniffed. The conformance suite holds a driver to them. */
@@ -193,6 +225,11 @@ export interface Capabilities {
   readonly network: boolean
   /** How long a repeated request is recognised, in milliseconds; `0`: not at all, no answer can be lost on the way here. */
   readonly replayWindow: number
+  /**
+   * How long the driver itself tries one call, in milliseconds. The database counts the wait in its queue toward it.
+   * Left out where a call cannot hang.
+   */
+  readonly timeout?: number
   /**
    * `hidden`: ids are stored as something else. Numbers in keys sort as always; ids come in an order that tells nothing,
    * always the same, and a range or a list of parts that begins or ends in the middle of one is `UNSUPPORTED`. Left out
@@ -228,7 +265,10 @@ export interface Driver {
   read(reads: readonly Read[], options?: CallOptions): Promise<ReadAnswer>
   /** Applies the commits in one round trip and one sync to disk. */
   commit(request: CommitRequest, options?: CallOptions): Promise<CommitAnswer>
-  /** Lets go of the backend, also while it is being opened; a handle that was handed in stays open. Idempotent. */
+  /**
+   * Lets go of the backend, also while it is being opened; a handle that was handed in stays open. Idempotent. A driver
+   * can be opened again after its close; calls in between throw `CLOSED`.
+   */
   close(): Promise<void>
   /**
    * Announces changes: tells the listener which parts a commit has changed, whoever made it, in this process or in

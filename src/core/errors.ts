@@ -27,6 +27,7 @@
  * | `READ_ONLY` | the store cannot be written |
  * | `UNAUTHORIZED` | the backend does not know the caller, or does not let it do this |
  * | `UNAVAILABLE` | the backend cannot be reached or is locked; retrying may help |
+ * | `OVERLOADED` | too many calls wait already; nothing was sent, and retrying later may help |
  * | `TIMEOUT` | the backend did not answer in time; a commit may have taken effect all the same |
  * | `ABORTED` | the caller's signal was aborted |
  * | `CLOSED` | the database was closed |
@@ -52,6 +53,7 @@ export type ErrorCode =
   | 'READ_ONLY'
   | 'UNAUTHORIZED'
   | 'UNAVAILABLE'
+  | 'OVERLOADED'
   | 'TIMEOUT'
   | 'ABORTED'
   | 'CLOSED'

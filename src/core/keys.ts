@@ -105,6 +105,28 @@ export const encodeNumber = (n: number): string => String(n).padStart(DIGITS, '0
 /** The number at the end of a log key. */
 export const decodeNumber = (key: string): number => Number(key.slice(-DIGITS))
 
+/** Where a log that was trimmed keeps the last number that was removed: number 0, before all entries. */
+export const trimmedKey = (prefix: string): string => prefix + encodeNumber(0)
+
+const NUMBER = new RegExp(`^\\d{${DIGITS}}$`)
+
+/**
+ * The number at which a log ends.
+ *
+ * @param prefix - of the log
+ * @param key - the last key under the prefix
+ * @param value - gets the value under that key, which is asked for only where the log was trimmed to its end
+ * @throws `INVALID_ARGUMENT` where the key does not end in a number: something else lives under the prefix
+ */
+export function lastNumber(prefix: string, key: string, value: () => unknown): number {
+  if (!NUMBER.test(key.slice(prefix.length))) throw notALog(prefix)
+  return decodeNumber(key) || Number(value())
+}
+
+/** `INVALID_ARGUMENT`: the last key under the prefix does not end in a number. */
+export const notALog = (prefix: string): Error =>
+  invalid(`The keys under ${prefix} must be numbers to append to it; delete what else is there`)
+
 /** What comes right behind a key or part: a space sorts below everything that either is made of. */
 export const behind = (name: string): string => `${name} `
 

@@ -1,5 +1,6 @@
-/** Limits that several drivers share. @module */
-import type { Limits } from './driver.ts'
+/** Limits that several drivers share, and what an answer is charged for an entry. @module */
+import type { Current, Limits } from './driver.ts'
+import { utf8Bytes } from './keys.ts'
 
 /** Of drivers that work synchronously in this process: what can be written while the event loop stands still. */
 export const IN_PROCESS_LIMITS: Limits = {
@@ -9,6 +10,7 @@ export const IN_PROCESS_LIMITS: Limits = {
   requestCommits: 1e4,
   requestReads: 1e4,
   rangeEntries: 1e5,
+  answerBytes: 2 ** 23,
 }
 
 /** Of drivers over a network whose requests and answers hold at most 10 MB, as text inside of text. */
@@ -19,4 +21,39 @@ export const NETWORK_LIMITS: Limits = {
   requestCommits: 1000,
   requestReads: 1000,
   rangeEntries: 1000,
+  answerBytes: 6 * 2 ** 20,
+}
+
+/** What an answer is charged for each entry besides its key, version and value: what surrounds them on the way. */
+const ENTRY_BYTES = 64
+
+/** What an answer is charged for an entry, in bytes. */
+export const entryBytes = ({ key, version, value = '' }: Current): number =>
+  ENTRY_BYTES + key.length + version.length + (typeof value === 'string' ? utf8Bytes(value) : value.length)
+
+/** What is left of an answer's size. */
+export interface Room {
+  /** In bytes, from 0. */
+  readonly left: number
+  /**
+   * Takes so many bytes, see {@link entryBytes}; tells whether they fit.
+   *
+   * @param isForced - for what has to be in the answer even if it does not fit
+   */
+  takes(bytes: number, isForced?: boolean): boolean
+}
+
+/** The room of an answer, in bytes: {@link Limits.answerBytes}. */
+export function roomFor(answerBytes: number): Room {
+  let left = answerBytes
+  return {
+    get left() {
+      return left
+    },
+    takes(bytes, isForced = false) {
+      if (bytes > left && !isForced) return false
+      left = Math.max(0, left - bytes)
+      return true
+    },
+  }
 }

@@ -178,6 +178,7 @@ export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping
       return { ...op, append: await hideKey(op.append), ...(ref !== undefined && { ref }) }
     }
     if ('delete' in op) return { delete: await hideKey(op.delete) }
+    if ('trim' in op) return { ...op, trim: await hideKey(op.trim) }
     if ('deletePart' in op) return { deletePart: await hidePart(op.deletePart) }
     const { part } = op.deleteRange
     return { deleteRange: { ...(await hideBounds(op.deleteRange, keyStays(part))), part: await hidePart(part) } }
@@ -221,11 +222,9 @@ export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping
       const { now, answers } = await driver.read(await Promise.all(reads.map(hideRead)), options)
       return { now, answers: await Promise.all(answers.map((answer, i) => revealAnswer(answer, reads[i]!))) }
     },
-    async commit({ id, commits }, options) {
-      const { now, outcomes } = await driver.commit(
-        { id, commits: await Promise.all(commits.map(hideCommit)) },
-        options,
-      )
+    async commit({ commits, ...request }, options) {
+      const hidden = await Promise.all(commits.map(hideCommit))
+      const { now, outcomes } = await driver.commit({ ...request, commits: hidden }, options)
       return { now, outcomes: outcomes.map((outcome, i) => revealOutcome(outcome, commits[i]!)) }
     },
     ...(driver.watch && {

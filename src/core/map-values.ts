@@ -73,7 +73,7 @@ export function mapValues(driver: Driver, mapping: ValueMapping): Driver {
   async function decodeFailed(failed: FailedCheck, { checks }: Commit): Promise<FailedCheck> {
     const { check, current } = failed
     const asked = checks[check]!
-    if (current === null || !('at' in asked)) return failed
+    if (current === null || !('at' in asked) || !('value' in current)) return failed
     return { check, current: await decodeEntry(current as Entry, asked.at.part) }
   }
 
@@ -89,11 +89,9 @@ export function mapValues(driver: Driver, mapping: ValueMapping): Driver {
       const { now, answers } = await driver.read(reads, options)
       return { now, answers: await Promise.all(answers.map((answer, i) => decodeAnswer(answer, reads[i]!))) }
     },
-    async commit({ id, commits }, options) {
-      const { now, outcomes } = await driver.commit(
-        { id, commits: await Promise.all(commits.map(encodeCommit)) },
-        options,
-      )
+    async commit({ commits, ...request }, options) {
+      const encoded = await Promise.all(commits.map(encodeCommit))
+      const { now, outcomes } = await driver.commit({ ...request, commits: encoded }, options)
       return { now, outcomes: await Promise.all(outcomes.map((outcome, i) => decodeOutcome(outcome, commits[i]!))) }
     },
   }

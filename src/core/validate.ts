@@ -5,9 +5,9 @@
  * @module
  */
 import { MAX_TIME, requireInteger } from './arguments.ts'
-import type { Commit, Key, LimitName, Limits, Op, Read, Value } from './driver.ts'
+import type { Check, Commit, Key, LimitName, Limits, Op, Read, Value } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
-import { SEPARATOR, utf8Bytes } from './keys.ts'
+import { SEPARATOR, trimmedKey, utf8Bytes } from './keys.ts'
 
 function within(limits: Limits, limit: LimitName, size: number): void {
   const most = limits[limit]
@@ -66,6 +66,10 @@ function weighOp(op: Op, limits: Limits): number {
     return weighKey(op.put, limits) + weighValue(op.value, limits)
   }
   if ('delete' in op) return weighKey(op.delete, limits)
+  if ('trim' in op) {
+    requireInteger(op.through, 'through', 1)
+    return weighLog(op.trim, limits)
+  }
   return (
     utf8Bytes('deletePart' in op ? op.deletePart : Object.values(op.deleteRange).join('')) + (limits.keyOverhead ?? 0)
   )
@@ -76,10 +80,28 @@ function refuseTwice(ops: readonly Op[]): void {
   const seen = new Set<string>()
   for (const op of ops) {
     const { part, key }: Partial<Key> =
-      'put' in op ? op.put : 'delete' in op ? op.delete : 'append' in op ? { ...op.append, key: op.ref! } : {}
+      'put' in op
+        ? op.put
+        : 'delete' in op
+          ? op.delete
+          : 'append' in op
+            ? { ...op.append, key: op.ref! }
+            : 'trim' in op
+              ? { ...op.trim, key: trimmedKey(op.trim.key) }
+              : {}
     if (key === undefined) continue
     const name = `${part}\n${key}`
     if (seen.has(name)) throw invalid(`A commit must touch ${key} once`)
+    seen.add(name)
+  }
+}
+
+function refuseTwiceChecked(checks: readonly Check[]): void {
+  const seen = new Set<string>()
+  for (const check of checks) {
+    const { part, key } = 'at' in check ? check.at : check.log
+    const name = `${part}\n${key}`
+    if (seen.has(name)) throw invalid(`A commit must check ${key} once`)
     seen.add(name)
   }
 }
@@ -89,7 +111,7 @@ function refuseTwice(ops: readonly Op[]): void {
  *
  * @returns their size in bytes: of all keys, versions and values
  * @throws `PAYLOAD_TOO_LARGE` for more than the driver takes, `INVALID_ARGUMENT` for a commit that is malformed,
- *   touches a key twice or names a log by a key that does not end in `!`
+ *   touches or checks a key twice or names a log by a key that does not end in `!`
  */
 export function validateCommits(commits: readonly Commit[], limits: Limits): number {
   within(limits, 'requestCommits', commits.length)
@@ -103,6 +125,7 @@ export function validateCommits(commits: readonly Commit[], limits: Limits): num
     for (const op of ops) bytes += weighOp(op, limits)
     within(limits, 'commitKeys', checks.length + ops.length)
     if (ops.length > 1) refuseTwice(ops)
+    if (checks.length > 1) refuseTwiceChecked(checks)
   }
   within(limits, 'requestBytes', bytes)
   return bytes

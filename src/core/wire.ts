@@ -23,7 +23,7 @@ import type {
   ReadAnswer,
   Value,
 } from './driver.ts'
-import { requireInteger } from './arguments.ts'
+import { MAX_TIME, requireInteger } from './arguments.ts'
 import { type ErrorCode, HoldfastError, invalid, isHoldfastError } from './errors.ts'
 import { requireName, validateCommits, validateReads } from './validate.ts'
 
@@ -79,10 +79,10 @@ function plain(details: object): unknown {
 
 /** Does something to every value of a request, in the order of the ops; what comes out takes its place. */
 export const mapRequest = (
-  { id, commits }: CommitRequest,
+  { commits, ...request }: CommitRequest,
   map: (value: Value) => unknown,
-): { id: string; commits: unknown[] } => ({
-  id,
+): Omit<CommitRequest, 'commits'> & { commits: unknown[] } => ({
+  ...request,
   commits: commits.map((commit) => ({
     ...commit,
     ops: commit.ops.map((op) => ('value' in op ? { ...op, value: map(op.value) } : op)),
@@ -103,7 +103,7 @@ export function mapAnswer<A extends ReadAnswer | CommitAnswer>(answer: A, map: (
         : {
             ok: false,
             failed: outcome.failed.map((it) =>
-              it.current && 'value' in it.current ? { ...it, current: entry(it.current) } : it,
+              it.current && 'value' in it.current ? { ...it, current: entry(it.current as Entry) } : it,
             ),
           },
     ),
@@ -155,9 +155,11 @@ export function commitRequestOf(
   limits: Limits,
   valueOf: (raw: unknown) => Value = (value) => value as Value,
 ): CommitRequest {
-  const { id, commits } = objectOf(raw, 'A commit request')
+  const { id, commits, deadline } = objectOf(raw, 'A commit request')
+  if (deadline !== undefined) requireInteger(deadline as number, 'deadline', 0, MAX_TIME)
   const request = {
     id: idOf(id),
+    ...(deadline !== undefined && { deadline: deadline as number }),
     commits: listOf(commits, 'commits').map((it): Commit => {
       const commit = objectOf(it, 'A commit')
       return {
@@ -174,7 +176,7 @@ export function commitRequestOf(
 
 const READS = ['get', 'range', 'parts'] as const
 const CHECKS = ['at', 'log'] as const
-const OPS = ['put', 'append', 'delete', 'deleteRange', 'deletePart'] as const
+const OPS = ['put', 'append', 'delete', 'trim', 'deleteRange', 'deletePart'] as const
 /** Of an id that a caller makes up. */
 const MAX_ID = 256
 
@@ -200,6 +202,8 @@ function opOf(raw: unknown, valueOf: (raw: unknown) => Value): Op {
     }
     case 'delete':
       return { delete: keyOf(op['delete']) }
+    case 'trim':
+      return { trim: keyOf(op['trim']), through: op['through'] as number }
     case 'deleteRange': {
       const range = objectOf(op['deleteRange'], 'deleteRange')
       return { deleteRange: { part: nameOf(range['part']), ...boundsOf(range) } }

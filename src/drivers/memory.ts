@@ -20,8 +20,8 @@ import type {
   Range,
   Read,
 } from '../core/driver.ts'
-import { decodeNumber, under } from '../core/keys.ts'
-import { IN_PROCESS_LIMITS } from '../core/limits.ts'
+import { lastNumber, under } from '../core/keys.ts'
+import { IN_PROCESS_LIMITS, type Room, entryBytes, roomFor } from '../core/limits.ts'
 import { sortedMap } from '../core/sorted.ts'
 
 /** Options of {@link memory}. */
@@ -64,34 +64,50 @@ const CAPABILITIES: Capabilities = {
  * ```
  */
 export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
+  const { limits } = CAPABILITIES
   const entries = sortedMap<Entry>()
   const expiring = new Set<string>()
   const { watch, announce } = announcer()
 
+  /** What the request under way has replaced or removed, to be put back if it throws. */
+  const undo: (readonly [name: string, before: Entry | undefined])[] = []
+
+  const set = (name: string, entry: Entry): void => {
+    undo.push([name, entries.get(name)])
+    entries.set(name, entry)
+  }
+
+  const remove = (name: string): void => {
+    undo.push([name, entries.get(name)])
+    entries.delete(name)
+  }
+
   const tx: Transaction = {
-    get({ part, key }) {
+    get({ part, key }, room) {
       const entry = entries.get(part + JOIN + key)
-      return entry ? copied(entry) : null
+      return entry ? (room > 0 ? copied(entry) : entry) : null
     },
     last({ part, key }) {
-      for (const [, last] of inside({ part, ...under(key), reverse: true })) return decodeNumber(last.key)
+      for (const [, last] of inside({ part, ...under(key), reverse: true })) {
+        return lastNumber(key, last.key, () => last.value)
+      }
       return 0
     },
     put({ part, key }, value, version, expiresAt) {
       const name = part + JOIN + key
-      entries.set(name, copied({ key, version, value, expiresAt }))
+      set(name, copied({ key, version, value, expiresAt }))
       if (expiresAt !== null) expiring.add(name)
     },
-    delete: ({ part, key }) => entries.delete(part + JOIN + key),
-    deleteRange: (part, start, end) => remove(part + JOIN + start, part + JOIN + end),
-    deletePart: (part) => remove(part + JOIN, part + AFTER),
+    delete: ({ part, key }) => remove(part + JOIN + key),
+    deleteRange: (part, start, end) => removeAll(part + JOIN + start, part + JOIN + end),
+    deletePart: (part) => removeAll(part + JOIN, part + AFTER),
   }
 
   const inside = ({ part, start, end, reverse }: Omit<Range, 'limit'>): Iterable<[string, Entry]> =>
     entries.range(part + JOIN + start, part + JOIN + end, reverse)
 
-  function remove(start: string, end: string): void {
-    for (const [name] of [...entries.range(start, end)]) entries.delete(name)
+  function removeAll(start: string, end: string): void {
+    for (const [name] of [...entries.range(start, end)]) remove(name)
   }
 
   function sweep(now: number, writes: number): void {
@@ -106,12 +122,13 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     }
   }
 
-  function page(range: Range, now: number): EntryPage {
+  function page(range: Range, now: number, room: Room): EntryPage {
     const found: Entry[] = []
-    for (const [, entry] of inside(range)) {
-      if (!isLive(entry, now)) continue
-      if (found.length === range.limit) return { entries: found, more: true }
-      found.push(range.keysOnly ? { ...entry, value: '' } : copied(entry))
+    for (const [, stored] of inside(range)) {
+      if (!isLive(stored, now)) continue
+      const entry = range.keysOnly ? { ...stored, value: '' } : stored
+      if (found.length === range.limit || !room.takes(entryBytes(entry), found.length === 0)) return { entries: found, more: true }
+      found.push(copied(entry))
     }
     return { entries: found, more: false }
   }
@@ -127,11 +144,11 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     }
   }
 
-  function answer(read: Read, now: number): Answer {
-    if ('range' in read) return page(read.range, now)
+  function answer(read: Read, now: number, room: Room): Answer {
+    if ('range' in read) return page(read.range, now, room)
     if ('parts' in read) return partPage(read.parts)
-    const entry = tx.get(read.get)
-    return isLive(entry, now) ? entry : null
+    const entry = entries.get(read.get.part + JOIN + read.get.key)
+    return isLive(entry, now) ? copied(entry) : null
   }
 
   return {
@@ -140,13 +157,25 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     open: async () => {},
     async read(reads) {
       const now = clock()
-      return { now, answers: reads.map((read) => answer(read, now)) }
+      const room = roomFor(limits.answerBytes)
+      return { now, answers: reads.map((read) => answer(read, now, room)) }
     },
     async commit({ commits }) {
       const now = clock()
       // As much as is written, at least: otherwise what expires would pile up.
       sweep(now, writesOf({ commits }))
-      const outcomes = applyCommits(commits, tx, now)
+      let outcomes
+      try {
+        outcomes = applyCommits(commits, tx, now, limits.answerBytes)
+      } catch (refusal) {
+        for (const [name, before] of undo.toReversed()) {
+          if (before) entries.set(name, before)
+          else entries.delete(name)
+        }
+        throw refusal
+      } finally {
+        undo.length = 0
+      }
       announce(() => changedParts(commits, outcomes))
       return { now, outcomes }
     },

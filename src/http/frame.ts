@@ -13,6 +13,9 @@ export const VERSION = 1
 /** The media type of every body. A page of another origin cannot send it without being asked about (CORS). */
 export const MEDIA_TYPE = 'application/vnd.holdfast'
 
+/** What an answer holds at most, in bytes of keys, versions and values, unless the options of its handler say other. */
+export const ANSWER_BYTES: number = 2 ** 23
+
 /** What every server grants unless its driver or its options say less, and every caller counts on unless it is told. */
 export const LIMITS: Limits = {
   valueBytes: 2 ** 20,
@@ -21,13 +24,11 @@ export const LIMITS: Limits = {
   requestCommits: 1000,
   requestReads: 1000,
   rangeEntries: 1000,
+  answerBytes: ANSWER_BYTES,
 }
 
 /** So many times its payload a body may be long: keys in JSON, and what stands around them, take more than they count. */
 export const BODY_FACTOR = 2
-
-/** What an answer holds at most, in bytes of keys, versions and values, unless the options of its handler say other. */
-export const ANSWER_BYTES: number = 2 ** 23
 
 /** Longer text travels behind the JSON, where nothing has to be escaped. */
 const INLINE = 256

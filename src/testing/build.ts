@@ -27,6 +27,9 @@ export const append = (log: string | Key, value: Value, ref?: string): Op => ({
   ...(ref !== undefined && { ref }),
 })
 
+/** Removes the entries of a log up to a number. */
+export const trim = (log: string | Key, through: number): Op => ({ trim: keyOf(log), through })
+
 export const remove = (key: string | Key): Op => ({ delete: keyOf(key) })
 
 export const removeRange = (start: string, end: string, part: string = PART): Op => ({

@@ -14,6 +14,7 @@ import * as databaseLifecycle from './database/lifecycle.ts'
 import * as databaseLimits from './database/limits.ts'
 import * as databaseWatch from './database/watch.ts'
 import * as announcements from './driver/announcements.ts'
+import * as answers from './driver/answers.ts'
 import * as atomicity from './driver/atomicity.ts'
 import * as checks from './driver/checks.ts'
 import * as concurrency from './driver/concurrency.ts'
@@ -25,6 +26,7 @@ import * as logs from './driver/logs.ts'
 import * as parts from './driver/parts.ts'
 import * as ranges from './driver/ranges.ts'
 import * as replay from './driver/replay.ts'
+import * as trimming from './driver/trimming.ts'
 import * as values from './driver/values.ts'
 import * as markKeeping from './idempotency/marks.ts'
 import * as markLeases from './idempotency/leases.ts'
@@ -87,6 +89,8 @@ const FILES: readonly CaseFile[] = [
   replay,
   parts,
   limits,
+  answers,
+  trimming,
   lifecycle,
   concurrency,
   announcements,

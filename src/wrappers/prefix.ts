@@ -11,7 +11,7 @@ import { encodeId } from '../core/keys.ts'
  *
  * @param driver - the one underneath; closing the view closes it
  * @param name - the prefix, 1 to 256 UTF-8 bytes; views with different names share nothing
- * @returns the view, with the capabilities of the driver
+ * @returns the view, with the capabilities of the driver; the prefix counts toward the size of a request
  * @throws `INVALID_ARGUMENT` for a malformed name
  *
  * @example
@@ -30,6 +30,8 @@ export function prefix(driver: Driver, name: string): Driver {
   // No id encodes to nothing, so no tenant of the driver underneath begins like this.
   const root = `${encodeId(name, 'name')}!!`
 
+  const { limits } = driver.capabilities
+
   const part = (inner: string): string => root + inner
   const key = (inner: Key): Key => ({ part: part(inner.part), key: inner.key })
 
@@ -46,6 +48,7 @@ export function prefix(driver: Driver, name: string): Driver {
     if ('put' in inner) return { ...inner, put: key(inner.put) }
     if ('append' in inner) return { ...inner, append: key(inner.append) }
     if ('delete' in inner) return { delete: key(inner.delete) }
+    if ('trim' in inner) return { ...inner, trim: key(inner.trim) }
     if ('deletePart' in inner) return { deletePart: part(inner.deletePart) }
     return { deleteRange: { ...inner.deleteRange, part: part(inner.deleteRange.part) } }
   }
@@ -57,14 +60,18 @@ export function prefix(driver: Driver, name: string): Driver {
 
   return {
     name: driver.name,
-    capabilities: driver.capabilities,
+    capabilities: {
+      ...driver.capabilities,
+      limits: { ...limits, keyOverhead: (limits.keyOverhead ?? 0) + root.length },
+    },
     open: (options) => driver.open(options),
     async read(reads, options) {
       const { now, answers } = await driver.read(reads.map(read), options)
       return { now, answers: answers.map(strip) }
     },
     // A request of one view is not taken for a repeat of another's, though it came under the same id.
-    commit: ({ id, commits }, options) => driver.commit({ id: root + id, commits: commits.map(commit) }, options),
+    commit: ({ id, commits, ...request }, options) =>
+      driver.commit({ ...request, id: root + id, commits: commits.map(commit) }, options),
     close: () => driver.close(),
     ...(driver.watch && {
       watch: (listener: (parts: readonly string[]) => void) =>

@@ -143,7 +143,7 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
       const now = clock()
       swept.found(now, known.expired.length, most)
       const changes = batch(known)
-      const outcomes = applyCommits(commits, changes, now)
+      const outcomes = applyCommits(commits, changes, now, CAPABILITIES.limits.answerBytes)
       if (outcomes.some(({ ok }) => ok)) {
         attempt.isWritten = true
         changes.flush(raw)

@@ -1,6 +1,6 @@
 /** The rows that the functions of the schema answer with, as answers of the contract. @module */
 import { fromBase64 } from '../../core/base64.ts'
-import type { RequestRecord } from '../../core/apply.ts'
+import type { Verdict } from '../../core/requests.ts'
 import type { Answer, CommitRequest, Entry, FailedCheck, Outcome, Read, Value } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import type { Row } from './handle.ts'
@@ -98,7 +98,7 @@ export const commitOutcomes = ({ commits }: CommitRequest, rows: readonly Row[])
       if (row[4] === 'x') incomplete.push({ commit, failed })
       return row[1] === null ? null : toEntry(row)
     }
-    const kept = JSON.parse(verdicts!) as RequestRecord
+    const kept = JSON.parse(verdicts!) as readonly Verdict[]
     if (kept.length !== commits.length) throw new TypeError('Not a verdict for each commit')
     const outcomes = kept.map((verdict, commit): Outcome =>
       'failed' in verdict

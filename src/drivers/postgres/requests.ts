@@ -110,6 +110,7 @@ function encodeOp(op: Op, indexOf: (part: string) => number): readonly unknown[]
   }
   if ('put' in op) return ['p', indexOf(op.put.part), op.put.key, ...encodeValue(op.value), ...encodeExpiry(op.expires)]
   if ('delete' in op) return ['d', indexOf(op.delete.part), op.delete.key]
+  if ('trim' in op) return ['t', indexOf(op.trim.part), op.trim.key, op.through]
   if ('deletePart' in op) return ['x', indexOf(op.deletePart)]
   return ['r', indexOf(op.deleteRange.part), op.deleteRange.start, op.deleteRange.end]
 }
@@ -147,6 +148,7 @@ function locksOf(id: string, commits: readonly Commit[]): { shared: string[]; ex
         if (op.ref !== undefined) lockKey(op.append.part, op.ref, true)
       } else if ('put' in op) lockKey(op.put.part, op.put.key, true)
       else if ('delete' in op) lockKey(op.delete.part, op.delete.key, true)
+      else if ('trim' in op) lockKey(op.trim.part, op.trim.key, true)
       else lock('deletePart' in op ? op.deletePart : op.deleteRange.part, true)
     }
   }

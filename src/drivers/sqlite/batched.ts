@@ -76,6 +76,7 @@ const CAPABILITIES: Capabilities = {
     requestCommits: 1000,
     requestReads: 1000,
     rangeEntries: 1000,
+    answerBytes: 2 ** 23,
   },
 }
 

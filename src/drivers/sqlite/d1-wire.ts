@@ -69,6 +69,7 @@ function encodeCommit({ id, checks, ops }: Commit, staged: Value[]): string {
       const { part, start, end } = op.deleteRange
       bulk.push(['deleteRange', part, start, null, end])
     } else if ('delete' in op) single.push(['delete', op.delete.part, op.delete.key])
+    else if ('trim' in op) bulk.push(['trim', op.trim.part, op.trim.key, null, op.through])
     else if ('append' in op) {
       single.push(['append', op.append.part, op.append.key, ...valueOf(op.value), null, null, op.ref])
     } else {

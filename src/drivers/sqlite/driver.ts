@@ -17,8 +17,8 @@ import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
 import type { SqliteHandle } from './handle.ts'
 import { migrate, versionOf } from './migrations.ts'
-import { applyRequest, sweeper } from './requests.ts'
-import { type RowTransaction, answer, transaction } from './rows.ts'
+import { applyIn, sweeper } from './requests.ts'
+import { type RowTransaction, answerAll, transaction } from './rows.ts'
 import { type Statements, prepareStatements } from './statements.ts'
 
 /** Options of every SQLite driver. */
@@ -70,6 +70,8 @@ const DEFAULT_BUSY_TIMEOUT = 5000
 const LEVELS_IN_WAL = { relaxed: 1, strict: 2 }
 const LEVELS_ELSEWHERE = { relaxed: 2, strict: 3 }
 
+const { answerBytes: ANSWER_BYTES } = IN_PROCESS_LIMITS
+
 const CAPABILITIES: Capabilities = {
   writers: 'many',
   reads: 'strict',
@@ -117,7 +119,7 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
       const levels = isWal ? LEVELS_IN_WAL : LEVELS_ELSEWHERE
       const statements = prepareStatements(handle)
       const tx = transaction(statements, engine.isShared)
-      const sweep = sweeper(statements, replayWindow > 0)
+      const sweep = sweeper(statements, replayWindow)
       return { handle, statements, tx, sweep, levels, level: readLevel(handle) }
     } catch (cause) {
       if (!engine.isShared) handle.close()
@@ -129,7 +131,7 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
     // Read under the lock: waiting for it can take longer than an entry has to live.
     const now = readClock()
     connection.sweep(now, writesOf(request))
-    return { now, outcomes: applyRequest(request, connection.statements, connection.tx, now, replayWindow) }
+    return { now, outcomes: applyIn(request, connection.statements, connection.tx, now, replayWindow, ANSWER_BYTES) }
   }
 
   return {
@@ -151,14 +153,14 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
     async read(reads) {
       const { handle, statements } = connected()
       try {
-        const answerAll = (): ReadAnswer => {
+        const look = (): ReadAnswer => {
           const now = readClock()
-          return { now, answers: reads.map((read) => answer(read, statements, now)) }
+          return { now, answers: answerAll(reads, statements, now, ANSWER_BYTES) }
         }
         // The owner of a shared connection may be inside a transaction, whose view is old: that is refused here.
-        if (reads.length > 1 || engine.isShared) return inTransaction(handle, statements.begin, statements, answerAll)
+        if (reads.length > 1 || engine.isShared) return inTransaction(handle, statements.begin, statements, look)
         if (reads.length === 0) statements.ping.get()
-        return answerAll()
+        return look()
       } catch (cause) {
         throw toHoldfastError(cause)
       }

@@ -15,8 +15,8 @@ import { HoldfastError, invalid } from '../../core/errors.ts'
 import { toHoldfastError } from './errors.ts'
 import type { SqliteHandle, SqliteRow, SqliteValue } from './handle.ts'
 import { upgrade } from './migrations.ts'
-import { applyRequest, sweeper } from './requests.ts'
-import { answer, transaction } from './rows.ts'
+import { applyIn, sweeper } from './requests.ts'
+import { answerAll, transaction } from './rows.ts'
 import { prepareStatements } from './statements.ts'
 
 /** What is used of a cursor of `ctx.storage.sql`. */
@@ -58,6 +58,8 @@ export interface DurableObjectOptions {
   readonly replayWindow?: number
 }
 
+const ANSWER_BYTES: number = 2 ** 23
+
 const CAPABILITIES: Capabilities = {
   // There is one object of a name in the world.
   writers: 'one',
@@ -75,6 +77,7 @@ const CAPABILITIES: Capabilities = {
     requestCommits: 10_000,
     requestReads: 10_000,
     rangeEntries: 10_000,
+    answerBytes: ANSWER_BYTES,
   },
 }
 
@@ -111,7 +114,7 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
   const statements = prepareStatements(handle)
   // Another driver may be at work in the same object.
   const tx = transaction(statements, true)
-  const sweep = sweeper(statements, replayWindow > 0)
+  const sweep = sweeper(statements, replayWindow)
   const readClock = (): number => Math.trunc(clock())
   let isOpen = false
 
@@ -130,14 +133,14 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
     async read(reads) {
       return atomically(() => {
         const now = readClock()
-        return { now, answers: reads.map((read) => answer(read, statements, now)) }
+        return { now, answers: answerAll(reads, statements, now, ANSWER_BYTES) }
       })
     },
     async commit(request) {
       return atomically(() => {
         const now = readClock()
         sweep(now, writesOf(request))
-        return { now, outcomes: applyRequest(request, statements, tx, now, replayWindow) }
+        return { now, outcomes: applyIn(request, statements, tx, now, replayWindow, ANSWER_BYTES) }
       })
     },
     async close() {

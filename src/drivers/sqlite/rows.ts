@@ -1,7 +1,18 @@
 /** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
 import { type Transaction, isLive } from '../../core/apply.ts'
-import type { Answer, Entry, EntryPage, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
-import { DIGITS, decodeNumber, under } from '../../core/keys.ts'
+import type {
+  Answer,
+  Current,
+  Entry,
+  EntryPage,
+  PartPage,
+  PartRange,
+  Range,
+  Read,
+  Value,
+} from '../../core/driver.ts'
+import { DIGITS, behind, decodeNumber, lastNumber, under } from '../../core/keys.ts'
+import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow } from './handle.ts'
 import type { Statements } from './statements.ts'
 
@@ -11,6 +22,8 @@ const JOIN = '\n'
 /** Entries and ends of logs remembered at most, and the longest value of an entry that is. */
 const MOST = 1000
 const LONGEST = 1000
+/** Rows of a page that are read at once. */
+const CHUNK = 1000
 
 /** Reads and writes inside of whatever transaction the connection is in. */
 export interface RowTransaction extends Transaction {
@@ -28,7 +41,7 @@ export interface RowTransaction extends Transaction {
  *   for the length of one request
  */
 export function transaction(statements: Statements, isShared: boolean): RowTransaction {
-  const entries = new Map<string, Entry | null>()
+  const entries = new Map<string, Current | null>()
   const ends = new Map<string, number>()
   let dataVersion: unknown
   let isCurrent = false
@@ -58,12 +71,12 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
       isCurrent = false
     },
     forget,
-    get({ part, key }) {
+    get({ part, key }, room) {
       const name = part + JOIN + key
       let entry = recall(entries, name)
-      if (entry === undefined) {
-        const row = statements.get.get(part, key)
-        entry = row === undefined ? null : toEntry(row)
+      if (entry === undefined || (entry && entry.value === undefined && room > 0)) {
+        const row = statements.head.get(part, key, Math.max(room, LONGEST))
+        entry = row === undefined ? null : toCurrent(row)
         // Bytes belong to whoever is answered with them: two failed checks must not share theirs.
         if (entry === null || (typeof entry.value === 'string' && entry.value.length <= LONGEST)) {
           remember(entries, name, entry)
@@ -77,7 +90,7 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
       if (end === undefined) {
         const range = under(key)
         const row = statements.last.get(part, range.start, range.end)
-        end = row === undefined ? 0 : decodeNumber(row[0] as string)
+        end = row === undefined ? 0 : lastNumber(key, row[0] as string, () => statements.get.get(part, row[0] as string)![3])
         remember(ends, name, end)
       }
       return end
@@ -107,22 +120,46 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
   }
 }
 
-/** Answers one question. */
-export function answer(read: Read, statements: Statements, now: number): Answer {
-  if ('range' in read) return entryPage(read.range, statements, now)
+/** Answers questions, with pages of so many bytes altogether. */
+export function answerAll(
+  reads: readonly Read[],
+  statements: Statements,
+  now: number,
+  answerBytes: number,
+): readonly Answer[] {
+  const room = roomFor(answerBytes)
+  return reads.map((read) => answer(read, statements, now, room))
+}
+
+function answer(read: Read, statements: Statements, now: number, room: Room): Answer {
+  if ('range' in read) return entryPage(read.range, statements, now, room)
   if ('parts' in read) return partPage(read.parts, statements)
   const row = statements.get.get(read.get.part, read.get.key)
-  const entry = row === undefined ? null : toEntry(row)
+  const entry = row === undefined ? null : (toCurrent(row) as Entry)
   return isLive(entry, now) ? entry : null
 }
 
-function entryPage(range: Range, statements: Statements, now: number): EntryPage {
-  const { part, start, end, limit, reverse, keysOnly } = range
-  const statement = keysOnly
-    ? statements[reverse ? 'keysDown' : 'keysUp']
-    : statements[reverse ? 'rangeDown' : 'rangeUp']
-  const entries = statement.all(part, start, end, now, limit + 1).map(toEntry)
-  return entries.length > limit ? { entries: entries.slice(0, limit), more: true } : { entries, more: false }
+function entryPage(range: Range, statements: Statements, now: number, room: Room): EntryPage {
+  const { part, limit, reverse, keysOnly } = range
+  const name = `${keysOnly ? 'keys' : 'range'}${reverse ? 'Down' : 'Up'}` as const
+  const entries: Entry[] = []
+  let { start, end } = range
+  for (;;) {
+    const asked = Math.min(limit - entries.length + 1, CHUNK)
+    // As many values as fit are read along; larger ones are looked at one by one.
+    const bounds = [part, start, end, now, asked] as const
+    const rows = statements[name].all(...bounds, ...(keysOnly ? [] : [Math.floor(room.left / asked)]))
+    for (const row of rows) {
+      const { value, ...head } = toCurrent(row)
+      const bytes = entryBytes(head) + Number(row[4])
+      if (entries.length === limit || !room.takes(bytes, entries.length === 0)) return { entries, more: true }
+      entries.push({ ...head, value: value ?? toValue(statements.get.get(part, head.key)![3]) })
+    }
+    if (rows.length < asked) return { entries, more: false }
+    const last = entries.at(-1)!.key
+    if (reverse) end = last
+    else start = behind(last)
+  }
 }
 
 function partPage({ start, end, limit }: PartRange, statements: Statements): PartPage {
@@ -130,15 +167,17 @@ function partPage({ start, end, limit }: PartRange, statements: Statements): Par
   return parts.length > limit ? { parts: parts.slice(0, limit), more: true } : { parts, more: false }
 }
 
-function toEntry(row: SqliteRow): Entry {
-  const [key, version, expiresAt, value] = row as [string, string, number | bigint | null, Value]
+function toCurrent(row: SqliteRow): Current {
+  const [key, version, expiresAt, value] = row as [string, string, number | bigint | null, unknown]
   return {
     key,
     version,
-    value: typeof value === 'string' ? value : toBytes(value),
     expiresAt: expiresAt === null ? null : Number(expiresAt),
+    ...(value !== null && { value: toValue(value) }),
   }
 }
+
+const toValue = (value: unknown): Value => (typeof value === 'string' ? value : toBytes(value as Uint8Array))
 
 /** No bytes, but with memory behind them: without it, the node:sqlite of Node 22 binds NULL. */
 const NO_BYTES = new Uint8Array(1).subarray(1)

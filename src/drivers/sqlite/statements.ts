@@ -9,6 +9,7 @@ export type StatementName =
   | 'ping'
   | 'dataVersion'
   | 'get'
+  | 'head'
   | 'last'
   | 'rangeUp'
   | 'rangeDown'
@@ -26,9 +27,13 @@ export type StatementName =
 
 const IN_RANGE = 'part = ? AND key >= ? AND key < ?'
 
-const range = (last: string, order: 'ASC' | 'DESC'): string =>
-  `SELECT key, version, expires_at, ${last} FROM holdfast_entries
-    WHERE ${IN_RANGE} AND (expires_at IS NULL OR expires_at > ?) ORDER BY key ${order} LIMIT ?`
+const range = (columns: string, order: 'ASC' | 'DESC'): string =>
+  `SELECT key, version, expires_at, ${columns} FROM holdfast_entries
+    WHERE part = ?1 AND key >= ?2 AND key < ?3 AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key ${order} LIMIT ?5`
+
+/** A value longer than a parameter is NULL, and its pages are not read. */
+const upTo = (parameter: string): string =>
+  `CASE WHEN octet_length(value) <= ${parameter} THEN value END, octet_length(value)`
 
 const TEXTS: Readonly<Record<StatementName, string>> = {
   begin: 'BEGIN',
@@ -39,13 +44,16 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
   dataVersion: 'PRAGMA data_version',
   /** (part, key) */
   get: 'SELECT key, version, expires_at, value FROM holdfast_entries WHERE part = ? AND key = ?',
+  /** (part, key, longest value) */
+  head: `SELECT key, version, expires_at, ${upTo('?3')} FROM holdfast_entries WHERE part = ?1 AND key = ?2`,
   /** (part, start, end) */
   last: `SELECT key FROM holdfast_entries WHERE ${IN_RANGE} ORDER BY key DESC LIMIT 1`,
-  /** (part, start, end, now, limit), as the next three */
-  rangeUp: range('value', 'ASC'),
-  rangeDown: range('value', 'DESC'),
-  keysUp: range("''", 'ASC'),
-  keysDown: range("''", 'DESC'),
+  /** (part, start, end, now, limit, longest value) */
+  rangeUp: range(upTo('?6'), 'ASC'),
+  rangeDown: range(upTo('?6'), 'DESC'),
+  /** (part, start, end, now, limit) */
+  keysUp: range("'', 0", 'ASC'),
+  keysDown: range("'', 0", 'DESC'),
   /** (start, end, end, limit): one index seek per name, however many entries a part holds */
   parts: `WITH RECURSIVE names (name) AS (
       SELECT min(part) FROM holdfast_entries WHERE part >= ? AND part < ?
@@ -69,10 +77,10 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
   /** (now, limit) */
   sweepRequests: `DELETE FROM holdfast_requests WHERE id IN
     (SELECT id FROM holdfast_requests WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
-  /** (id, now) */
-  findRequest: 'SELECT record FROM holdfast_requests WHERE id = ? AND expires_at > ?',
-  /** (id, record, expires at); one that has expired under this id is of no more use */
-  keepRequest: 'INSERT OR REPLACE INTO holdfast_requests (id, record, expires_at) VALUES (?, ?, ?)',
+  /** (id) */
+  findRequest: 'SELECT record, expires_at FROM holdfast_requests WHERE id = ?',
+  /** (id, record, expires at) */
+  keepRequest: 'INSERT INTO holdfast_requests (id, record, expires_at) VALUES (?, ?, ?)',
 }
 
 /** The driver's statements by name. */

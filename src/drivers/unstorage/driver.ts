@@ -66,6 +66,7 @@ const CAPABILITIES: Capabilities = {
     requestCommits: 1000,
     requestReads: 1000,
     rangeEntries: 1000,
+    answerBytes: 2 ** 23,
   },
 }
 
@@ -270,7 +271,7 @@ export function unstorage(options: UnstorageOptions): Driver {
         // From here on memory is ahead of the storage, until the note is gone again.
         isTorn = true
         const { tx, writes } = overlay(known)
-        const outcomes = applyCommits(commits, tx, now)
+        const outcomes = applyCommits(commits, tx, now, CAPABILITIES.limits.answerBytes)
         for (const name of expired) if (!writes.has(name) && names.get(name)) writes.set(name, null)
         expired.clear()
         if (writes.size > 0) {

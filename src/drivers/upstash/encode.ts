@@ -141,6 +141,7 @@ function pushOp(args: string[], op: Op, number: (part: string) => string): void 
   } else if ('put' in op) {
     args.push('p', number(op.put.part), op.put.key, encodeValue(op.value), encodeExpiry(op.expires))
   } else if ('delete' in op) args.push('d', number(op.delete.part), op.delete.key)
+  else if ('trim' in op) args.push('t', number(op.trim.part), op.trim.key, String(op.through))
   else if ('deletePart' in op) args.push('x', number(op.deletePart))
   else args.push('r', number(op.deleteRange.part), op.deleteRange.start, op.deleteRange.end)
 }

@@ -27,6 +27,7 @@ function bytesOf(commits: readonly Commit[]): number {
       else if ('append' in op) count(op.append.part, op.append.key, op.value, op.ref)
       else if ('delete' in op) count(op.delete.part, op.delete.key)
       else if ('deleteRange' in op) count(op.deleteRange.part, op.deleteRange.start, op.deleteRange.end)
+      else if ('trim' in op) count(op.trim.part, op.trim.key)
       else count(op.deletePart)
     }
   }

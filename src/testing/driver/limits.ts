@@ -17,6 +17,7 @@ const LEAST = {
   requestCommits: 8,
   requestReads: 8,
   rangeEntries: 16,
+  answerBytes: 65_536,
 } as const
 
 /** Capabilities are constants of these words. */

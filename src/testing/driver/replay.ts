@@ -1,7 +1,7 @@
 /** Exactly once: a request repeated under its id. @module */
-import type { CommitRequest, Entry } from '../../core/driver.ts'
-import { equal, ok } from '../assert.ts'
-import { absent, append, at, atOnce, put, removePart } from '../build.ts'
+import type { Commit, CommitRequest, Entry } from '../../core/driver.ts'
+import { equal, ok, rejects } from '../assert.ts'
+import { absent, append, at, atOnce, ends, put, remove, removePart } from '../build.ts'
 import { type Case, type CaseBase, type Context, defineCase, type GatedCase } from '../case.ts'
 
 /** Where repeats are not recognised, no outcome may ever be unknown: there is no need to repeat anything. */
@@ -136,5 +136,126 @@ export const repeatsShareNothing: Case = replayCase(
       equal(found?.value, new Uint8Array([1, 2, 3]))
       if (found?.value instanceof Uint8Array) found.value.fill(9)
     }
+  },
+)
+
+/** A request of one commit. */
+const requestOf = (t: Context, commit: Partial<Commit>): CommitRequest => ({
+  id: t.id(),
+  commits: [{ id: t.id(), checks: [], ops: [], durability: 'strict', ...commit }],
+})
+
+/** The caller was told "no": its delayed original, or a duplicate of it, must not turn that into a "yes". */
+export const refusedStaysRefused: Case = replayCase(
+  'DR-808',
+  'a request of which every commit was refused is refused again, though its checks would hold now',
+  async (t) => {
+    await t.write(put('lock', 'theirs'), append('log!', 'a'))
+    const locks = requestOf(t, { checks: [absent('lock')], ops: [put('lock', 'mine')] })
+    const appends = requestOf(t, { checks: [ends('log!', 0)], ops: [append('log!', 'first')] })
+    equal(await verdicts(t, locks), [[0]])
+    equal(await verdicts(t, appends), [[0]])
+    await t.write(removePart())
+    for (const it of [locks, appends, structuredClone(locks), structuredClone(appends)]) {
+      equal(await verdicts(t, it), [[0]])
+    }
+    equal(await t.all(), [], 'Nothing was executed')
+  },
+)
+
+/** A stale request is told from a first one by its deadline alone: the record of the first may be gone. */
+export const tooLate: Case = replayCase(
+  'DR-809',
+  'a request whose deadline has passed is refused, not executed, and told the clock',
+  async (t) => {
+    const { now } = await t.driver.read([])
+    const it = { ...requestOf(t, { ops: [put('k', 'v')] }), deadline: now - 1 }
+    const error = await rejects(t.driver.commit(it), 'UNAVAILABLE')
+    ok(error.retryable && !error.ambiguous, 'It may be sent again under another id')
+    ok(error.details?.['late'] === true && Number(error.details['now']) >= now, 'The error tells the clock')
+    equal(await t.get(at('k')), null)
+    const inTime = { ...it, id: t.id(), deadline: Number(error.details['now']) + t.capabilities.replayWindow / 2 }
+    equal(await verdicts(t, inTime), [{ ok: true, seqs: [] }])
+  },
+)
+
+/** A record lasts for the window: a request that may arrive later than that would be executed again. */
+export const tooFarAhead: Case = replayCase(
+  'DR-810',
+  'a request whose deadline lies further ahead than the window is refused',
+  async (t) => {
+    const { now } = await t.driver.read([])
+    const deadline = now + t.capabilities.replayWindow + 60_000
+    await rejects(t.driver.commit({ ...requestOf(t, { ops: [put('k', 'v')] }), deadline }), 'UNAVAILABLE')
+    equal(await t.get(at('k')), null)
+  },
+)
+
+/** A caller that names no deadline is protected as well, as long as the record is there. */
+export const afterTheWindow: Case = defineCase(
+  'DR-811',
+  'a request repeated after the window is refused, not executed',
+  async (t) => {
+    const { replayWindow } = t.capabilities
+    const plain = requestOf(t, { ops: [append('log!', 'once')] })
+    equal(await verdicts(t, plain), [{ ok: true, seqs: [1] }])
+    const { now } = await t.driver.read([])
+    const dated = { ...requestOf(t, { ops: [append('log!', 'twice')] }), deadline: now + replayWindow / 2 }
+    equal(await verdicts(t, dated), [{ ok: true, seqs: [2] }])
+    await t.sleep(replayWindow * 0.75)
+    equal(await verdicts(t, dated), [{ ok: true, seqs: [2] }], 'Within the window its record answers')
+    await t.sleep(replayWindow * 0.25 + 1000)
+    await rejects(t.driver.commit(plain), 'UNAVAILABLE')
+    await rejects(t.driver.commit(dated), 'UNAVAILABLE')
+    // What takes old records away must not make it forget.
+    for (let n = 0; n < 3; n++) await t.write(put('k', String(n)))
+    await rejects(t.driver.commit(plain), 'UNAVAILABLE')
+    await t.sleep(replayWindow * 2)
+    for (let n = 0; n < 3; n++) await t.write(put('k', String(n)))
+    await rejects(t.driver.commit(dated), 'UNAVAILABLE')
+    equal((await t.all({ start: 'log!', end: 'log"' })).length, 2)
+  },
+  {
+    needs: ({ replayWindow }, { advance }) => replayWindow > 0 && advance !== undefined,
+    otherwise: async (t) => {
+      ok(t.capabilities.replayWindow === 0 || t.backend.advance === undefined, 'Its clock cannot be moved')
+    },
+  },
+)
+
+/** An id is a promise: two requests under one id are a mistake that must not go unnoticed. */
+export const otherContent: Case = replayCase(
+  'DR-812',
+  'a request id used again with other content is a CONFLICT, and nothing is executed',
+  async (t) => {
+    await t.write(put('there', 'v'))
+    const it = requestOf(t, { checks: [absent('k')], ops: [put('k', 'v')] })
+    const refused = requestOf(t, { checks: [absent('there')], ops: [put('other', 'v')] })
+    equal(await verdicts(t, it), [{ ok: true, seqs: [] }])
+    equal(await verdicts(t, refused), [[0]])
+    const before = await t.all()
+    const [commit] = it.commits
+    const others: readonly (readonly Commit[])[] = [
+      [{ ...commit!, ops: [put('k', 'w')] }],
+      [{ ...commit!, ops: [put('k', new TextEncoder().encode('v'))] }],
+      [{ ...commit!, ops: [put('l', 'v')] }],
+      [{ ...commit!, ops: [put('k', 'v', { in: 60_000 })] }],
+      [{ ...commit!, ops: [remove('k')] }],
+      [{ ...commit!, ops: [append('log!', 'v')] }],
+      [{ ...commit!, checks: [] }],
+      [{ ...commit!, checks: [absent('l')] }],
+      [{ ...commit!, id: t.id() }],
+      [commit!, { ...commit!, id: t.id() }],
+      [],
+    ]
+    for (const commits of others) {
+      for (const { id } of [it, refused]) {
+        const error = await rejects(t.driver.commit({ id, commits }), 'CONFLICT')
+        ok(!error.retryable && !error.ambiguous, 'It is certain, and will be so again')
+      }
+    }
+    equal(await t.all(), before)
+    equal(await verdicts(t, it), [{ ok: true, seqs: [] }], 'The first one is still recognised')
+    equal(await verdicts(t, refused), [[0]])
   },
 )

@@ -1,0 +1,156 @@
+/**
+ * What a driver keeps of a request so that its repetition is recognised: the verdict on each commit, refusals included,
+ * and a digest of the content. Values are never kept.
+ *
+ * @module
+ */
+import type { CommitRequest, Outcome, Value } from './driver.ts'
+import { HoldfastError } from './errors.ts'
+
+/** The numbers that a commit's appends were given, or the checks that failed, by their index. */
+export type Verdict = readonly number[] | { readonly failed: readonly number[] }
+
+/** What became of a request. */
+export interface RequestRecord {
+  /** Of the request, by {@link digestOf}. */
+  readonly digest: string
+  /** One per commit. */
+  readonly verdicts: readonly Verdict[]
+}
+
+/** The record of a request that was judged. */
+export const recordOf = (digest: string, outcomes: readonly Outcome[]): RequestRecord => ({
+  digest,
+  verdicts: outcomes.map((outcome) => (outcome.ok ? outcome.seqs : { failed: outcome.failed.map((f) => f.check) })),
+})
+
+/**
+ * Refuses a request that cannot be told from a repeat whose record is gone.
+ *
+ * @param now - the backend's clock
+ * @param window - the driver's replay window, in milliseconds
+ * @throws `UNAVAILABLE`, see {@link late}
+ */
+export function requireInTime({ deadline }: Pick<CommitRequest, 'deadline'>, now: number, window: number): void {
+  if (deadline !== undefined && !(deadline >= now && deadline <= now + window)) throw late(now)
+}
+
+/**
+ * `UNAVAILABLE`: the request was not executed now, because its deadline does not fit the backend's clock. A first attempt
+ * may be made again under another id, with a deadline by the clock that `details.now` tells.
+ *
+ * @param now - the backend's clock, in milliseconds since 1970
+ */
+export const late = (now: number): HoldfastError =>
+  new HoldfastError('UNAVAILABLE', 'The request came too late to be told from a repeat, and was not executed', {
+    retryable: true,
+    details: { late: true, now },
+  })
+
+/** The backend's clock, where an error is one of {@link late}; otherwise `undefined`. */
+export function lateAt(error: unknown): number | undefined {
+  const { details } = Object(error) as Partial<HoldfastError>
+  return details?.['late'] === true && typeof details['now'] === 'number' ? details['now'] : undefined
+}
+
+/** `CONFLICT`: the id of a request was used before with other content. Nothing was executed. */
+export const reused = (id: string): HoldfastError =>
+  new HoldfastError('CONFLICT', `The request id ${id} was used before with other content; make a new one`, {
+    details: { id },
+  })
+
+/**
+ * A digest of all that a request says but its id and deadline: 64 bits, against mistakes and not against attacks. The same in every
+ * process, whatever order the members of objects are in.
+ */
+export function digestOf({ commits }: Pick<CommitRequest, 'commits'>): string {
+  const hash = hasher()
+  const key = (part: string, name: string): void => {
+    hash.text(part)
+    hash.text(name)
+  }
+  hash.number(commits.length)
+  for (const { id, checks, ops, durability } of commits) {
+    hash.text(id)
+    hash.text(durability)
+    hash.number(checks.length)
+    for (const check of checks) {
+      if ('log' in check) {
+        key(check.log.part, check.log.key)
+        hash.number(check.last)
+      } else {
+        key(check.at.part, check.at.key)
+        hash.text(check.version ?? '')
+      }
+    }
+    hash.number(ops.length)
+    for (const op of ops) {
+      hash.text(Object.keys(op)[0]!)
+      if ('put' in op) {
+        key(op.put.part, op.put.key)
+        hash.value(op.value)
+        const { expires } = op
+        hash.number(expires === undefined ? -1 : 'in' in expires ? expires.in : -2 - expires.at)
+      } else if ('append' in op) {
+        key(op.append.part, op.append.key)
+        hash.value(op.value)
+        hash.text(op.ref ?? '')
+      } else if ('trim' in op) {
+        key(op.trim.part, op.trim.key)
+        hash.number(op.through)
+      } else if ('delete' in op) key(op.delete.part, op.delete.key)
+      else if ('deletePart' in op) hash.text(op.deletePart)
+      else {
+        key(op.deleteRange.part, op.deleteRange.start)
+        hash.text(op.deleteRange.end)
+      }
+    }
+  }
+  return hash.finish()
+}
+
+interface Hasher {
+  text(text: string): void
+  value(value: Value): void
+  number(n: number): void
+  finish(): string
+}
+
+/** Two lanes of 32 bits, mixed as in MurmurHash and cyrb53: about a gigabyte in a second or two. */
+function hasher(): Hasher {
+  let a = 0xdeadbeef
+  let b = 0x41c6ce57
+  const mix = (n: number): void => {
+    a = Math.imul(a ^ n, 0x9e3779b1)
+    b = Math.imul(b ^ n, 0x5f356495)
+    a = (a << 13) | (a >>> 19)
+    b = (b << 17) | (b >>> 15)
+  }
+  const hash: Hasher = {
+    text(text) {
+      mix(text.length)
+      for (let i = 0; i < text.length; i++) mix(text.charCodeAt(i))
+    },
+    value(value) {
+      if (typeof value === 'string') return hash.text(value)
+      // Bytes and text of the same numbers differ.
+      mix(~value.length)
+      for (let i = 0; i < value.length; i++) mix(value[i]!)
+    },
+    number(n) {
+      mix(n | 0)
+      mix(Math.floor(n / 2 ** 32) | 0)
+      // Fractions count, too.
+      mix(Math.trunc((n % 1) * 2 ** 31))
+    },
+    finish() {
+      a = Math.imul(a ^ (a >>> 16), 0x85ebca6b)
+      a ^= Math.imul(b ^ (b >>> 13), 0xc2b2ae35)
+      b = Math.imul(b ^ (b >>> 16), 0x85ebca6b)
+      b ^= Math.imul(a ^ (a >>> 13), 0xc2b2ae35)
+      const hex = (n: number): string => (n >>> 0).toString(16).padStart(8, '0')
+      return hex(a) + hex(b)
+    },
+  }
+  return hash
+}
