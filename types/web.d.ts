@@ -104,6 +104,13 @@ declare function setTimeout(callback: () => void, milliseconds?: number): { read
 declare function clearTimeout(timer: ReturnType<typeof setTimeout>): void
 /** Not in browsers. */
 declare var setImmediate: ((callback: () => void) => unknown) | undefined
+// oxlint-disable-next-line no-var -- Workers have it by a compatibility flag only
+declare var MessageChannel:
+  | (new () => {
+      readonly port1: { addEventListener(type: 'message', listener: () => void): void; start(): void }
+      readonly port2: { postMessage(message: null): void }
+    })
+  | undefined
 declare function queueMicrotask(callback: () => void): void
 declare function structuredClone<T>(value: T): T
 declare function btoa(binary: string): string

@@ -93,12 +93,7 @@ const expiryOf = (expires: Expiry | undefined, now: number): number | null =>
  * @param answerBytes - how much the answer may hold: the driver's limit
  * @returns one outcome per commit
  */
-export function applyCommits(
-  commits: readonly Commit[],
-  tx: Transaction,
-  now: number,
-  answerBytes: number,
-): Outcome[] {
+export function applyCommits(commits: readonly Commit[], tx: Transaction, now: number, answerBytes: number): Outcome[] {
   const room = roomFor(answerBytes)
   return commits.map((commit) => {
     const failed: FailedCheck[] = []
@@ -159,12 +154,16 @@ function replayed(
   return commits.map(({ checks }, i) => {
     const verdict = verdicts[i]!
     return 'failed' in verdict
-      ? { ok: false, failed: verdict.failed.map((check) => ({ check, current: current(checks[check]!, tx, now, room) })) }
+      ? {
+          ok: false,
+          failed: verdict.failed.map((check) => ({ check, current: current(checks[check]!, tx, now, room) })),
+        }
       : { ok: true, seqs: verdict }
   })
 }
 
-const partOf = (op: Op): string => {
+/** The part that an op changes. */
+export const partOf = (op: Op): string => {
   if ('put' in op) return op.put.part
   if ('append' in op) return op.append.part
   if ('delete' in op) return op.delete.part

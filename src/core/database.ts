@@ -5,13 +5,16 @@
  * @module
  */
 import { abortable } from './abort.ts'
-import { type Batcher, batcher } from './batcher.ts'
+import { requireInteger } from './arguments.ts'
+import { type Batcher, type Call, batcher } from './batcher.ts'
+import { partOf } from './apply.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
   Answer,
   CallOptions,
   Check,
   Commit,
+  CommitAnswer,
   Driver,
   Durability,
   Entry,
@@ -24,8 +27,10 @@ import type {
   Range,
   Read,
 } from './driver.ts'
-import { HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
-import { type Lease, fence, requireLease } from './fence.ts'
+import { type ErrorCode, HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
+import { type FencedDraft, type Lease, fence, requireLease } from './fence.ts'
+import { lateAt } from './requests.ts'
+import { monotonic } from './turns.ts'
 import { validateCommits, validateReads } from './validate.ts'
 
 /** Options of {@link createDatabase}. */
@@ -39,7 +44,14 @@ export interface DatabaseOptions {
   readonly clock?: Clock
   /** Makes globally unique ids of printable ASCII. */
   readonly newId?: () => string
+  /** How many calls may wait for the backend, from 1; 100 000 by default. One more fails with `OVERLOADED`. */
+  readonly maxQueuedCalls?: number
+  /** How many bytes of writes may wait for the backend, from 1; 64 MiB by default. More fail with `OVERLOADED`. */
+  readonly maxQueuedBytes?: number
 }
+
+const MAX_QUEUED_CALLS = 100_000
+const MAX_QUEUED_BYTES = 2 ** 26
 
 /** Options of every call that writes. */
 export interface WriteOptions extends CallOptions {
@@ -85,6 +97,8 @@ export interface Database {
   commit(draft: Draft, options?: WriteOptions): Promise<Outcome>
   /** Applies commits next to each other in one request, in order, each atomic by itself. */
   commitAll(drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
+  /** The same while these leases are held, and the claim of the options. @throws `CLAIM_LOST` where one is not */
+  commitUnder(leases: readonly Lease[], drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
   /** The backend's clock, as its last answer told it; this machine's before the first. */
   now(): number
   /** A globally unique id, for a commit whose version must be known beforehand. */
@@ -135,8 +149,11 @@ export interface Database {
  */
 export function createDatabase(options: DatabaseOptions): Database {
   const { driver, groupCommit = true, clock = systemClock } = options
+  const { maxQueuedCalls = MAX_QUEUED_CALLS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
   const newId = options.newId ?? idSource()
-  const { limits, durability } = driver.capabilities
+  const { limits, durability, replayWindow, timeout } = driver.capabilities
+  requireInteger(maxQueuedCalls, 'maxQueuedCalls', 1)
+  requireInteger(maxQueuedBytes, 'maxQueuedBytes', 1)
 
   function levelOf(level = options.durability): Durability {
     if (level === 'strict' && durability !== 'strict') {
@@ -147,13 +164,15 @@ export function createDatabase(options: DatabaseOptions): Database {
   // Refused up front.
   levelOf()
 
-  const commitFenced = fence<Draft>()
+  const commitFenced = fence()
   const things = new Map<string, unknown>()
   const opener = new AbortController()
   let opening: Promise<void> | undefined
   let isOpen = false
   let closing: Promise<void> | undefined
   let skew = 0
+  /** The backend's clock minus the one that nobody sets; this machine's clock stands in for it before the first answer. */
+  let offset: number | undefined
   /** Calls of {@link Database.hold} under way, and who waits for their end. */
   let held = 0
   let onReleased: (() => void) | undefined
@@ -164,38 +183,76 @@ export function createDatabase(options: DatabaseOptions): Database {
   const queue = <Item, Part, Reply extends { readonly now: number }>(
     maxItems: number,
     ambiguous: boolean,
+    partsOf: (item: Item) => readonly string[],
     ask: (items: readonly Item[], options: CallOptions) => Promise<Reply>,
-    partsOf: (reply: Reply) => readonly Part[],
-  ): Batcher<Item, readonly Part[]> =>
-    batcher({
+    sharesOf: (reply: Reply) => readonly Part[],
+  ): Batcher<Item, readonly Part[]> => {
+    async function send(batch: readonly Call<Item, readonly Part[]>[], signal: AbortSignal | undefined): Promise<void> {
+      let reply
+      try {
+        const items = batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items)
+        reply = await ask(items, { signal })
+      } catch (cause) {
+        const error = toHoldfastError(cause, ambiguous)
+        if (batch.length > 1 && isOfOneCall(error)) {
+          // Nobody fails for a neighbour: each half finds out by itself, in the order of the calls.
+          const half = batch.length >> 1
+          await send(batch.slice(0, half), signal)
+          return send(batch.slice(half), signal)
+        }
+        for (const call of batch) call.reject(error)
+        return
+      }
+      heard(reply.now)
+      const shares = sharesOf(reply)
+      let from = 0
+      for (const call of batch) call.resolve(shares.slice(from, (from += call.items.length)))
+    }
+    return batcher({
       maxItems,
       maxBytes: limits.requestBytes,
+      maxQueuedCalls,
+      maxQueuedBytes,
+      timeout,
       group: groupCommit,
       ambiguous,
+      partsOf,
       ready: () => (isOpen ? undefined : open(true)),
-      async send(batch, signal) {
-        try {
-          const items = batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items)
-          const reply = await ask(items, { signal })
-          skew = reply.now - clock()
-          const parts = partsOf(reply)
-          let from = 0
-          for (const call of batch) call.resolve(parts.slice(from, (from += call.items.length)))
-        } catch (cause) {
-          for (const call of batch) call.reject(toHoldfastError(cause, ambiguous))
-        }
-      },
+      send,
     })
+  }
+
+  function heard(now: number): void {
+    skew = now - clock()
+    offset = now - monotonic()
+  }
+
+  /** Sends a request. One that was refused for its deadline alone is sent anew by the clock that it was told. */
+  async function sendCommits(commits: readonly Commit[], options: CallOptions): Promise<CommitAnswer> {
+    for (let attempt = 1; ; attempt++) {
+      const now = offset === undefined ? clock() : monotonic() + offset
+      const deadline = replayWindow > 0 ? { deadline: Math.trunc(now + replayWindow / 2) } : undefined
+      try {
+        return await driver.commit({ id: newId(), commits, ...deadline }, options)
+      } catch (error) {
+        const told = lateAt(error)
+        if (told === undefined || (error as HoldfastError).ambiguous || attempt === MOST_LATE) throw error
+        heard(told)
+      }
+    }
+  }
 
   const commits = queue(
     limits.requestCommits,
     true,
-    (items: readonly Commit[], options) => driver.commit({ id: newId(), commits: items }, options),
+    ({ ops }: Commit) => ops.map(partOf),
+    sendCommits,
     ({ outcomes }) => outcomes,
   )
   const reads = queue(
     limits.requestReads,
     false,
+    () => [],
     (items: readonly Read[], options) => driver.read(items, options),
     ({ answers }) => answers,
   )
@@ -246,12 +303,26 @@ export function createDatabase(options: DatabaseOptions): Database {
       if (signal?.aborted) throw aborted(signal, false)
     }
 
+    async function commitUnder(
+      leases: readonly Lease[],
+      drafts: readonly Draft[],
+      { claim, ...options }: WriteOptions = {},
+    ): Promise<readonly Outcome[]> {
+      const all = claim ? [...leases, claim] : leases
+      for (const lease of all) requireLease(lease)
+      const named = drafts.map((draft): FencedDraft => ({ ...draft, id: draft.id ?? newId() }))
+      return database.hold(
+        (held) =>
+          commitFenced(named, all, {
+            commit: (fenced) => held.commitAll(fenced, options),
+            read: async (at) => (await held.read([{ get: at }], options))[0],
+          }),
+        options,
+      )
+    }
+
     async function commitAll(drafts: readonly Draft[], write: WriteOptions = {}): Promise<readonly Outcome[]> {
-      const { claim, ...rest } = write
-      if (claim) {
-        requireLease(claim)
-        return database.hold((held) => commitFenced(drafts, claim, (fenced) => held.commitAll(fenced, rest)), write)
-      }
+      if (write.claim) return commitUnder([], drafts, write)
       enter(write.signal)
       if (drafts.length === 0) return []
       const items = drafts.map(({ id = newId(), checks = [], ops = [] }) => ({
@@ -269,10 +340,17 @@ export function createDatabase(options: DatabaseOptions): Database {
       async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
         enter(signal)
         validateReads(questions, limits)
-        return reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
+        const before = commits.settled((pending) => lastOf(questions, pending))
+        const ask = () => reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
+        if (before === undefined) return ask()
+        return database.hold(async () => {
+          await abortable(before, signal)
+          return ask()
+        })
       },
       commit: async (draft, write) => (await commitAll([draft], write))[0]!,
       commitAll,
+      commitUnder,
       now: () => Math.trunc(clock() + skew),
       newId,
       async hold(work, { signal } = {}) {
@@ -294,9 +372,9 @@ export function createDatabase(options: DatabaseOptions): Database {
         return watch(concerns, listener)
       },
       async health({ signal } = {}) {
-        const start = clock()
+        const start = monotonic()
         await database.read([], { signal })
-        return { latency: clock() - start, skew }
+        return { latency: monotonic() - start, skew }
       },
       close() {
         closing ??= close()
@@ -312,3 +390,30 @@ export function createDatabase(options: DatabaseOptions): Database {
 
 const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>
   isHoldfastError(cause) ? cause : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous })
+
+/** How often a request is sent anew because it came too late by the backend's clock. */
+const MOST_LATE = 3
+
+/** What the content of a call can be refused with. Whoever shares a batch with it must not fail for it. */
+const OF_ONE_CALL = new Set<ErrorCode>([
+  'INVALID_ARGUMENT',
+  'PAYLOAD_TOO_LARGE',
+  'QUOTA_EXCEEDED',
+  'SERIALIZATION',
+  'UNSUPPORTED',
+])
+
+const isOfOneCall = (error: unknown): boolean =>
+  isHoldfastError(error) && !error.ambiguous && OF_ONE_CALL.has(error.code)
+
+/** The number of the last pending call that one of the questions concerns; 0 where there is none. */
+function lastOf(questions: readonly Read[], pending: ReadonlyMap<string, number>): number {
+  let last = 0
+  for (const question of questions) {
+    if ('parts' in question) {
+      const { start, end } = question.parts
+      for (const [part, number] of pending) if (part >= start && part < end) last = Math.max(last, number)
+    } else last = Math.max(last, pending.get('get' in question ? question.get.part : question.range.part) ?? 0)
+  }
+  return last
+}

@@ -15,6 +15,7 @@
  * | `tenant!ready!tags` | priority + since when + `runId` + `stepId` | index: a step can be worked on |
  * | `tenant!waits` | `waitId` | index: the step that waits for somebody outside |
  * | `tenant!snapshots` | `runId` | index: summary of the run's snapshot |
+ * | `tenant!tokens` | hash of `runId` and `stepId` | the last fencing token; it outlives the run |
  * | `tenant!marks` | what was compensated | the mark |
  * | `tenant!marked` | when + what | index: the marks, oldest first |
  * | `tenant!run!runId` | `run` | the run's record: workflow, status, position, resume cursor |
@@ -31,7 +32,6 @@
  * | | `sent!` + name + key | the number of the message sent under this key |
  * | | `taken!` + name | how many messages were consumed |
  * | | `claim`, `claim!` + stepId | who works on the run, or on a step |
- * | | `token`, `token!` + stepId | the last fencing token |
  * | | `value!` + name | a value of the run |
  *
  * The idea of a key tree with typed levels comes from FoundationDB's tuple and subspace layers.
@@ -157,7 +157,6 @@ export const MESSAGES = 'message!'
 export const SENT = 'sent!'
 export const TAKEN = 'taken!'
 export const CLAIM = 'claim'
-export const TOKEN = 'token'
 
 /** The parts of one tenant. */
 export interface TenantParts {
@@ -169,6 +168,7 @@ export interface TenantParts {
   /** A prefix: every set of tags has a part of its own. */
   readonly ready: string
   readonly waits: string
+  readonly tokens: string
   readonly marks: string
   readonly marked: string
   /** @throws `INVALID_ARGUMENT` for a malformed id */
@@ -193,6 +193,7 @@ export function tenantParts(tenant: string = DEFAULT_TENANT): TenantParts {
     due: `${root}due`,
     ready: `${root}ready!`,
     waits: `${root}waits`,
+    tokens: `${root}tokens`,
     marks: `${root}marks`,
     marked: `${root}marked`,
     run(runId) {
@@ -211,7 +212,7 @@ export interface PartName {
   readonly runId?: string
 }
 
-const FAMILIES = /^(?:values|runs|snapshots|status|due|ready|waits|marks|marked|run)$/
+const FAMILIES = /^(?:values|runs|snapshots|status|due|ready|waits|tokens|marks|marked|run)$/
 
 /** Whether this is what the parts of a tenant are called by, as in the table above. */
 export const isFamily = (name: string): boolean => FAMILIES.test(name)

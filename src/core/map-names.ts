@@ -26,7 +26,6 @@ import {
   SNAPSHOT,
   STEPS,
   TAKEN,
-  TOKEN,
   VALUES,
   isFamily,
 } from './keys.ts'
@@ -50,6 +49,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   runs: '*',
   snapshots: '*',
   waits: '*',
+  tokens: '.',
   status: '..*',
   due: '.*',
   ready: '..**',
@@ -63,7 +63,6 @@ const RUN_SHAPES: Readonly<Record<string, Shape>> = {
   ...Object.fromEntries([EVENTS, INTERVENTIONS, HISTORY, ORDER].map((prefix) => [prefix.slice(0, -1), '..'])),
   ...Object.fromEntries([STEPS, VALUES, TAKEN, IDEMPOTENCY].map((prefix) => [prefix.slice(0, -1), '.*'])),
   [CLAIM]: '.*',
-  [TOKEN]: '.*',
   [SENT.slice(0, -1)]: '.**',
   [MESSAGES.slice(0, -1)]: '.*.',
 }

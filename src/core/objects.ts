@@ -18,3 +18,12 @@ export function pick<T extends object, K extends keyof T>(from: T, names: readon
   for (const name of names) if (from[name] !== undefined) made[name] = from[name]
   return made as Pick<T, K>
 }
+
+/** Whether two plain values are alike: whatever order members are in, and a member that is undefined is none. */
+export function isSame(a: unknown, b: unknown): boolean {
+  if (Object.is(a, b)) return true
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
+  if (Array.isArray(a) !== Array.isArray(b)) return false
+  const names = new Set([...Object.keys(a), ...Object.keys(b)])
+  return [...names].every((name) => isSame(a[name as never], b[name as never]))
+}

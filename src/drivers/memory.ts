@@ -127,7 +127,8 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     for (const [, stored] of inside(range)) {
       if (!isLive(stored, now)) continue
       const entry = range.keysOnly ? { ...stored, value: '' } : stored
-      if (found.length === range.limit || !room.takes(entryBytes(entry), found.length === 0)) return { entries: found, more: true }
+      if (found.length === range.limit || !room.takes(entryBytes(entry), found.length === 0))
+        return { entries: found, more: true }
       found.push(copied(entry))
     }
     return { entries: found, more: false }

@@ -178,3 +178,12 @@ const commits = async (
   options: CallOptions,
   id?: string,
 ): Promise<boolean> => (await db.commit({ ...(id !== undefined && { id }), checks, ops }, options)).ok
+
+/** Looks whether fencing tokens are numbers. Of those of deleted runs, too, somebody outside may hold the last. */
+export function checkTokens(report: Report, part: string, entries: readonly Entry[]): void {
+  for (const { key, value } of entries) {
+    if (!/^\d{1,16}$/.test(String(value))) {
+      report({ kind: 'unreadable', part, key, message: 'The fencing token is not a number' })
+    }
+  }
+}

@@ -14,7 +14,6 @@ import {
   SNAPSHOT,
   STEPS,
   TAKEN,
-  TOKEN,
   VALUES,
   decodeNumber,
 } from '../core/keys.ts'
@@ -30,7 +29,7 @@ export interface RunCheck {
 }
 
 /** Keys whose values are a number as text. */
-const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${TOKEN}|${IDEMPOTENCY}|${SENT})`)
+const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${IDEMPOTENCY}|${SENT})`)
 /** Keys whose values are structured. */
 const STRUCTURED = /^(?:snapshot|definition|input|context|claim|(?:claim|event|history|intervention|message|step)!.*)$/
 

@@ -5,7 +5,7 @@ import { EVERYTHING, type PartName, RUN, type TenantParts, partName, tenantParts
 import type { StoreWideOptions } from './options.ts'
 import type { Problem, Report } from './problems.ts'
 import { scan } from './scan.ts'
-import { type IndexCheck, checkIndexEntries, checkMarks, checkRunIndexes } from './verify-indexes.ts'
+import { type IndexCheck, checkIndexEntries, checkMarks, checkRunIndexes, checkTokens } from './verify-indexes.ts'
 import { type RunCheck, runCheck } from './verify-run.ts'
 
 /** Options of {@link verify}. */
@@ -88,6 +88,7 @@ export async function verify(db: Database, options: VerifyOptions = {}): Promise
         report({ kind: 'unknown', part, message: 'It is of no tenant; what is under a prefix is verified there' })
       else if (name.family === 'run') await takeRun(name, part, entries, end === EVERYTHING.end)
       else if (name.family === 'marks' || name.family === 'marked') await checkMarks(checkOf(name), part, entries)
+      else if (name.family === 'tokens') checkTokens(report, part, entries)
       else if (name.family !== 'values') await checkIndexEntries(checkOf(name), part, entries)
     }
     onProgress?.({ done: counts.entries })

@@ -83,8 +83,10 @@ export function prepareAppend(
     mustBeAbsent({ part, key: ref }, i)
     return { ...append, ref }
   })
-  if (first !== undefined) checks.push({ log, last: first - 1 })
-  if (expectedSeq !== undefined) checks.push({ log, last: requireInteger(expectedSeq, 'expectedSeq') })
+  if (expectedSeq !== undefined) requireInteger(expectedSeq, 'expectedSeq')
+  const end = first === undefined ? expectedSeq : first - 1
+  // Two that differ cannot both hold: the check fails, and tells where the log ends.
+  if (end !== undefined) checks.push({ log, last: end === (expectedSeq ?? end) ? end : NOWHERE })
 
   return {
     checks,
@@ -122,6 +124,9 @@ export function prepareAppend(
     },
   }
 }
+
+/** Where no log ends. */
+const NOWHERE = Number.MAX_SAFE_INTEGER
 
 const conflict = (message: string, details?: Record<string, unknown>): HoldfastError =>
   new HoldfastError('CONFLICT', message, { details })

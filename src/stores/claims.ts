@@ -10,10 +10,11 @@ import { MAX_TIME, requireGiven, requireInteger } from '../core/arguments.ts'
 import { cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { CallOptions, Entry, Expiry, Op, Value } from '../core/driver.ts'
-import { HoldfastError } from '../core/errors.ts'
-import { type Lease, isLease, lost, requireLease } from '../core/fence.ts'
-import { CLAIM, TOKEN, encodeId, tenantParts } from '../core/keys.ts'
+import type { CallOptions, Expiry, Op } from '../core/driver.ts'
+import { HoldfastError, isHoldfastError } from '../core/errors.ts'
+import { type Lease, requireLease } from '../core/fence.ts'
+import { encodeId, tenantParts } from '../core/keys.ts'
+import { hasher } from '../core/hash.ts'
 import { defined } from '../core/objects.ts'
 import { type AvailableTask, type DispatchStore, claimAt, dispatchStore, offersOf } from './dispatch.ts'
 import type { StoreOptions } from './options.ts'
@@ -39,7 +40,10 @@ export interface Claim extends Lease {
   /** Absent where the run as a whole is claimed. */
   readonly stepId?: string
   readonly workerId: string
-  /** Larger than that of every earlier claim of the same run or step, as long as the run is not deleted. */
+  /**
+   * The fencing token, for services outside: larger than that of every earlier claim of the same run id or step,
+   * whatever became of the run in between. About the backend's clock in milliseconds.
+   */
   readonly token: number
   /** In milliseconds since 1970 by the backend's clock, as far as it was known. */
   readonly claimedAt: number
@@ -88,8 +92,19 @@ export interface TaskClaimStore extends DispatchStore {
 /** What is stored of a claim, besides its expiry. */
 type ClaimRecord = Pick<Claim, 'id' | 'workerId' | 'token' | 'claimedAt'>
 
-/** How many extended claims are remembered. */
-const MAX_EXTENDED = 1000
+/**
+ * How long a fencing token is kept after the last claim, in milliseconds: 30 days. After that the clock is ahead of it, and
+ * tokens go on from there.
+ */
+const TOKEN_TTL = 2_592_000_000
+
+/** A hash, because tokens outlive their runs, and of a deleted run no name must be left. Two that share one share a counter. */
+function tokenKey(runId: string, stepId: string | undefined): string {
+  const hash = hasher()
+  hash.text(runId)
+  hash.text(stepId ?? '')
+  return hash.finish()
+}
 
 const lasting = (ttl: number | undefined): Expiry | undefined => (ttl === undefined ? ttl : { in: ttl })
 
@@ -124,28 +139,15 @@ export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskCl
   const parts = tenantParts(options.tenant)
   const runs = runRecords(db, parts)
   const tokens = db.shared(`tokens of ${parts.runs}`, () => cells(db, (entry) => Number(entry.value)))
-  /** The versions of claims that were extended. */
-  const versions = db.shared('versions of claims', () => new Map<string, string>())
 
-  /** Commits only while the claim is held. @throws `NOT_FOUND`, `CLAIM_LOST` */
-  async function whileHeld(db: Database, claim: Claim, ops: readonly Op[], options?: WriteOptions): Promise<void> {
-    const at = claimAt(parts, claim.runId, claim.stepId)
-    for (;;) {
-      const id = db.newId()
-      const check = { at, version: versions.get(claim.id) ?? claim.id }
-      const outcome = await db.commit({ id, checks: [check], ops }, options)
-      const current = outcome.ok ? undefined : (outcome.failed[0]!.current as Entry | null)
-      versions.delete(claim.id)
-      if (current === null) {
-        const { runId, stepId } = claim
-        throw new HoldfastError('NOT_FOUND', 'There is no such claim', { details: defined({ runId, stepId }) })
-      }
-      if (current && !isLease(current, claim)) throw lost()
-      const [op] = ops
-      if (current || (op && 'put' in op)) versions.set(claim.id, current?.version ?? id)
-      // The longest known goes: at worst it is learnt again.
-      if (versions.size > MAX_EXTENDED) versions.delete(versions.keys().next().value!)
-      if (!current) return
+  /** Commits only while the claim is held. @throws `NOT_FOUND` where nobody has it, `CLAIM_LOST` where another has it */
+  async function whileHeld(claim: Claim, ops: readonly Op[], options?: WriteOptions): Promise<void> {
+    const { id, runId, stepId } = claim
+    try {
+      await db.commitUnder([{ id, at: claimAt(parts, runId, stepId) }], [{ ops }], options)
+    } catch (error) {
+      if (!isHoldfastError(error, 'CLAIM_LOST') || error.details?.['free'] !== id) throw error
+      throw new HoldfastError('NOT_FOUND', 'There is no such claim', { details: defined({ runId, stepId }) })
     }
   }
 
@@ -156,11 +158,11 @@ export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskCl
       encodeId(workerId, 'workerId')
       if (ttl !== undefined) requireInteger(ttl, 'ttl', 0, MAX_TIME)
       if (since !== undefined) requireInteger(since, 'since')
-      const tokenAt = { ...at, key: TOKEN + at.key.slice(CLAIM.length) }
+      const tokenAt = { part: parts.tokens, key: tokenKey(runId, stepId) }
       const checks = [{ at, version: null }]
       const claim = await runs.change<Claim | null>(
         runId,
-        (run) => {
+        (run, id) => {
           if (run === undefined) {
             // Asks instead of refusing at once: where there is a run, this brings all that has to be known of it.
             const counter = tokens.along(tokenAt, () => undefined)
@@ -175,32 +177,16 @@ export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskCl
           const claimedAt = db.now()
           let token = 0
           const counter = tokens.along(tokenAt, (last = 0) => {
-            token = last + 1
-            return { value: String(token), holds: token }
+            token = Math.max(last + 1, claimedAt)
+            return { value: String(token), holds: token, expires: { in: TOKEN_TTL } }
           })
-          const put: { put: typeof at; value: Value; expires: Expiry | undefined } = {
-            put: at,
-            value: '',
-            expires: lasting(ttl),
-          }
-          let claim: Claim | null = null
+          const record: ClaimRecord = { id, workerId, token, claimedAt }
+          const expiresAt = ttl === undefined ? ttl : claimedAt + ttl
           return {
             checks,
-            ops: [put],
-            along: [
-              {
-                ...counter,
-                // The claim is named by the commit that writes it, which is known here only.
-                begin(id) {
-                  const record: ClaimRecord = { id, workerId, token, claimedAt }
-                  put.value = encode(record)
-                  const expiresAt = ttl === undefined ? ttl : claimedAt + ttl
-                  claim = defined({ runId, stepId, ...record, expiresAt, at })
-                  counter.begin(id)
-                },
-              },
-            ],
-            done: () => claim,
+            ops: [{ put: at, value: encode(record), expires: lasting(ttl) }],
+            along: [counter],
+            done: () => defined({ runId, stepId, ...record, expiresAt, at }),
             // Somebody has it, whatever else has changed.
             failed: () => null,
           }
@@ -212,7 +198,7 @@ export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskCl
     async releaseTaskClaim(claim, options) {
       requireLease(claim)
       const ops = [{ delete: claimAt(parts, claim.runId, claim.stepId) }]
-      await db.hold((held) => whileHeld(held, claim, ops, options), options)
+      await whileHeld(claim, ops, options)
     },
     async extendTaskClaim(claim, ttl, options) {
       requireLease(claim)
@@ -222,7 +208,7 @@ export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskCl
       const record: ClaimRecord = { id, workerId, token, claimedAt }
       const ops = expiresAt === undefined ? [] : [{ put: at, value: encode(record), expires: lasting(ttl) }]
       const now = db.now()
-      await db.hold((held) => whileHeld(held, claim, ops, options), options)
+      await whileHeld(claim, ops, options)
       return expiresAt === undefined ? claim : { ...claim, expiresAt: now + ttl }
     },
     async forceReleaseClaim(runId, stepId, options) {

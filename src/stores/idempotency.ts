@@ -9,9 +9,10 @@
  */
 import { MAX_TIME, requireGiven, requireInteger } from '../core/arguments.ts'
 import { decode, encode } from '../core/codec.ts'
-import type { Database, WriteOptions } from '../core/database.ts'
-import type { CallOptions, Entry, Expiry, FailedCheck, Key, Op } from '../core/driver.ts'
+import type { Database, Draft, WriteOptions } from '../core/database.ts'
+import type { CallOptions, Check, Entry, Expiry, Key, Op } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
+import { withValues } from '../core/failed-checks.ts'
 import { type Lease, lost } from '../core/fence.ts'
 import { DIGITS, EVERYTHING, behind, encodeId, encodeNumber, tenantParts } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
@@ -202,9 +203,8 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
       const ops = markOps(mark, undefined, options)
       return db.hold(async (held) => {
         for (let version: string | null = null; ;) {
-          const outcome = await held.commit({ checks: [{ at: mark, version }], ops }, options)
-          if (outcome.ok) return true
-          const entry = currentOf(outcome.failed)
+          const entry = await failedOf(held, { at: mark, version }, { ops }, options)
+          if (entry === undefined) return true
           if (entry && 'at' in markIn(entry)) return false
           // Begun by somebody, or not any more.
           version = entry && entry.version
@@ -217,18 +217,16 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
       const expires = lasting(ms, 'lease')
       const id = db.newId()
       const ops = [{ put, value: encode({ id }), expires }]
-      const outcome = await db.commit({ id, checks: [{ at: put, version: null }], ops }, options)
-      if (outcome.ok) return { state: 'begun', lease: { at: put, id }, until: db.now() + ms }
-      const entry = currentOf(outcome.failed)!
-      const mark = markIn(entry)
-      return 'at' in mark ? { state: 'done', at: mark.at } : { state: 'pending', until: entry.expiresAt! }
+      const entry = await failedOf(db, { at: put, version: null }, { id, ops }, options)
+      if (entry === undefined) return { state: 'begun', lease: { at: put, id }, until: db.now() + ms }
+      const mark = markIn(entry!)
+      return 'at' in mark ? { state: 'done', at: mark.at } : { state: 'pending', until: entry!.expiresAt! }
     },
     async finishCompensation(begun, options = {}) {
       const check = heldBy(begun)
       const ops = markOps(check.at, check.version, options)
-      const outcome = await db.commit({ checks: [check], ops }, options)
-      if (outcome.ok) return
-      const entry = currentOf(outcome.failed)
+      const entry = await failedOf(db, check, { ops }, options)
+      if (entry === undefined) return
       const mark = entry && markIn(entry)
       if (!(mark && 'at' in mark && mark.by === check.version)) throw lost()
     },
@@ -261,5 +259,15 @@ const lasting = (ms: number, what: string): Expiry => ({ in: requireInteger(ms, 
 
 const markIn = ({ value }: Entry): Mark => decode(value) as Mark
 
-/** What the first check of a refused commit found. */
-const currentOf = (failed: readonly FailedCheck[]): Entry | null => failed[0]!.current as Entry | null
+/** Commits under one check. @returns what is there where it failed; `undefined` where the commit took effect */
+async function failedOf(
+  db: Database,
+  check: Check,
+  draft: Draft,
+  options: WriteOptions,
+): Promise<Entry | null | undefined> {
+  const outcome = await db.commit({ ...draft, checks: [check] }, options)
+  if (outcome.ok) return undefined
+  const [failed] = await withValues(db, [check], outcome.failed, options)
+  return failed!.current as Entry | null
+}

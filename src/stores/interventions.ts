@@ -66,7 +66,7 @@ export function interventionStore(db: Database, parts: TenantParts, runs: RunRec
       const append = { append: { part: parts.run(runId), key: INTERVENTIONS }, value: encode(stored) }
       return runs.changeExisting(
         runId,
-        () => ({ ops: [append], done: ([id]) => ({ ...stored, id: id!, consumed: false }) }),
+        () => ({ ops: [append], done: ({ seqs: [id] }) => ({ ...stored, id: id!, consumed: false }) }),
         options,
       )
     },

@@ -4,6 +4,7 @@
  * @module
  */
 import { requireGiven } from '../core/arguments.ts'
+import type { Committed } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { Check, Entry, Op } from '../core/driver.ts'
@@ -149,7 +150,7 @@ export function messageStore(
           }
           const sentAt = db.now()
           const append: Op = { append: log, value: `{"sentAt":${sentAt},${rest}`, ...(ref !== undefined && { ref }) }
-          const done = ([seq]: readonly number[]): SendMessageResult => ({ seq: seq!, duplicate: false })
+          const done = ({ seqs: [seq] }: Committed): SendMessageResult => ({ seq: seq!, duplicate: false })
           const { status, position } = run
           if (status !== 'waiting' || position?.kind !== 'message' || position.name !== name) {
             return { checks: isNew, ops: [append], done, failed }

@@ -11,6 +11,7 @@ import { decode } from '../core/codec.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
+import { withValues } from '../core/failed-checks.ts'
 import {
   DEFAULT_TENANT,
   EVENTS,
@@ -209,7 +210,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
           checks: append.checks,
           ops: append.ops,
           next: fields ? withFields(known ?? run, fields, now) : known,
-          done: (seqs) => ({ seq: seqs.at(-1)!, duplicate: false, ...pendingSignal(run) }),
+          done: ({ seqs }) => ({ seq: seqs.at(-1)!, duplicate: false, ...pendingSignal(run) }),
           failed: judge(),
         }
       },
@@ -268,7 +269,7 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     async resume(runId, fromSeq, { event, ...options } = {}) {
       requireInteger(fromSeq, 'fromSeq')
       const { ops } = prepareAppend(db, parts.run(runId), event ? [event] : [])
-      const anchorAt = { part: parts.run(runId), key: EVENTS + encodeNumber(fromSeq) }
+      const checks = [{ at: { part: parts.run(runId), key: EVENTS + encodeNumber(fromSeq) }, version: null }]
       return runs.changeExisting(
         runId,
         (run): RunProposal<ResumeCursor> => {
@@ -278,15 +279,16 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
             next: changed(run, { resumedFromSeq: fromSeq, resumes: attempt }, db.now()),
             ops,
             // Fails where the event is there, and so brings it along.
-            before: { checks: [{ at: anchorAt, version: null }] },
-            done(_, before) {
-              const entry = before?.ok === false ? (before.failed[0]!.current as Entry) : undefined
+            before: { checks },
+            async done({ before }, db) {
+              const failed = before?.ok === false ? await withValues(db, checks, before.failed, options) : []
+              const entry = failed[0]?.current as Entry | null | undefined
               return defined({
                 runId,
                 nextSeq: Math.min(fromSeq + 1, Number.MAX_SAFE_INTEGER),
                 attempt,
-                anchor: entry && decodeEvent(entry, runId, run.workflow ?? ''),
-                gap: fromSeq > 0 && entry === undefined,
+                anchor: entry ? decodeEvent(entry, runId, run.workflow ?? '') : undefined,
+                gap: fromSeq > 0 && !entry,
               })
             },
           }

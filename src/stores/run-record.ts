@@ -12,7 +12,7 @@ import type { Database, WriteOptions } from '../core/database.ts'
 import type { Key, Value } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { RUN, type TenantParts } from '../core/keys.ts'
-import { defined } from '../core/objects.ts'
+import { defined, isSame } from '../core/objects.ts'
 import { indexOps } from './run-index.ts'
 import type { RunRecord } from './run-state.ts'
 import { type Completion, type RunStatus, isTerminal } from './status.ts'
@@ -26,7 +26,11 @@ export interface RunProposal<R> extends Omit<Proposal<RunRecord, R>, 'next'> {
 /** The run records of a tenant, remembered. */
 export interface RunRecords {
   /** Changes a run, or makes it, with its indexes: see `Cells.change`. */
-  change<R>(runId: string, propose: (run: RunRecord | undefined) => RunProposal<R>, options?: WriteOptions): Promise<R>
+  change<R>(
+    runId: string,
+    propose: (run: RunRecord | undefined, id: string) => RunProposal<R>,
+    options?: WriteOptions,
+  ): Promise<R>
   /**
    * Changes a run that must be there.
    *
@@ -44,8 +48,8 @@ export const runRecords = (db: Database, parts: TenantParts): RunRecords =>
       change: (runId, propose, options) =>
         change(
           at(runId),
-          (run) => {
-            const proposal = propose(run)
+          (run, id) => {
+            const proposal = propose(run, id)
             const { next, ops = [] } = proposal
             if (next === undefined) return { ...proposal, next }
             return {
@@ -91,7 +95,7 @@ export function changed(
 ): RunRecord {
   const next = { ...run, ...changes }
   const { position, status } = next
-  const isThere = JSON.stringify(position) === JSON.stringify(run.position)
+  const isThere = isSame(position, run.position)
   return defined({
     ...next,
     updatedAt: now,

@@ -12,6 +12,9 @@ import * as abort from './database/abort.ts'
 import * as groupCommit from './database/group-commit.ts'
 import * as databaseLifecycle from './database/lifecycle.ts'
 import * as databaseLimits from './database/limits.ts'
+import * as neighbours from './database/neighbours.ts'
+import * as order from './database/order.ts'
+import * as pressure from './database/pressure.ts'
 import * as databaseWatch from './database/watch.ts'
 import * as announcements from './driver/announcements.ts'
 import * as answers from './driver/answers.ts'
@@ -98,6 +101,9 @@ const FILES: readonly CaseFile[] = [
   abort,
   databaseLifecycle,
   databaseLimits,
+  order,
+  neighbours,
+  pressure,
   databaseWatch,
   stateValues,
   stateJson,

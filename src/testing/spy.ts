@@ -23,16 +23,18 @@ export interface Spy {
 export interface SpyOptions {
   readonly limits?: Partial<Limits>
   readonly durability?: Capabilities['durability']
+  readonly timeout?: number
   /** Added to the clock of the backend. */
   readonly ahead?: number
 }
 
 /** Puts a spy in front of a driver. */
-export function spyOn(driver: Driver, { limits = {}, durability, ahead = 0 }: SpyOptions = {}): Spy {
+export function spyOn(driver: Driver, { limits = {}, durability, timeout, ahead = 0 }: SpyOptions = {}): Spy {
   const capabilities: Capabilities = {
     ...driver.capabilities,
     limits: { ...driver.capabilities.limits, ...limits },
     durability: durability ?? driver.capabilities.durability,
+    ...(timeout !== undefined && { timeout }),
   }
   const failures = { open: [] as unknown[], commit: [] as unknown[], read: [] as unknown[] }
   let gate: { what: 'requests' | 'open'; wait: Promise<void>; open: () => void } | undefined
@@ -80,7 +82,11 @@ export function spyOn(driver: Driver, { limits = {}, durability, ahead = 0 }: Sp
         spy.commits.push(request)
         spy.signals.push(options?.signal)
         await pass('commit')
-        const answer = await driver.commit(request, options)
+        const { deadline } = request
+        const answer = await driver.commit(
+          deadline === undefined ? request : { ...request, deadline: deadline - ahead },
+          options,
+        )
         return { ...answer, now: answer.now + ahead }
       },
       async read(reads, options) {

@@ -2,6 +2,7 @@
 import type { Database, DatabaseOptions } from '../core/database.ts'
 import type { Capabilities, Driver } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
+import { partName } from '../core/keys.ts'
 import type { Page, PageOptions } from '../core/pages.ts'
 import { type TaskClaimStore, taskClaimStore } from '../stores/claims.ts'
 import type { NewEvent } from '../stores/events.ts'
@@ -123,6 +124,12 @@ export async function changesNothing(t: Context, run: () => Promise<unknown>): P
 /** Whether anything that the backend holds speaks of this. */
 export const mentions = async (t: Context, marker: string): Promise<boolean> =>
   (await t.dump()).some((item) => (typeof item === 'string' ? item : JSON.stringify(item)).includes(marker))
+
+/** All entries but fencing tokens, which outlive their runs without naming them. */
+export async function entriesOf(t: Context): Promise<unknown[]> {
+  const parts = (await t.parts()).filter((part) => partName(part)?.family !== 'tokens')
+  return Promise.all(parts.map(async (part) => [part, await t.all({ part })]))
+}
 
 /** Gives up waiting for what may never come. */
 export async function soon<T>(promise: Promise<T>): Promise<T> {

@@ -9,6 +9,9 @@ function gathering(options: Partial<BatcherOptions<string, readonly string[]>> =
   const it = batcher<string, readonly string[]>({
     maxItems: 100,
     maxBytes: 1000,
+    maxQueuedCalls: 1000,
+    maxQueuedBytes: 1e6,
+    partsOf: (item) => [item],
     group: true,
     ambiguous: true,
     ready: () => undefined,

@@ -8,6 +8,7 @@ const LIMITS: Limits = {
   commitKeys: 4,
   requestCommits: 3,
   requestReads: 2,
+  answerBytes: 1000,
   rangeEntries: 10,
 }
 const at = (key: string) => ({ part: 'p', key })

@@ -1,16 +1,6 @@
 /** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
 import { type Transaction, isLive } from '../../core/apply.ts'
-import type {
-  Answer,
-  Current,
-  Entry,
-  EntryPage,
-  PartPage,
-  PartRange,
-  Range,
-  Read,
-  Value,
-} from '../../core/driver.ts'
+import type { Answer, Current, Entry, EntryPage, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
 import { DIGITS, behind, decodeNumber, lastNumber, under } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow } from './handle.ts'
@@ -90,7 +80,10 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
       if (end === undefined) {
         const range = under(key)
         const row = statements.last.get(part, range.start, range.end)
-        end = row === undefined ? 0 : lastNumber(key, row[0] as string, () => statements.get.get(part, row[0] as string)![3])
+        end =
+          row === undefined
+            ? 0
+            : lastNumber(key, row[0] as string, () => statements.get.get(part, row[0] as string)![3])
         remember(ends, name, end)
       }
       return end

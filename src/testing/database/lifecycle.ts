@@ -65,7 +65,7 @@ export const closeWaits: Case = defineCase('DB-304', 'close waits for what is un
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
   spy.hold()
-  const calls = [db.commit({ ops: [append('log!', 'a')] }), db.read([{ get: at('k') }])]
+  const calls = [db.commit({ ops: [append('log!', 'a')] }), db.read([{ get: at('k', 'acme!run!r2') }])]
   await spy.arrived(2)
   calls.push(db.commit({ ops: [append('log!', 'b')] }))
   const closing = db.close()

@@ -32,7 +32,10 @@ export const emptied: Case = defineCase('DR-1402', 'a log that was trimmed to it
   await t.write(trim('log!', 2))
   equal(await log(t), [[0, '2']])
   equal(await t.commit({ checks: [ends('log!', 2)], ops: [] }), { ok: true, seqs: [] })
-  equal(await t.commit({ checks: [ends('log!', 0)], ops: [] }), { ok: false, failed: [{ check: 0, current: { last: 2 } }] })
+  equal(await t.commit({ checks: [ends('log!', 0)], ops: [] }), {
+    ok: false,
+    failed: [{ check: 0, current: { last: 2 } }],
+  })
   const { seqs } = await t.write(append('log!', 'c', 'ref'), append('log!', 'd'))
   equal(seqs, [3, 4])
   equal((await t.get(at('ref')))?.value, '3')

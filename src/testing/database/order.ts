@@ -1,0 +1,122 @@
+/** Program order: a read sees what the same database was asked for before. @module */
+import { equal, rejects } from '../assert.ts'
+import { ALL, append, at, atOnce, entryKey, PART, put, removePart, upTo } from '../build.ts'
+import { type Case, defineCase } from '../case.ts'
+import { wait } from '../context.ts'
+import { spyOn } from '../spy.ts'
+import { event, RUN, stores } from '../stores.ts'
+
+/** A read overtook writes that were not awaited: on a cold database, after a busy while, over a slow backend. */
+export const readsOwnWrites: Case = defineCase(
+  'DB-601',
+  'a read sees commits made before it on the same parts, awaited or not',
+  async (t) => {
+    for (const pause of [0, 5]) {
+      const spy = spyOn(t.driver)
+      const slow = {
+        ...spy.driver,
+        commit: async (...args: Parameters<typeof t.driver.commit>) => {
+          await wait(pause)
+          return t.driver.commit(...args)
+        },
+      }
+      const db = t.db({ driver: pause ? slow : t.driver })
+      for (const n of upTo(20)) {
+        const writes = [db.commit({ ops: [put('k', `${pause} ${n}`)] }), db.commit({ ops: [append('log!', 'x')] })]
+        const range = { part: PART, start: 'log!', end: 'log"', limit: 1, reverse: true, keysOnly: true }
+        const [entry, { entries }] = await db.read([{ get: at('k') }, { range }])
+        equal(entry?.value, `${pause} ${n}`)
+        equal(entries[0]?.key, entryKey('log!', n))
+        // A turn of the event loop: the next calls meet an idle database.
+        if (n % 3 === 0) await wait(1)
+        await Promise.all(writes)
+      }
+      await t.write(removePart())
+    }
+  },
+)
+
+/** What concerns other parts is not waited for. */
+export const otherParts: Case = defineCase('DB-602', 'a read does not wait for commits on other parts', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  await t.write(put(at('k', 'acme!run!r2'), 'v'))
+  spy.hold()
+  const commit = db.commit({ ops: [put('k', 'mine')] })
+  await spy.arrived(1)
+  const other = db.read([{ get: at('k', 'acme!run!r2') }])
+  await spy.arrived(2)
+  const own = db.read([{ get: at('k') }, { get: at('k', 'acme!run!r2') }])
+  await wait(20)
+  equal([spy.commits.length, spy.reads.length], [1, 1], 'The one that concerns the same part waits')
+  spy.release()
+  equal((await other)[0]?.value, 'v')
+  equal(
+    (await own).map((entry) => entry?.value),
+    ['mine', 'v'],
+  )
+  equal((await commit).ok, true)
+})
+
+/** Names of parts are of many parts. */
+export const namesOfParts: Case = defineCase('DB-603', 'a list of parts sees commits made before it', async (t) => {
+  const db = t.db()
+  for (const n of upTo(5)) {
+    const part = `acme!run!p${n}`
+    const commit = db.commit({ ops: [put(at('k', part), 'v')] })
+    const [{ parts }] = await db.read([{ parts: { start: part, end: `${part} `, limit: 1 } }])
+    equal(parts, [part])
+    await commit
+  }
+})
+
+/** The stores say that calls take effect in the order they are made in. */
+export const inStores: Case = defineCase('DB-604', 'reads of stores see earlier calls, awaited or not', async (t) => {
+  const { state, log } = stores(t)
+  for (const n of upTo(10)) {
+    const writes = [state.set('k', String(n)), log.append(event(`e${n}`))]
+    const [value, seq, keys] = await Promise.all([state.get('k'), log.getLatestSeq(RUN), state.listKeys()])
+    equal([value, seq, keys.items], [String(n), n, ['k']])
+    writes.push(state.delete('k') as never)
+    equal(await state.exists('k'), false)
+    await Promise.all(writes)
+  }
+})
+
+/** Many of each, interleaved. */
+export const interleaved: Case = defineCase('DB-605', 'each of many reads sees the commits before it', async (t) => {
+  const db = t.db()
+  const results = await atOnce(200, async (i) => {
+    const commit = db.commit({ ops: [put(`k${i % 7}`, String(i))] })
+    const [entry] = await db.read([{ get: at(`k${i % 7}`) }])
+    await commit
+    return Number(entry?.value) >= i
+  })
+  equal(results.filter((isSeen) => !isSeen).length, 0)
+})
+
+/** Waiting in line is waiting. */
+export const waitingReads: Case = defineCase(
+  'DB-606',
+  'a read that waits for commits can be aborted, and close waits for it',
+  async (t) => {
+    const spy = spyOn(t.driver)
+    const db = t.db({ driver: spy.driver })
+    spy.hold()
+    const commit = db.commit({ ops: [put('k', 'v')] })
+    await spy.arrived(1)
+    const controller = new AbortController()
+    const aborted = db.read([{ get: at('k') }], { signal: controller.signal })
+    const read = db.read([{ range: { part: PART, ...ALL, limit: 1 } }])
+    controller.abort()
+    equal((await rejects(aborted, 'ABORTED')).ambiguous, false)
+    const closing = db.close()
+    await wait(20)
+    equal(spy.closes, 0)
+    spy.release()
+    equal((await read)[0].entries.length, 1)
+    equal((await commit).ok, true)
+    await closing
+    equal(spy.closes, 1)
+  },
+)
