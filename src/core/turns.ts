@@ -60,7 +60,7 @@ function turner(): (callback: () => void) => void {
     // One at a time: nobody asks again before the turn has come.
     called = callback
     if (!port) {
-      const { port1, port2 } = new MessageChannel!()
+      const { port1, port2 } = new MessageChannel()
       port1.addEventListener('message', () => called())
       port1.start()
       port = port2

@@ -32,6 +32,8 @@ function gathering(options: Partial<BatcherOptions<string, readonly string[]>> =
     signals,
     turn,
     idle: it.idle,
+    settled: (parts: readonly string[]) =>
+      it.settled((pending) => Math.max(0, ...parts.map((part) => pending.get(part) ?? 0))),
     add: (items: string, bytes = 1, signal?: AbortSignal) => it.add(Array.from(items), bytes, signal),
     async answer() {
       await turn()
@@ -178,5 +180,52 @@ describe('batcher', () => {
     await b.answer()
     expect(await call).toEqual(['b'])
     await gone
+  })
+})
+
+describe('calls that leave the queue', () => {
+  it('free their room at once, and move none of the others', async () => {
+    const b = gathering({ maxQueuedCalls: 5, maxItems: 2 })
+    const first = b.add('x')
+    await b.turn()
+    const controllers = Array.from({ length: 5 }, () => new AbortController())
+    const calls = controllers.map(({ signal }, i) => b.add(String(i), 1, signal))
+    await expect(b.add('y')).rejects.toMatchObject({ code: 'OVERLOADED', retryable: true, ambiguous: false })
+    for (const i of [1, 3]) controllers[i]!.abort()
+    for (const i of [1, 3]) await expect(calls[i]).rejects.toMatchObject({ code: 'ABORTED', ambiguous: false })
+    calls.push(b.add('5'))
+    for (let n = 0; n < 3; n++) await b.answer()
+    await Promise.all([first, ...[0, 2, 4, 5].map((i) => calls[i])])
+    expect(b.batches).toEqual([['x'], ['0', '2'], ['4', '5']])
+  })
+
+  it('are not waited for by who asks for what came before', async () => {
+    const b = gathering()
+    const first = b.add('a')
+    await b.turn()
+    const controller = new AbortController()
+    const second = b.add('b', 1, controller.signal)
+    const settled = b.settled(['b'])!
+    controller.abort()
+    await expect(second).rejects.toMatchObject({ code: 'ABORTED' })
+    await b.answer()
+    await Promise.all([first, settled])
+    expect(b.settled(['a', 'b'])).toBeUndefined()
+  })
+
+  it('are waited for by who asks for their parts, and by no one else', async () => {
+    const b = gathering({ maxItems: 1 })
+    const calls = [b.add('a'), b.add('b'), b.add('c')]
+    await b.turn()
+    expect(b.settled(['x'])).toBeUndefined()
+    const order: string[] = []
+    const waiting = [b.settled(['b'])!.then(() => order.push('b')), b.settled(['a', 'c'])!.then(() => order.push('c'))]
+    await b.answer()
+    expect(order).toEqual([])
+    await b.answer()
+    expect(order).toEqual(['b'])
+    await b.answer()
+    await Promise.all([...calls, ...waiting])
+    expect(order).toEqual(['b', 'c'])
   })
 })

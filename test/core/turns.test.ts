@@ -1,0 +1,37 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { memory } from '../../src/drivers/memory.ts'
+import { createHoldfast } from '../../src/holdfast.ts'
+
+describe('turns of the event loop', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  it.each([0, 60_000, -60_000])('come under fake timers whose clock has jumped by %i ms', async (jump) => {
+    const { state } = createHoldfast({ driver: memory() })
+    await state.set('before', '1')
+    vi.useFakeTimers()
+    for (let n = 0; n < 50; n++) {
+      vi.setSystemTime(Date.now() + jump)
+      await state.set('k', String(n))
+      expect(await state.get('k')).toBe(String(n))
+    }
+    vi.useRealTimers()
+  })
+
+  it('come between the batches of ten thousand calls made at once', async () => {
+    const { state } = createHoldfast({ driver: memory() })
+    await state.set('before', '1')
+    let turns = 0
+    let isOver = false
+    const tick = (): void => {
+      turns++
+      if (!isOver) setImmediate(tick)
+    }
+    const calls = Promise.all(Array.from({ length: 10_000 }, (_, i) => state.set(`k${i}`, 'v'.repeat(1000))))
+    setImmediate(tick)
+    await calls
+    isOver = true
+    await wait(1)
+    expect(turns).toBeGreaterThan(1)
+  })
+})
