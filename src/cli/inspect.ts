@@ -2,6 +2,7 @@
 import { createClient } from 'redis'
 import { inTime } from '../core/abort.ts'
 import { FIND, SCHEMA_VERSION } from '../drivers/postgres/migrations.ts'
+import { policyIn } from '../drivers/upstash/decode.ts'
 import { upstash } from '../drivers/upstash/driver.ts'
 import type { Finding } from '../ops/health.ts'
 import { schemaFinding } from './findings.ts'
@@ -39,14 +40,14 @@ export async function inspectPostgres(connectionString: string): Promise<readonl
 }
 
 /** `maxmemory-policy`; empty where the server does not tell. */
-const evictionFinding = (policy: string | undefined): Finding =>
-  policy === undefined || policy === ''
+const evictionFinding = (policy: string): Finding =>
+  policy === ''
     ? { what: 'eviction', level: 'ok', found: 'none, as far as the server tells' }
     : judged(
         'eviction',
         policy,
         policy === 'noeviction',
-        'Set maxmemory-policy noeviction: entries can get lost',
+        'Set maxmemory-policy noeviction, at Upstash turn Eviction off: entries can get lost',
         'failure',
       )
 
@@ -65,7 +66,7 @@ export async function inspectRedis(url: string): Promise<readonly Finding[]> {
     const found = isLogged ? `append-only file, appendfsync ${sync ?? 'not told'}` : 'no append-only file'
     return [
       { what: 'server', level: 'ok', found: `Redis ${told('redis_version') ?? 'of a version that is not told'}` },
-      evictionFinding(told('maxmemory_policy')),
+      evictionFinding(policyIn(info)),
       judged(
         'persistence',
         found,
@@ -80,10 +81,11 @@ export async function inspectRedis(url: string): Promise<readonly Finding[]> {
 
 /** Looks at what an Upstash tells of itself: whether entries are evicted. */
 export async function inspectUpstash(rest: string): Promise<readonly Finding[]> {
-  let policy: string | undefined
-  const onEviction = (found: string): void => void (policy = found)
-  const driver = timeout(upstash({ redis: await upstashClient(rest), onEviction }), PATIENCE)
+  const redis = await upstashClient(rest)
+  // It says in our words what is wrong with a token or a URL.
+  const driver = timeout(upstash({ redis, allowEviction: true }), PATIENCE)
   await driver.open()
   await driver.close()
-  return [evictionFinding(policy)]
+  const info = await inTime(redis.exec(['INFO', 'memory']), CONNECTION_TIMEOUT).catch(() => undefined)
+  return [evictionFinding(policyIn(info))]
 }

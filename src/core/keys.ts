@@ -38,7 +38,7 @@
  *
  * @module
  */
-import { invalid } from './errors.ts'
+import { type HoldfastError, invalid } from './errors.ts'
 
 /** Between the elements of a tuple; sorts below every character of an encoded id, so `a` comes before `a…`. */
 export const SEPARATOR = '!'
@@ -124,7 +124,7 @@ export function lastNumber(prefix: string, key: string, value: () => unknown): n
 }
 
 /** `INVALID_ARGUMENT`: the last key under the prefix does not end in a number. */
-export const notALog = (prefix: string): Error =>
+export const notALog = (prefix: string): HoldfastError =>
   invalid(`The keys under ${prefix} must be numbers to append to it; delete what else is there`)
 
 /** What comes right behind a key or part: a space sorts below everything that either is made of. */

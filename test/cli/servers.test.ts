@@ -108,7 +108,7 @@ describe('the command line over a network', () => {
       await works(
         { HOLDFAST_URL: `upstash:${rest.url}`, UPSTASH_REDIS_REST_TOKEN: 'secret' },
         { UPSTASH_REDIS_REST_TOKEN: 'wrong' },
-        ['eviction\tok\tnone, as far as the server tells'],
+        ['eviction\tok\tnoeviction'],
       )
       await worksAlike(redis.url)
       await losesIts(redis.url, () => redis.stop())

@@ -2,7 +2,6 @@
  * The drivers of hosted services as engines of the model: through the vendors' clients, on real servers whose clock is
  * ours. The driver knows no clock but the server's, so it is the script and the functions that are told another time.
  */
-import { createHash } from 'node:crypto'
 import type { Redis } from '@upstash/redis'
 import pg from 'pg'
 import type { Clock } from '../../src/core/clock.ts'
@@ -14,7 +13,7 @@ import { postgres } from '../../src/drivers/postgres/driver.ts'
 import { upstash } from '../../src/drivers/upstash/driver.ts'
 import { EMPTY } from '../drivers/postgres/empty.ts'
 import { bin, neonOver } from '../drivers/postgres/support.ts'
-import { hasRedis, namespace, vendor } from '../drivers/upstash/support.ts'
+import { clockEditor, hasRedis, namespace, vendor } from '../drivers/upstash/support.ts'
 import type { Engine } from '../support/engines.ts'
 
 /** An engine over servers of its own. */
@@ -29,27 +28,13 @@ export interface HostedKind {
   start(): Promise<HostedEngine>
 }
 
-const TIME = "local time = redis.call('TIME')"
-/** The last argument, which nobody else sees. */
-const TIME_GIVEN = `local given = tonumber(table.remove(ARGV))
-local time = { math.floor(given / 1000), given % 1000 * 1000 }`
-
-const shaOf = (source: string): string => createHash('sha1').update(source).digest('hex')
-
 /** Has every script that the client sends take its time from this clock. */
 function withClock(redis: Redis, clock: Clock): Redis {
   const { client } = redis as unknown as { client: { request(request: { body: string[] }): Promise<unknown> } }
   const { request } = client
-  /** From the script as the driver knows it to the one that is sent. */
-  const shas = new Map<string, string>()
-  client.request = function ({ body: [command, script, ...args], ...rest }) {
-    let sent = shas.get(script!) ?? script!
-    if (command === 'EVAL') {
-      sent = script!.replace(TIME, TIME_GIVEN)
-      if (sent === script) throw new Error('The script no longer asks for the time')
-      shas.set(shaOf(script!), shaOf(sent))
-    }
-    return request.call(this, { ...rest, body: [command!, sent, ...args, String(clock())] })
+  const edit = clockEditor(clock)
+  client.request = function ({ body, ...rest }) {
+    return request.call(this, { ...rest, body: edit(body) })
   }
   return redis
 }

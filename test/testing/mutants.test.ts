@@ -13,6 +13,7 @@ import type {
   Read,
 } from '../../src/core/driver.ts'
 import { memory } from '../../src/drivers/memory.ts'
+import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { cases, type Harness, runCase } from '../../src/testing/index.ts'
 
 /** A driver with something replaced. */
@@ -40,6 +41,9 @@ const mapEntries = (driver: Driver, change: (entry: Entry) => Entry): Driver =>
     if (answer === null || 'parts' in answer) return answer
     return 'entries' in answer ? { ...answer, entries: answer.entries.map(change) } : change(answer)
   })
+
+/** One that keeps records of requests. */
+const recognising = (clock: () => number): Driver => sqlite({ path: ':memory:', clock, replayWindow: 60_000 })
 
 const isRange = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op
 
@@ -321,6 +325,24 @@ const MUTANTS: Record<string, (clock: () => number) => Driver> = {
     return over(driver, { capabilities: { ...driver.capabilities, replayWindow: 60_000 } })
   },
 
+  'forgets refusals': (clock) => {
+    const driver = recognising(clock)
+    const refused = new Map<string, number>()
+    return over(driver, {
+      async commit(request) {
+        const times = refused.get(request.id) ?? 0
+        const answer = await driver.commit({ ...request, id: `${request.id}.${times}` })
+        if (answer.outcomes.every(({ ok }) => !ok)) refused.set(request.id, times + 1)
+        return answer
+      },
+    })
+  },
+
+  'ignores deadlines': (clock) => {
+    const driver = recognising(clock)
+    return over(driver, { commit: ({ deadline: _, ...request }) => driver.commit(request) })
+  },
+
   'promises a network, and recognises no repeats': (clock) => {
     const driver = memory({ clock })
     return over(driver, { capabilities: { ...driver.capabilities, network: true } })
@@ -423,6 +445,7 @@ async function failures(harness: Harness): Promise<string[]> {
 describe('the cases', () => {
   it('let a driver pass that breaks nothing', async () => {
     expect(await failures(harnessOf('memory', (clock) => memory({ clock })))).toEqual([])
+    expect(await failures(harnessOf('recognising', recognising))).toEqual([])
   })
 
   for (const [name, make] of Object.entries(MUTANTS)) {

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { abortable } from '../../core/abort.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import type {
   Capabilities,
@@ -13,15 +14,11 @@ import type {
   CommitRequest,
   Driver,
   Durability,
-  Entry,
-  Key,
-  Outcome,
   Read,
   ReadAnswer,
 } from '../../core/driver.ts'
-import { HoldfastError, invalid } from '../../core/errors.ts'
-import { NETWORK_LIMITS } from '../../core/limits.ts'
-import { type Reply, callsOver } from './calls.ts'
+import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
+import { type CallTerms, type Reply, callsOver, longestCall } from './calls.ts'
 import { type RedisHandle, type UpstashClient, linkOf } from './client.ts'
 import {
   type Greeting,
@@ -30,12 +27,13 @@ import {
   asRaw,
   decodeAnswer,
   decodeGreeting,
-  decodeOutcome,
+  decodeOutcomes,
   decodeReply,
   digestOf,
   merged,
+  policyIn,
 } from './decode.ts'
-import { type Arguments, encodeCommit, encodeOpen, encodeRead, namesOf } from './encode.ts'
+import { type Arguments, LIMITS, encodeCommit, encodeOpen, encodeRead, namesOf } from './encode.ts'
 import { SCHEMA_VERSION } from './script.ts'
 
 export type { RedisHandle, UpstashClient } from './client.ts'
@@ -58,23 +56,26 @@ export interface UpstashOptions {
   readonly replayWindow?: number
   /** How long to wait for an answer before asking again, in milliseconds from 1; 10 000 by default. */
   readonly timeout?: number
-  /** How often to ask again when an answer was lost or the server takes no commands; 8 times by default. */
+  /**
+   * How often to ask again when an answer was lost or the server takes no commands; 8 times by default. Nobody asks
+   * again after half of the `replayWindow`, or after the deadline of a commit.
+   */
   readonly retries?: number
   /**
-   * Told when the server is set to evict keys as its memory fills, which loses entries that were committed: `policy` is
-   * its `maxmemory-policy`. Nothing is logged by itself. Servers that keep their settings to themselves cannot be seen.
+   * Whether the server may evict keys as its memory fills, so that entries, and what is kept of requests, get lost
+   * without an error; `false` by default. A server whose `maxmemory-policy` says so is then refused with `UNSUPPORTED`.
+   * One that does not tell its policy cannot be seen.
    */
-  readonly onEviction?: (policy: string) => void
+  readonly allowEviction?: boolean
 }
 
-const CAPABILITIES: Omit<Capabilities, 'durability' | 'replayWindow'> = {
+const CAPABILITIES: Omit<Capabilities, 'durability' | 'replayWindow' | 'timeout'> = {
   writers: 'many',
   // A script runs where it can write: at the primary.
   reads: 'strict',
   clock: 'shared',
   network: true,
-  // A request and an answer of Upstash are 10 MB at most, of which Base64 leaves three quarters.
-  limits: NETWORK_LIMITS,
+  limits: LIMITS,
 }
 
 /** When asked often enough, what changes between two answers has had its chance. */
@@ -97,7 +98,7 @@ const SPARE_ROUNDS = 20
  * ```
  */
 export function upstash(options: UpstashOptions): Driver {
-  const { redis, namespace = 'holdfast', replayWindow = 120_000, timeout = 10_000, retries = 8, onEviction } = options
+  const { redis, namespace = 'holdfast', replayWindow = 120_000, timeout = 10_000, retries = 8 } = options
   if (!/^[\w.-]{1,64}$/.test(namespace)) throw invalid('namespace must be 1 to 64 letters, digits, _, . and -')
   requireInteger(replayWindow, 'replayWindow', 1000)
   requireInteger(timeout, 'timeout', 1, 2 ** 31 - 1)
@@ -107,12 +108,14 @@ export function upstash(options: UpstashOptions): Driver {
   if (durability !== 'strict' && durability !== 'relaxed') throw invalid('durability must be strict or relaxed')
   const names = namesOf(namespace)
   const calls = callsOver(link, { timeout, retries })
+  /** So that a repeat arrives while the first is remembered. */
+  const patience = replayWindow / 2
   let opening: Promise<void> | undefined
   let isOpen = false
   /** Whether the server and the database are known to be right. */
   let isKnown = false
-  /** The server's clock minus the one of this process that no one sets. */
-  let offset = 0
+  /** The server's clock minus the one of this process that no one sets, once it was heard. */
+  let offset: number | undefined
 
   function requireOpen(): void {
     if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
@@ -123,29 +126,64 @@ export function upstash(options: UpstashOptions): Driver {
     return reply
   }
 
-  function greeted({ isOld, version, policy }: Greeting): void {
-    if (isOld) throw new HoldfastError('UNSUPPORTED', 'The server must be Redis 6.2 or newer')
-    if (version !== String(SCHEMA_VERSION)) {
+  const readTerms = (signal: AbortSignal | undefined): CallTerms => ({ changes: false, patience, signal })
+
+  function commitTerms({ deadline }: CommitRequest, signal: AbortSignal | undefined): CallTerms {
+    const left = deadline === undefined || offset === undefined ? patience : deadline - offset - performance.now()
+    return { changes: true, patience: Math.min(left, patience), signal }
+  }
+
+  function requireRight({ state, version, policy }: Greeting): void {
+    if (state === 'old') throw new HoldfastError('UNSUPPORTED', 'The server must be Redis 6.2 or newer')
+    requireNoEviction(policy)
+    if (state === 'ok' && version !== String(SCHEMA_VERSION)) {
       throw new HoldfastError('SCHEMA', `The database is of version ${version}, not ${SCHEMA_VERSION}`)
     }
-    if (policy !== '' && policy !== 'noeviction') onEviction?.(policy)
+  }
+
+  /** Which policy the server tells by a command of its own, where it tells scripts nothing. */
+  async function policy(signal: AbortSignal | undefined): Promise<string> {
+    try {
+      return policyIn((await calls.ask(['INFO', 'memory'], readTerms(signal))).raw)
+    } catch (cause) {
+      // Many a hosted server keeps its settings to itself.
+      if (isHoldfastError(cause) && ['UNAUTHORIZED', 'UNSUPPORTED', 'BACKEND'].includes(cause.code)) return ''
+      throw cause
+    }
+  }
+
+  /** A first call: asks along what opening asks, and brings the script. */
+  async function introduce(args: Arguments | undefined, terms: CallTerms): Promise<Reply> {
+    const ask = async (mayEvict: boolean): Promise<Reply & { readonly state: Greeting['state'] }> => {
+      const { raw, repeated } = await calls.introduce(encodeOpen(names, mayEvict, args), terms)
+      const { greeting, rest } = decodeGreeting(raw)
+      requireRight(greeting)
+      return { raw: rest, repeated, state: greeting.state }
+    }
+    let reply = await ask(options.allowEviction === true)
+    if (reply.state === 'wait') {
+      requireNoEviction(await policy(terms.signal))
+      reply = await ask(true)
+    }
     isKnown = true
+    return reply
   }
 
-  async function connect(signal: AbortSignal | undefined): Promise<void> {
-    const { raw } = await calls.introduce(encodeOpen(names), signal)
-    const { greeting, rest } = decodeGreeting(raw)
-    heard(decodeReply(rest, 0))
-    greeted(greeting)
+  const call = (args: Arguments, terms: CallTerms): Promise<Reply> =>
+    isKnown ? calls.call(args, terms) : introduce(args, terms)
+
+  async function connect(): Promise<void> {
+    const { raw } = await introduce(undefined, readTerms(undefined))
+    heard(decodeReply(raw, 0))
   }
 
-  /** The first call asks along what opening would have asked, and brings the script. */
-  async function call(args: Arguments, changes: boolean, signal: AbortSignal | undefined): Promise<Reply> {
-    if (isKnown) return calls.call(args, changes, signal)
-    const { raw, repeated } = await calls.introduce(encodeOpen(names, args), signal)
-    const { greeting, rest } = decodeGreeting(raw)
-    greeted(greeting)
-    return { raw: rest, repeated }
+  /** One for all who open it at once: none of them takes it from the others by giving up. */
+  function connecting(): Promise<void> {
+    const own = connect()
+    own.catch(() => {
+      if (opening === own) opening = undefined
+    })
+    return own
   }
 
   /** Mostly one round. What one answer cannot hold is asked for again, until one says that all of it still holds. */
@@ -153,98 +191,44 @@ export function upstash(options: UpstashOptions): Driver {
     let raws: (Raw | undefined)[] = []
     for (let round = 0; round < reads.length + SPARE_ROUNDS || round === 0; round++) {
       const questions = reads.map((read, i) => narrowed(read, raws[i]))
-      const { raw } = await call(
-        encodeRead(
-          questions,
-          names,
-          reads.map((_, i) => digestOf(raws[i])),
-        ),
-        false,
-        signal,
-      )
+      const known = reads.map((_, i) => digestOf(raws[i]))
+      const { raw } = await call(encodeRead(questions, names, known), readTerms(signal))
       const { now, answers } = heard(decodeReply(raw, reads.length))
       const before = raws
       raws = answers.map((answer, i) => merged(asRaw(answer), before[i]))
-      if (!raws.includes(LATER)) return { now, answers: reads.map((read, i) => decodeAnswer(read, raws[i]!)) }
+      if (!raws.includes(LATER)) return { now, answers: reads.map((read, i) => decodeAnswer(read, raws[i]!, reads)) }
+      // Names of parts share a room of their own, the same in every round.
+      if (raws.some((it, i) => it === LATER && 'parts' in reads[i]!)) {
+        throw new HoldfastError(
+          'PAYLOAD_TOO_LARGE',
+          'The names of so many parts do not fit into an answer; ask for fewer',
+        )
+      }
     }
     throw new HoldfastError('UNAVAILABLE', 'What was asked for changes faster than it can be read; ask for less', {
       retryable: true,
     })
   }
 
-  /** Sends a request until it is answered, or too late. */
-  async function send(request: CommitRequest, signal: AbortSignal | undefined) {
-    for (let isFirst = true; ; isFirst = false) {
-      const deadline = Math.trunc(offset + performance.now() + replayWindow / 2)
-      const { raw, repeated } = await call(encodeCommit(request, names, deadline, replayWindow), true, signal)
-      const reply = heard(decodeReply(raw))
-      if (reply.answers[0] !== 'late') return reply
-      // Refused as a repeat that comes too late. It is a first attempt all the same where this process has slept.
-      if (isFirst && !repeated) continue
-      const why = repeated
-        ? 'The answer was lost, and it is too late to ask again'
-        : 'Requests arrive too late to be safe'
-      throw new HoldfastError('UNAVAILABLE', `${why}; a longer replayWindow gives them more time`, {
-        retryable: true,
-        ambiguous: repeated,
-      })
-    }
-  }
-
-  /** What failed checks found, where the answer had no room for it. */
-  async function find(keys: readonly Key[], signal: AbortSignal | undefined): Promise<(key: Key) => Entry | null> {
-    const found = new Map<Key, Entry | null>()
-    const { answers } = await ask(
-      keys.map((get) => ({ get })),
-      signal,
-    )
-    keys.forEach((key, i) => found.set(key, answers[i] as Entry | null))
-    return (key) => found.get(key) ?? null
-  }
-
-  async function judged(
-    { commits }: CommitRequest,
-    { now, answers }: ReturnType<typeof decodeReply>,
-    signal: AbortSignal | undefined,
-  ): Promise<CommitAnswer> {
-    if (answers.length !== commits.length) decodeReply([], commits.length)
-    const decoded = (find: (key: Key) => Entry | null): Outcome[] =>
-      commits.map((it, i) => decodeOutcome(it, asRaw(answers[i]), find))
-    const missing: Key[] = []
-    const outcomes = decoded((key) => (missing.push(key), null))
-    return { now, outcomes: missing.length === 0 ? outcomes : decoded(await find(missing, signal)) }
-  }
-
-  /**
-   * The checks of a request alone, along with the opening: by when the request itself has to arrive cannot be said
-   * before the server's clock was heard. Where nothing would take effect, that is the answer to the request, too.
-   */
-  async function rehearse(request: CommitRequest, signal: AbortSignal | undefined): Promise<CommitAnswer | undefined> {
-    const commits = request.commits.map((it) => ({ ...it, ops: [] }))
-    const checks = { id: `${request.id}?`, commits }
-    const { raw } = await call(encodeCommit(checks, names, Number.MAX_SAFE_INTEGER, replayWindow), false, signal)
-    const answer = await judged(checks, heard(decodeReply(raw)), signal)
-    const isNothing = answer.outcomes.every(({ ok }, i) => !ok || request.commits[i]!.ops.length === 0)
-    return isNothing ? answer : undefined
-  }
-
   async function commit(request: CommitRequest, signal: AbortSignal | undefined): Promise<CommitAnswer> {
-    const rehearsed = isKnown ? undefined : await rehearse(request, signal)
-    return rehearsed ?? judged(request, await send(request, signal), signal)
+    const { raw, repeated } = await call(encodeCommit(request, names, replayWindow), commitTerms(request, signal))
+    const { now } = heard(decodeReply(raw))
+    return { now, outcomes: decodeOutcomes(request, raw, repeated) }
   }
 
   return {
     name: link.name,
-    capabilities: { ...CAPABILITIES, durability, replayWindow },
+    capabilities: {
+      ...CAPABILITIES,
+      durability,
+      replayWindow,
+      timeout: longestCall({ timeout, retries }, patience),
+    },
     async open({ signal, ahead = false } = {}) {
       if (!ahead) {
-        opening ??= connect(signal)
-        try {
-          await opening
-        } catch (cause) {
-          opening = undefined
-          throw cause
-        }
+        const own = (opening ??= connecting())
+        await abortable(own, signal)
+        if (opening !== own) throw new HoldfastError('CLOSED', 'The database was closed while it was being opened')
       }
       isOpen = true
     },
@@ -264,8 +248,19 @@ export function upstash(options: UpstashOptions): Driver {
   }
 }
 
-/** A page that was cut short for its size is as long from then on. */
+/** A page that was cut short for its size is as long from then on; one that found no room asks for one entry. */
 function narrowed(read: Read, raw: Raw | undefined): Read {
-  if (!('range' in read) || typeof raw !== 'object' || raw[0] !== '1') return read
-  return { range: { ...read.range, limit: (raw.length - 1) / 2 } }
+  if (!('range' in read) || raw === undefined) return read
+  if (raw === LATER) return { range: { ...read.range, limit: 1 } }
+  return raw[0] === '1' ? { range: { ...read.range, limit: (raw.length - 1) / 2 } } : read
+}
+
+function requireNoEviction(policy: string): void {
+  if (policy === '' || policy === 'noeviction') return
+  throw new HoldfastError(
+    'UNSUPPORTED',
+    `The server may evict keys, by maxmemory-policy ${policy}, and entries would get lost without an error; ` +
+      'set maxmemory-policy noeviction, at Upstash turn Eviction off, or accept it by allowEviction',
+    { details: { policy } },
+  )
 }

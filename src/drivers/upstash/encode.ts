@@ -4,20 +4,23 @@
  *
  * | request | keys | arguments |
  * | --- | --- | --- |
- * | open | schema, a shard of parts; then those of a call that goes along | `open`, schema version; then those of that call |
+ * | open | schema, a shard of parts; then those of a call that goes along | `open`, schema version, `1` where keys may be evicted or `0`; then those of that call |
  * | read | per part: entries, keys; then the shards of parts where they are asked for | `read`, number of parts, bytes of the answer, questions |
- * | commit | the request's record; per part: entries, keys, expiring, its shards of `p` and `g` | `commit`, deadline, replay window, bytes of the answer, commits |
+ * | commit | the request's record; per part: entries, keys, expiring, its shards of `p` and `g` | `commit`, deadline or `''`, replay window, digest of the content, bytes for values of failed checks, commits |
  *
  * A question is `g part key known`, `r part start end limit reverse keysOnly known` or `p start end limit`, where
  * `known` is what an earlier answer was (see {@link digestOf} in `decode.ts`), so that it is not sent again. A commit
  * is its id, its checks and its ops, each behind their number: checks `a part key version` and
- * `l part prefix last`; ops `p part key value expiry`, `n part prefix value ref`, `d part key`, `r part start end` and
- * `x part`, deletes of ranges and parts first.
+ * `l part prefix last`; ops `p part key value expiry`, `n part prefix value ref`, `d part key`, `r part start end`,
+ * `x part` and `t part prefix through`, deletes of ranges and parts and trims first.
  *
  * @module
  */
 import { toBase64 } from '../../core/base64.ts'
-import type { Check, Commit, CommitRequest, Expiry, Op, PartRange, Read, Value } from '../../core/driver.ts'
+import type { Check, Commit, CommitRequest, Expiry, Limits, Op, Read, Value } from '../../core/driver.ts'
+import { utf8Bytes } from '../../core/keys.ts'
+import { NETWORK_LIMITS } from '../../core/limits.ts'
+import { digestOf } from '../../core/requests.ts'
 import { SCHEMA_VERSION } from './script.ts'
 
 /** What a script is called with. */
@@ -26,17 +29,28 @@ export interface Arguments {
   readonly args: readonly string[]
 }
 
-/** The most that an answer may hold, in bytes as stored: JSON makes at most 10 MB of it. */
-const ANSWER_BYTES: number = 6 * 2 ** 20
+/**
+ * What a request may hold so that it is at most {@link MOST_BYTES} of JSON. A value takes at most four thirds of its
+ * bytes there, see {@link encodeValue}. A part is named by three keys and its shards by two, each behind the namespace;
+ * this holds for names of usual length in the longest of namespaces.
+ */
+export const LIMITS: Limits = { ...NETWORK_LIMITS, valueOverhead: 8, keyOverhead: 384 }
+
+/** What Upstash takes of a request, and gives as an answer, in bytes of JSON. */
+export const MOST_BYTES = 10_000_000
+
+/** What an answer holds of a check that failed though its value was left out, at most. */
+const CHECK_BYTES = 100
 
 /** Shards of the list of parts: commits to different parts mostly do not wait for the same list. */
 const SHARDS = 16
 
-/** The most part names that are given at once: every shard gives as many. */
+/** The most part names that are given at once, to all who ask: every shard gives as many. */
 const PARTS_PAGE = 100
 
 /** How many part names a page has at most. */
-export const partsLimit = ({ limit }: PartRange): number => Math.min(limit, PARTS_PAGE)
+export const partsLimit = (limit: number, reads: readonly Read[]): number =>
+  Math.min(limit, Math.ceil(PARTS_PAGE / reads.filter((read) => 'parts' in read).length))
 
 /** The keys of one database. */
 export type Names = (kind: string, name: string | number) => string
@@ -71,11 +85,16 @@ function numbering(keys: string[], keysOf: (part: string) => string[]): (part: s
 /**
  * The arguments that check a server and the version of a database, which they begin where there is none.
  *
+ * @param mayEvict - whether it does not matter, or is known already, by which policy the server evicts keys
  * @param call - what is done along with it, if all is right
  */
-export const encodeOpen = (names: Names, { keys, args }: Arguments = { keys: [], args: [] }): Arguments => ({
+export const encodeOpen = (
+  names: Names,
+  mayEvict: boolean,
+  { keys, args }: Arguments = { keys: [], args: [] },
+): Arguments => ({
   keys: [names('schema', 'version'), names('p', 0), ...keys],
-  args: ['open', String(SCHEMA_VERSION), ...args],
+  args: ['open', String(SCHEMA_VERSION), mayEvict ? '1' : '0', ...args],
 })
 
 /**
@@ -89,26 +108,31 @@ export function encodeRead(reads: readonly Read[], names: Names, known: readonly
   const number = numbering(keys, (part) => [names('e', part), names('k', part)])
   reads.forEach((read, i) => {
     if ('get' in read) args.push('g', number(read.get.part), read.get.key, known[i]!)
-    else if ('parts' in read) args.push('p', read.parts.start, read.parts.end, String(partsLimit(read.parts)))
-    else {
+    else if ('parts' in read) {
+      const { start, end, limit } = read.parts
+      args.push('p', start, end, String(partsLimit(limit, reads)))
+    } else {
       const { part, start, end, limit, reverse, keysOnly } = read.range
       args.push('r', number(part), start, end, String(limit), reverse ? '1' : '0', keysOnly ? '1' : '0', known[i]!)
     }
   })
   const parts = keys.length / 2
   if (reads.some((read) => 'parts' in read)) for (let i = 0; i < SHARDS; i++) keys.push(names('p', i))
-  return { keys, args: ['read', String(parts), String(ANSWER_BYTES), ...args] }
+  return { keys, args: ['read', String(parts), String(LIMITS.answerBytes), ...args] }
 }
 
 /**
  * Encodes a request to commit.
  *
- * @param deadline - when the script is to refuse it, in milliseconds by the server's clock
- * @param window - how long the script keeps what became of it, in milliseconds
+ * @param window - how long a repeat is answered, in milliseconds
  */
-export function encodeCommit(request: CommitRequest, names: Names, deadline: number, window: number): Arguments {
-  const keys = [names('r', request.id)]
-  const args = ['commit', String(deadline), String(window), String(ANSWER_BYTES)]
+export function encodeCommit(request: CommitRequest, names: Names, window: number): Arguments {
+  const { id, commits, deadline } = request
+  const checks = commits.reduce((sum, commit) => sum + commit.checks.length, 0)
+  const room = Math.max(0, LIMITS.answerBytes - CHECK_BYTES * checks)
+  const keys = [names('r', id)]
+  const by = deadline === undefined ? '' : String(deadline)
+  const args = ['commit', by, String(window), digestOf(request), String(room)]
   const number = numbering(keys, (part) => [
     names('e', part),
     names('k', part),
@@ -116,7 +140,7 @@ export function encodeCommit(request: CommitRequest, names: Names, deadline: num
     names('p', shardOf(part)),
     names('g', shardOf(part)),
   ])
-  for (const commit of request.commits) pushCommit(args, commit, number)
+  for (const commit of commits) pushCommit(args, commit, number)
   return { keys, args }
 }
 
@@ -128,7 +152,7 @@ function pushCommit(args: string[], { id, checks, ops }: Commit, number: (part: 
   for (const op of ops) if (!isBulk(op)) pushOp(args, op, number)
 }
 
-const isBulk = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op
+const isBulk = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op || 'trim' in op
 
 function pushCheck(args: string[], check: Check, number: (part: string) => string): void {
   if ('log' in check) args.push('l', number(check.log.part), check.log.key, String(check.last))
@@ -149,16 +173,30 @@ function pushOp(args: string[], op: Op, number: (part: string) => string): void 
 const encodeExpiry = (expires: Expiry | undefined): string =>
   expires ? ('in' in expires ? `i${expires.in}` : `a${expires.at}`) : ''
 
-/** Shorter texts are not worth to be looked through. */
-const SHORT = 2 ** 16
+/** What JSON does not write as it is. */
+// oxlint-disable-next-line no-control-regex -- they are what is looked for
+const ESCAPED = /["\\\0-\x1f<>&\u2028\u2029]/
 
-const count = (text: string, pattern: RegExp): number => text.match(pattern)?.length ?? 0
+/** What the most wasteful encoder adds to a text: of those that read it back, some write six characters for one of HTML. */
+function escapesOf(text: string): number {
+  let bytes = 0
+  for (let i = text.search(ESCAPED); i >= 0 && i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x22 || code === 0x5c || code === 0x09 || code === 0x0a || code === 0x0d) bytes++
+    else if (code < 0x20 || code === 0x3c || code === 0x3e || code === 0x26) bytes += 5
+    else if (code === 0x2028 || code === 0x2029) bytes += 3
+  }
+  return bytes
+}
 
-/** Whether JSON, as this or any other encoder writes it, makes more of a text than Base64 would. */
-const isSwollen = (text: string): boolean =>
-  text.length > SHORT &&
-  // oxlint-disable-next-line no-control-regex -- written as six characters each
-  count(text, /["\\]/g) + 5 * count(text, /[\0-\x1f<>&\u2028\u2029]/g) > text.length / 3
+/** Whether JSON makes more of a text than Base64 does, which is four thirds of its bytes. */
+function isSwollen(text: string): boolean {
+  const escapes = escapesOf(text)
+  // What is not ASCII only makes Base64 longer.
+  if (3 * escapes <= text.length) return false
+  const bytes = utf8Bytes(text)
+  return bytes + escapes > 4 * Math.ceil(bytes / 3)
+}
 
 /** A value behind the mark of its kind: `t` text, `b` bytes in Base64, `u` text in Base64. */
 function encodeValue(value: Value): string {

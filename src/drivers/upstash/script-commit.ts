@@ -1,22 +1,25 @@
 /** The part of the script that applies commits. @module */
 
 export const COMMIT = `-- A batch of commits.
-local deadline, window = takeNumber(), take()
+local deadline, window, digest = take(), takeNumber(), take()
 budget = takeNumber()
 local request = KEYS[1]
-local parts, changed = {}, {}
+local parts, changed, probed = {}, {}, {}
 local begun, writes = false, 0
 
 for i = 1, (#KEYS - 1) / 5 do
   local first = i * 5 - 3
   local part = {
     entries = KEYS[first], keys = KEYS[first + 1], expiring = KEYS[first + 2],
-    all = KEYS[first + 3], going = KEYS[first + 4], last = {},
+    all = KEYS[first + 3], going = KEYS[first + 4], last = {}, strange = {},
   }
   -- Keys of other types make it fail here.
   redis.call('HLEN', part.entries)
   redis.call('ZCARD', part.keys)
   part.expires = redis.call('ZCARD', part.expiring) > 0
+  for _, list in ipairs({ part.all, part.going }) do
+    probed[list] = probed[list] or redis.call('ZCARD', list)
+  end
   parts[i] = part
 end
 
@@ -28,22 +31,43 @@ local function takeCommit()
   for i = 1, takeNumber() do
     local op = { kind = take(), part = parts[takeNumber()] }
     if op.kind ~= 'x' then op.key = take() end
-    if op.kind == 'r' then op.to = take() end
+    if op.kind == 'r' or op.kind == 't' then op.to = take() end
     if op.kind == 'p' or op.kind == 'n' then op.value, op.extra = take(), take() end
     commit.ops[i] = op
   end
   return commit
 end
 
+local function endOf(prefix) return string.sub(prefix, 1, -2) .. '"' end
+local function logKey(prefix, number) return prefix .. string.format('%016.0f', number) end
+local function isNumber(name) return #name == 16 and string.find(name, '^%d+$') ~= nil end
+
+-- The number that an entry stands for. That of a trimmed log, 0, keeps the last number that was removed.
+local function numberOf(part, prefix, name)
+  local digits = string.sub(name, #prefix + 1)
+  if not isNumber(digits) then return nil end
+  local number = tonumber(digits)
+  if number > 0 then return number end
+  local packed = redis.call('HGET', part.entries, name)
+  return packed and tonumber(string.match(packed, '^%d*\\n[^\\n]*\\nt(%d+)$'))
+end
+
+-- The end of a log, and whether another key lies there.
 local function lastOf(part, prefix)
   local last = part.last[prefix]
-  if not last then
-    local upper = '(' .. string.sub(prefix, 1, -2) .. '"'
-    local found = redis.call('ZRANGE', part.keys, upper, '[' .. prefix, 'BYLEX', 'REV', 'LIMIT', 0, 1)
-    last = found[1] and tonumber(string.sub(found[1], -16)) or 0
-    part.last[prefix] = last
+  if last then return last, false end
+  local upper, isForeign = '(' .. endOf(prefix), false
+  while not last do
+    local names = redis.call('ZRANGE', part.keys, upper, '[' .. prefix, 'BYLEX', 'REV', 'LIMIT', 0, isForeign and 1000 or 1)
+    if #names == 0 then last = 0 end
+    for _, name in ipairs(names) do
+      last = last or numberOf(part, prefix, name)
+      isForeign = isForeign or not last
+      upper = '(' .. name
+    end
   end
-  return last
+  if not isForeign then part.last[prefix] = last end
+  return last, isForeign
 end
 
 -- What is there: nothing where the check holds, unless asked to tell anyway.
@@ -56,13 +80,17 @@ local function current(check, always)
   local version = live(packed) or ''
   if version == check.expected and not always then return nil end
   if version == '' then return '' end
-  return fits(#packed) and packed or '>'
+  return fits(charge(check.key, packed, version)) and packed or headOf(packed)
 end
 
 local kept = redis.call('GET', request)
 if kept then
+  -- Records of the first releases hold verdicts alone.
+  local till, known, verdicts = string.match(kept, '^(%d+):(%x+):(.*)$')
+  if till and tonumber(till) <= now then return reply({ text(now), 'late' }) end
+  if till and known ~= digest then return reply({ text(now), 'reused' }) end
   local answers = { text(now) }
-  for verdict, numbers in string.gmatch(kept, '([+-])([%d,]*)') do
+  for verdict, numbers in string.gmatch(verdicts or kept, '([+-])([%d,]*)') do
     local commit, answer = takeCommit(), { verdict }
     for number in string.gmatch(numbers, '%d+') do
       answer[#answer + 1] = number
@@ -72,12 +100,55 @@ if kept then
   end
   return reply(answers)
 end
-if now > deadline then return reply({ text(now), 'late' }) end
+if deadline ~= '' and (tonumber(deadline) < now or tonumber(deadline) > now + window) then
+  return reply({ text(now), 'late' })
+end
+
+local commits = {}
+while position < #ARGV do commits[#commits + 1] = takeCommit() end
+
+-- A key under the prefix of a log that is no number of it makes the log one that cannot go on.
+local function note(part, key, i)
+  for at in string.gmatch(key, '()!') do
+    if not isNumber(string.sub(key, at + 1)) then part.strange[string.sub(key, 1, at)] = i end
+  end
+end
+
+local function isEmptied(commit, part, prefix)
+  for _, op in ipairs(commit.ops) do
+    if op.part == part and (op.kind == 'x' or op.kind == 'r' and op.key == prefix and op.to == endOf(prefix)) then
+      return true
+    end
+  end
+  return false
+end
+
+-- Whether a log that the i-th commit goes by cannot go on: found before anything has changed, so that a commit whose
+-- checks will fail counts, and a key that an earlier commit takes away counts as well.
+local function isForeign(part, prefix, i, commit)
+  if part.strange[prefix] == i then return true end
+  if commit and isEmptied(commit, part, prefix) then return false end
+  local _, foreign = lastOf(part, prefix)
+  return foreign or part.strange[prefix] ~= nil
+end
+
+for i, commit in ipairs(commits) do
+  for _, check in ipairs(commit.checks) do
+    if check.kind == 'l' and isForeign(check.part, check.key, i) then return reply({ text(now), 'foreign', check.key }) end
+  end
+  for _, op in ipairs(commit.ops) do
+    if (op.kind == 'n' or op.kind == 't') and isForeign(op.part, op.key, i, commit) then
+      return reply({ text(now), 'foreign', op.key })
+    end
+    if op.kind == 'p' then note(op.part, op.key, i) end
+    if op.kind == 'n' and op.extra ~= '' then note(op.part, op.extra, i) end
+  end
+end
 
 local function change(part)
   if not begun then
     -- The first that needs memory: where there is none it fails here, before anything has changed.
-    redis.call('SET', request, '', 'PX', window)
+    redis.call('SET', request, '', 'PX', 2 * window)
     begun = true
   end
   if not part.changed then
@@ -94,6 +165,14 @@ local function remove(part, names)
   part.last = {}
 end
 
+local function removeRange(part, from, to)
+  while true do
+    local names = redis.call('ZRANGE', part.keys, '[' .. from, '(' .. to, 'BYLEX', 'LIMIT', 0, 1000)
+    if #names == 0 then return end
+    remove(part, names)
+  end
+end
+
 local function put(part, key, packed, expiry)
   if redis.call('HSET', part.entries, key, packed) == 1 then redis.call('ZADD', part.keys, 0, key) end
   if expiry then
@@ -102,6 +181,7 @@ local function put(part, key, packed, expiry)
   elseif part.expires then
     redis.call('ZREM', part.expiring, key)
   end
+  for at in string.gmatch(key, '()!') do part.last[string.sub(key, 1, at)] = nil end
 end
 
 local apply = {
@@ -109,36 +189,38 @@ local apply = {
     redis.call('UNLINK', part.entries, part.keys, part.expiring)
     part.expires, part.last = false, {}
   end,
-  r = function(part, op)
-    while true do
-      local names = redis.call('ZRANGE', part.keys, '[' .. op.key, '(' .. op.to, 'BYLEX', 'LIMIT', 0, 1000)
-      if #names == 0 then return end
-      remove(part, names)
-    end
+  r = function(part, op) removeRange(part, op.key, op.to) end,
+  t = function(part, op, id)
+    local marker = logKey(op.key, 0)
+    local last = lastOf(part, op.key)
+    local trimmed = numberOf(part, op.key, marker) or 0
+    local through = math.min(tonumber(op.to), last)
+    if through <= trimmed then return end
+    removeRange(part, logKey(op.key, trimmed + 1), logKey(op.key, through + 1))
+    put(part, marker, '\\n' .. id .. '\\nt' .. text(through))
   end,
   d = function(part, op) remove(part, { op.key }) end,
   p = function(part, op, id)
     local expiry
     if op.extra ~= '' then
       expiry = math.floor(tonumber(string.sub(op.extra, 2)))
-      if string.sub(op.extra, 1, 1) == 'i' then expiry = math.min(now + expiry, 8640000000000000) end
+      if string.sub(op.extra, 1, 1) == 'i' then expiry = now + expiry end
+      expiry = math.min(expiry, 8640000000000000)
     end
-    part.last = {}
     if expiry and expiry <= now then return remove(part, { op.key }) end
     put(part, op.key, (expiry and text(expiry) or '') .. '\\n' .. id .. '\\n' .. op.value, expiry)
   end,
   n = function(part, op, id)
     local seq = lastOf(part, op.key) + 1
-    put(part, op.key .. string.format('%016.0f', seq), '\\n' .. id .. '\\n' .. op.value)
+    put(part, logKey(op.key, seq), '\\n' .. id .. '\\n' .. op.value)
     if op.extra ~= '' then put(part, op.extra, '\\n' .. id .. '\\nt' .. text(seq)) end
     part.last[op.key] = seq
     return text(seq)
   end,
 }
 
-local answers, record, any = { text(now) }, {}, false
-while position < #ARGV do
-  local commit = takeCommit()
+local answers, record = { text(now) }, {}
+for _, commit in ipairs(commits) do
   local failed, checks = { '-' }, {}
   for i, check in ipairs(commit.checks) do
     local found = current(check, false)
@@ -157,13 +239,11 @@ while position < #ARGV do
       change(op.part)
       numbers[#numbers + 1] = apply[op.kind](op.part, op, commit.id)
     end
-    any = true
     record[#record + 1] = '+' .. table.concat(numbers, ',')
     table.insert(numbers, 1, '+')
     answers[#answers + 1] = numbers
   end
 end
-if not any then return reply(answers) end
 
 -- Takes away as much as was written, at least: otherwise what expires would pile up.
 local function sweep(part)
@@ -196,6 +276,8 @@ for _, part in ipairs(changed) do
     redis.call('ZREM', part.going, unpack(gone))
   end
 end
-redis.call('SET', request, table.concat(record, ';'), 'PX', window)
+-- Refusals are kept, too: whoever was told "no" must not find later that it was done. For the second window it tells
+-- that a repeat comes too late.
+redis.call('SET', request, text(now + window) .. ':' .. digest .. ':' .. table.concat(record, ';'), 'PX', 2 * window)
 return reply(answers)
 `

@@ -10,7 +10,7 @@
  * | `{namespace}:x:part` | sorted set | those that expire, by when |
  * | `{namespace}:p:shard` | sorted set | the parts that hold an entry, at score 0 |
  * | `{namespace}:g:shard` | sorted set | the parts that Redis lets expire as a whole, by when |
- * | `{namespace}:r:request` | string | what became of a request, until its repetition is refused |
+ * | `{namespace}:r:request` | string | what became of a request: until when a repeat is answered, a digest and the verdicts, `until:digest:verdicts`; kept for as long again |
  * | `{namespace}:schema` | string | the version of all this |
  *
  * Every key that it touches is declared, none is searched for. What can fail is tried before the first change, because
@@ -50,23 +50,40 @@ local function fits(bytes)
   budget = budget - bytes
   return true
 end
+-- How long a name is as JSON at most: some encoders write six characters for one of HTML.
+local function weight(name)
+  if not string.find(name, '[\\\\"<>&]') then return #name end
+  local _, escapes = string.gsub(name, '[\\\\"]', '')
+  local _, html = string.gsub(name, '[<>&]', '')
+  return #name + escapes + 5 * html
+end
+-- What an answer is charged for an entry.
+local function charge(key, packed, version)
+  return 64 + weight(key) + weight(version) - #version + #packed
+end
 
--- What a first call asks along: whether the server and the layout are right, and which policy evicts keys.
+-- What a first call asks along: whether the server and the layout are right, and whether keys may be evicted.
 local greeting
 if ARGV[1] == 'open' then
   local probe = redis.pcall('ZRANGE', KEYS[2], '[a', '[b', 'BYLEX', 'LIMIT', 0, 1)
   local version = redis.call('GET', KEYS[1])
-  if not version and not probe.err then
+  local state, policy = 'ok', ''
+  if probe.err then
+    state = 'old'
+  elseif ARGV[3] == '0' then
+    local info = redis.pcall('INFO', 'memory')
+    policy = type(info) == 'string' and string.match(info, 'maxmemory_policy:([%w-]+)') or ''
+    if policy ~= 'noeviction' then state = 'wait' end
+  end
+  if not version and state == 'ok' then
     version = ARGV[2]
     redis.call('SET', KEYS[1], version)
   end
-  local info = redis.pcall('INFO', 'memory')
-  local policy = type(info) == 'string' and string.match(info, 'maxmemory_policy:([%w-]+)') or ''
-  greeting = { probe.err and 'old' or 'ok', version or '', policy }
-  if #ARGV == 2 or probe.err or version ~= ARGV[2] then return { text(now), greeting } end
-  for _, list in ipairs({ KEYS, ARGV }) do
-    table.remove(list, 1)
-    table.remove(list, 1)
+  greeting = { state, version or '', policy }
+  if #ARGV == 3 or state ~= 'ok' or version ~= ARGV[2] then return { text(now), greeting } end
+  for i = 1, 3 do
+    if i < 3 then table.remove(KEYS, 1) end
+    table.remove(ARGV, 1)
   end
 end
 local function reply(answers)
@@ -84,10 +101,10 @@ export interface Script {
 }
 
 /** For servers that know no locks by key, as Redis itself. */
-export const PLAIN: Script = { source: BODY, sha: '0efaa36d9b07f2c58a23b620f4f677fb9a44cad1' }
+export const PLAIN: Script = { source: BODY, sha: 'd84f061b20c651cfd883aacc9a5d7b9f7dc5cabd' }
 
 /** For Upstash: locks the declared keys, where it would otherwise lock the database. Redis refuses the flag. */
 export const LOCKING: Script = {
   source: `#!lua flags=allow-key-locking\n${BODY}`,
-  sha: '85240bc885e8d27123f7f3a017a11698852526cf',
+  sha: 'f4d9559371f7bff6dc87b5cf03256ef886407160',
 }

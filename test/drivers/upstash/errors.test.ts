@@ -15,6 +15,7 @@ import {
   opened,
   put,
   request,
+  scriptEditor,
   upstashForFile,
   valuesOf,
   vendor,
@@ -141,15 +142,6 @@ describe.skipIf(!hasRedis)('errors of upstash', () => {
     expect((await failureOf(driver.commit(request([])))).code).toBe('CLOSED')
   })
 
-  it('refuses a request that is too large as JSON before it is sent', async () => {
-    const driver = await opened({ redis: vendor(own.rest) })
-    own.rest.resetTraffic()
-    const key = '\\'.repeat(600_000)
-    const ops = Array.from({ length: 9 }, (_, i) => put(`${key}${i}`, 'v'))
-    const error = await failureOf(driver.commit(request(ops)))
-    expect([error.code, error.ambiguous, own.rest.traffic().requests]).toEqual(['PAYLOAD_TOO_LARGE', false, 0])
-  })
-
   it('changes nothing when the memory is full, and says so', async () => {
     const { client, redis } = await ownRedis({ args: ['--maxmemory', '4mb', '--maxmemory-policy', 'noeviction'] })
     const driver = await opened({ redis })
@@ -164,13 +156,61 @@ describe.skipIf(!hasRedis)('errors of upstash', () => {
     expect(await valuesOf(driver)).toEqual(['kept', 'new'])
   })
 
-  it('tells when the server may evict keys', async () => {
-    const seen: string[] = []
-    const onEviction = (policy: string): void => void seen.push(policy)
-    const { redis } = await ownRedis({ args: ['--maxmemory', '10mb', '--maxmemory-policy', 'allkeys-lru'] })
-    await opened({ redis, onEviction })
-    await opened({ redis: vendor(own.rest), onEviction })
-    expect(seen).toEqual(['allkeys-lru'])
+  describe('that may evict keys', () => {
+    const evicting = () => ownRedis({ args: ['--maxmemory', '10mb', '--maxmemory-policy', 'allkeys-lru'] })
+    /** Scripts are told nothing, as where hosts keep settings from them. */
+    const silent = scriptEditor((source) => source.replace("redis.pcall('INFO', 'memory')", "{ err = 'NOPERM' }"))
+
+    it('refuses a server, with nothing changed, when it is opened and at a first call made ahead', async () => {
+      const { client, redis } = await evicting()
+      const refused = { code: 'UNSUPPORTED', details: { policy: 'allkeys-lru' } }
+      for (let n = 0; n < 2; n++) await expect(upstash({ redis }).open()).rejects.toMatchObject(refused)
+      const driver = upstash({ redis })
+      await driver.open({ ahead: true })
+      for (let n = 0; n < 2; n++) {
+        await expect(driver.commit(request([put('k')]))).rejects.toMatchObject({ ...refused, ambiguous: false })
+        await expect(driver.read([])).rejects.toMatchObject(refused)
+      }
+      expect(await client.keys('*')).toEqual([])
+    })
+
+    it('takes it by the option that accepts it', async () => {
+      const { redis } = await evicting()
+      const driver = await opened({ redis, allowEviction: true })
+      await driver.commit(request([put('k')]))
+      expect(await valuesOf(driver)).toEqual(['k'])
+    })
+
+    it('asks by a command of its own where scripts are not told', async () => {
+      const { client } = await evicting()
+      const commands: string[] = []
+      const send = (command: string[]) => (commands.push(command[0]!), client.sendCommand(silent(command)))
+      const driver = upstash({ redis: { send } })
+      await driver.open({ ahead: true })
+      expect((await failureOf(driver.commit(request([put('k')])))).code).toBe('UNSUPPORTED')
+      expect([commands, await client.keys('*')]).toEqual([['EVAL', 'INFO'], []])
+      await client.sendCommand(['CONFIG', 'SET', 'maxmemory-policy', 'noeviction'])
+      await driver.commit(request([put('k')]))
+      await driver.commit(request([put('l')]))
+      expect(commands).toEqual(['EVAL', 'INFO', 'EVAL', 'INFO', 'EVAL', 'EVALSHA'])
+      expect(await valuesOf(driver)).toEqual(['k', 'l'])
+    })
+
+    it('cannot see a policy that is kept from everybody', async () => {
+      const args = ['--maxmemory 10mb', '--maxmemory-policy allkeys-lru', '--user default on nopass ~* &* +@all -info']
+      const { redis } = await ownRedis({ args })
+      const driver = await opened({ redis })
+      await driver.commit(request([put('k')]))
+      expect(await valuesOf(driver)).toEqual(['k'])
+    })
+
+    it('does not take a lost answer for a policy that is not told', async () => {
+      const { client } = await evicting()
+      const send = (command: string[]) =>
+        command[0] === 'INFO' ? Promise.reject(new Error('socket hang up')) : client.sendCommand(silent(command))
+      const error = await failureOf(upstash({ redis: { send }, retries: 1 }).open())
+      expect([error.code, await client.keys('*')]).toEqual(['UNAVAILABLE', []])
+    })
   })
 
   it('never shows a value or a token, whatever the client says', async () => {
@@ -206,15 +246,43 @@ describe.skipIf(!hasRedis)('errors of upstash', () => {
     expect(redis.commands).toEqual(['EVALSHA', 'EVALSHA'])
   })
 
-  it('gives up on a network too slow for the replay window, and nothing is in doubt', async () => {
-    const driver = await opened({ redis: answering(['1000', 'late']) })
-    const error = await failureOf(driver.commit(request([put('k')])))
-    expect([error.code, error.message, error.ambiguous, error.retryable]).toEqual([
-      'UNAVAILABLE',
-      expect.stringContaining('longer replayWindow'),
-      false,
-      true,
-    ])
+  it('can be opened again after its close, and is not opened by what a close came before', async () => {
+    const driver = upstash({ redis: vendor(own.rest), namespace: namespace() })
+    await driver.open()
+    const it = request([append('x')])
+    await driver.commit(it)
+    await driver.close()
+    await driver.close()
+    expect((await failureOf(driver.commit(it))).code).toBe('CLOSED')
+    for (const ahead of [true, false]) {
+      await driver.open({ ahead })
+      expect((await driver.commit(it)).outcomes).toEqual([{ ok: true, seqs: [1] }])
+      await driver.close()
+    }
+    const opening = failureOf(driver.open())
+    await driver.close()
+    expect((await opening).code).toBe('CLOSED')
+    expect((await failureOf(driver.read([]))).code).toBe('CLOSED')
+  })
+
+  it('is opened by others when one of them gives up', async () => {
+    const driver = upstash({ redis: vendor(own.rest), namespace: namespace() })
+    const controller = new AbortController()
+    const givenUp = failureOf(driver.open({ signal: controller.signal }))
+    const other = driver.open()
+    controller.abort()
+    expect((await givenUp).code).toBe('ABORTED')
+    await other
+    expect(await valuesOf(driver)).toEqual([])
+    await driver.close()
+  })
+
+  it('declares how long a call is tried', () => {
+    const timeoutOf = (options: Partial<UpstashOptions>) =>
+      upstash({ redis: vendor(own.rest), ...options }).capabilities.timeout
+    expect(timeoutOf({})).toBe(70_000)
+    expect(timeoutOf({ retries: 0 })).toBe(10_000)
+    expect(timeoutOf({ retries: 2, timeout: 1000 })).toBe(4000)
   })
 
   it("leaves the settings of the owner's client alone, and needs none of them", async () => {

@@ -1,4 +1,5 @@
 /** What the Redis suites share: servers, clients, and namespaces of one's own. */
+import { createHash } from 'node:crypto'
 import { Redis } from '@upstash/redis'
 import { afterAll, beforeAll, it, onTestFinished } from 'vitest'
 import { type RedisClientType, createClient } from 'redis'
@@ -26,6 +27,43 @@ export async function connected(url: string): Promise<RedisClientType> {
   client.on('error', () => {})
   return client.connect()
 }
+
+/**
+ * Changes every script on its way to a server, also where it is named by its SHA-1.
+ *
+ * @param edit - from the script as the driver knows it to the one that is sent
+ * @param further - arguments behind those of the driver
+ */
+export function scriptEditor(
+  edit: (source: string) => string,
+  further: () => readonly string[] = () => [],
+): (command: readonly string[]) => string[] {
+  const shas = new Map<string, string>()
+  return ([name = '', script = '', ...args]) => {
+    if (!name.startsWith('EVAL')) return [name, script, ...args]
+    if (name === 'EVAL') {
+      const sent = edit(script)
+      if (sent === script) throw new Error('The script no longer has what was to be changed')
+      shas.set(shaOf(script), shaOf(sent))
+      return [name, sent, ...args, ...further()]
+    }
+    return [name, shas.get(script) ?? script, ...args, ...further()]
+  }
+}
+
+const shaOf = (source: string): string => createHash('sha1').update(source).digest('hex')
+
+/** Has scripts take their time from this clock, which is told along with each call. */
+export const clockEditor = (clock: () => number): ReturnType<typeof scriptEditor> =>
+  scriptEditor(
+    (source) =>
+      source.replace(
+        "local time = redis.call('TIME')",
+        `local given = tonumber(table.remove(ARGV))
+local time = { math.floor(given / 1000), given % 1000 * 1000 }`,
+      ),
+    () => [String(clock())],
+  )
 
 /** A server for all tests of a file, and a client of it. */
 export function redisForFile(options: RedisOptions = {}): { server: RedisServer; client: RedisClientType } {

@@ -17,10 +17,10 @@ async function requestsOf(work: () => Promise<unknown>): Promise<number> {
 const holdfast = () => createHoldfast({ driver: upstash({ redis: vendor(own.rest), namespace: namespace() }) })
 
 describe.skipIf(!hasRedis)('upstash traffic', () => {
-  it('takes one round trip per call, and one more for the first of a process', async () => {
+  it('takes one round trip per call, the first of a process included', async () => {
     const { state, persistence } = holdfast()
     await own.client.sendCommand(['SCRIPT', 'FLUSH'])
-    expect(await requestsOf(() => state.set('first', 'x'))).toBe(2)
+    expect(await requestsOf(() => state.set('first', 'x'))).toBe(1)
     const calls: [string, () => Promise<unknown>][] = [
       ['set', () => state.set('k', 'v')],
       ['get', () => state.get('k')],
@@ -96,22 +96,6 @@ describe.skipIf(!hasRedis)('upstash traffic', () => {
       true,
       true,
     ])
-    expect(own.rest.traffic().largestAnswer).toBeLessThan(10_000_000)
-    const checks = [0, 1, 2, 3].map((i) => ({ at: { part: PART, key: `k${i}` }, version: null }))
-    const { outcomes } = await driver.commit(request([], { checks }))
-    const [outcome] = outcomes
-    expect(outcome?.ok).toBe(false)
-    const seen = outcome?.ok ? [] : outcome?.failed.map(({ current }) => (current as { value: string }).value.length)
-    expect(seen).toEqual([3e6, 3e6, 3e6, 3e6])
-  })
-
-  it('stays inside the limits with text that JSON makes six times as long', async () => {
-    const driver = await opened({ redis: vendor(own.rest) })
-    const text = '\u0001<'.repeat(2_000_000)
-    own.rest.resetTraffic()
-    await driver.commit(request([put('k', text)]))
-    expect((await valuesOf(driver))[0] === text).toBe(true)
-    expect(own.rest.traffic().largestRequest).toBeLessThan(10_000_000)
     expect(own.rest.traffic().largestAnswer).toBeLessThan(10_000_000)
   })
 
