@@ -13,8 +13,8 @@ import type {
   Read,
 } from '../../src/core/driver.ts'
 import { memory } from '../../src/drivers/memory.ts'
-import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { cases, type Harness, runCase } from '../../src/testing/index.ts'
+import { replay } from '../../src/wrappers/replay.ts'
 
 /** A driver with something replaced. */
 const over = (driver: Driver, changes: Partial<Driver>): Driver => ({ ...driver, ...changes })
@@ -43,7 +43,7 @@ const mapEntries = (driver: Driver, change: (entry: Entry) => Entry): Driver =>
   })
 
 /** One that keeps records of requests. */
-const recognising = (clock: () => number): Driver => sqlite({ path: ':memory:', clock, replayWindow: 60_000 })
+const recognising = (clock: () => number): Driver => replay(memory({ clock }), { clock, window: 60_000 })
 
 const isRange = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op
 
@@ -340,7 +340,7 @@ const MUTANTS: Record<string, (clock: () => number) => Driver> = {
 
   'ignores deadlines': (clock) => {
     const driver = recognising(clock)
-    return over(driver, { commit: ({ deadline: _, ...request }) => driver.commit(request) })
+    return over(driver, { commit: ({ id, commits }) => driver.commit({ id, commits }) })
   },
 
   'promises a network, and recognises no repeats': (clock) => {
