@@ -95,7 +95,7 @@ export async function health(db: Database, options: HealthOptions = {}): Promise
 const latencyFinding = (latency: number): Finding => ({
   what: 'latency',
   level: latency > SLOW ? 'warning' : 'ok',
-  found: `${latency} ms`,
+  found: `${latency.toFixed(1)} ms`,
   ...(latency > SLOW && { advice: 'Move the program closer to the backend, or see what slows it down' }),
 })
 

@@ -160,6 +160,8 @@ export const refusedStaysRefused: Case = replayCase(
       equal(await verdicts(t, it), [[0]])
     }
     equal(await t.all(), [], 'Nothing was executed')
+    await t.write(put('log!x', 'no number'))
+    equal(await verdicts(t, appends), [[0]], 'Though the log has become something else')
   },
 )
 
