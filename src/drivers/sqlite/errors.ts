@@ -61,6 +61,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
     /no such (table|column)|already exists/,
     ['SCHEMA', 'The tables of holdfast are missing or not its own; check which file this is'],
   ],
+  [/no such function/, ['UNSUPPORTED', 'SQLite is too old; version 3.43 or newer is needed']],
   [
     /bindings file|NODE_MODULE_VERSION/,
     ['UNSUPPORTED', 'The native part of better-sqlite3 does not load; install or rebuild it for this runtime'],

@@ -1,7 +1,7 @@
 /** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
 import { type Transaction, isLive } from '../../core/apply.ts'
 import type { Answer, Current, Entry, EntryPage, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
-import { DIGITS, behind, decodeNumber, lastNumber, under } from '../../core/keys.ts'
+import { DIGITS, SEPARATOR, behind, decodeNumber, lastNumber, under } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow } from './handle.ts'
 import type { Statements } from './statements.ts'
@@ -12,6 +12,8 @@ const JOIN = '\n'
 /** Entries and ends of logs remembered at most, and the longest value of an entry that is. */
 const MOST = 1000
 const LONGEST = 1000
+/** What lies behind the prefix of a log in the key of an entry. */
+const ENTRY = new RegExp(`^\\d{${DIGITS}}$`)
 /** Rows of a page that are read at once. */
 const CHUNK = 1000
 
@@ -67,10 +69,7 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
       if (entry === undefined || (entry && entry.value === undefined && room > 0)) {
         const row = statements.head.get(Math.max(room, LONGEST), part, key)
         entry = row === undefined ? null : toCurrent(row)
-        // Bytes belong to whoever is answered with them: two failed checks must not share theirs.
-        if (entry === null || (typeof entry.value === 'string' && entry.value.length <= LONGEST)) {
-          remember(entries, name, entry)
-        }
+        remember(entries, name, entry && memorable(entry))
       }
       return entry
     },
@@ -92,11 +91,16 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
       const stored = value.length === 0 && typeof value !== 'string' ? NO_BYTES : value
       // Under a clock of whole milliseconds, an entry that expires within one lives to its end.
       statements.put.run(part, key, version, expiresAt === null ? null : Math.ceil(expiresAt), stored)
-      const name = part + JOIN + key
-      entries.delete(name)
-      const log = name.slice(0, -DIGITS)
-      const end = ends.get(log)
-      if (end !== undefined) ends.set(log, Math.max(end, decodeNumber(key)))
+      entries.delete(part + JOIN + key)
+      // Of every log that it may lie in: an entry moves the end on, and of anything else the end has to be looked up.
+      for (let at = key.indexOf(SEPARATOR); at >= 0; at = key.indexOf(SEPARATOR, at + 1)) {
+        const log = part + JOIN + key.slice(0, at + 1)
+        const end = ends.get(log)
+        if (end === undefined) continue
+        const number = ENTRY.test(key.slice(at + 1)) ? decodeNumber(key) : 0
+        if (number > 0) ends.set(log, Math.max(end, number))
+        else ends.delete(log)
+      }
     },
     delete({ part, key }) {
       statements.delete.run(part, key)
@@ -126,7 +130,7 @@ export function answerAll(
 
 function answer(read: Read, statements: Statements, now: number, room: Room): Answer {
   if ('range' in read) return entryPage(read.range, statements, now, room)
-  if ('parts' in read) return partPage(read.parts, statements)
+  if ('parts' in read) return partPage(read.parts, statements, room)
   const row = statements.get.get(read.get.part, read.get.key)
   const entry = row === undefined ? null : (toCurrent(row) as Entry)
   return isLive(entry, now) ? entry : null
@@ -138,7 +142,7 @@ function entryPage(range: Range, statements: Statements, now: number, room: Room
   const entries: Entry[] = []
   let { start, end } = range
   for (;;) {
-    const asked = Math.min(limit - entries.length + 1, CHUNK)
+    const asked = Math.min(limit - entries.length + 1, CHUNK, mostIn(room))
     // As many values as fit are read along; larger ones are looked at one by one.
     const longest = keysOnly ? [] : [Math.floor(room.left / asked)]
     const rows = statements[name].all(...longest, part, start, end, now, asked)
@@ -155,9 +159,25 @@ function entryPage(range: Range, statements: Statements, now: number, room: Room
   }
 }
 
-function partPage({ start, end, limit }: PartRange, statements: Statements): PartPage {
-  const parts = statements.parts.all(start, end, end, limit + 1).map((row) => row[0] as string)
-  return parts.length > limit ? { parts: parts.slice(0, limit), more: true } : { parts, more: false }
+function partPage({ start, end, limit }: PartRange, statements: Statements, room: Room): PartPage {
+  const asked = Math.min(limit + 1, mostIn(room))
+  const parts: string[] = []
+  for (const [name] of statements.parts.all(start, end, end, asked) as [string][]) {
+    const bytes = entryBytes({ key: name, version: '', expiresAt: null })
+    if (parts.length === limit || !room.takes(bytes, parts.length === 0)) return { parts, more: true }
+    parts.push(name)
+  }
+  return { parts, more: false }
+}
+
+/** No more rows than this fit into an answer, with one that need not fit and one that shows that there are more. */
+const mostIn = (room: Room): number =>
+  2 + Math.floor(room.left / entryBytes({ key: '', version: '', expiresAt: null }))
+
+/** What is remembered of an entry: bytes belong to the caller, and two failed checks must not share theirs. */
+function memorable(entry: Current): Current {
+  const { key, version, expiresAt, value } = entry
+  return typeof value === 'string' && value.length <= LONGEST ? entry : { key, version, expiresAt }
 }
 
 function toCurrent(row: SqliteRow): Current {

@@ -132,3 +132,23 @@ export const foreign: Case = defineCase(
     }
   },
 )
+
+/** What a driver remembers of a log must not outlive what is put into it. */
+export const carriedOverLate: Case = defineCase(
+  'DR-1409',
+  'a log goes on from the number that is put into it, also where its end was just asked for',
+  async (t) => {
+    equal(await t.commit({ checks: [ends('log!', 0)], ops: [put('k', 'v')] }), { ok: true, seqs: [] })
+    await t.write(put(entryKey('log!', 0), '41'))
+    equal(await t.commit({ checks: [ends('log!', 41)], ops: [append('log!', 'x')] }), { ok: true, seqs: [42] })
+    await t.write(removePart())
+    const { outcomes } = await t.send([
+      { checks: [ends('log!', 0)], ops: [put(entryKey('log!', 0), '7')] },
+      { checks: [ends('log!', 7)], ops: [append('log!', 'y')] },
+    ])
+    equal(outcomes, [
+      { ok: true, seqs: [] },
+      { ok: true, seqs: [8] },
+    ])
+  },
+)

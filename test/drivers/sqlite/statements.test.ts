@@ -1,6 +1,6 @@
 /** What a call costs: statements counted, plans looked at. */
-import { describe, expect, test } from 'vitest'
-import type { CommitRequest, Driver, Read } from '../../../src/core/driver.ts'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { CommitRequest, Driver, EntryPage, Read } from '../../../src/core/driver.ts'
 import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
 import { type SqliteOptions, sqliteDriver } from '../../../src/drivers/sqlite/driver.ts'
 import { PART, append, database, engine, entriesOf, opened, put, request } from './support.ts'
@@ -53,6 +53,41 @@ describe('statements', () => {
     await expect(driver.commit(failing)).rejects.toThrow()
     expect((await driver.commit(checked())).outcomes).toEqual([{ ok: true, seqs: [5] }])
     await other.close()
+  })
+
+  test.each(['x'.repeat(2000), new Uint8Array([1, 2])])(
+    'what a check compares is remembered, also of values that are not: %#',
+    async (value) => {
+      const { driver, during } = await counting()
+      const { commits } = request([put('k', value)])
+      await driver.commit({ id: 'r', commits })
+      const check = { at: { part: PART, key: 'k' }, version: commits[0]!.id }
+      const again = () => driver.commit(request([append('x')], { checks: [check] }))
+      expect(await during(again)).toEqual(FIRST)
+      expect(await during(again)).toEqual(APPEND)
+      const stale = request([], { checks: [{ ...check, version: 'stale' }] })
+      expect((await driver.commit(stale)).outcomes).toMatchObject([{ failed: [{ current: { value } }] }])
+    },
+  )
+
+  test('pages that do not fit any more read one entry', async () => {
+    const { db, driver } = await counting()
+    const ops = Array.from({ length: 100 }, (_, i) => put(`k${i + 100}`, 'x'.repeat(i ? 10 : 9_000_000)))
+    await driver.commit(request(ops))
+    const page: Read = { range: { part: PART, start: 'k', end: 'l', limit: 1000 } }
+    let rows = 0
+    const statement = Object.getPrototypeOf(db.prepare('SELECT 1')) as { all: (...values: unknown[]) => unknown[] }
+    const { all } = statement
+    statement.all = function (...values) {
+      const found = all.apply(this, values)
+      rows += found.length
+      return found
+    }
+    onTestFinished(() => void (statement.all = all))
+    const { answers } = await driver.read([page, page, page])
+    expect(answers.map((answer) => (answer as EntryPage).entries.length)).toEqual([1, 1, 1])
+    expect(answers.every((answer) => (answer as EntryPage).more)).toBe(true)
+    expect(rows).toBe(100 + 2 + 2)
   })
 
   test('on the connection of somebody else, it is remembered for one request', async () => {
@@ -163,14 +198,17 @@ describe('sweeping', () => {
     expect(await it.during(() => it.driver.commit(checked()))).toEqual(APPEND)
   })
 
-  test('takes the records of requests too, when their window is over', async () => {
+  test('takes the records of requests too, when two windows are over', async () => {
     const { db, driver, time } = await counting({ replayWindow: 5000 })
     const count = () => db.prepare('SELECT count(*) FROM holdfast_requests').pluck().get()
     await driver.commit(checked())
     expect(count()).toBe(2)
-    time.now += 5000
+    time.now += 9999
     await driver.commit(checked())
-    expect(count()).toBe(1)
+    expect(count()).toBe(3)
+    time.now += 1000
+    await driver.commit(checked())
+    expect(count()).toBe(2)
   })
 })
 
