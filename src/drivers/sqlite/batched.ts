@@ -4,7 +4,8 @@
  *
  * A request is one batch, which is applied as a whole or not at all. The commits travel as JSON in one parameter, and
  * triggers judge them, see `d1-sql.ts`; values that are large travel as parameters of their own. Repeated requests are
- * recognised for ten minutes. Nothing is held between calls.
+ * recognised for ten minutes, so a batch whose answer was lost is sent again, see `attempts.ts`. Nothing is held between
+ * calls.
  *
  * @module
  */
@@ -12,35 +13,34 @@ import { writesOf } from '../../core/apply.ts'
 import type {
   Answer,
   Capabilities,
-  Commit,
   CommitAnswer,
   CommitRequest,
   Driver,
-  Entry,
-  FailedCheck,
   Outcome,
+  PartPage,
   Read,
   ReadAnswer,
 } from '../../core/driver.ts'
-import { abortable } from '../../core/abort.ts'
-import { HoldfastError, aborted } from '../../core/errors.ts'
-import { decodeNumber, under } from '../../core/keys.ts'
-import { SWEEP } from '../../core/sweeps.ts'
+import { HoldfastError } from '../../core/errors.ts'
+import { notALog } from '../../core/keys.ts'
+import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
+import { readInPieces } from '../../core/pieces.ts'
+import { type RequestRecord, digestOf, late, reused } from '../../core/requests.ts'
+import { type Attempts, attempts, markedIfLost } from './attempts.ts'
 import {
   ANSWERS,
   BEGIN,
-  CLOCK,
+  CLEAR,
   COMMITS,
   END,
   FIND_ADDED,
+  NOT_A_LOG,
   PARTS,
   READ,
   STAGE,
-  SWEEP_ENTRIES,
   upgradeFrom,
 } from './d1-sql.ts'
-import { encode, questionOf } from './d1-wire.ts'
-import { toHoldfastError } from './errors.ts'
+import { type EntryRow, type Question, encode, encodeReads, toCurrent, toEntry } from './d1-wire.ts'
 import { FIND_SCHEMA, FIND_VERSION, SCHEMA_VERSION, knownVersion } from './migrations.ts'
 
 /** A statement and its parameters, `?1` being the first. */
@@ -55,11 +55,20 @@ export interface Batches {
   readonly name: string
   /** What is said to be out of reach. */
   readonly title: string
+  /** How long a call is tried, in milliseconds. */
+  readonly timeout: number
   /** Runs statements as one transaction, and gives the rows of each: objects by the names of columns. */
   run(statements: Statement[], isWrite: boolean): Promise<readonly unknown[][]>
+  /** Looked at when the driver is opened, as a statement and what refuses a database by its first row. */
+  readonly fitness?: { readonly sql: string; require(row: unknown): void } | undefined
 }
 
+/** How long a call is tried, in milliseconds. */
+export const DEFAULT_TIMEOUT = 15_000
+
 const REPLAY_WINDOW = 600_000
+/** Of an answer, as text, with what JSON adds to it: a Worker has 128 MB of memory, and may wait for several. */
+const ANSWER_BYTES: number = 2 ** 22
 
 const CAPABILITIES: Capabilities = {
   writers: 'many',
@@ -76,45 +85,40 @@ const CAPABILITIES: Capabilities = {
     requestCommits: 1000,
     requestReads: 1000,
     rangeEntries: 1000,
-    answerBytes: 2 ** 23,
+    answerBytes: ANSWER_BYTES,
   },
 }
 
-interface Row extends Omit<Entry, 'expiresAt' | 'value'> {
+interface ReadRow extends EntryRow {
   readonly now: number
-  readonly expires_at: number | null
-  readonly value: string | number[] | ArrayBuffer
-}
-
-interface ReadRow extends Row {
   readonly i: number
+  readonly fits: number
+  readonly cut: number
 }
 
-interface AnswerRow extends Row {
+interface AnswerRow extends EntryRow {
   readonly n: number
   readonly item: number
-  readonly seqs: string | null
+  readonly said: string | null
   readonly last: number | null
 }
 
 /** Makes a driver over such a client; its tables are made when it is opened. */
-export function batched({ name, title, run }: Batches): Driver {
+export function batched({ name, title, timeout, run, fitness }: Batches): Driver {
   let isOpen = false
-
-  async function send(statements: Statement[], signal?: AbortSignal, isWrite = false): Promise<readonly unknown[][]> {
-    if (signal?.aborted) throw aborted(signal, false)
-    try {
-      return await abortable(run(statements, isWrite), signal)
-    } catch (cause) {
-      throw signal?.aborted ? aborted(signal, isWrite) : faultOf(cause, isWrite, title)
-    }
-  }
+  const send: Attempts = attempts(run, title, timeout)
+  const ask = async (statements: Statement[], signal?: AbortSignal): Promise<readonly unknown[][]> =>
+    (await send(statements, false, signal)).rows
 
   /** The versions of the schema that all share, and of what is added here. */
   async function versionsOf(signal?: AbortSignal): Promise<{ version: number; added: number }> {
-    const [[found] = []] = await send([statement(FIND_SCHEMA)], signal)
+    const [[found] = [], [fit] = []] = await ask(
+      [statement(FIND_SCHEMA), ...(fitness ? [statement(fitness.sql)] : [])],
+      signal,
+    )
+    fitness?.require(fit)
     if (found === undefined) return { version: 0, added: 0 }
-    const [[row] = [], [own] = []] = await send([statement(FIND_VERSION), statement(FIND_ADDED)], signal)
+    const [[row] = [], [own] = []] = await ask([statement(FIND_VERSION), statement(FIND_ADDED)], signal)
     const version = knownVersion((row as { version: number }).version)
     return { version, added: own === undefined ? 0 : version }
   }
@@ -125,6 +129,7 @@ export function batched({ name, title, run }: Batches): Driver {
     try {
       await send(
         upgradeFrom(version, added).map((query) => statement(query)),
+        true,
         signal,
       )
     } catch (cause) {
@@ -137,81 +142,99 @@ export function batched({ name, title, run }: Batches): Driver {
     if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
   }
 
-  async function read(reads: readonly Read[], signal?: AbortSignal): Promise<ReadAnswer> {
-    requireOpen()
-    const pages = reads.map((it) => ('parts' in it ? [] : questionOf(it)))
-    const parts = reads.flatMap((it) =>
-      'parts' in it ? [statement(PARTS, it.parts.start, it.parts.end, it.parts.limit + 1)] : [],
-    )
-    const [time, rows, ...names] = await send(
-      [statement(CLOCK), statement(READ, JSON.stringify(pages)), ...parts],
+  /** Answers the first questions, as many as one answer holds. */
+  async function readPiece(
+    reads: readonly Read[],
+    known: number,
+    room: Room,
+    signal?: AbortSignal,
+  ): Promise<ReadAnswer> {
+    const pages = reads.filter((read): read is Question => !('parts' in read))
+    const bodies = encodeReads(pages, reads.slice(0, known).filter((read) => !('parts' in read)).length)
+    const lists = reads.flatMap((read) => ('parts' in read ? [read.parts] : []))
+    // Statements cannot know what the others have found.
+    const share = Math.floor(ANSWER_BYTES / (bodies.length + lists.length))
+    const found = await ask(
+      [
+        ...bodies.map(({ json }) => statement(READ, json, Math.floor(room.left / bodies.length), share)),
+        ...lists.map(({ start, end, limit }) => statement(PARTS, start, end, limit + 1, share)),
+      ],
       signal,
     )
-    const found = grouped(rows as ReadRow[], ({ i }) => i)
-    const { now } = (rows![0] ?? time![0]) as Row
-    const answers = reads.map((it, i) =>
-      'parts' in it ? partPage(it.parts.limit, names.shift() as { name: string }[]) : answerOf(it, found.get(i) ?? []),
-    )
+    const [[{ now }]] = found as [[ReadRow]]
+    const names = found.slice(bodies.length) as { name: string }[][]
+    const groups: ReadRow[][] = pages.map(() => [])
+    let cut = pages.length
+    bodies.forEach(({ first }, b) => {
+      for (const row of (found[b] as ReadRow[]).slice(1)) {
+        if (row.cut) cut = Math.min(cut, first + row.i)
+        else groups[first + row.i]!.push(row)
+      }
+    })
+    const answers: Answer[] = []
+    let page = 0
+    for (const read of reads) {
+      if ('parts' in read) answers.push(partPage(read.parts.limit, names.shift()!, share))
+      else if (page === cut) break
+      else answers.push(answerOf(read, groups[page++]!))
+    }
     return { now, answers }
+  }
+
+  async function read(reads: readonly Read[], signal?: AbortSignal): Promise<ReadAnswer> {
+    requireOpen()
+    let room = roomFor(ANSWER_BYTES)
+    return readInPieces(reads, async (asked, known) => {
+      if (known === 0) room = roomFor(ANSWER_BYTES)
+      const piece = await readPiece(asked, known, room, signal)
+      for (const answer of piece.answers.slice(known)) {
+        if (answer && 'entries' in answer) for (const entry of answer.entries) room.takes(entryBytes(entry), true)
+      }
+      return piece
+    })
   }
 
   async function commit(request: CommitRequest, signal?: AbortSignal): Promise<CommitAnswer> {
     requireOpen()
-    const { id, commits } = request
+    const { id, commits, deadline = null } = request
     const { bodies, staged } = encode(commits)
+    const digest = digestOf(request)
     const statements = [
-      statement(SWEEP_ENTRIES, Math.max(SWEEP, writesOf(request))),
-      statement(BEGIN, id),
+      statement(BEGIN, id, digest, deadline, REPLAY_WINDOW, ANSWER_BYTES, writesOf(request)),
       ...staged.map((value, n) => statement(STAGE, id, n, value)),
       ...bodies.map(({ first, json }) => statement(COMMITS, id, json, first)),
+      statement(END, id, digest, commits.length, REPLAY_WINDOW),
     ]
-    const results = await send(
-      [...statements, statement(ANSWERS, id), statement(END, id, commits.length, REPLAY_WINDOW)],
-      signal,
+    const { rows: results, isLost } = await send(
+      [...statements, statement(ANSWERS, id), statement(CLEAR, id)],
       true,
+      signal,
+      (said) => (said.includes(NOT_A_LOG) ? notALog(logsOf(request).join(' or ')) : undefined),
     )
     const rows = results[statements.length] as AnswerRow[]
-    const record = rows.find(({ n }) => n === -2)
-    if (record !== undefined) return replayed(request, JSON.parse(record.seqs!) as RecordRow[], signal)
-    return {
-      now: rows.find(({ n }) => n === -1)!.last!,
-      outcomes: outcomesOf(
-        commits,
-        rows.map((row) => [row.n, row.item, row.seqs && JSON.parse(row.seqs)]),
-        (n, item) => {
-          const row = rows.find((it) => it.n === n && it.item === item)!
-          return 'log' in commits[n]!.checks[item]! ? { last: row.last! } : row.version === null ? null : toEntry(row)
-        },
-      ),
-    }
-  }
-
-  /** The verdicts of the record, with what the failed checks would see now. */
-  async function replayed(
-    { commits }: CommitRequest,
-    record: RecordRow[],
-    signal?: AbortSignal,
-  ): Promise<CommitAnswer> {
-    const failed = record.filter(([n, item]) => n >= 0 && item >= 0)
-    const { now, answers } = await read(
-      failed.map(([n, item]) => {
-        const check = commits[n]!.checks[item]!
-        if ('at' in check) return { get: check.at }
-        return { range: { part: check.log.part, ...under(check.log.key), limit: 1, reverse: true, keysOnly: true } }
-      }),
-      signal,
-    )
-    const outcomes = outcomesOf(commits, record, (n, item) => {
-      const answer = answers[failed.findIndex((it) => it[0] === n && it[1] === item)]!
-      if (answer === null || !('entries' in answer)) return answer as Entry | null
-      return { last: answer.entries[0] ? decodeNumber(answer.entries[0].key) : 0 }
+    const ofRequest = (item: number): AnswerRow => rows.find((row) => row.n === -1 && row.item === item)!
+    const { said, last: now } = ofRequest(-3) as AnswerRow & { last: number }
+    if (said === 'late') throw markedIfLost(late(now), isLost)
+    if (said === 'reused') throw reused(id)
+    const { verdicts } = JSON.parse(ofRequest(-1).said!) as RequestRecord
+    const failed = new Map(rows.map((row) => [`${row.n} ${row.item}`, row]))
+    const outcomes = verdicts.map((verdict, n): Outcome => {
+      if (!('failed' in verdict)) return { ok: true, seqs: verdict }
+      return {
+        ok: false,
+        failed: verdict.failed.map((check) => {
+          const row = failed.get(`${n} ${check}`)!
+          const isLog = 'log' in commits[n]!.checks[check]!
+          return { check, current: isLog ? { last: row.last! } : row.version === null ? null : toCurrent(row) }
+        }),
+      }
     })
     return { now, outcomes }
   }
 
   return {
     name,
-    capabilities: CAPABILITIES,
+    capabilities: { ...CAPABILITIES, timeout },
     async open({ signal } = {}) {
       if (!isOpen) await migrate(signal)
       isOpen = true
@@ -224,66 +247,30 @@ export function batched({ name, title, run }: Batches): Driver {
   }
 }
 
-function answerOf(read: Exclude<Read, { parts: unknown }>, rows: readonly Row[]): Answer {
+/** Rows come in the order of the walk; one that does not fit tells that there is more. */
+function answerOf(read: Question, rows: readonly ReadRow[]): Answer {
   if ('get' in read) return rows[0] ? toEntry(rows[0]) : null
-  const { limit, reverse } = read.range
-  const entries = rows.map(toEntry).toSorted((a, b) => (a.key < b.key === !reverse ? -1 : 1))
-  return entries.length > limit ? { entries: entries.slice(0, limit), more: true } : { entries, more: false }
+  return { entries: rows.filter(({ fits }) => fits).map(toEntry), more: rows.at(-1)?.fits === 0 }
 }
 
-function partPage(limit: number, rows: readonly { name: string }[]): Answer {
-  const parts = rows.map(({ name }) => name)
-  return parts.length > limit ? { parts: parts.slice(0, limit), more: true } : { parts, more: false }
-}
-
-/** `[commit, -1, numbers]` for one that appended, `[commit, check, null]` for each check that did not hold. */
-type RecordRow = readonly [n: number, item: number, seqs: readonly number[] | null]
-
-function outcomesOf(
-  commits: readonly Commit[],
-  rows: readonly RecordRow[],
-  currentOf: (n: number, item: number) => FailedCheck['current'],
-): Outcome[] {
-  const byCommit = grouped(rows, ([n]) => n)
-  return commits.map((_, n) => {
-    const own = byCommit.get(n) ?? []
-    const failed = own.filter(([, item]) => item >= 0)
-    if (failed.length === 0) return { ok: true, seqs: own[0]?.[2] ?? [] }
-    return {
-      ok: false,
-      failed: failed
-        .map(([, check]) => ({ check, current: currentOf(n, check) }))
-        .toSorted((a, b) => a.check - b.check),
-    }
-  })
-}
-
-const toEntry = ({ key, version, expires_at, value }: Row): Entry => ({
-  key,
-  version,
-  value: typeof value === 'string' ? value : new Uint8Array(value),
-  expiresAt: expires_at,
-})
-
-function grouped<T>(rows: readonly T[], groupOf: (row: T) => number): Map<number, T[]> {
-  const groups = new Map<number, T[]>()
-  for (const row of rows) {
-    const group = groups.get(groupOf(row))
-    if (group) group.push(row)
-    else groups.set(groupOf(row), [row])
+function partPage(limit: number, rows: readonly { name: string }[], share: number): PartPage {
+  const room = roomFor(share)
+  const parts: string[] = []
+  for (const { name } of rows) {
+    const bytes = entryBytes({ key: name, version: '', expiresAt: null })
+    if (parts.length === limit || !room.takes(bytes, parts.length === 0)) return { parts, more: true }
+    parts.push(name)
   }
-  return groups
+  return { parts, more: false }
+}
+
+/** The prefixes of the logs that a request names, each once. */
+const logsOf = ({ commits }: CommitRequest): string[] => {
+  const logs = commits.flatMap(({ checks, ops }) => [
+    ...checks.flatMap((check) => ('log' in check ? [check.log.key] : [])),
+    ...ops.flatMap((op) => ('append' in op ? [op.append.key] : 'trim' in op ? [op.trim.key] : [])),
+  ])
+  return [...new Set(logs)]
 }
 
 const statement = (sql: string, ...args: Statement['args']): Statement => ({ sql, args })
-
-const UNREACHED =
-  /network|connection|overloaded|timeout|timed out|reset|internal error|fetch failed|HTTP status (429|5\d\d)/i
-
-/** What SQLite refused has changed nothing; of what was lost on the way nobody knows. */
-function faultOf(cause: unknown, isWrite: boolean, title: string): HoldfastError {
-  const said = String((cause as Error | null)?.message)
-  if (said.includes('SQLITE_') || !UNREACHED.test(said)) return toHoldfastError(cause, isWrite)
-  const message = `${title} cannot be reached or is overloaded; try again later`
-  return new HoldfastError('UNAVAILABLE', message, { cause, retryable: true, ambiguous: isWrite })
-}

@@ -1,18 +1,26 @@
 /**
- * The SQL of D1, which offers no transaction that could be read in: a whole request is evaluated by triggers.
+ * The SQL of D1 and libSQL, which offer no transaction that could be read in: a whole request is evaluated by triggers.
  *
  * One row inserted into the view `holdfast_commits` is one commit. Its trigger notes the checks that do not hold in
  * `holdfast_answers`, and where there are none, inserts the ops into the view `holdfast_ops`, which has a trigger for
  * each kind. So a commit sees what those before it did, and nothing is limited by the number of parameters.
  *
+ * Whether a request is executed at all is decided first, by the database's clock: `holdfast_begins`. A repeat of a
+ * request that has a record executes nothing, and has the checks that failed looked up again.
+ *
  * @module
  */
-import { SWEEP } from '../../core/sweeps.ts'
 import { MAX_TIME } from '../../core/arguments.ts'
+import { DIGITS } from '../../core/keys.ts'
+import { entryBytes } from '../../core/limits.ts'
+import { SWEEP } from '../../core/sweeps.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 
-/** The clock of D1, in whole milliseconds since 1970. */
+/** The clock of the database, in whole milliseconds since 1970. */
 const NOW = `CAST(round(unixepoch('subsec') * 1000) AS INTEGER)`
+
+/** What SQLite says where a log has something else under its prefix. */
+export const NOT_A_LOG = 'holdfast: the last key under the prefix of a log is no number'
 
 /** The value of an op: in its JSON as text or as hex, or bound to a statement of its own because it is large. */
 const VALUE = `CASE NEW.form WHEN 'text' THEN NEW.value WHEN 'hex' THEN unhex(NEW.value)
@@ -23,56 +31,130 @@ const liveAt = (now: string): string => `(e.expires_at IS NULL OR e.expires_at >
 const onOp = (kind: string): string =>
   `CREATE TRIGGER holdfast_${kind} INSTEAD OF INSERT ON holdfast_ops WHEN NEW.kind = '${kind}' BEGIN`
 /** The number that the last append of this commit was given. */
-const APPENDED = `(SELECT seqs ->> '$[#-1]' FROM holdfast_answers WHERE request = NEW.request AND n = NEW.n AND item = -1)`
+const APPENDED = `(SELECT said ->> '$[#-1]' FROM holdfast_answers WHERE request = NEW.request AND n = NEW.n AND item = -1)`
 
-/** What D1 has besides the schema that all share; the first version of it. */
+const FIRST = '0'.repeat(DIGITS)
+/** A number as an entry of a log has it in its key. */
+const digits = (number: string): string => `printf('%0${DIGITS}d', ${number})`
+/** Where a log that was trimmed keeps the last number that was removed. */
+const TRIMMED = `NEW.key || '${FIRST}'`
+
+/** What lies behind the prefix of a log in its last key, of what `lastOf` reads. */
+const behind = (prefix: string): string => `substr(e.key, length(${prefix}) + 1)`
+const isForeign = (prefix: string): string =>
+  `length(e.key) <> length(${prefix}) + ${DIGITS} OR ${behind(prefix)} GLOB '*[^0-9]*'`
+
+/** The number at which a log ends; NULL where it is empty. `foreign` is what becomes of a last key that is no number. */
+const lastOf = (part: string, prefix: string, end: string, foreign: string): string => `(
+  SELECT CASE WHEN ${isForeign(prefix)} THEN ${foreign} WHEN ${behind(prefix)} = '${FIRST}' THEN CAST(e.value AS INTEGER)
+    ELSE CAST(${behind(prefix)} AS INTEGER) END
+  FROM holdfast_entries AS e WHERE e.part = ${part} AND e.key >= ${prefix} AND e.key < ${end}
+  ORDER BY e.key DESC LIMIT 1)`
+const REFUSED = `RAISE(ABORT, '${NOT_A_LOG}')`
+/** The same of the log of an op. */
+const LAST = `coalesce(${lastOf('NEW.part', 'NEW.key', `substr(NEW.key, 1, length(NEW.key) - 1) || '"'`, REFUSED)}, 0)`
+
+/** What an answer is charged for an entry, as in `core/limits.ts`. */
+const SIZE_OF_KEY = `${entryBytes({ key: '', version: '', expiresAt: null })} + length(e.key) + length(e.version)`
+const SIZE = `${SIZE_OF_KEY} + octet_length(e.value)`
+
+/** Of bytes in one column of an answer, which holds 2 MB. */
+const HALF = 950_000
+
+/**
+ * A value in an answer: text as it is, bytes as hex in two columns, since D1 would give a list of numbers, which takes
+ * many times as much memory. `rest` is NULL of text, and both are where there is none.
+ */
+const valueOf = (value: string): string => `CASE typeof(${value}) WHEN 'blob' THEN hex(substr(${value}, 1, ${HALF}))
+    ELSE ${value} END AS value, CASE typeof(${value}) WHEN 'blob' THEN hex(substr(${value}, ${HALF + 1})) END AS rest`
+
+/** Whether a check of a commit failed: now, or by the record where the request is a repeat. */
+const hasFailed = (item: string, now: string): string => `CASE WHEN NEW.verdict IS NULL THEN ${now}
+  ELSE ${item} IN (SELECT f.value FROM json_each(NEW.verdict, '$.failed') AS f) END`
+
+/** What these drivers have besides the schema that all share; the first version of it. */
 const TRIGGERS = [
   `CREATE TABLE holdfast_staged (
     request TEXT NOT NULL, n INTEGER NOT NULL, value ANY NOT NULL, PRIMARY KEY (request, n)
   ) STRICT, WITHOUT ROWID`,
-  // While a request is applied: item -1 has the numbers of appends, any other is a check that did not hold; n = -1 has
-  // the time by which the request is judged.
+  // While a request is applied. Of a commit, item -1 has the numbers of its appends, any other is a check that failed.
+  // Of the request, n = -1, item -3 says what is to become of it and has the time by which it is judged, -2 has the
+  // room that is left for values, and -1 the record.
   `CREATE TABLE holdfast_answers (
-    request TEXT NOT NULL, n INTEGER NOT NULL, item INTEGER NOT NULL, seqs TEXT, last INTEGER,
+    request TEXT NOT NULL, n INTEGER NOT NULL, item INTEGER NOT NULL, said TEXT, last INTEGER,
     key TEXT, version TEXT, expires_at INTEGER, value ANY, PRIMARY KEY (request, n, item)
   ) STRICT, WITHOUT ROWID`,
-  `CREATE VIEW holdfast_commits AS SELECT '' AS request, 0 AS n, '' AS body, 0 AS now`,
+  `CREATE VIEW holdfast_begins AS SELECT '' AS request, '' AS digest, 0 AS deadline, 0 AS replay_window, 0 AS room,
+    0 AS writes, 0 AS now`,
+  `CREATE VIEW holdfast_commits AS SELECT '' AS request, 0 AS n, '' AS body, 0 AS now, '' AS verdict`,
+  `CREATE VIEW holdfast_failed AS SELECT '' AS request, 0 AS n, 0 AS item, '' AS part, '' AS key, 0 AS now`,
   `CREATE VIEW holdfast_ops AS SELECT '' AS request, 0 AS n, '' AS version, '' AS kind, '' AS part, '' AS key,
     '' AS form, '' AS value, 0 AS expires_at, '' AS ref`,
-  `CREATE VIEW holdfast_ends AS SELECT '' AS request, 0 AS commits, 0 AS expires_at`,
+  `CREATE VIEW holdfast_ends AS SELECT '' AS request, '' AS digest, 0 AS commits, 0 AS replay_window`,
+  `CREATE TRIGGER holdfast_begin INSTEAD OF INSERT ON holdfast_begins BEGIN
+    DELETE FROM holdfast_entries WHERE (part, key) IN (
+      SELECT part, key FROM holdfast_entries WHERE expires_at <= NEW.now ORDER BY expires_at
+      LIMIT max(NEW.writes, ${SWEEP}));
+    DELETE FROM holdfast_requests WHERE id IN (
+      SELECT id FROM holdfast_requests WHERE expires_at <= NEW.now - NEW.replay_window ORDER BY expires_at LIMIT ${SWEEP});
+    INSERT INTO holdfast_answers (request, n, item, said, last)
+      SELECT NEW.request, -1, -3, CASE
+        WHEN r.id IS NULL AND NEW.deadline NOT BETWEEN NEW.now AND NEW.now + NEW.replay_window THEN 'late'
+        WHEN r.id IS NULL THEN 'new'
+        WHEN r.expires_at <= NEW.now THEN 'late'
+        WHEN r.record ->> '$.digest' IS NOT NEW.digest THEN 'reused'
+        ELSE 'repeat' END, NEW.now
+      FROM (SELECT 1) LEFT JOIN holdfast_requests AS r ON r.id = NEW.request
+      UNION ALL SELECT NEW.request, -1, -2, NULL, NEW.room
+      UNION ALL SELECT NEW.request, -1, -1, record, NULL FROM holdfast_requests WHERE id = NEW.request;
+  END`,
   `CREATE TRIGGER holdfast_commit INSTEAD OF INSERT ON holdfast_commits BEGIN
-    INSERT INTO holdfast_answers (request, n, item, key, version, expires_at, value)
-      SELECT NEW.request, NEW.n, c.value ->> 0, e.key, e.version, e.expires_at, e.value
+    INSERT INTO holdfast_failed
+      SELECT NEW.request, NEW.n, c.value ->> 0, c.value ->> 1, c.value ->> 2, NEW.now
       FROM json_each(NEW.body, '$.at') AS c LEFT JOIN holdfast_entries AS e
         ON e.part = c.value ->> 1 AND e.key = c.value ->> 2 AND ${liveAt('NEW.now')}
-      WHERE e.version IS NOT c.value ->> 3;
+      WHERE ${hasFailed('c.value ->> 0', 'e.version IS NOT c.value ->> 3')} ORDER BY c.key;
     INSERT INTO holdfast_answers (request, n, item, last)
       SELECT NEW.request, NEW.n, item, last FROM (
-        SELECT c.value ->> 0 AS item, c.value ->> 4 AS wanted, coalesce((
-          SELECT CAST(substr(e.key, -16) AS INTEGER) FROM holdfast_entries AS e
-          WHERE e.part = c.value ->> 1 AND e.key >= c.value ->> 2 AND e.key < c.value ->> 3
-          ORDER BY e.key DESC LIMIT 1), 0) AS last
+        SELECT c.value ->> 0 AS item, c.value ->> 4 AS wanted, coalesce(${lastOf(
+          'c.value ->> 1',
+          'c.value ->> 2',
+          'c.value ->> 3',
+          // Of a repeat the verdict is told, whatever lies there now.
+          `CASE WHEN NEW.verdict IS NULL THEN ${REFUSED} END`,
+        )}, 0) AS last
         FROM json_each(NEW.body, '$.logs') AS c
-      ) WHERE last <> wanted;
+      ) WHERE ${hasFailed('item', 'last <> wanted')};
     INSERT INTO holdfast_ops
       SELECT NEW.request, NEW.n, NEW.body ->> '$.id', o.value ->> 0, o.value ->> 1, o.value ->> 2, o.value ->> 3,
         o.value ->> 4, coalesce(min(NEW.now + (o.value ->> 5), ${MAX_TIME}), o.value ->> 6), o.value ->> 7
       FROM json_each(NEW.body, '$.ops') AS o
-      WHERE NOT EXISTS (SELECT 1 FROM holdfast_answers WHERE request = NEW.request AND n = NEW.n)
+      WHERE NEW.verdict IS NULL AND NOT EXISTS (SELECT 1 FROM holdfast_answers WHERE request = NEW.request AND n = NEW.n)
       ORDER BY o.key;
+  END`,
+  // One after the other, so that each takes of the room what those before it have left.
+  `CREATE TRIGGER holdfast_fail INSTEAD OF INSERT ON holdfast_failed BEGIN
+    INSERT INTO holdfast_answers (request, n, item, key, version, expires_at, value)
+      SELECT NEW.request, NEW.n, NEW.item, e.key, e.version, e.expires_at,
+        CASE WHEN ${SIZE} <= room.last THEN e.value END
+      FROM holdfast_answers AS room LEFT JOIN holdfast_entries AS e
+        ON e.part = NEW.part AND e.key = NEW.key AND ${liveAt('NEW.now')}
+      WHERE room.request = NEW.request AND room.n = -1 AND room.item = -2;
+    UPDATE holdfast_answers SET last = last - (
+        SELECT ${SIZE} FROM holdfast_answers AS e WHERE e.request = NEW.request AND e.n = NEW.n AND e.item = NEW.item)
+      WHERE request = NEW.request AND n = -1 AND item = -2 AND EXISTS (
+        SELECT 1 FROM holdfast_answers AS e
+        WHERE e.request = NEW.request AND e.n = NEW.n AND e.item = NEW.item AND e.value IS NOT NULL);
   END`,
   `${onOp('put')}
     INSERT INTO holdfast_entries (part, key, version, expires_at, value)
       VALUES (NEW.part, NEW.key, NEW.version, NEW.expires_at, ${VALUE}) ${REPLACE};
   END`,
   `${onOp('append')}
-    INSERT INTO holdfast_answers (request, n, item, seqs) VALUES (NEW.request, NEW.n, -1, json_array(1 + coalesce((
-        SELECT CAST(substr(key, -16) AS INTEGER) FROM holdfast_entries
-        WHERE part = NEW.part AND key >= NEW.key AND key < substr(NEW.key, 1, length(NEW.key) - 1) || '"'
-        ORDER BY key DESC LIMIT 1), 0)))
-      ON CONFLICT (request, n, item) DO UPDATE SET seqs = json_insert(seqs, '$[#]', excluded.seqs ->> 0);
+    INSERT INTO holdfast_answers (request, n, item, said) VALUES (NEW.request, NEW.n, -1, json_array(1 + ${LAST}))
+      ON CONFLICT (request, n, item) DO UPDATE SET said = json_insert(said, '$[#]', excluded.said ->> 0);
     INSERT INTO holdfast_entries (part, key, version, expires_at, value)
-      VALUES (NEW.part, NEW.key || printf('%016d', ${APPENDED}), NEW.version, NULL, ${VALUE});
+      VALUES (NEW.part, NEW.key || ${digits(APPENDED)}, NEW.version, NULL, ${VALUE});
     INSERT INTO holdfast_entries (part, key, version, expires_at, value)
       SELECT NEW.part, NEW.ref, NEW.version, NULL, CAST(${APPENDED} AS TEXT) WHERE NEW.ref IS NOT NULL ${REPLACE};
   END`,
@@ -81,93 +163,138 @@ const TRIGGERS = [
     DELETE FROM holdfast_entries WHERE part = NEW.part AND key >= NEW.key AND key < NEW.value;
   END`,
   `${onOp('deletePart')} DELETE FROM holdfast_entries WHERE part = NEW.part; END`,
-  // The record of a request that took effect, as its answers without what is stored.
+  `${onOp('trim')}
+    INSERT INTO holdfast_entries (part, key, version, expires_at, value)
+      SELECT NEW.part, ${TRIMMED}, NEW.version, NULL, CAST(through AS TEXT)
+      FROM (SELECT min(NEW.value, ${LAST}) AS through)
+      WHERE through > coalesce((
+        SELECT CAST(value AS INTEGER) FROM holdfast_entries WHERE part = NEW.part AND key = ${TRIMMED}), 0) ${REPLACE};
+    DELETE FROM holdfast_entries WHERE part = NEW.part AND key > ${TRIMMED} AND key <= NEW.key || (
+      SELECT ${digits('CAST(value AS INTEGER)')} FROM holdfast_entries WHERE part = NEW.part AND key = ${TRIMMED});
+  END`,
+  // The record of a request, as `core/requests.ts` has it.
   `CREATE TRIGGER holdfast_end INSTEAD OF INSERT ON holdfast_ends BEGIN
-    INSERT OR REPLACE INTO holdfast_requests (id, record, expires_at)
-      SELECT NEW.request, json_group_array(json_array(n, item, json(coalesce(seqs, 'null')))) FILTER (WHERE n >= 0),
-        NEW.expires_at
-      FROM holdfast_answers WHERE request = NEW.request
-      HAVING NEW.commits > count(DISTINCT CASE WHEN item >= 0 THEN n END) AND count(*) > 0;
-    DELETE FROM holdfast_answers WHERE request = NEW.request;
+    INSERT INTO holdfast_answers (request, n, item, said)
+      SELECT NEW.request, -1, -1, json_object('digest', NEW.digest, 'verdicts', (
+        WITH RECURSIVE commits (n) AS (
+          SELECT 0 WHERE NEW.commits > 0 UNION ALL SELECT n + 1 FROM commits WHERE n + 1 < NEW.commits
+        )
+        SELECT json_group_array(json(coalesce((
+            SELECT json_object('failed', json_group_array(item)) FROM (
+              SELECT item FROM holdfast_answers AS a WHERE a.request = NEW.request AND a.n = commits.n AND a.item >= 0
+              ORDER BY item) HAVING count(*) > 0),
+          (SELECT said FROM holdfast_answers AS a WHERE a.request = NEW.request AND a.n = commits.n AND a.item = -1), '[]')))
+        FROM commits))
+      WHERE (SELECT said FROM holdfast_answers WHERE request = NEW.request AND n = -1 AND item = -3) = 'new';
+    INSERT INTO holdfast_requests (id, record, expires_at)
+      SELECT NEW.request, record.said, begun.last + NEW.replay_window
+      FROM holdfast_answers AS begun JOIN holdfast_answers AS record
+        ON record.request = begun.request AND record.n = -1 AND record.item = -1
+      WHERE begun.request = NEW.request AND begun.n = -1 AND begun.item = -3 AND begun.said = 'new';
     DELETE FROM holdfast_staged WHERE request = NEW.request;
-    DELETE FROM holdfast_requests WHERE id IN (
-      SELECT id FROM holdfast_requests WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ${SWEEP});
   END`,
 ]
 
 /** What leads from each version to the next; as long as the list that all share. */
 const ADDED: readonly (readonly string[])[] = [TRIGGERS]
 
-/** Whether what D1 has besides is there, as a row or none: a file of another driver of SQLite does without. */
+/** Whether what these drivers have besides is there, as a row or none: a file of another driver of SQLite does without. */
 export const FIND_ADDED: string = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_answers'`
 
-/** The statements that lead from a version of the schema, and of what D1 has besides, to this one. */
+/** The statements that lead from a version of the schema, and of what these drivers have besides, to this one. */
 export const upgradeFrom = (version: number, added: number): string[] => [
   ...ADDED.slice(added, version).flat(),
   ...MIGRATIONS.slice(version).flatMap((statements, i) => [...statements, ...(ADDED[version + i] ?? [])]),
   `UPDATE holdfast_schema SET version = ${SCHEMA_VERSION}`,
 ]
 
-/** (request): the moment by which it is judged, unless it took effect before; without it, no commit is applied. */
-export const BEGIN: string = `INSERT INTO holdfast_answers (request, n, item, last)
-  SELECT ?1, -1, -2, ${NOW}
-  WHERE NOT EXISTS (SELECT 1 FROM holdfast_requests WHERE id = ?1 AND expires_at > ${NOW})`
+/**
+ * (request, digest, deadline, window, room, how much is written): takes away what has expired, and decides whether the
+ * request is executed.
+ */
+export const BEGIN: string = `INSERT INTO holdfast_begins SELECT ?1, ?2, ?3, ?4, ?5, ?6, ${NOW}`
 
 /** (request, n, value) */
 export const STAGE: string = 'INSERT INTO holdfast_staged (request, n, value) VALUES (?1, ?2, ?3)'
 
 /** (request, JSON of commits, number of the first) */
 export const COMMITS: string = `INSERT INTO holdfast_commits
-  SELECT ?1, ?3 + c.key, c.value, begun.last FROM json_each(?2) AS c
-  JOIN holdfast_answers AS begun ON begun.request = ?1 AND begun.n = -1 ORDER BY c.key`
+  SELECT ?1, CAST(?3 AS INTEGER) + c.key, c.value, begun.last,
+    CASE begun.said WHEN 'repeat' THEN record.said -> ('$.verdicts[' || (CAST(?3 AS INTEGER) + c.key) || ']') END
+  FROM json_each(?2) AS c JOIN holdfast_answers AS begun
+    ON begun.request = ?1 AND begun.n = -1 AND begun.item = -3 AND begun.said IN ('new', 'repeat')
+  LEFT JOIN holdfast_answers AS record ON record.request = ?1 AND record.n = -1 AND record.item = -1 ORDER BY c.key`
 
-/** (request): what came of it; of one that took effect before, the record. */
-export const ANSWERS: string = `SELECT ${NOW} AS now, n, item, seqs, last, key, version, expires_at, value
-    FROM holdfast_answers WHERE request = ?1
-  UNION ALL
-  SELECT ${NOW}, -2, 0, record, NULL, NULL, NULL, NULL, NULL FROM holdfast_requests WHERE id = ?1 AND expires_at > ${NOW}`
+/** (request, digest, number of commits, window): keeps the record of a request that was executed. */
+export const END: string = 'INSERT INTO holdfast_ends VALUES (?1, ?2, ?3, ?4)'
 
-/** (request, number of commits, window in milliseconds) */
-export const END: string = `INSERT INTO holdfast_ends VALUES (?1, ?2, ${NOW} + ?3)`
+/** (request): what came of it. */
+export const ANSWERS: string = `SELECT n, item, said, last, key, version, expires_at, ${valueOf('value')}
+  FROM holdfast_answers WHERE request = ?1`
 
-/** (limit) */
-export const SWEEP_ENTRIES: string = `DELETE FROM holdfast_entries WHERE (part, key) IN
-  (SELECT part, key FROM holdfast_entries WHERE expires_at <= ${NOW} ORDER BY expires_at LIMIT ?1)`
+/** (request): nothing stays of it but its record. */
+export const CLEAR: string = 'DELETE FROM holdfast_answers WHERE request = ?1'
 
 const step = (column: 'min' | 'max', where: string): string => `(SELECT ${column}(e.key) FROM holdfast_entries AS e
   WHERE e.part = asked.part AND ${where} AND ${liveAt('asked.now')})`
 
+/** Flags of a question. */
+export const REVERSE = 1
+export const KEYS_ONLY = 2
+export const GET = 4
+/** Answered before: it takes no room. */
+export const KNOWN = 8
+
+const IS_FIRST = `(walk.done AND asked.flags & ${KNOWN} = 0)`
+/** Nothing that takes room was read before. */
+const IS_EMPTY = `walk.piece = ?3`
+const SIZE_READ = `(CASE WHEN asked.flags & ${KEYS_ONLY} THEN ${SIZE_OF_KEY} ELSE ${SIZE} END)`
+const AT_END = `(asked.flags & ${GET} = 0 AND CASE WHEN walk.done THEN 1 ELSE walk.n + 1 END = asked.most)`
+/** A get and the first entry of a page have to be answered; what is behind them in a page has to fit. */
+const FITS = `(e.key IS NOT NULL AND NOT ${AT_END} AND CASE
+    WHEN asked.flags & ${KNOWN} THEN 1
+    WHEN walk.done THEN ${SIZE_READ} <= walk.piece OR ${IS_EMPTY}
+    ELSE ${SIZE_READ} <= min(walk.piece, walk.room) END)`
+
 /**
- * (JSON of [part, start, end, limit, flags] per question): any number of pages in one statement, each walked from key to
- * key by a seek. A get is a page of one. Flag 1: from the end downwards; 2: keys only.
+ * (JSON of [part, start, end, limit, flags] per question, room, piece): any number of pages in one statement, walked one
+ * after the other from key to key by a seek. A get is a page of one.
+ *
+ * Pages take of the room; everything that is read takes of the piece. Where the first entry of a question does not fit
+ * into the piece any more, the walk ends there (`cut`), and this question and those behind it are not answered. One row
+ * more than fits (`fits` = 0) tells of a page that there is more. The first row has the time alone.
  */
 export const READ: string = `WITH RECURSIVE
+  clock (now) AS MATERIALIZED (SELECT ${NOW}),
   asked (i, now, part, start, stop, most, flags) AS MATERIALIZED (
-    SELECT q.key, ${NOW}, q.value ->> 0, q.value ->> 1, q.value ->> 2, q.value ->> 3, q.value ->> 4 FROM json_each(?1) AS q
+    SELECT q.key, clock.now, q.value ->> 0, q.value ->> 1, q.value ->> 2, q.value ->> 3, q.value ->> 4
+    FROM clock, json_each(?1) AS q
   ),
-  walk (i, key, room) AS (
-    SELECT i, CASE flags & 1 WHEN 1
-        THEN ${step('max', 'e.key >= asked.start AND e.key < asked.stop')}
-        ELSE ${step('min', 'e.key >= asked.start AND e.key < asked.stop')} END, most - 1
-      FROM asked
+  walk (i, n, key, room, piece, fits, done, cut) AS (
+    SELECT -1, 0, NULL, ?2, ?3, 0, 1, 0
     UNION ALL
-    SELECT walk.i, CASE flags & 1 WHEN 1
-        THEN ${step('max', 'e.key >= asked.start AND e.key < walk.key')}
-        ELSE ${step('min', 'e.key > walk.key AND e.key < asked.stop')} END, room - 1
-      FROM walk JOIN asked ON asked.i = walk.i WHERE room > 0 AND walk.key IS NOT NULL
+    SELECT asked.i, CASE WHEN walk.done THEN 1 ELSE walk.n + 1 END, e.key,
+      CASE WHEN ${FITS} AND asked.flags & ${GET + KNOWN} = 0 THEN max(0, walk.room - ${SIZE_READ}) ELSE walk.room END,
+      CASE WHEN ${FITS} AND asked.flags & ${KNOWN} = 0 THEN max(0, walk.piece - ${SIZE_READ}) ELSE walk.piece END,
+      ${FITS}, asked.flags & ${GET} <> 0 OR NOT ${FITS}, e.key IS NOT NULL AND ${IS_FIRST} AND NOT ${FITS}
+    FROM walk JOIN asked ON asked.i = walk.i + walk.done
+      LEFT JOIN holdfast_entries AS e ON e.part = asked.part AND e.key = CASE WHEN asked.flags & ${REVERSE}
+        THEN ${step('max', 'e.key >= asked.start AND e.key < CASE WHEN walk.done THEN asked.stop ELSE walk.key END')}
+        ELSE ${step('min', `e.key >= CASE WHEN walk.done THEN asked.start ELSE walk.key || ' ' END AND e.key < asked.stop`)}
+        END
+    WHERE NOT walk.cut
   )
-  SELECT asked.now, walk.i, e.key, e.version, e.expires_at,
-    CASE WHEN asked.flags & 2 THEN '' ELSE e.value END AS value
-  FROM walk JOIN asked ON asked.i = walk.i
-    JOIN holdfast_entries AS e ON e.part = asked.part AND e.key = walk.key`
+  SELECT clock.now, walk.i, walk.fits, walk.cut, e.key, e.version, e.expires_at,
+    ${valueOf(`CASE WHEN walk.fits AND asked.flags & ${KEYS_ONLY} = 0 THEN e.value END`)}
+  FROM walk CROSS JOIN clock LEFT JOIN asked ON asked.i = walk.i
+    LEFT JOIN holdfast_entries AS e ON e.part = asked.part AND e.key = walk.key
+  WHERE walk.key IS NOT NULL OR walk.i = -1`
 
-/** The clock alone, of a database whose tables are there. */
-export const CLOCK: string = `SELECT ${NOW} AS now FROM holdfast_schema`
-
-/** (start, end, limit): the names of parts, a seek each. */
-export const PARTS: string = `WITH RECURSIVE names (name) AS (
-    SELECT min(part) FROM holdfast_entries WHERE part >= ?1 AND part < ?2
+/** (start, end, limit, room): the names of parts, a seek each. The last one may not fit any more. */
+export const PARTS: string = `WITH RECURSIVE names (name, room) AS (
+    SELECT min(part), ?4 FROM holdfast_entries WHERE part >= ?1 AND part < ?2
     UNION ALL
-    SELECT (SELECT min(part) FROM holdfast_entries WHERE part > names.name AND part < ?2)
-    FROM names WHERE names.name IS NOT NULL
-  ) SELECT name FROM names WHERE name IS NOT NULL LIMIT ?3`
+    SELECT (SELECT min(part) FROM holdfast_entries WHERE part > names.name AND part < ?2),
+      names.room - ${entryBytes({ key: '', version: '', expiresAt: null })} - length(names.name)
+    FROM names WHERE names.name IS NOT NULL AND names.room >= 0
+  ) SELECT name, room FROM names WHERE name IS NOT NULL LIMIT ?3`

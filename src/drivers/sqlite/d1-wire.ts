@@ -1,36 +1,62 @@
-/** Requests as the SQL of D1 takes them: JSON in few parameters. @module */
-import type { Commit, Read, Value } from '../../core/driver.ts'
+/** Requests as the SQL of D1 takes them, JSON in few parameters, and entries as it gives them. @module */
+import type { Commit, Current, Entry, Read, Value } from '../../core/driver.ts'
 import { behind, under, utf8Bytes } from '../../core/keys.ts'
+import { GET, KEYS_ONLY, KNOWN, REVERSE } from './d1-sql.ts'
 
 /** Of the JSON of one statement: D1 takes parameters of 2 MB. */
 const STATEMENT_BYTES = 900_000
 /** A commit's values of this many characters together are part of its JSON; further ones travel by themselves. */
 const INLINE = 200_000
 
-/** A question as the statement for reads takes it. */
-export function questionOf(read: Exclude<Read, { parts: unknown }>): unknown[] {
+/** A question about entries. */
+export type Question = Exclude<Read, { parts: unknown }>
+
+/**
+ * A question as the statement for reads takes it.
+ *
+ * @param isKnown - whether it was answered before, and only the versions are wanted
+ */
+function questionOf(read: Question, isKnown: boolean): unknown[] {
+  const known = isKnown ? KNOWN + KEYS_ONLY : 0
   // A key and a space behind it: nothing lies between them.
-  if ('get' in read) return [read.get.part, read.get.key, behind(read.get.key), 1, 0]
+  if ('get' in read) return [read.get.part, read.get.key, behind(read.get.key), 1, GET + known]
   const { part, start, end, limit, reverse, keysOnly } = read.range
-  return [part, start, end, limit + 1, (reverse ? 1 : 0) + (keysOnly ? 2 : 0)]
+  return [part, start, end, limit + 1, (reverse ? REVERSE : 0) + (known || (keysOnly ? KEYS_ONLY : 0))]
+}
+
+/**
+ * Encodes questions.
+ *
+ * @param known - so many of the first were answered before
+ */
+export const encodeReads = (reads: readonly Question[], known: number): Body[] =>
+  joined(reads.map((read, i) => JSON.stringify(questionOf(read, i < known))))
+
+/** A list of JSON that one statement takes, and the number of its first member. */
+export interface Body {
+  readonly first: number
+  readonly json: string
 }
 
 /** Commits on their way. */
 export interface Encoded {
-  /** Commits as JSON, in as many texts as D1 wants, and the number of the first of each. */
-  readonly bodies: { first: number; json: string }[]
+  readonly bodies: Body[]
   /** The values that travel by themselves. */
   readonly staged: Value[]
 }
 
 /** Encodes the commits of a request. */
 export function encode(commits: readonly Commit[]): Encoded {
-  const bodies: Encoded['bodies'] = []
   const staged: Value[] = []
+  return { bodies: joined(commits.map((commit) => encodeCommit(commit, staged))), staged }
+}
+
+/** Makes lists of JSON, as many as D1 wants. */
+function joined(items: readonly string[]): Body[] {
+  const bodies: Body[] = []
   let texts: string[] = []
   let bytes = 0
-  for (const [n, commit] of commits.entries()) {
-    const text = encodeCommit(commit, staged)
+  for (const [n, text] of items.entries()) {
     const size = utf8Bytes(text)
     if (texts.length > 0 && bytes + size > STATEMENT_BYTES) {
       bodies.push({ first: n - texts.length, json: `[${texts.join()}]` })
@@ -40,8 +66,8 @@ export function encode(commits: readonly Commit[]): Encoded {
     texts.push(text)
     bytes += size
   }
-  bodies.push({ first: commits.length - texts.length, json: `[${texts.join()}]` })
-  return { bodies, staged }
+  bodies.push({ first: items.length - texts.length, json: `[${texts.join()}]` })
+  return bodies
 }
 
 function encodeCommit({ id, checks, ops }: Commit, staged: Value[]): string {
@@ -83,3 +109,36 @@ function encodeCommit({ id, checks, ops }: Commit, staged: Value[]): string {
 }
 
 const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+
+/** The columns of an entry; `value` and `rest` are hex of bytes, see `valueOf` in `d1-sql.ts`. */
+export interface EntryRow {
+  readonly key: string
+  readonly version: string
+  readonly expires_at: number | null
+  readonly value: string | null
+  readonly rest: string | null
+}
+
+/** The entry of a row, without its value where that was left out. */
+export const toCurrent = ({ key, version, expires_at, value, rest }: EntryRow): Current => ({
+  key,
+  version,
+  ...(value !== null && { value: rest === null ? value : fromHex(value, rest) }),
+  expiresAt: expires_at,
+})
+
+/** The entry of a row that has its value, `''` where only keys were asked for. */
+export const toEntry = (row: EntryRow): Entry => ({ value: '', ...toCurrent(row) })
+
+function fromHex(...texts: readonly string[]): Uint8Array {
+  const bytes = new Uint8Array(texts.reduce((sum, { length }) => sum + length / 2, 0))
+  let n = 0
+  for (const text of texts) {
+    for (let i = 0; i < text.length; i += 2)
+      bytes[n++] = (digit(text.charCodeAt(i)) << 4) | digit(text.charCodeAt(i + 1))
+  }
+  return bytes
+}
+
+/** Of the hex that SQLite writes, `0` to `9` and `A` to `F`. */
+const digit = (code: number): number => (code < 58 ? code - 48 : code - 55)

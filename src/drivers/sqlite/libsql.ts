@@ -4,8 +4,9 @@
  * @module
  */
 import type { Driver } from '../../core/driver.ts'
-import { invalid } from '../../core/errors.ts'
-import { type Statement, batched } from './batched.ts'
+import { requireInteger } from '../../core/arguments.ts'
+import { HoldfastError, invalid } from '../../core/errors.ts'
+import { DEFAULT_TIMEOUT, type Statement, batched } from './batched.ts'
 
 /** What is used of a client of `@libsql/client`, whichever of its entries made it. */
 export interface LibsqlClient {
@@ -14,28 +15,51 @@ export interface LibsqlClient {
     statements: { sql: string; args: (string | number | null | Uint8Array)[] }[],
     mode: 'write' | 'deferred',
   ): Promise<{ readonly rows: readonly unknown[] }[]>
+  /** `file` where it opens one itself. */
+  readonly protocol?: string
 }
 
 /** Options of {@link libsql}. */
 export interface LibsqlOptions {
   /**
    * The client, or a drizzle database over it. It must speak to the primary, and give integers as numbers, as it does by
-   * default.
+   * default. One that opens a file needs its option `timeout`, such as 5000: how long to wait, in milliseconds, while
+   * another process writes. Without it, the processes of a file lock each other out for good.
    */
   readonly db: LibsqlClient | { readonly $client: LibsqlClient }
+  /**
+   * How long a call is tried, in milliseconds from 1000; 15 000 by default. A call that failed for a passing reason is
+   * repeated, as is one without an answer after a third of it.
+   */
+  readonly timeout?: number
+}
+
+/** Of an open file: how long SQLite waits for a lock, and the path, which a database in memory has none of. */
+const FILE = `SELECT timeout, (SELECT file FROM pragma_database_list WHERE name = 'main') AS file FROM pragma_busy_timeout`
+
+/** It is a setting of each connection, and the client opens several: only its own option reaches all of them. */
+function requirePatience(row: unknown): void {
+  const { timeout, file } = row as { timeout: number; file: string | null }
+  if (timeout > 0 || !file) return
+  throw new HoldfastError(
+    'UNSUPPORTED',
+    'A client of libSQL that opens a file must wait for locks; make it by createClient({ url, timeout: 5000 })',
+  )
 }
 
 /**
  * Makes a driver that keeps everything in a libSQL database. It holds no connection, promise or timer between calls; the
  * client belongs to whoever made it, and is not closed.
  *
- * What opening and later calls throw: `UNAVAILABLE` where the server cannot be reached or another connection writes for
- * long; `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the database was written by a newer release, or has foreign
- * tables under names of ours; `ABORTED` where the signal was aborted.
+ * What opening and later calls throw: `UNAVAILABLE` where the server cannot be reached for as long as `timeout`, or another
+ * connection writes for longer (`ambiguous` where a commit may have taken effect); `UNAUTHORIZED` where the server refuses
+ * the token; `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the database was written by a newer release, or has
+ * foreign tables under names of ours; `UNSUPPORTED` where a client that opens a file does not wait for locks; `CLOSED`
+ * where the client was closed; `ABORTED` where the signal was aborted.
  *
- * @param options - the client
+ * @param options - the client, and a timeout in milliseconds
  * @returns a driver; its tables are made at the first call
- * @throws `INVALID_ARGUMENT` where `db` is no client of libSQL
+ * @throws `INVALID_ARGUMENT` where `db` is no client of libSQL, or for a malformed timeout
  *
  * @example
  * ```ts
@@ -45,18 +69,21 @@ export interface LibsqlOptions {
  * import { libsql } from 'holdfast/libsql'
  *
  * // Over HTTP: { url: 'libsql://…', authToken }, by '@libsql/client/web' at the edge.
- * const db = drizzle(createClient({ url: 'file:orders.db' }))
+ * const db = drizzle(createClient({ url: 'file:orders.db', timeout: 5000 }))
  * const { state } = createHoldfast({ driver: libsql({ db }) })
  * console.log(await state.increment('visits')) // 1
  * ```
  */
-export function libsql({ db: given }: LibsqlOptions): Driver {
+export function libsql({ db: given, timeout = DEFAULT_TIMEOUT }: LibsqlOptions): Driver {
+  requireInteger(timeout, 'timeout', 1000)
   const client = given && '$client' in given ? given.$client : given
   if (typeof client?.batch !== 'function')
     throw invalid('db must be a client of libSQL, or a drizzle database over one')
   return batched({
     name: 'libsql',
     title: 'libSQL',
+    timeout,
+    fitness: client.protocol === 'file' ? { sql: FILE, require: requirePatience } : undefined,
     async run(statements: Statement[], isWrite) {
       const results = await client.batch(statements, isWrite ? 'write' : 'deferred')
       return results.map(({ rows }) => [...rows])

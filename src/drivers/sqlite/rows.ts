@@ -171,8 +171,7 @@ function partPage({ start, end, limit }: PartRange, statements: Statements, room
 }
 
 /** No more rows than this fit into an answer, with one that need not fit and one that shows that there are more. */
-const mostIn = (room: Room): number =>
-  2 + Math.floor(room.left / entryBytes({ key: '', version: '', expiresAt: null }))
+const mostIn = (room: Room): number => 2 + Math.floor(room.left / entryBytes({ key: '', version: '', expiresAt: null }))
 
 /** What is remembered of an entry: bytes belong to the caller, and two failed checks must not share theirs. */
 function memorable(entry: Current): Current {

@@ -31,7 +31,7 @@ const overFile: Harness = {
     const url = `file:${join(directory, `${files++}.db`)}`
     const clients: Client[] = []
     async function client(): Promise<Client> {
-      const made = createClient({ url })
+      const made = createClient({ url, timeout: 5000 })
       clients.push(made)
       // What is lost with the machine does not matter here.
       await made.execute('PRAGMA synchronous = OFF')
@@ -68,7 +68,7 @@ it('goes on with a file of another driver of SQLite, and the other way round', a
   const path = join(directory, 'shared.db')
   for (const [n, make] of [
     () => sqlite({ path }),
-    () => libsql({ db: createClient({ url: `file:${path}` }) }),
+    () => libsql({ db: createClient({ url: `file:${path}`, timeout: 5000 }) }),
     () => sqlite({ path }),
   ].entries()) {
     const { state, close } = createHoldfast({ driver: make() })
@@ -90,7 +90,8 @@ describe('failures', () => {
     const { url, close } = await startHrana(await openBetterSqlite3(':memory:'))
     const refused = libsql({ db: createWebClient({ url, authToken: 'wrong-token' }) }).open()
     await expect(refused).rejects.toMatchObject({
-      code: 'BACKEND',
+      code: 'UNAUTHORIZED',
+      retryable: false,
       message: expect.not.stringContaining('wrong-token') as string,
     })
     await close()
