@@ -245,24 +245,25 @@ export const GET = 4
 /** Answered before: it takes no room. */
 export const KNOWN = 8
 
-const IS_FIRST = `(walk.done AND asked.flags & ${KNOWN} = 0)`
-/** Nothing that takes room was read before. */
-const IS_EMPTY = `walk.piece = ?3`
-const SIZE_READ = `(CASE WHEN asked.flags & ${KEYS_ONLY} THEN ${SIZE_OF_KEY} ELSE ${SIZE} END)`
-const AT_END = `(asked.flags & ${GET} = 0 AND CASE WHEN walk.done THEN 1 ELSE walk.n + 1 END = asked.most)`
-/** A get and the first entry of a page have to be answered; what is behind them in a page has to fit. */
-const FITS = `(e.key IS NOT NULL AND NOT ${AT_END} AND CASE
-    WHEN asked.flags & ${KNOWN} THEN 1
-    WHEN walk.done THEN ${SIZE_READ} <= walk.piece OR ${IS_EMPTY}
-    ELSE ${SIZE_READ} <= min(walk.piece, walk.room) END)`
+/**
+ * Whether what the walk has come to is part of the answer. A get and the first entry of a page have to be answered; what
+ * is behind them in a page has to fit.
+ */
+const FITS = `(walk.key IS NOT NULL AND walk.n <> walk.most AND CASE
+    WHEN walk.flags & ${KNOWN} THEN 1
+    WHEN walk.n = 1 THEN walk.size <= walk.piece OR walk.piece = ?3
+    ELSE walk.size <= min(walk.piece, walk.room) END)`
+/** Whether the next question comes now. */
+const IS_DONE = `(walk.flags & ${GET} OR NOT ${FITS})`
+const IS_CUT = `(walk.n = 1 AND walk.key IS NOT NULL AND NOT ${FITS})`
 
 /**
  * (JSON of [part, start, end, limit, flags] per question, room, piece): any number of pages in one statement, walked one
  * after the other from key to key by a seek. A get is a page of one.
  *
  * Pages take of the room; everything that is read takes of the piece. Where the first entry of a question does not fit
- * into the piece any more, the walk ends there (`cut`), and this question and those behind it are not answered. One row
- * more than fits (`fits` = 0) tells of a page that there is more. The first row has the time alone.
+ * into a piece that holds something, the walk ends there (`cut`), and this question and those behind it are not answered.
+ * One row more than fits (`fits` = 0) tells of a page that there is more. The first row has the time alone.
  */
 export const READ: string = `WITH RECURSIVE
   clock (now) AS MATERIALIZED (SELECT ${NOW}),
@@ -270,24 +271,23 @@ export const READ: string = `WITH RECURSIVE
     SELECT q.key, clock.now, q.value ->> 0, q.value ->> 1, q.value ->> 2, q.value ->> 3, q.value ->> 4
     FROM clock, json_each(?1) AS q
   ),
-  walk (i, n, key, room, piece, fits, done, cut) AS (
-    SELECT -1, 0, NULL, ?2, ?3, 0, 1, 0
+  walk (i, n, part, key, size, flags, most, room, piece) AS (
+    SELECT -1, 0, NULL, NULL, 0, 0, 0, ?2, ?3
     UNION ALL
-    SELECT asked.i, CASE WHEN walk.done THEN 1 ELSE walk.n + 1 END, e.key,
-      CASE WHEN ${FITS} AND asked.flags & ${GET + KNOWN} = 0 THEN max(0, walk.room - ${SIZE_READ}) ELSE walk.room END,
-      CASE WHEN ${FITS} AND asked.flags & ${KNOWN} = 0 THEN max(0, walk.piece - ${SIZE_READ}) ELSE walk.piece END,
-      ${FITS}, asked.flags & ${GET} <> 0 OR NOT ${FITS}, e.key IS NOT NULL AND ${IS_FIRST} AND NOT ${FITS}
-    FROM walk JOIN asked ON asked.i = walk.i + walk.done
+    SELECT asked.i, CASE WHEN ${IS_DONE} THEN 1 ELSE walk.n + 1 END, asked.part, e.key,
+      CASE WHEN asked.flags & ${KEYS_ONLY} THEN ${SIZE_OF_KEY} ELSE ${SIZE} END, asked.flags, asked.most,
+      CASE WHEN walk.flags & ${GET + KNOWN} = 0 AND ${FITS} THEN max(0, walk.room - walk.size) ELSE walk.room END,
+      CASE WHEN walk.flags & ${KNOWN} = 0 AND ${FITS} THEN max(0, walk.piece - walk.size) ELSE walk.piece END
+    FROM walk JOIN asked ON asked.i = walk.i + ${IS_DONE}
       LEFT JOIN holdfast_entries AS e ON e.part = asked.part AND e.key = CASE WHEN asked.flags & ${REVERSE}
-        THEN ${step('max', 'e.key >= asked.start AND e.key < CASE WHEN walk.done THEN asked.stop ELSE walk.key END')}
-        ELSE ${step('min', `e.key >= CASE WHEN walk.done THEN asked.start ELSE walk.key || ' ' END AND e.key < asked.stop`)}
+        THEN ${step('max', `e.key >= asked.start AND e.key < CASE WHEN ${IS_DONE} THEN asked.stop ELSE walk.key END`)}
+        ELSE ${step('min', `e.key >= CASE WHEN ${IS_DONE} THEN asked.start ELSE walk.key || ' ' END AND e.key < asked.stop`)}
         END
-    WHERE NOT walk.cut
+    WHERE NOT ${IS_CUT}
   )
-  SELECT clock.now, walk.i, walk.fits, walk.cut, e.key, e.version, e.expires_at,
-    ${valueOf(`CASE WHEN walk.fits AND asked.flags & ${KEYS_ONLY} = 0 THEN e.value END`)}
-  FROM walk CROSS JOIN clock LEFT JOIN asked ON asked.i = walk.i
-    LEFT JOIN holdfast_entries AS e ON e.part = asked.part AND e.key = walk.key
+  SELECT clock.now, walk.i, ${FITS} AS fits, ${IS_CUT} AS cut, e.key, e.version, e.expires_at,
+    ${valueOf(`CASE WHEN walk.flags & ${KEYS_ONLY} = 0 AND ${FITS} THEN e.value END`)}
+  FROM walk CROSS JOIN clock LEFT JOIN holdfast_entries AS e ON e.part = walk.part AND e.key = walk.key
   WHERE walk.key IS NOT NULL OR walk.i = -1`
 
 /** (start, end, limit, room): the names of parts, a seek each. The last one may not fit any more. */

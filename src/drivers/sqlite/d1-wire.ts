@@ -19,7 +19,7 @@ export type Question = Exclude<Read, { parts: unknown }>
 function questionOf(read: Question, isKnown: boolean): unknown[] {
   const known = isKnown ? KNOWN + KEYS_ONLY : 0
   // A key and a space behind it: nothing lies between them.
-  if ('get' in read) return [read.get.part, read.get.key, behind(read.get.key), 1, GET + known]
+  if ('get' in read) return [read.get.part, read.get.key, behind(read.get.key), 2, GET + known]
   const { part, start, end, limit, reverse, keysOnly } = read.range
   return [part, start, end, limit + 1, (reverse ? REVERSE : 0) + (known || (keysOnly ? KEYS_ONLY : 0))]
 }

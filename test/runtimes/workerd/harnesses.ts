@@ -119,7 +119,11 @@ export function overObject(storage: DurableObjectStorage, replayWindow: number):
       const open = (): Driver => durableObject({ storage, clock: () => time, replayWindow })
       const advance = (ms: number): void => void (time += ms)
       // An object has one database; a case that wants another one gets a corner of it.
-      if (made++ > 0) return { driver: prefix(open(), `another ${made}`), advance }
+      if (made++ > 0) {
+        const { capabilities } = open()
+        // Capabilities are constants, and what the corner adds to keys is not the driver's.
+        return { driver: { ...prefix(open(), `another ${made}`), capabilities }, advance }
+      }
       return {
         driver: open(),
         reopen: async () => open(),
