@@ -52,7 +52,9 @@ export function turns(): () => Promise<void> | undefined {
 
 /** Makes what calls back in a turn of its own. A timer is the last choice: hidden tabs are given few of them. */
 function turner(): (callback: () => void) => void {
-  if (setImmediate) return setImmediate
+  // An object of Workers that lets nothing in while it works gets no timer and no immediate from before that.
+  const isWorkers = 'WebSocketPair' in globalThis
+  if (setImmediate && !isWorkers) return setImmediate
   if (!MessageChannel) return (callback) => setTimeout(callback, 0)
   let port: { postMessage(message: null): void } | undefined
   let called: () => void

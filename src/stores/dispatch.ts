@@ -10,7 +10,7 @@ import { requireGiven, requireInteger } from '../core/arguments.ts'
 import { bell } from '../core/bell.ts'
 import { decode } from '../core/codec.ts'
 import type { Database } from '../core/database.ts'
-import type { Answer, CallOptions, EntryPage, Key, PartPage, Range, Read, Value } from '../core/driver.ts'
+import type { Answer, CallOptions, Entry, EntryPage, Key, PartPage, Range, Read, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { CLAIM, RUN, type TenantParts, behind, decodeId, encodeId, under } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
@@ -19,13 +19,17 @@ import { type ReadyStep, encodeTags, readyEntries } from './run-index.ts'
 import { decodeRun } from './run-record.ts'
 import type { Priority, RunRecord } from './run-state.ts'
 
-/** Who asks for work. */
-export interface Worker {
-  readonly workerId: string
-  /** What it can do: it is offered runs without tags, and those whose tags it has all. Without any, it is offered all. */
+/** What a worker can do. */
+export interface Abilities {
+  /** Runs without tags are for it, and those whose tags it has all. Without any, all are. */
   readonly tags?: readonly string[] | undefined
   /** The workflows that it knows; all by default. What it does not know is passed over, one entry after the other. */
   readonly workflows?: readonly string[] | undefined
+}
+
+/** Who asks for work. */
+export interface Worker extends Abilities {
+  readonly workerId: string
 }
 
 /** What {@link DispatchStore.findAvailableTasks} looks for. */
@@ -123,22 +127,26 @@ function tagsOf(parts: TenantParts, part: string): readonly string[] {
 export const offersOf = (parts: TenantParts, run: RunRecord): AvailableTask[] =>
   Array.from(readyEntries(parts, run), ({ at, value }) => toTask(parts, at, value))
 
-const fits = (needed: readonly string[], { tags = [] }: Worker): boolean =>
+const fits = (needed: readonly string[], { tags = [] }: Abilities): boolean =>
   tags.length === 0 || needed.every((tag) => tags.includes(tag))
 
-const knows = ({ workflows }: Worker, { workflow = '' }: AvailableTask): boolean =>
+const knows = ({ workflows }: Abilities, { workflow = '' }: AvailableTask): boolean =>
   workflows === undefined || workflows.includes(workflow)
 
 function requireWorker<W extends Worker>(worker: W): W {
-  const { workerId, tags, workflows } = requireGiven(worker, 'worker')
-  encodeId(workerId, 'workerId')
-  if (workflows !== undefined && !Array.isArray(workflows)) throw invalid('workflows must be an array')
-  if (tags !== undefined) encodeTags(tags)
+  encodeId(requireGiven(worker, 'worker').workerId, 'workerId')
+  requireAbilities(worker)
   return worker
 }
 
+/** @throws `INVALID_ARGUMENT` for malformed tags or workflows */
+export function requireAbilities({ tags, workflows }: Abilities): void {
+  if (workflows !== undefined && !Array.isArray(workflows)) throw invalid('workflows must be an array')
+  if (tags !== undefined) encodeTags(tags)
+}
+
 /** A question with nothing left out. */
-interface Request extends Worker {
+export interface Request extends Worker {
   readonly limit: number
   readonly agingInterval: number
 }
@@ -165,18 +173,36 @@ interface Candidate {
 /** How much of what is put behind is looked at per stream, so that a broken worker does not read all there is. */
 const MOST_BEHIND = 1000
 
-/** Makes what finds work. */
-export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
+/** What there is to do. */
+export interface Found {
+  /** As many as were asked for, if there are. */
+  readonly offers: readonly AvailableTask[]
+  /**
+   * When there may be one where there is none now, in milliseconds since 1970: the first step that waits for another
+   * attempt is ready, or the first claim is over. `Infinity` where that is never.
+   */
+  readonly next: number
+}
+
+/** Looks for work. */
+export type Find = (db: Database, request: Request, options?: CallOptions) => Promise<Found>
+
+/** When nobody claims a task any more. */
+const endOf = (claims: readonly (Entry | null)[]): number =>
+  Math.max(...claims.map((claim) => (claim === null ? 0 : (claim.expiresAt ?? Infinity))))
+
+/** Makes what looks for work. */
+export function finder(parts: TenantParts): Find {
   /** The parts of the index as last seen: asked together with the question which there are. */
   let known: readonly string[] = []
-  const waiting = new Set<(hint: TaskWakeupHint | undefined) => void>()
 
-  async function find(db: Database, request: Request, options?: CallOptions): Promise<AvailableTask[]> {
+  return async (db, request, options) => {
     const { workerId, limit } = request
     const agingInterval = request.agingInterval || 1
     const { requestReads, rangeEntries } = db.driver.capabilities.limits
     const streams: Stream[] = []
     const candidates: Candidate[] = []
+    let next = Infinity
 
     async function ask(reads: readonly Read[]): Promise<readonly Answer[]> {
       const answers: Answer[] = []
@@ -207,6 +233,8 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
         for (const { key, value } of entries) {
           const task = toTask(parts, { part: stream.part, key }, value)
           if (task.since > now) {
+            // Also where the workflow is not known: behind it may lie what is, at no other moment than after it.
+            next = Math.min(next, task.since)
             stream.more = false
             break
           }
@@ -269,18 +297,27 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
       const claims = await ask(best.flatMap(({ task }) => claimsOf(parts, task)))
       best.forEach(({ task, stream, isBehind }, i) => {
         if (!isBehind) stream.fresh--
-        if (claims[2 * i] === null && claims[2 * i + 1] === null) offers.push(task)
+        const held = endOf(claims.slice(2 * i, 2 * i + 2) as (Entry | null)[])
+        if (held === 0) offers.push(task)
+        else next = Math.min(next, held)
       })
     }
-    return offers.slice(0, limit)
+    return { offers: offers.slice(0, limit), next }
   }
+}
+
+/** Makes what finds work. */
+export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
+  const find = finder(parts)
+  const waiting = new Set<(hint: TaskWakeupHint | undefined) => void>()
 
   const store: DispatchStore = {
     async findAvailableTasks(request, options) {
       const { workerId, tags = [], workflows, limit = 10, agingInterval = 300_000 } = requireWorker(request)
       requireInteger(limit, 'limit', 1)
       if (agingInterval !== Infinity) requireInteger(agingInterval, 'agingInterval')
-      return db.hold((held) => find(held, { workerId, tags, workflows, limit, agingInterval }, options), options)
+      const asked = { workerId, tags, workflows, limit, agingInterval }
+      return db.hold(async (held) => [...(await find(held, asked, options)).offers], options)
     },
     async findHintedTask(hint, worker, options) {
       const { runId, stepId, definitionHash, tags = [] } = requireHint(hint)

@@ -15,6 +15,7 @@ import { defined } from '../core/objects.ts'
 import { type Page, type PageOptions, readPage } from '../core/pages.ts'
 import { completeStep, movedOn, stopped } from './advance.ts'
 import { inboxes } from './inbox.ts'
+import { type Abilities, finder, requireAbilities } from './dispatch.ts'
 import type { StoreOptions } from './options.ts'
 import { pendingSignal } from './run-index.ts'
 import { type RunProposal, changed, runRecords } from './run-record.ts'
@@ -63,12 +64,26 @@ export interface TimerStore {
    */
   advanceDue(options?: AdvanceOptions): Promise<readonly AdvancedRun[]>
   /**
-   * When the next run is due, for an alarm.
+   * By when somebody has to look again, for an alarm. That is the earliest of these:
    *
-   * @returns by the backend's clock, in milliseconds since 1970, maybe past; `undefined` where no run waits for a time
+   * - now, if a step can be worked on and nobody claims it;
+   * - the end of a claim on a step that could be worked on otherwise: its worker may be dead;
+   * - the next attempt of a step that failed;
+   * - the time until which a run waits.
+   *
+   * A claim that does not expire never ends. Ask after `drain` has run: what it left is then asked for again in time. If
+   * the worker knows only some workflows or has only some tags, name them: for the rest, the answer would be "now" again
+   * and again.
+   *
+   * @param options - what the one who looks can do; everything by default
+   * @returns by the backend's clock, in milliseconds since 1970, maybe past; `undefined` if nothing is to be done until
+   *   somebody changes a run
    */
-  nextDue(options?: CallOptions): Promise<number | undefined>
+  nextDue(options?: NextDueOptions): Promise<number | undefined>
 }
+
+/** Options of {@link TimerStore.nextDue}. */
+export interface NextDueOptions extends CallOptions, Abilities {}
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 10_000
@@ -99,6 +114,7 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
   const runs = runRecords(db, parts)
   const steps = stepRecords(db, parts)
   const open = inboxes(db, parts, steps)
+  const find = finder(parts)
 
   /** A page of the runs that are due, the longest first; its cursor is absent where nothing behind it is due. */
   async function findDue(options: PageOptions): Promise<Page<string>> {
@@ -171,10 +187,18 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
       if (failures.length > 0 && advanced.length === 0) throw failures[0]
       return advanced
     },
-    async nextDue(options) {
+    async nextDue({ tags = [], workflows, ...options } = {}) {
+      requireAbilities({ tags, workflows })
       const range = { part: parts.due, ...EVERYTHING, limit: 1, keysOnly: true }
-      const [{ entries }] = await db.read([{ range }], options)
-      return entries[0] && wakeAtIn(entries[0].key)
+      const anybody = { workerId: '', tags, workflows, limit: 1, agingInterval: Infinity }
+      const due = await db.hold(async (held) => {
+        const [[{ entries }], { offers, next }] = await Promise.all([
+          held.read([{ range }], options),
+          find(held, anybody, options),
+        ])
+        return Math.min(entries[0] ? wakeAtIn(entries[0].key) : Infinity, offers[0]?.since ?? next)
+      }, options)
+      return due === Infinity ? undefined : due
     },
   }
 }

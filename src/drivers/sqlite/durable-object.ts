@@ -84,6 +84,10 @@ const CAPABILITIES: Capabilities = {
 /**
  * Makes a driver that keeps everything in the SQLite of a Durable Object. Making one is cheap and does no I/O.
  *
+ * Its tables are made at the first call, and again where the owner has deleted them: after `storage.deleteAll()`, or when a
+ * transaction of the owner's is rolled back in which they were made. Everything then begins anew, numbers of logs
+ * included.
+ *
  * What opening and later calls throw: `QUOTA_EXCEEDED` where the object is full; `SCHEMA` where the database was written
  * by a newer release, or has foreign tables under names of ours.
  *
@@ -120,7 +124,18 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
 
   function atomically<T>(body: () => T): T {
     if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
-    return mapped(() => storage.transactionSync(body))
+    return mapped(() => {
+      try {
+        return storage.transactionSync(body)
+      } catch (cause) {
+        // The owner has deleted everything, or has rolled back the transaction in which the tables were made.
+        if (!/no such table: holdfast_/.test(String((cause as Error | null)?.message))) throw cause
+      }
+      return storage.transactionSync(() => {
+        upgrade(handle)
+        return body()
+      })
+    })
   }
 
   return {
@@ -150,7 +165,10 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
 }
 
 /**
- * Has the object woken when a run is due, at the latest: an alarm that goes off earlier stays.
+ * Has the object woken when there is something to do, at the latest: an alarm that goes off earlier stays.
+ *
+ * If the object dies inside a step, the alarm that is tried again finds the claim of the dead; `nextDue` tells when that is
+ * over, so the run goes on then.
  *
  * @param storage - `ctx.storage`
  * @param due - what `timers.nextDue()` says, in milliseconds since 1970; `undefined` sets no alarm
@@ -160,11 +178,24 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
  * ```ts
  * import type { Holdfast } from 'holdfast'
  * import { type AlarmStorage, scheduleAlarm } from 'holdfast/durable-object'
+ * import { type Workflow, drain } from 'holdfast/run'
  *
- * // The object's alarm(), and to be called wherever a run was told to wait.
- * async function alarm(storage: AlarmStorage, { timers }: Holdfast) {
- *   await timers.advanceDue()
- *   await scheduleAlarm(storage, await timers.nextDue())
+ * const workflows: Record<string, Workflow<unknown, never>> = {
+ *   order: async (ctx) => {
+ *     await ctx.step('charge', () => 'pay_81')
+ *     await ctx.sleep('1 day')
+ *   },
+ * }
+ *
+ * // The object's alarm().
+ * async function alarm(storage: AlarmStorage, holdfast: Holdfast) {
+ *   await drain(holdfast, { workflows })
+ *   await plan(storage, holdfast)
+ * }
+ *
+ * // To be called at the end of whatever creates a run, or gives it a message.
+ * async function plan(storage: AlarmStorage, { timers }: Holdfast) {
+ *   await scheduleAlarm(storage, await timers.nextDue({ workflows: Object.keys(workflows) }))
  * }
  * ```
  */

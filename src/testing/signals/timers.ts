@@ -1,12 +1,15 @@
 /** Runs that wait for a time: moved on when it has come, and not before. @module */
-import { equal } from '../assert.ts'
-import { atOnce, upTo } from '../build.ts'
+import { equal, ok, rejects } from '../assert.ts'
+import { atOnce, isNear, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
-import { RUN, several, stores } from '../stores.ts'
+import { RUN, type Stores, several, stores } from '../stores.ts'
 import { at, begin, nap, now, offered, runOf, standing, stepOf, waitFor } from './runs.ts'
 
 /** Milliseconds, in which some calls come to their end also on a slow machine. */
 const SOON = 2000
+
+/** Whether there is something to do, as far as clocks agree. */
+const isNow = async (s: Stores): Promise<boolean> => isNear((await s.timers.nextDue()) ?? 0, await now(s))
 
 /** SY-45, SY-46. */
 export const delay: Case = defineCase('SI-601', 'a delay is over when its time has come, and not before', async (t) => {
@@ -19,7 +22,8 @@ export const delay: Case = defineCase('SI-601', 'a delay is over when its time h
   equal(await stores(t).timers.advanceDue(), [{ runId: RUN, kind: 'delay', stepId: 'nap' }])
   equal([await standing(t), await offered(t)], [['running', at('ship')], [[RUN, 'ship']]])
   equal((await stepOf(t, 'nap'))?.status, 'completed')
-  equal([await s.timers.nextDue(), await s.timers.advanceDue()], [undefined, []])
+  ok(await isNow(s), 'The step behind the delay can be worked on')
+  equal(await s.timers.advanceDue(), [])
 })
 
 /** SY-46: what has just come to its time is due, also for who has not asked since. */
@@ -217,4 +221,72 @@ export const left: Case = defineCase('SI-614', 'a due run that was asked to stop
     (await offered(t)).find(([runId]) => runId === 'a'),
     ['a', 'nap', 'cancel'],
   )
+})
+
+/** A worker that died holds its claim to the end, and only then can another take over. */
+export const claimEnds: Case = defineCase(
+  'SI-615',
+  'what can be worked on is due: now, or when the claim on it is over',
+  async (t) => {
+    const s = stores(t)
+    await now(s)
+    equal(await s.timers.nextDue(), undefined)
+    await begin(s, { position: at() })
+    ok(await isNow(s), 'Nobody has it')
+    await t.sleep(10)
+    const [task] = await s.claims.findAvailableTasks({ workerId: 'w' })
+    for (const stepId of [undefined, task!.stepId]) {
+      const claim = (await s.claims.claimTask({ runId: RUN, stepId, workerId: 'w', ttl: 60_000 }))!
+      const end = (await s.claims.getClaim(RUN, stepId))!.expiresAt
+      equal(await stores(t).timers.nextDue(), end)
+      const wakeAt = end! - 30_000
+      await begin(s, { position: nap(wakeAt) }, 'other')
+      equal(await s.timers.nextDue(), wakeAt)
+      await s.workflows.deleteRun('other')
+      await s.claims.releaseTaskClaim(claim)
+      ok(await isNow(s), 'Nobody has it any more')
+    }
+    const run = await s.claims.claimTask({ runId: RUN, workerId: 'w', ttl: 60_000 })
+    await s.claims.claimTask({ runId: RUN, stepId: task!.stepId, workerId: 'w', ttl: 120_000 })
+    equal(await s.timers.nextDue(), (await s.claims.getClaim(RUN, task!.stepId))!.expiresAt, 'Both have to be over')
+    await s.claims.releaseTaskClaim(run!)
+    await s.claims.forceReleaseClaim(RUN, task!.stepId)
+    await s.claims.claimTask({ runId: RUN, workerId: 'w' })
+    equal(await s.timers.nextDue(), undefined, 'It never ends by itself')
+    await s.claims.forceReleaseClaim(RUN)
+    const short = (await s.claims.claimTask({ runId: RUN, workerId: 'w', ttl: 100 }))!
+    const due = (await s.timers.nextDue())!
+    await t.sleep(150)
+    ok(due <= (await now(s)) && (await isNow(s)), 'The claim is over')
+    await rejects(s.claims.releaseTaskClaim(short), 'NOT_FOUND')
+  },
+)
+
+/** However many are claimed, the one that is free is found; and what this worker cannot do is not its business. */
+export const claimsOfMany: Case = defineCase('SI-616', 'of many steps that are claimed the first end counts', async (t) => {
+  const s = stores(t)
+  await now(s)
+  const n = 30
+  await atOnce(n, (i) => begin(s, { position: at() }, `r${i}`))
+  const claims = await atOnce(n, (i) => s.claims.claimTask({ runId: `r${i}`, workerId: 'w', ttl: 100_000 - i * 1000 }))
+  await t.sleep(10)
+  equal(await s.timers.nextDue(), (await s.claims.getClaim(`r${n - 1}`))!.expiresAt)
+  await s.claims.releaseTaskClaim(claims[7]!)
+  ok(await isNow(s), 'One is free')
+  equal(await s.timers.nextDue({ workflows: ['unknown'] }), undefined)
+  equal(await s.timers.nextDue({ tags: ['gpu'] }), await s.timers.nextDue(), 'Runs without tags are for everybody')
+  await rejects(s.timers.nextDue({ workflows: 'order' as never }), 'INVALID_ARGUMENT')
+})
+
+/** What is put off is not forgotten. */
+export const retryAt: Case = defineCase('SI-617', 'a step that failed is due at its next attempt', async (t) => {
+  const s = stores(t)
+  await now(s)
+  await begin(s, { position: at() })
+  await t.sleep(10)
+  const [task] = await s.claims.findAvailableTasks({ workerId: 'w' })
+  const retryAt = (await now(s)) + 60_000
+  await s.workflows.failTask(RUN, task!.stepId!, { error: 'E', workerId: 'w', retryAt })
+  equal(await s.timers.nextDue(), retryAt)
+  equal(await s.timers.nextDue({ workflows: ['unknown'] }), retryAt, 'Somebody has to look')
 })

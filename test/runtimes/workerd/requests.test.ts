@@ -6,19 +6,29 @@ import { startWorkers, workerOf } from './workerd.ts'
 
 const WAITING = { timeout: 60_000, interval: 100 }
 
-let worker: Miniflare
-beforeAll(async () => {
-  worker = await startWorkers([
-    await workerOf(join(import.meta.dirname, 'requests.ts'), ['AlarmObject'], {
+const CLASSES = ['AlarmObject', 'RunObject', 'OwnedObject']
+
+const start = async (compatibilityFlags: string[] = []): Promise<Miniflare> =>
+  startWorkers([
+    await workerOf(join(import.meta.dirname, 'requests.ts'), CLASSES, {
+      compatibilityFlags,
       d1Databases: ['DB'],
-      durableObjects: { ALARM: { className: 'AlarmObject', useSQLite: true } },
+      durableObjects: {
+        ALARM: { className: 'AlarmObject', useSQLite: true },
+        RUN: { className: 'RunObject', useSQLite: true },
+        OWNED: { className: 'OwnedObject', useSQLite: true },
+      },
     }),
   ])
+
+let worker: Miniflare
+beforeAll(async () => {
+  worker = await start()
 })
 afterAll(() => worker?.dispose())
 
-async function ask<T>(path: string): Promise<T> {
-  const response = await worker.dispatchFetch(`http://worker/${path}`)
+async function ask<T>(path: string, of: Miniflare = worker): Promise<T> {
+  const response = await of.dispatchFetch(`http://worker/${path}`)
   return (await response.json()) as T
 }
 
@@ -64,5 +74,39 @@ describe('an alarm', () => {
     // It has been set again, for the other run.
     await vi.waitFor(async () => expect(await ask('due')).toEqual([late, late]), WAITING)
     expect(await ask('late')).toBeNull()
+  })
+})
+
+describe('a run in an object', () => {
+  test('goes on when the object has died inside a step', async () => {
+    expect(await ask('order?object=RUN&workflow=order')).not.toBeNull()
+    await vi.waitFor(async () => expect(await ask('state?object=RUN')).toEqual(['completed', '2', null]), WAITING)
+  })
+
+  test('of a workflow that the object does not know wakes nobody', async () => {
+    expect(await ask('order?object=RUN&name=other&workflow=unknown')).toBeNull()
+  })
+})
+
+describe('the owner of an object', () => {
+  test('may roll back the transaction of the first call', async () => {
+    expect(await ask('rolled-back?object=OWNED&name=a')).toEqual(['rolled back', 1])
+  })
+
+  test('may delete everything', async () => {
+    expect(await ask('delete-all?object=OWNED&name=b')).toEqual([null, 1])
+  })
+
+  test.each([
+    ['alone', [], '', 3001],
+    ['beside others', [], '&before', 6001],
+    ['beside others, in the style of Node', ['nodejs_compat'], '&before', 6001],
+  ])('may have it let nothing in while there are thousands of calls %s', async (name, flags, before, count) => {
+    const own = await start(flags)
+    try {
+      expect(await ask(`block?object=OWNED&name=${name}&calls=3000${before}`, own)).toBe(count)
+    } finally {
+      await own.dispose()
+    }
   })
 })

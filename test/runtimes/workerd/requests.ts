@@ -7,15 +7,22 @@ import {
   durableObject,
   scheduleAlarm,
 } from '../../../src/drivers/sqlite/durable-object.ts'
-import { createHoldfast } from '../../../src/holdfast.ts'
+import { type Holdfast, createHoldfast } from '../../../src/holdfast.ts'
+import { type Workflow, drain } from '../../../src/run/index.ts'
 
 /** Rounds of two calls that are made at once. */
 const ROUNDS = 20
 const RUN = 'run'
 
 interface State {
-  readonly storage: DurableObjectStorage & AlarmStorage
+  readonly storage: DurableObjectStorage &
+    AlarmStorage & {
+      sync(): Promise<void>
+      deleteAll(): Promise<void>
+      transaction<T>(body: () => Promise<T>): Promise<T>
+    }
   abort(): void
+  blockConcurrencyWhile<T>(body: () => Promise<T>): Promise<T>
 }
 
 /** Keeps a log that is answered entry by entry, and runs that its alarm moves on. */
@@ -60,9 +67,105 @@ export class AlarmObject {
   }
 }
 
+/** Short, so that the test need not wait long for the claim of the dead. */
+const LEASE = 2000
+
+/** The program of `scheduleAlarm`, whose object dies once in the middle of a step. */
+export class RunObject {
+  readonly #state: State
+  readonly #holdfast: Holdfast
+  readonly #workflows: Record<string, Workflow<unknown, never>> = {
+    order: async (ctx) => {
+      await ctx.step('charge', async () => {
+        const attempt = await this.#holdfast.state.increment('attempts')
+        if (attempt > 1) return attempt
+        // What was written has to leave the object before it ends.
+        await this.#state.storage.sync()
+        this.#state.abort()
+        return new Promise(() => {})
+      })
+      await ctx.sleep(300)
+    },
+  }
+
+  constructor(state: State) {
+    this.#state = state
+    this.#holdfast = createHoldfast({ driver: durableObject({ storage: state.storage }) })
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url)
+    const { workflows, state } = this.#holdfast
+    if (pathname === '/order') {
+      const position = { kind: 'step', stepId: 'work' } as const
+      await workflows.createRun({ runId: 'order-17', workflow: searchParams.get('workflow')!, position })
+      return Response.json(await this.#plan())
+    }
+    const run = await workflows.getRun('order-17')
+    return Response.json([run?.status, (await state.get('attempts')) ?? null, await this.#state.storage.getAlarm()])
+  }
+
+  async alarm(): Promise<void> {
+    await drain(this.#holdfast, { workflows: this.#workflows, lease: LEASE })
+    await this.#plan()
+  }
+
+  async #plan(): Promise<number | null> {
+    const due = await this.#holdfast.timers.nextDue({ workflows: Object.keys(this.#workflows) })
+    return scheduleAlarm(this.#state.storage, due)
+  }
+}
+
+/** What the owner of an object may do to its storage, and to the calls under way. */
+export class OwnedObject {
+  readonly #state: State
+
+  constructor(state: State) {
+    this.#state = state
+  }
+
+  async fetch(request: Request): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url)
+    const holdfast = createHoldfast({ driver: durableObject({ storage: this.#state.storage }) })
+    const { state } = holdfast
+    switch (pathname) {
+      case '/rolled-back': {
+        const failure = this.#state.storage.transaction(async () => {
+          await state.increment('n')
+          throw new Error('rolled back')
+        })
+        const said = await failure.catch((error: Error) => error.message)
+        return Response.json([said, await state.increment('n')])
+      }
+      case '/delete-all': {
+        await state.increment('n')
+        await this.#state.storage.deleteAll()
+        return Response.json([(await state.get('n')) ?? null, await state.increment('n')])
+      }
+      default: {
+        const calls = Number(searchParams.get('calls'))
+        const add = (): Promise<unknown> => Promise.all(Array.from({ length: calls }, () => state.increment('n')))
+        // Calls from before are under way, and go on while the object lets nothing else in.
+        const before = searchParams.has('before') ? add() : undefined
+        if (searchParams.has('before')) await state.get('n')
+        await this.#state.blockConcurrencyWhile(add)
+        await before
+        return Response.json(await state.increment('n'))
+      }
+    }
+  }
+}
+
+interface Namespace {
+  idFromName(name: string): unknown
+  get(id: unknown): { fetch(request: Request): Promise<Response> }
+}
+
 interface Env {
   readonly DB: D1Database
-  readonly ALARM: { idFromName(name: string): unknown; get(id: unknown): Pick<AlarmObject, 'fetch'> }
+  readonly ALARM: Namespace
+  readonly RUN: Namespace
+  readonly OWNED: Namespace
 }
 
 /** Plain numbers, which requests may share. */
@@ -86,8 +189,9 @@ async function workOver(db: D1Database, own: string): Promise<Response> {
   return Response.json({ batches, mostUnderWay })
 }
 
-export async function fetch(request: Request, { DB, ALARM }: Env): Promise<Response> {
-  const { pathname } = new URL(request.url)
+export async function fetch(request: Request, { DB, ...objects }: Env): Promise<Response> {
+  const { pathname, searchParams } = new URL(request.url)
   if (pathname.startsWith('/work/')) return workOver(DB, pathname.slice('/work/'.length))
-  return ALARM.get(ALARM.idFromName('it')).fetch(request)
+  const namespace = objects[(searchParams.get('object') ?? 'ALARM') as keyof typeof objects]
+  return namespace.get(namespace.idFromName(searchParams.get('name') ?? 'it')).fetch(request)
 }
