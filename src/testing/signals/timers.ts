@@ -263,20 +263,26 @@ export const claimEnds: Case = defineCase(
 )
 
 /** However many are claimed, the one that is free is found; and what this worker cannot do is not its business. */
-export const claimsOfMany: Case = defineCase('SI-616', 'of many steps that are claimed the first end counts', async (t) => {
-  const s = stores(t)
-  await now(s)
-  const n = 30
-  await atOnce(n, (i) => begin(s, { position: at() }, `r${i}`))
-  const claims = await atOnce(n, (i) => s.claims.claimTask({ runId: `r${i}`, workerId: 'w', ttl: 100_000 - i * 1000 }))
-  await t.sleep(10)
-  equal(await s.timers.nextDue(), (await s.claims.getClaim(`r${n - 1}`))!.expiresAt)
-  await s.claims.releaseTaskClaim(claims[7]!)
-  ok(await isNow(s), 'One is free')
-  equal(await s.timers.nextDue({ workflows: ['unknown'] }), undefined)
-  equal(await s.timers.nextDue({ tags: ['gpu'] }), await s.timers.nextDue(), 'Runs without tags are for everybody')
-  await rejects(s.timers.nextDue({ workflows: 'order' as never }), 'INVALID_ARGUMENT')
-})
+export const claimsOfMany: Case = defineCase(
+  'SI-616',
+  'of many steps that are claimed the first end counts',
+  async (t) => {
+    const s = stores(t)
+    await now(s)
+    const n = 30
+    await atOnce(n, (i) => begin(s, { position: at() }, `r${i}`))
+    const claims = await atOnce(n, (i) =>
+      s.claims.claimTask({ runId: `r${i}`, workerId: 'w', ttl: 100_000 - i * 1000 }),
+    )
+    await t.sleep(10)
+    equal(await s.timers.nextDue(), (await s.claims.getClaim(`r${n - 1}`))!.expiresAt)
+    await s.claims.releaseTaskClaim(claims[7]!)
+    ok(await isNow(s), 'One is free')
+    equal(await s.timers.nextDue({ workflows: ['unknown'] }), undefined)
+    equal(await s.timers.nextDue({ tags: ['gpu'] }), await s.timers.nextDue(), 'Runs without tags are for everybody')
+    await rejects(s.timers.nextDue({ workflows: 'order' as never }), 'INVALID_ARGUMENT')
+  },
+)
 
 /** What is put off is not forgotten. */
 export const retryAt: Case = defineCase('SI-617', 'a step that failed is due at its next attempt', async (t) => {
