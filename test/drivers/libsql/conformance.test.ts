@@ -98,4 +98,33 @@ describe('failures', () => {
     const away = libsql({ db: createWebClient({ url, authToken: 'secret' }) }).open()
     await expect(away).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true })
   })
+
+  it('takes what a server says of itself for what it is', async () => {
+    const server = await startHrana(await openBetterSqlite3(':memory:'))
+    const driver = libsql({ db: createWebClient({ url: server.url, authToken: 'secret' }), timeout: 3000 })
+    await driver.open()
+    let n = 0
+    const append = async (): Promise<unknown> => {
+      const id = `append-${n++}`
+      const ops = [{ append: { part: 'p', key: 'log!' }, value: 'v' }]
+      return (await driver.commit({ id, commits: [{ id, checks: [], ops, durability: 'strict' }] })).outcomes
+    }
+    server.failures.push({ status: 429 }, { status: 503 })
+    expect(await append()).toEqual([{ ok: true, seqs: [1] }])
+    server.failures.push({ status: 502, isLost: true }, { status: 500, isLost: true })
+    expect(await append()).toEqual([{ ok: true, seqs: [2] }])
+    for (const status of [401, 403]) {
+      server.failures.push({ status })
+      await expect(append()).rejects.toMatchObject({ code: 'UNAUTHORIZED', retryable: false, ambiguous: false })
+    }
+    for (const [failure, ambiguous] of [
+      [{ status: 429 }, false],
+      [{ status: 500, isLost: true }, true],
+    ] as const) {
+      server.failures.push(...Array<typeof failure>(100).fill(failure))
+      await expect(append()).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true, ambiguous })
+      server.failures.length = 0
+    }
+    await server.close()
+  })
 })

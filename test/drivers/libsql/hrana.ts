@@ -41,9 +41,17 @@ const toWire = (value: unknown): Wire => {
   return { type: 'blob', base64: Buffer.from(value as Uint8Array).toString('base64') }
 }
 
+/** A server, and the HTTP status that it answers its next requests with, after it has executed them or before. */
+export interface Hrana {
+  readonly url: string
+  readonly failures: { readonly status: number; readonly isLost?: boolean }[]
+  close(): Promise<void>
+}
+
 /** A transaction never outlives its request, so one connection serves all. */
-export async function startHrana(db: Sqlite.Database): Promise<{ url: string; close(): Promise<void> }> {
+export async function startHrana(db: Sqlite.Database): Promise<Hrana> {
   db.defaultSafeIntegers()
+  const failures: Hrana['failures'] = []
 
   function execute({ sql, sql_id, args = [] }: Step['stmt'], stored: Map<number, string>) {
     const statement = db.prepare(sql ?? stored.get(sql_id!)!)
@@ -84,6 +92,9 @@ export async function startHrana(db: Sqlite.Database): Promise<{ url: string; cl
     const { pathname } = new URL(request.url)
     if (request.headers.get('authorization') !== 'Bearer secret') return new Response('Unauthorized', { status: 401 })
     if (request.method === 'GET') return new Response(null, { status: pathname === '/v3' ? 200 : 404 })
+    const failure = failures.shift()
+    const failed = failure && new Response('Failed', { status: failure.status })
+    if (failed && !failure.isLost) return failed
     const { requests } = (await request.json()) as { requests: Asked[] }
     const stored = new Map<number, string>()
     const results = requests.map((asked) => {
@@ -91,6 +102,7 @@ export async function startHrana(db: Sqlite.Database): Promise<{ url: string; cl
       return { type: 'ok', response: asked.type === 'batch' ? batch(asked.batch.steps, stored) : { type: asked.type } }
     })
     if (db.inTransaction) db.exec('ROLLBACK')
+    if (failed) return failed
     return Response.json({ baton: null, base_url: null, results })
   }
 
@@ -100,6 +112,7 @@ export async function startHrana(db: Sqlite.Database): Promise<{ url: string; cl
   })
   return {
     url: `http://127.0.0.1:${port}`,
+    failures,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
