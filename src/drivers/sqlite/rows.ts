@@ -75,7 +75,7 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
       const name = part + JOIN + key
       let entry = recall(entries, name)
       if (entry === undefined || (entry && entry.value === undefined && room > 0)) {
-        const row = statements.head.get(part, key, Math.max(room, LONGEST))
+        const row = statements.head.get(Math.max(room, LONGEST), part, key)
         entry = row === undefined ? null : toCurrent(row)
         // Bytes belong to whoever is answered with them: two failed checks must not share theirs.
         if (entry === null || (typeof entry.value === 'string' && entry.value.length <= LONGEST)) {
@@ -147,8 +147,8 @@ function entryPage(range: Range, statements: Statements, now: number, room: Room
   for (;;) {
     const asked = Math.min(limit - entries.length + 1, CHUNK)
     // As many values as fit are read along; larger ones are looked at one by one.
-    const bounds = [part, start, end, now, asked] as const
-    const rows = statements[name].all(...bounds, ...(keysOnly ? [] : [Math.floor(room.left / asked)]))
+    const longest = keysOnly ? [] : [Math.floor(room.left / asked)]
+    const rows = statements[name].all(...longest, part, start, end, now, asked)
     for (const row of rows) {
       const { value, ...head } = toCurrent(row)
       const bytes = entryBytes(head) + Number(row[4])

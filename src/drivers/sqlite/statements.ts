@@ -29,11 +29,13 @@ const IN_RANGE = 'part = ? AND key >= ? AND key < ?'
 
 const range = (columns: string, order: 'ASC' | 'DESC'): string =>
   `SELECT key, version, expires_at, ${columns} FROM holdfast_entries
-    WHERE part = ?1 AND key >= ?2 AND key < ?3 AND (expires_at IS NULL OR expires_at > ?4) ORDER BY key ${order} LIMIT ?5`
+    WHERE ${IN_RANGE} AND (expires_at IS NULL OR expires_at > ?) ORDER BY key ${order} LIMIT ?`
 
-/** A value longer than a parameter is NULL, and its pages are not read. */
-const upTo = (parameter: string): string =>
-  `CASE WHEN octet_length(value) <= ${parameter} THEN value END, octet_length(value)`
+/**
+ * The value and its length. A value longer than the parameter is NULL, and SQLite reads none of its overflow pages.
+ * Parameters have no numbers: better-sqlite3 takes numbered ones for named ones.
+ */
+const UP_TO = 'CASE WHEN octet_length(value) <= ? THEN value END, octet_length(value)'
 
 const TEXTS: Readonly<Record<StatementName, string>> = {
   begin: 'BEGIN',
@@ -44,13 +46,13 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
   dataVersion: 'PRAGMA data_version',
   /** (part, key) */
   get: 'SELECT key, version, expires_at, value FROM holdfast_entries WHERE part = ? AND key = ?',
-  /** (part, key, longest value) */
-  head: `SELECT key, version, expires_at, ${upTo('?3')} FROM holdfast_entries WHERE part = ?1 AND key = ?2`,
+  /** (longest value, part, key) */
+  head: `SELECT key, version, expires_at, ${UP_TO} FROM holdfast_entries WHERE part = ? AND key = ?`,
   /** (part, start, end) */
   last: `SELECT key FROM holdfast_entries WHERE ${IN_RANGE} ORDER BY key DESC LIMIT 1`,
-  /** (part, start, end, now, limit, longest value) */
-  rangeUp: range(upTo('?6'), 'ASC'),
-  rangeDown: range(upTo('?6'), 'DESC'),
+  /** (longest value, part, start, end, now, limit) */
+  rangeUp: range(UP_TO, 'ASC'),
+  rangeDown: range(UP_TO, 'DESC'),
   /** (part, start, end, now, limit) */
   keysUp: range("'', 0", 'ASC'),
   keysDown: range("'', 0", 'DESC'),
