@@ -76,5 +76,6 @@ export const tooFast = (): HoldfastError =>
     retryable: true,
   })
 
-const tooMuch = (): HoldfastError =>
+/** What is thrown where the answers that are there already leave no room for another. */
+export const tooMuch = (): HoldfastError =>
   new HoldfastError('PAYLOAD_TOO_LARGE', 'The answers are too large for one view of all of them; ask for less at once')

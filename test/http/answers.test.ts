@@ -160,10 +160,11 @@ describe('a handler', () => {
       },
     }
     const client = caller({ fetch: fetchFrom(createHandler(changing, { authorize })) })
-    const { answers } = await client.read([{ range: all }, { get: at(39) }])
+    const gets = Array.from({ length: 40 }, (_, i): Read => ({ get: at(i) }))
+    const { answers } = await client.read([{ range: all }, ...gets])
     const values = new Set((answers[0] as EntryPage).entries.map(({ value }) => value))
+    for (const answer of answers.slice(1)) values.add((answer as Entry).value)
     expect(values.size).toBe(1)
-    expect([...values]).toEqual([(answers[1] as Entry).value])
     expect(n).toBeGreaterThan(4)
   })
 })

@@ -65,7 +65,9 @@ describe('remote', () => {
       { attempts: 0 },
       { timeout: 20_000 },
       { attempts: 6 },
-      { capabilities: { replayWindow: 40_000 } },
+      { capabilities: { replayWindow: 95_000 } },
+      { capabilities: { limits: { keyOverhead: 31 } } },
+      { capabilities: { limits: { valueOverhead: 31 } } },
     ]
     for (const options of wrong) {
       expect(() => caller(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
@@ -113,8 +115,11 @@ describe('remote', () => {
 
   it('refuses what would be too long a body before it is sent', async () => {
     const { fetch, bodies } = shaky()
-    const driver = caller({ fetch, capabilities: { durability: 'none', limits: { requestBytes: 100 } } })
-    expect(await failure(driver.commit(appending('x'.repeat(500))))).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
+    const driver = caller({ fetch, capabilities: { durability: 'none', limits: { requestBytes: 1000 } } })
+    const tooLarge = { code: 'PAYLOAD_TOO_LARGE', ambiguous: false, retryable: false }
+    expect(await failure(driver.commit(appending('x'.repeat(70_000))))).toMatchObject(tooLarge)
+    const get = { get: { part: 'p', key: 'k'.repeat(1000) } }
+    expect(await failure(driver.read(Array.from({ length: 70 }, () => get)))).toMatchObject(tooLarge)
     expect(bodies).toHaveLength(0)
   })
 
@@ -248,7 +253,19 @@ describe('a caller that goes', () => {
     await driver.close()
     expect(await call).toMatchObject({ code: 'CLOSED', ambiguous: true })
     expect(await failure(driver.commit(appending()))).toMatchObject({ code: 'CLOSED', ambiguous: false })
-    expect(await failure(driver.open())).toMatchObject({ code: 'CLOSED', ambiguous: false })
+    expect(await failure(driver.read([]))).toMatchObject({ code: 'CLOSED', ambiguous: false })
+  })
+
+  it('may come back: what was under way at the close is over all the same', async () => {
+    const { spy, fetch, faults, bodies, never } = shaky()
+    const driver = caller({ fetch })
+    faults.push(never)
+    const call = failure(driver.commit(appending()))
+    await new Promise((resolve) => void setTimeout(resolve, 10))
+    await Promise.all([driver.close(), driver.open()])
+    expect(await call).toMatchObject({ code: 'CLOSED', ambiguous: true })
+    expect((await driver.commit(appending())).outcomes).toEqual([{ ok: true, seqs: [1] }])
+    expect([spy.commits.length, bodies.length]).toEqual([1, 3])
   })
 })
 
