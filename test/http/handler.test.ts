@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Driver, EntryPage, Key, PartPage } from '../../src/core/driver.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
 import { encodeId } from '../../src/core/keys.ts'
+import { late } from '../../src/core/requests.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { type HandlerOptions, createHandler } from '../../src/http/index.ts'
@@ -65,6 +66,51 @@ describe('createHandler', () => {
     expect(await errorOf(await handler(post(JSON.stringify(READ))))).toEqual([503, 'UNAVAILABLE'])
     for (let n = 0; n < 3; n++) expect((await handler(post(JSON.stringify(READ)))).status).toBe(200)
     expect(spy.opens).toBe(2)
+  })
+})
+
+describe('an error', () => {
+  const told = async (error: HoldfastError): Promise<unknown[]> => {
+    const { spy, handler } = made()
+    spy.fail('commit', error)
+    const response = await handler(post(JSON.stringify({ version: 1, ...appending() })))
+    const [status, code] = (await errorOf(response)) as unknown[]
+    return [status, code, response.headers.get('retry-after')]
+  }
+  const retryable = { retryable: true }
+
+  it('has a status for those on the way, and says when to come again', async () => {
+    const cases: [HoldfastError, unknown[]][] = [
+      [new HoldfastError('CONFLICT', 'Reused'), [409, 'CONFLICT', null]],
+      [new HoldfastError('OVERLOADED', 'Full', retryable), [503, 'OVERLOADED', '1']],
+      [
+        new HoldfastError('UNAVAILABLE', 'Away', { ...retryable, details: { retryAfter: 2500 } }),
+        [503, 'UNAVAILABLE', '3'],
+      ],
+      [new HoldfastError('UNAVAILABLE', 'Locked'), [503, 'UNAVAILABLE', null]],
+      // The same request must not come again.
+      [late(1), [503, 'UNAVAILABLE', null]],
+      [new HoldfastError('TIMEOUT', 'Slow', { ...retryable, ambiguous: true }), [504, 'TIMEOUT', null]],
+      [new HoldfastError('QUOTA_EXCEEDED', 'Full'), [507, 'QUOTA_EXCEEDED', null]],
+      // It is the server that is not let in, not the caller.
+      [new HoldfastError('UNAUTHORIZED', 'Wrong password'), [500, 'BACKEND', null]],
+      // Only what certainly changed nothing is a 4xx.
+      [new HoldfastError('PAYLOAD_TOO_LARGE', 'Torn', { ambiguous: true }), [500, 'PAYLOAD_TOO_LARGE', null]],
+    ]
+    for (const [error, expected] of cases) expect(await told(error)).toEqual(expected)
+  })
+
+  it('that an id was used before names the id as the caller knows it', async () => {
+    const { handler } = made()
+    const first = appending()
+    await handler(post(JSON.stringify({ version: 1, ...first })))
+    const response = await handler(post(JSON.stringify({ version: 1, ...appending(), id: first.id })))
+    const text = await response.text()
+    expect([response.status, JSON.parse(text)]).toMatchObject([
+      409,
+      { error: { code: 'CONFLICT', retryable: false, ambiguous: false, details: { id: first.id } } },
+    ])
+    expect(text).not.toContain('acme')
   })
 })
 
@@ -207,6 +253,13 @@ describe('a body', () => {
       [put({ bytes: '1' })],
       [put({ text: 0.5 })],
       [put({ bytes: 1e300 })],
+      [one({ delete: { part: 'p', key: 'k'.repeat(4097) } })],
+      [
+        one(
+          { deletePart: 'p' },
+          [1, 2].map(() => ({ at: { part: 'p', key: 'k' }, version: null })),
+        ),
+      ],
       [one({ append: { part: 'p', key: 'log' }, value: 'v' })],
       [one({ append: { part: 'p', key: 'log!0' }, value: 'v' })],
       [one({ put: { part: 'p', key: 'k' }, value: 'v' }, [{ log: { part: 'p', key: 'log' }, last: 0 }])],

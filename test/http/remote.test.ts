@@ -91,6 +91,11 @@ describe('remote', () => {
     expect(await open(session)).toMatchObject({ code: 'UNSUPPORTED', details: { lacking: 'reads' } })
   })
 
+  it('declares how long it tries a call', () => {
+    expect(caller().capabilities.timeout).toBe(48_000)
+    expect(caller({ timeout: 1000, attempts: 2 }).capabilities.timeout).toBe(6000)
+  })
+
   it('tells errors whole', async () => {
     const { spy, fetch } = shaky()
     const driver = caller({ fetch })
@@ -207,6 +212,56 @@ describe('an answer that is lost', () => {
       details: { status: 429, retryAfter: 3_600_000 },
     })
     expect(bodies).toHaveLength(5)
+  })
+
+  it('is not asked for again half of the window after the first attempt, by a clock that only goes forward', async () => {
+    const { spy, fetch, faults, bodies, lose, cut } = shaky()
+    let time = 0
+    const driver = caller({ fetch, monotonic: () => time })
+    const freezing = (ms: number, fault: typeof lose) => async (url: string, init: Parameters<Fetch>[1]) => {
+      time += ms
+      return fault(url, init)
+    }
+    faults.push(freezing(60_000, lose))
+    expect((await driver.commit(appending())).outcomes).toEqual([{ ok: true, seqs: [1] }])
+    faults.push(freezing(30_000, lose), freezing(30_001, cut))
+    expect(await failure(driver.commit(appending()))).toMatchObject({ code: 'UNAVAILABLE', ambiguous: true })
+    expect([spy.commits.length, bodies.length]).toEqual([3, 4])
+    // Frozen while it gets its headers: nothing was sent then.
+    const slow = caller({ fetch, monotonic: () => time, headers: async () => ((time += 60_001), {}) })
+    expect(await failure(slow.commit(appending()))).toMatchObject({ code: 'UNAVAILABLE', ambiguous: false })
+    // A read may be asked at any time.
+    faults.push(freezing(60_001, cut))
+    expect(await logOf(driver)).toHaveLength(2)
+    expect(bodies).toHaveLength(6)
+  })
+
+  it('is not asked for again once it was too late for the server', async () => {
+    let time = 0
+    const handler = createHandler(replay(memory({ clock: () => time }), { clock: () => time }), { authorize })
+    let n = 0
+    const client = caller({
+      fetch: async (url, init) => {
+        const response = await fetchFrom(handler)(url, init)
+        if (++n > 1) return response
+        time += 600_000
+        throw new TypeError('terminated')
+      },
+    })
+    expect(await failure(client.commit(appending()))).toMatchObject({
+      code: 'UNAVAILABLE',
+      ambiguous: true,
+      details: { late: true, now: 600_000 },
+    })
+    // A first attempt that is late did not happen.
+    expect(await failure(client.commit({ ...appending(), deadline: 599_999 }))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      ambiguous: false,
+      details: { late: true },
+    })
+    expect(n).toBe(3)
+    expect(await logOf(client)).toHaveLength(1)
   })
 
   it('because it takes too long, is asked for again', async () => {
