@@ -3,15 +3,13 @@ import type { Answer, CallOptions, CommitAnswer, Current, Driver, Outcome, Read,
 import { HoldfastError } from '../core/errors.ts'
 import { behind } from '../core/keys.ts'
 import { entryBytes, roomFor } from '../core/limits.ts'
-import { MOST_RESTARTS, again, confirm, tooFast, tooMuch } from '../core/pieces.ts'
+import { MOST_RESTARTS, again, confirm, headBytes, tooFast, tooMuch } from '../core/pieces.ts'
 
 /** Values that a driver is asked for at once, in bytes: pages are bounded by it, gets are not. */
 const AT_ONCE = 2 ** 24
 /** Values asked for at once, and entries: what a driver in this process reads while the event loop stands still. */
 const MOST_VALUES = 16
 const MOST_ENTRIES = 4096
-/** Entries of one answer, all read once more at its end, in one request to the driver. */
-const ANSWER_ENTRIES = 2 ** 14
 /** What an answer is charged for each question, in bytes: what stands around a page. */
 const QUESTION_BYTES = 32
 /** The longest that drivers in this process may keep the event loop from turning, in milliseconds. */
@@ -122,35 +120,39 @@ interface Shelf {
 function shelfFor(known: number, most: number, valueBytes: number): Shelf {
   const answers: Answer[] = []
   const room = roomFor(most)
-  let entries = ANSWER_ENTRIES
+  // Whatever is answered may be asked for again, and then there has to be room for more: see `readInPieces`.
+  const heads = { known: roomFor(0.75 * most), further: roomFor(known === 0 ? most / 2 : most / 4) }
   let isFull = false
 
   /** How many of these fit: of the first question that is not known one does, or nobody would get any further. */
-  function count<T>(items: readonly T[], bytesOf: (item: T) => number): number {
+  function count<T>(items: readonly T[], bytesOf: (item: T) => number, headOf: (item: T) => number): number {
     const isFirst = answers.length === known
-    let fitting = 0
-    for (const item of items) {
-      const isForced = isFirst && fitting === 0
-      if ((entries === 0 && !isForced) || !room.takes(bytesOf(item), isForced)) break
-      entries = Math.max(0, entries - 1)
-      fitting++
-    }
-    return fitting
+    const head = answers.length < known ? heads.known : heads.further
+    const end = items.findIndex((item, i) => {
+      const isForced = isFirst && i === 0
+      return !head.takes(headOf(item), isForced) || !room.takes(bytesOf(item), isForced)
+    })
+    return end < 0 ? items.length : end
   }
 
   function fit(answer: Answer): Answer | undefined {
     if (answer === null) return answer
-    if ('parts' in answer)
-      return cut(answer, answer.parts, (part) => QUESTION_BYTES + part.length + escapes(part), 'parts')
-    if ('entries' in answer) return cut(answer, answer.entries, bytesOf, 'entries')
-    return count([answer], bytesOf) === 1 ? answer : undefined
+    if ('parts' in answer) {
+      const { parts } = answer
+      const fitting = count(parts, bytesOfPart, (part) => headBytes({ key: part, version: '', expiresAt: null }))
+      return fitting === parts.length
+        ? answer
+        : fitting === 0
+          ? undefined
+          : { parts: parts.slice(0, fitting), more: true }
+    }
+    const entries = 'entries' in answer ? answer.entries : [answer]
+    const fitting = count(entries, bytesOf, headBytes)
+    if (fitting === entries.length) return answer
+    return fitting === 0 ? undefined : { entries: entries.slice(0, fitting), more: true }
   }
 
-  function cut<T>(page: Exclude<Answer, null>, items: readonly T[], bytes: (item: T) => number, name: string) {
-    const fitting = count(items, bytes)
-    if (fitting === items.length) return page
-    return fitting === 0 ? undefined : ({ ...page, [name]: items.slice(0, fitting), more: true } as Answer)
-  }
+  const bytesOfPart = (part: string): number => QUESTION_BYTES + part.length + escapes(part)
 
   function bytesOf(entry: Current): number {
     const bytes = sizeOf(entry)

@@ -1,7 +1,7 @@
 /** The side of the HTTP protocol that uses a driver of the other. @module */
 import { abortable, sleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
-import type { Capabilities, CommitAnswer, Driver, Limits, ReadAnswer } from '../core/driver.ts'
+import type { Capabilities, CommitAnswer, Driver, Limits, Read, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError, aborted, invalid, pauseAsked } from '../core/errors.ts'
 import { readInPieces } from '../core/pieces.ts'
 import { lateAt } from '../core/requests.ts'
@@ -234,10 +234,11 @@ export function remote(options: RemoteOptions): Driver {
       requireEnough(await ask({ method: 'GET' }, greetingOf, false, signal), capabilities)
     },
     read(reads, { signal } = {}) {
-      return readInPieces(reads, async (asked, known) => {
+      const askPiece = async (asked: readonly Read[], known: number): Promise<ReadAnswer> => {
         const body = bodyOf(frameWriter(), { reads: asked, ...(known > 0 && { known }) })
         return ask({ method: 'POST', body }, answerOf<ReadAnswer>, false, signal)
-      })
+      }
+      return readInPieces(reads, askPiece, limits.answerBytes)
     },
     async commit(request, { signal } = {}) {
       const writer = frameWriter()
