@@ -7,7 +7,7 @@
 import { MAX_TIME } from './arguments.ts'
 import type { Check, Commit, CommitRequest, Current, Expiry, FailedCheck, Key, Op, Outcome, Value } from './driver.ts'
 import { encodeNumber, trimmedKey } from './keys.ts'
-import { type Room, entryBytes, roomFor } from './limits.ts'
+import { type Room, roomFor, takesEntry } from './limits.ts'
 import { type RequestRecord, digestOf, late, recordOf, requireInTime, reused } from './requests.ts'
 
 /** A transaction: what was written through it is seen by the next read. */
@@ -47,7 +47,7 @@ function current(check: Check, tx: Transaction, now: number, room: Room): Failed
   if ('log' in check) return { last: tx.last(check.log) }
   const entry = tx.get(check.at, room.left)
   if (!isLive(entry, now)) return null
-  if (entry.value !== undefined && room.takes(entryBytes(entry))) return entry
+  if (entry.value !== undefined && takesEntry(room, entry)) return entry
   const { key, version, expiresAt } = entry
   return { key, version, expiresAt }
 }
@@ -93,12 +93,7 @@ const expiryOf = (expires: Expiry | undefined, now: number): number | null =>
  * @param answerBytes - how much the answer may hold: the driver's limit
  * @returns one outcome per commit
  */
-export function applyCommits(
-  commits: readonly Commit[],
-  tx: Transaction,
-  now: number,
-  answerBytes: number,
-): Outcome[] {
+export function applyCommits(commits: readonly Commit[], tx: Transaction, now: number, answerBytes: number): Outcome[] {
   const room = roomFor(answerBytes)
   return commits.map((commit) => {
     const failed: FailedCheck[] = []
@@ -159,7 +154,10 @@ function replayed(
   return commits.map(({ checks }, i) => {
     const verdict = verdicts[i]!
     return 'failed' in verdict
-      ? { ok: false, failed: verdict.failed.map((check) => ({ check, current: current(checks[check]!, tx, now, room) })) }
+      ? {
+          ok: false,
+          failed: verdict.failed.map((check) => ({ check, current: current(checks[check]!, tx, now, room) })),
+        }
       : { ok: true, seqs: verdict }
   })
 }

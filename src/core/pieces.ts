@@ -1,7 +1,7 @@
 /** What one answer cannot hold, asked for in several that are those of one moment all the same. @module */
 import type { Answer, Current, Entry, EntryPage, PartPage, Read, ReadAnswer } from './driver.ts'
 import { HoldfastError } from './errors.ts'
-import { entryBytes, roomFor } from './limits.ts'
+import { entryBytes, roomFor, takesEntry } from './limits.ts'
 
 /** How often an answer in several pieces is begun again because something changed in between. */
 export const MOST_RESTARTS = 8
@@ -80,7 +80,7 @@ function cut(answers: readonly Answer[], answerBytes: number): readonly Answer[]
   return answers.map((answer) => {
     if (!answer || !('entries' in answer)) return answer
     const { entries } = answer
-    const end = entries.findIndex((entry, i) => !room.takes(entryBytes(entry), i === 0))
+    const end = entries.findIndex((entry, i) => !takesEntry(room, entry, i === 0))
     return end < 0 ? answer : { entries: entries.slice(0, end), more: true }
   })
 }
@@ -109,13 +109,19 @@ export function confirm(before: readonly Answer[], now: readonly Answer[]): read
 
 function isSame(before: Answer, now: Answer): boolean {
   if (before === null || now === null) return before === now
-  if ('parts' in before) return 'parts' in now && before.parts.join() === now.parts.join()
-  if ('entries' in before) return 'entries' in now && versions(before.entries) === versions(now.entries)
+  if ('parts' in before)
+    return (
+      'parts' in now &&
+      before.parts.length === now.parts.length &&
+      before.parts.every((part, i) => part === now.parts[i])
+    )
+  if ('entries' in before) return 'entries' in now && areSame(before.entries, now.entries)
   return 'version' in now && before.version === now.version
 }
 
-const versions = (entries: readonly Entry[]): string =>
-  entries.map(({ key, version }) => `${key}\n${version}`).join('\n')
+const areSame = (before: readonly Entry[], now: readonly Entry[]): boolean =>
+  before.length === now.length &&
+  before.every(({ key, version }, i) => key === now[i]!.key && version === now[i]!.version)
 
 /** What is thrown where all attempts to see one moment have failed. */
 export const tooFast = (): HoldfastError =>

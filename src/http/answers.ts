@@ -23,6 +23,8 @@ export interface ReadWithinOptions extends CallOptions {
   readonly most: number
   /** The longest value that is given, in bytes, also where the answers are to hold less. */
   readonly valueBytes: number
+  /** See {@link turns}. */
+  readonly turn: Turn
 }
 
 /**
@@ -39,10 +41,9 @@ export interface ReadWithinOptions extends CallOptions {
 export async function readWithin(
   driver: Driver,
   reads: readonly Read[],
-  { known, most, valueBytes, ...options }: ReadWithinOptions,
+  { known, most, valueBytes, turn, ...options }: ReadWithinOptions,
 ): Promise<ReadAnswer> {
   const questions = reads.map((read, i) => (i < known ? withoutValues(read) : read))
-  const turn = turns()
   for (let restarts = 0; restarts < MOST_RESTARTS; restarts++) {
     const shelf = shelfFor(known, most, valueBytes)
     let now = 0
@@ -53,6 +54,7 @@ export async function readWithin(
       const found = await driver.read(nextOf(questions.slice(shelf.answers.length), valueBytes), options)
       now = found.now
       requests++
+      await turn()
       for (const answer of found.answers) if (!shelf.takes(answer)) break
     } while (!shelf.isFull && shelf.answers.length < questions.length)
     const answers = shelf.answers.map((answer, i) => restored(reads[i]!, answer))
@@ -60,6 +62,7 @@ export async function readWithin(
     await turn()
     const asked = shelf.answers.map((answer, i) => withoutValues(again(questions[i]!, answer)))
     const last = await driver.read(asked, options)
+    await turn()
     const confirmed = confirm(
       answers,
       last.answers.map((answer, i) => restored(reads[i]!, answer)),
@@ -77,7 +80,9 @@ export async function readWithin(
 export function commitWithin(answer: CommitAnswer, most: number): CommitAnswer {
   const room = roomFor(most)
   const bounded = (current: Current): Current => {
-    if (current.value === undefined || room.takes(sizeOf(current))) return current
+    if (current.value === undefined) return current
+    // Long text that does not fit is not measured.
+    if (current.value.length <= room.left && room.takes(sizeOf(current))) return current
     const { key, version, expiresAt } = current
     return { key, version, expiresAt }
   }
@@ -130,10 +135,14 @@ function shelfFor(known: number, most: number, valueBytes: number): Shelf {
     const head = answers.length < known ? heads.known : heads.further
     const end = items.findIndex((item, i) => {
       const isForced = isFirst && i === 0
+      if (!isForced && lengthOf(item) > room.left) return true
       return !head.takes(headOf(item), isForced) || !room.takes(bytesOf(item), isForced)
     })
     return end < 0 ? items.length : end
   }
+
+  /** At most as many as its bytes, which take longer to count. */
+  const lengthOf = (item: unknown): number => (item as Current).value?.length ?? 0
 
   function fit(answer: Answer): Answer | undefined {
     if (answer === null) return answer
@@ -184,10 +193,22 @@ function shelfFor(known: number, most: number, valueBytes: number): Shelf {
 /** What an entry takes of an answer: what JSON escapes in its names counts twice. */
 const sizeOf = (entry: Current): number => entryBytes(entry) + escapes(entry.key) + escapes(entry.version)
 
-const escapes = (name: string): number => (/["\\]/.test(name) ? name.split(/["\\]/).length - 1 : 0)
+/** How many characters of a name JSON escapes. */
+function escapes(name: string): number {
+  if (!/["\\]/.test(name)) return 0
+  let count = 0
+  for (let i = 0; i < name.length; i++) {
+    const char = name[i]
+    if (char === '"' || char === '\\') count++
+  }
+  return count
+}
 
-/** Makes what lets the event loop turn where that has not happened for a while. */
-function turns(): () => Promise<void> | undefined {
+/** Lets the event loop turn where that has not happened for a while: what comes of it is to be awaited. */
+export type Turn = () => Promise<void> | undefined
+
+/** Makes what one request calls between two steps of its work. */
+export function turns(): Turn {
   let turnedAt = performance.now()
   return () => {
     if (performance.now() - turnedAt < MAX_TURN) return undefined

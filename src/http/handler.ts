@@ -4,7 +4,7 @@ import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer 
 import { type ErrorCode, HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import { type WireError, commitRequestOf, mapAnswer, readsOf, served, toWireError } from '../core/wire.ts'
 import { prefix } from '../wrappers/prefix.ts'
-import { commitWithin, readWithin } from './answers.ts'
+import { commitWithin, readWithin, turns } from './answers.ts'
 import { readBody } from './body.ts'
 import {
   ANSWER_BYTES,
@@ -137,6 +137,7 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
     const { version, reads, known = 0, ...commit } = (message ?? {}) as Record<string, unknown>
     if (version !== VERSION) throw new HoldfastError('UNSUPPORTED', `The version must be ${VERSION}`)
     const limits = limitsFor(view)
+    const turn = turns()
     if (reads !== undefined) {
       const questions = readsOf(reads, limits)
       requireInteger(known as number, 'known', 0, questions.length)
@@ -144,8 +145,10 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
       await open()
       // What needs no network is done before anybody can hang up, and a signal is dear to make.
       const signal = driver.capabilities.network ? request.signal : undefined
-      const within = { known: known as number, most: limits.answerBytes, valueBytes: limits.valueBytes, signal }
-      return answer(await readWithin(view, questions, within))
+      const within = { known: known as number, most: limits.answerBytes, valueBytes: limits.valueBytes, turn, signal }
+      const found = await readWithin(view, questions, within)
+      await turn()
+      return answer(found)
     }
     const { requestBytes, keyOverhead = 0, valueOverhead = 0 } = view.capabilities.limits
     // Its body is bounded already, so what counts is what the driver takes.
@@ -153,7 +156,9 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
     end()
     await open()
     // Without the signal: who was cut off will ask for the answer again.
-    return answer(commitWithin(await mayHaveHappened(view.commit(commits)), limits.answerBytes))
+    const outcome = await mayHaveHappened(view.commit(commits))
+    await turn()
+    return answer(commitWithin(outcome, limits.answerBytes))
   }
 
   return async (request) => {
