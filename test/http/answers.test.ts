@@ -83,7 +83,7 @@ const sizeOf = async (response: Response): Promise<number> => (await response.ar
 
 describe('an answer without values', () => {
   /** Many keys of some length, in one part each. */
-  async function keys(length: number, part = (_: number): string => 'p') {
+  async function keys(length: number, part: (n: number) => string = () => 'p') {
     const { handler, client } = await filled(0)
     for (let n = 0; n < 4; n++) {
       const ops = Array.from({ length: 500 }, (_, i) => ({

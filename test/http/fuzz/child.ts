@@ -11,13 +11,15 @@ import { randomFrom } from '../../support/random.ts'
 import { post } from '../support.ts'
 import { meter } from './measure.ts'
 import { attempts } from './requests.ts'
-import { FILLED, TENANT, fill } from './store.ts'
+import { FILLED, SLICE, TENANT, WHOLE, fill } from './store.ts'
 
 /** What a child is told to do. */
 export interface Order {
   readonly backend: 'memory' | 'better-sqlite3'
   readonly seed: number
   readonly requests: number
+  /** Whether the store is as full as it can be asked for. */
+  readonly whole: boolean
 }
 
 /** The most that any request of a kind has cost, and which it was. */
@@ -34,15 +36,16 @@ export interface Findings {
   readonly statuses: Record<string, number>
 }
 
-const { backend, seed, requests } = JSON.parse(process.argv[2]!) as Order
+const { backend, seed, requests, whole } = JSON.parse(process.argv[2]!) as Order
+const sizes = whole ? WHOLE : SLICE
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-fuzz-'))
 const driver: Driver =
   backend === 'memory' ? replay(memory()) : sqlite({ path: join(directory, 'fuzz.db'), replayWindow: 120_000 })
 await driver.open()
-for (const part of FILLED) await fill(driver, part)
+for (const part of FILLED) await fill(driver, part, sizes)
 
 const handler = createHandler(driver, { authorize: () => TENANT })
-const next = attempts(randomFrom(seed), `s${seed}`)
+const next = attempts(randomFrom(seed), `s${seed}`, sizes)
 const measure = meter()
 const findings: Findings = { kinds: {}, statuses: {} }
 
@@ -70,7 +73,7 @@ for (let n = 1; n <= requests; n++) {
     known.which[name] = n
   }
   findings.statuses[status] = (findings.statuses[status] ?? 0) + 1
-  if (status === 200) for (const part of empties) await fill(driver, part)
+  if (status === 200) for (const part of empties) await fill(driver, part, sizes)
   // Whoever waits for the findings sees that it goes on.
   if (n % 1000 === 0) process.send?.({ done: n })
 }

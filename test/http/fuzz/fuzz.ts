@@ -12,9 +12,13 @@ export const BOUNDS: Readonly<Worst> = { answer: 16 * MIB, memory: 64 * MIB, blo
 export const BACKENDS: readonly Order['backend'][] = ['memory', 'better-sqlite3']
 
 /** Sends requests in a process of their own. */
-export async function fuzz(order: Order, onProgress: (done: number) => void = () => {}): Promise<Findings> {
+export async function fuzz(
+  order: Order,
+  { onProgress = () => {}, signal }: { onProgress?: (done: number) => void; signal?: AbortSignal } = {},
+): Promise<Findings> {
   const child = fork(join(import.meta.dirname, 'child.ts'), [JSON.stringify(order)], {
     execArgv: ['--expose-gc', '--import', 'tsx'],
+    ...(signal && { signal }),
   })
   let findings: Findings | undefined
   child.on('message', (message: { done?: number; findings?: Findings }) => {

@@ -1,5 +1,5 @@
 /** Requests of every kind, hostile and well-formed, each with a body of at most 64 kB. */
-import { FILLED, LARGE, LOG, LONG, MIDDLE, SMALL, longName, numbered } from './store.ts'
+import { FILLED, type Sizes, longName, numbered } from './store.ts'
 
 export const MOST_BYTES = 65_536
 
@@ -9,14 +9,18 @@ const DEEP = 'deep'
 export interface Attempt {
   readonly kind: string
   readonly body: Uint8Array<ArrayBuffer>
-  readonly empties: readonly string[]
+  readonly empties: readonly (keyof Sizes)[]
 }
 
 type Random = () => number
 type Json = Record<string, unknown>
 
-/** Makes the requests of a seed, one after the other. */
-export function attempts(random: Random, run: string): () => Attempt {
+/**
+ * Makes the requests of a seed, one after the other.
+ *
+ * @param run - what its ids begin with
+ */
+export function attempts(random: Random, run: string, sizes: Sizes): () => Attempt {
   const int = (n: number): number => Math.floor(random() * n)
   const pick = <T>(items: readonly T[]): T => items[int(items.length)]!
   const times = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i))
@@ -26,10 +30,9 @@ export function attempts(random: Random, run: string): () => Attempt {
   let last: Attempt | undefined
 
   const keyIn = (part: string): { part: string; key: string } => {
-    const sizes: Record<string, number> = { large: LARGE, middle: MIDDLE, small: SMALL, gone: 20_000 }
-    if (part === 'log') return { part, key: `log!${String(1 + int(LOG)).padStart(16, '0')}` }
-    if (part === 'long') return { part, key: longName(int(LONG)) }
-    return { part, key: numbered(int(sizes[part] ?? 1000)) }
+    if (part === 'log') return { part, key: `log!${String(1 + int(sizes.log)).padStart(16, '0')}` }
+    if (part === 'long') return { part, key: longName(int(sizes.long)) }
+    return { part, key: numbered(int(sizes[part as keyof Sizes] ?? 1000)) }
   }
   const anyPart = (): string => pick([...FILLED, 'w', 'none'])
   const rangeOf = (part: string): Json => {
@@ -84,7 +87,7 @@ export function attempts(random: Random, run: string): () => Attempt {
       () => ({ append: { part: 'w', key: 'log!' }, value: 'v', ...(random() < 0.3 && { ref: `ref${int(1e6)}` }) }),
       () => ({ delete: to }),
       () => ({ delete: keyIn('small') }),
-      () => ({ trim: { part: pick(['w', 'log']), key: 'log!' }, through: 1 + int(LOG) }),
+      () => ({ trim: { part: pick(['w', 'log']), key: 'log!' }, through: 1 + int(sizes.log) }),
       () => ({ deleteRange: { part: 'w', start: ' ', end: pick(['~', numbered(int(1000))]) } }),
     ])()
   }
@@ -108,7 +111,9 @@ export function attempts(random: Random, run: string): () => Attempt {
       2,
       () =>
         reading(
-          times(many(500), () => ({ parts: { start: pick([' ', 'k', longName(int(LONG))]), end: '~~', limit: 1000 } })),
+          times(many(500), () => ({
+            parts: { start: pick([' ', 'k', longName(int(sizes.long))]), end: '~~', limit: 1000 },
+          })),
         ),
     ],
     [
@@ -172,7 +177,7 @@ export function attempts(random: Random, run: string): () => Attempt {
     [
       'trims of a long log',
       0.1,
-      () => request([commit([{ trim: { part: 'log', key: 'log!' }, through: pick([1000, LOG, 1e9]) }])]),
+      () => request([commit([{ trim: { part: 'log', key: 'log!' }, through: pick([1000, sizes.log, 1e9]) }])]),
     ],
     [
       'appends behind much',
@@ -205,7 +210,7 @@ export function attempts(random: Random, run: string): () => Attempt {
       () =>
         pick<() => Json>([
           () => ({ version: 1, reads: times(20_000, () => 1) }),
-          () => request(times(15_000, () => ({}) as Json)),
+          () => request(times(15_000, () => ({}))),
           () => Object.fromEntries(times(5000, (i) => [`m${i}`, i])),
           () => ({ version: 1, id: 'i'.repeat(60_000), commits: [] }),
           () => reading([{ get: { part: 'p'.repeat(60_000), key: 'k' } }]),

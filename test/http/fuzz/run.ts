@@ -13,8 +13,10 @@ const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
 
 let isOver = false
 for (const backend of BACKENDS) {
-  const order = { backend, seed, requests }
-  const findings = await fuzz(order, (done) => process.stderr.write(`\r${backend}: ${done} of ${requests}`))
+  const order = { backend, seed, requests, whole: true }
+  const findings = await fuzz(order, {
+    onProgress: (done) => process.stderr.write(`\r${backend}: ${done} of ${requests}`),
+  })
   process.stderr.write('\r')
   const table = new Table({
     head: ['request', 'count', 'answer MiB', 'by', 'memory MiB', 'by', 'blocked ms', 'by'],

@@ -7,11 +7,20 @@ const MIB = 2 ** 20
 
 /** The longest value that a request could have brought. */
 const LARGEST = 4 * MIB
-export const LARGE = 24
-export const MIDDLE = 2000
-export const SMALL = 100_000
-export const LOG = 50_000
-export const LONG = 1000
+
+/** How many entries there are in each part. */
+export interface Sizes {
+  readonly large: number
+  readonly middle: number
+  readonly small: number
+  readonly log: number
+  readonly gone: number
+  readonly long: number
+}
+
+/** As much as is asked for, and for a look in passing. */
+export const WHOLE: Sizes = { large: 24, middle: 2000, small: 100_000, log: 50_000, gone: 20_000, long: 1000 }
+export const SLICE: Sizes = { large: 8, middle: 500, small: 5000, log: 2000, gone: 500, long: 1000 }
 
 /** So many bytes of changes are written at once, at most. */
 const AT_ONCE = 32 * MIB
@@ -34,34 +43,21 @@ const put = (part: string, key: string, value: Value, expires?: { at: number }):
   ...(expires && { expires }),
 })
 
-/** What is in each part, by its name. */
-const PARTS: Readonly<Record<string, () => Iterable<Op>>> = {
-  *large() {
-    for (let n = 0; n < LARGE; n++) yield put('large', numbered(n), valueOf(n, LARGEST))
-  },
-  *middle() {
-    for (let n = 0; n < MIDDLE; n++) yield put('middle', numbered(n), valueOf(n, 20_000))
-  },
-  *small() {
-    for (let n = 0; n < SMALL; n++) yield put('small', numbered(n), valueOf(n, n % 40))
-  },
-  *log() {
-    for (let n = 0; n < LOG; n++) yield { append: { part: 'log', key: 'log!' }, value: valueOf(n, n % 100) }
-  },
-  *gone() {
-    for (let n = 0; n < 20_000; n++) yield put('gone', numbered(n), 'v', { at: 1 })
-  },
-  *long() {
-    for (let n = 0; n < LONG; n++) yield put('long', longName(n), '')
-    for (let n = 0; n < LONG; n++) yield put(longName(n), 'k', '')
-  },
+/** What is in each part. */
+const PARTS: Readonly<Record<keyof Sizes, (n: number) => readonly Op[]>> = {
+  middle: (n) => [put('middle', numbered(n), valueOf(n, 20_000))],
+  small: (n) => [put('small', numbered(n), valueOf(n, n % 40))],
+  log: (n) => [{ append: { part: 'log', key: 'log!' }, value: valueOf(n, n % 100) }],
+  gone: (n) => [put('gone', numbered(n), 'v', { at: 1 })],
+  long: (n) => [put('long', longName(n), ''), put(longName(n), 'k', '')],
+  large: (n) => [put('large', numbered(n), valueOf(n, LARGEST))],
 }
-export const FILLED: readonly string[] = Object.keys(PARTS)
+export const FILLED = Object.keys(PARTS) as readonly (keyof Sizes)[]
 
 let ids = 0
 
 /** Fills a part anew. */
-export async function fill(driver: Driver, part: string): Promise<void> {
+export async function fill(driver: Driver, part: keyof Sizes, sizes: Sizes): Promise<void> {
   const view = prefix(driver, TENANT)
   const id = `fill${++ids}`
   const write = (ops: readonly Op[], n: number) =>
@@ -69,9 +65,11 @@ export async function fill(driver: Driver, part: string): Promise<void> {
   let ops: Op[] = [{ deletePart: part }]
   let bytes = 0
   let n = 0
-  for (const op of PARTS[part]!()) {
-    ops.push(op)
-    bytes += 100 + ('value' in op ? op.value.length : 0)
+  for (let i = 0; i < sizes[part]; i++) {
+    for (const op of PARTS[part](i)) {
+      ops.push(op)
+      bytes += 'value' in op ? op.value.length : 0
+    }
     if (bytes < AT_ONCE && ops.length < 10_000) continue
     await write(ops, n++)
     ops = []
