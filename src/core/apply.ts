@@ -8,7 +8,7 @@ import { MAX_TIME } from './arguments.ts'
 import type { Check, Commit, CommitRequest, Current, Expiry, FailedCheck, Key, Op, Outcome, Value } from './driver.ts'
 import { isHoldfastError } from './errors.ts'
 import { encodeNumber, trimmedKey } from './keys.ts'
-import { type Room, entryBytes, roomFor } from './limits.ts'
+import { type Room, roomFor, takesEntry } from './limits.ts'
 import { type RequestRecord, digestOf, late, recordOf, requireInTime, reused } from './requests.ts'
 
 /** A transaction: what was written through it is seen by the next read. */
@@ -48,7 +48,7 @@ function current(check: Check, tx: Transaction, now: number, room: Room): Failed
   if ('log' in check) return { last: tx.last(check.log) }
   const entry = tx.get(check.at, room.left)
   if (!isLive(entry, now)) return null
-  if (entry.value !== undefined && room.takes(entryBytes(entry))) return entry
+  if (entry.value !== undefined && takesEntry(room, entry)) return entry
   const { key, version, expiresAt } = entry
   return { key, version, expiresAt }
 }

@@ -22,7 +22,7 @@
 export type Value = string | Uint8Array
 
 /**
- * Where an entry lives. Both halves are printable ASCII (0x20-0x7E), at least one character, and sort by code unit;
+ * Where an entry lives. Both halves are printable ASCII (0x20-0x7E), 1 to 4096 characters, and sort by code unit;
  * `core/keys.ts` makes them.
  */
 export interface Key {

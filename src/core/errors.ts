@@ -106,7 +106,7 @@ export class HoldfastError extends Error {
 }
 
 /** How long the backend asks to wait before another attempt, in milliseconds; 0 where it does not say. */
-export function pauseAsked({ details }: HoldfastError): number {
+export function pauseAsked({ details }: Pick<HoldfastError, 'details'>): number {
   const asked = Number(details?.['retryAfter'] ?? 0)
   return Number.isFinite(asked) ? asked : 0
 }

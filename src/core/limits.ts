@@ -57,3 +57,11 @@ export function roomFor(answerBytes: number): Room {
     },
   }
 }
+
+/**
+ * Takes an entry; tells whether it fits. Long text that does not is not measured.
+ *
+ * @param isForced - for what has to be in the answer even if it does not fit
+ */
+export const takesEntry = (room: Room, entry: Current, isForced = false): boolean =>
+  (isForced || (entry.value?.length ?? 0) <= room.left) && room.takes(entryBytes(entry), isForced)

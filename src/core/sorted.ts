@@ -14,6 +14,8 @@ export interface SortedMap<V> {
   get(key: string): V | undefined
   set(key: string, value: V): void
   delete(key: string): void
+  /** Takes away the entries with `start <= key < end`, and gives them. */
+  deleteRange(start: string, end: string): [string, V][]
   /** The entries with `start <= key < end`; the map must not change in between. */
   range(start: string, end: string, reverse?: boolean): Generator<[string, V], void>
 }
@@ -57,6 +59,25 @@ export function sortedMap<V>(): SortedMap<V> {
       const [c, i] = locate(key)
       chunks[c]!.splice(i, 1)
       if (chunks[c]!.length === 0 && chunks.length > 1) chunks.splice(c, 1)
+    },
+    deleteRange(start, end) {
+      if (start >= end) return []
+      const [first, from] = locate(start)
+      const [last, to] = locate(end)
+      const removed: [string, V][] = []
+      for (let c = first; c <= last; c++) {
+        const chunk = chunks[c]!
+        const low = c === first ? from : 0
+        const high = c === last ? to : chunk.length
+        for (const key of chunk.splice(low, high - low)) {
+          removed.push([key, values.get(key)!])
+          values.delete(key)
+        }
+      }
+      const left = chunks.slice(first, last + 1).filter((chunk) => chunk.length > 0)
+      chunks.splice(first, last + 1 - first, ...left)
+      if (chunks.length === 0) chunks.push([])
+      return removed
     },
     *range(start, end, reverse) {
       const [first, from] = locate(start)

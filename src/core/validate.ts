@@ -18,16 +18,18 @@ function within(limits: Limits, limit: LimitName, size: number): void {
 }
 
 const NAME = /^[ -~]+$/
+/** The longest half of a key: pages and lists hold a thousand of them. */
+const MAX_NAME = 4096
 
 /**
  * Requires half a key, or an id.
  *
  * @returns its bytes: as many as its characters, as are those of ids and versions
- * @throws `INVALID_ARGUMENT` for anything but printable ASCII of at least one character
+ * @throws `INVALID_ARGUMENT` for anything but 1 to 4096 characters of printable ASCII
  */
 export function requireName(name: string): number {
-  if (NAME.test(name)) return name.length
-  throw invalid('A key must be printable ASCII')
+  if (name.length <= MAX_NAME && NAME.test(name)) return name.length
+  throw invalid(`A key must be 1 to ${MAX_NAME} characters of printable ASCII`)
 }
 
 const weighKey = ({ part, key }: Key, { keyOverhead = 0 }: Limits): number =>
@@ -70,9 +72,10 @@ function weighOp(op: Op, limits: Limits): number {
     requireInteger(op.through, 'through', 1)
     return weighLog(op.trim, limits)
   }
-  return (
-    utf8Bytes('deletePart' in op ? op.deletePart : Object.values(op.deleteRange).join('')) + (limits.keyOverhead ?? 0)
-  )
+  const { keyOverhead = 0 } = limits
+  if ('deletePart' in op) return requireName(op.deletePart) + keyOverhead
+  const { part, start, end } = op.deleteRange
+  return requireName(part) + requireName(start) + requireName(end) + keyOverhead
 }
 
 function refuseTwice(ops: readonly Op[]): void {
@@ -134,12 +137,20 @@ export function validateCommits(commits: readonly Commit[], limits: Limits): num
 /**
  * Checks questions that travel together.
  *
- * @throws `PAYLOAD_TOO_LARGE` for more than the driver takes, `INVALID_ARGUMENT` for a malformed page length
+ * @throws `PAYLOAD_TOO_LARGE` for more than the driver takes, `INVALID_ARGUMENT` for a malformed name or page length
  */
 export function validateReads(reads: readonly Read[], limits: Limits): void {
   within(limits, 'requestReads', reads.length)
   for (const read of reads) {
-    if ('get' in read) continue
-    requireInteger(('range' in read ? read.range : read.parts).limit, 'limit', 1, limits.rangeEntries)
+    if ('get' in read) {
+      requireName(read.get.part)
+      requireName(read.get.key)
+      continue
+    }
+    const { start, end, limit } = 'range' in read ? read.range : read.parts
+    if ('range' in read) requireName(read.range.part)
+    requireName(start)
+    requireName(end)
+    requireInteger(limit, 'limit', 1, limits.rangeEntries)
   }
 }

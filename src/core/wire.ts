@@ -14,7 +14,7 @@ import type {
   Commit,
   CommitAnswer,
   CommitRequest,
-  Entry,
+  Current,
   Expiry,
   Key,
   Limits,
@@ -89,9 +89,10 @@ export const mapRequest = (
   })),
 })
 
-/** Does something to every value of an answer, in the order of the entries; what comes out takes its place. */
+/** Does something to every value of an answer, in the order of the entries; the result takes its place. */
 export function mapAnswer<A extends ReadAnswer | CommitAnswer>(answer: A, map: (value: Value) => unknown): A {
-  const entry = (it: Entry): Entry => ({ ...it, value: map(it.value) as Value })
+  const entry = <E extends Current>(it: E): E =>
+    it.value === undefined ? it : { ...it, value: map(it.value) as Value }
   const one = (it: Answer): Answer =>
     it && ('value' in it ? entry(it) : 'entries' in it ? { ...it, entries: it.entries.map(entry) } : it)
   if ('answers' in answer) return { ...answer, answers: answer.answers.map(one) }
@@ -103,7 +104,7 @@ export function mapAnswer<A extends ReadAnswer | CommitAnswer>(answer: A, map: (
         : {
             ok: false,
             failed: outcome.failed.map((it) =>
-              it.current && 'value' in it.current ? { ...it, current: entry(it.current as Entry) } : it,
+              it.current && 'version' in it.current ? { ...it, current: entry(it.current) } : it,
             ),
           },
     ),

@@ -12,6 +12,7 @@ import { type Clock, systemClock } from '../core/clock.ts'
 import type {
   Answer,
   Capabilities,
+  Current,
   Driver,
   Entry,
   EntryPage,
@@ -20,7 +21,7 @@ import type {
   Range,
   Read,
 } from '../core/driver.ts'
-import { lastNumber, under } from '../core/keys.ts'
+import { lastNumber, under, utf8Bytes } from '../core/keys.ts'
 import { IN_PROCESS_LIMITS, type Room, entryBytes, roomFor } from '../core/limits.ts'
 import { sortedMap } from '../core/sorted.ts'
 
@@ -32,6 +33,8 @@ export interface MemoryOptions {
 
 /** Entries with an expiry looked at per request, so that what nobody asks for again goes too. */
 const SWEEP = 16
+/** Characters from which on text counts as long. */
+const LONG = 10_000
 /** Between part and key: sorts below everything either is made of, so the pairs sort as such. */
 const JOIN = '\n'
 /** Sorts above it. */
@@ -67,10 +70,21 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   const { limits } = CAPABILITIES
   const entries = sortedMap<Entry>()
   const expiring = new Set<string>()
+  /** Of long text, whose bytes take a while to count. */
+  const sizes = new WeakMap<Entry, number>()
   const { watch, announce } = announcer()
 
   /** What the request under way has replaced or removed, to be put back if it throws. */
   const undo: (readonly [name: string, before: Entry | undefined])[] = []
+
+  function bytesOf(entry: Entry): number {
+    const { value } = entry
+    if (typeof value !== 'string') return value.length
+    if (value.length < LONG) return utf8Bytes(value)
+    const bytes = sizes.get(entry) ?? utf8Bytes(value)
+    sizes.set(entry, bytes)
+    return bytes
+  }
 
   const set = (name: string, entry: Entry): void => {
     undo.push([name, entries.get(name)])
@@ -85,7 +99,8 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   const tx: Transaction = {
     get({ part, key }, room) {
       const entry = entries.get(part + JOIN + key)
-      return entry ? (room > 0 ? copied(entry) : entry) : null
+      if (!entry || room === 0) return entry ?? null
+      return bytesOf(entry) <= room ? copied(entry) : headOf(entry)
     },
     last({ part, key }) {
       for (const [, last] of inside({ part, ...under(key), reverse: true })) {
@@ -95,7 +110,10 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     },
     put({ part, key }, value, version, expiresAt) {
       const name = part + JOIN + key
-      set(name, copied({ key, version, value, expiresAt }))
+      const entry = copied({ key, version, value, expiresAt })
+      // Counted by who brings it, for all who will ask for it.
+      bytesOf(entry)
+      set(name, entry)
       if (expiresAt !== null) expiring.add(name)
     },
     delete: ({ part, key }) => remove(part + JOIN + key),
@@ -107,7 +125,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     entries.range(part + JOIN + start, part + JOIN + end, reverse)
 
   function removeAll(start: string, end: string): void {
-    for (const [name] of [...entries.range(start, end)]) remove(name)
+    for (const removed of entries.deleteRange(start, end)) undo.push(removed)
   }
 
   function sweep(now: number, writes: number): void {
@@ -127,8 +145,8 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     for (const [, stored] of inside(range)) {
       if (!isLive(stored, now)) continue
       const entry = range.keysOnly ? { ...stored, value: '' } : stored
-      if (found.length === range.limit || !room.takes(entryBytes(entry), found.length === 0))
-        return { entries: found, more: true }
+      const bytes = entryBytes(headOf(stored)) + (range.keysOnly ? 0 : bytesOf(stored))
+      if (found.length === range.limit || !room.takes(bytes, found.length === 0)) return { entries: found, more: true }
       found.push(copied(entry))
     }
     return { entries: found, more: false }
@@ -188,3 +206,6 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
 /** The same entry, with bytes of its own. */
 const copied = (entry: Entry): Entry =>
   typeof entry.value === 'string' ? entry : { ...entry, value: new Uint8Array(entry.value) }
+
+/** The same entry, without its value. */
+const headOf = ({ key, version, expiresAt }: Entry): Current => ({ key, version, expiresAt })

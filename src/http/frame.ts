@@ -27,11 +27,33 @@ export const LIMITS: Limits = {
   answerBytes: ANSWER_BYTES,
 }
 
-/** So many times its payload a body may be long: keys in JSON, and what stands around them, take more than they count. */
-export const BODY_FACTOR = 2
+/** How long a server recognises a repeated request at least, in milliseconds. */
+export const REPLAY_WINDOW = 120_000
 
-/** Longer text travels behind the JSON, where nothing has to be escaped. */
+/**
+ * What each key and each value counts toward `requestBytes` besides, at least: half of the JSON that stands around it. The
+ * longest around a key is `{"log":{"part":"","key":""},"last":…},`, and around a value
+ * `,"value":{"bytes":…},"expires":{"at":…}`, of which the key pays a part.
+ */
+export const KEY_OVERHEAD = 32
+export const VALUE_OVERHEAD = 32
+
+/** What callers count for a key unless they are told: enough for most tenants' names before it, too. */
+export const CALLERS_KEY_OVERHEAD = 128
+
+/** A body holds so many bytes besides: what stands around the request, and around a thousand commits. */
+const ENVELOPE_BYTES = 2 ** 16
+
+/** The longest body of a request of this size. Twice, because JSON doubles quotation marks and backslashes in keys. */
+export const bodyBytesOf = (requestBytes: number): number => 2 * requestBytes + ENVELOPE_BYTES
+
+/** The largest request whose body is not longer than this. */
+export const requestBytesOf = (bodyBytes: number): number => Math.floor((bodyBytes - ENVELOPE_BYTES) / 2)
+
+/** Longer text travels behind the JSON, as does what JSON would escape. */
 const INLINE = 256
+// oxlint-disable-next-line no-control-regex -- JSON escapes them
+const ESCAPED = /["\\\0-\x1f]/
 const NEWLINE = 10
 
 /** A body that is being made. */
@@ -48,7 +70,7 @@ export function frameWriter(): FrameWriter {
   return {
     value(value) {
       const isText = typeof value === 'string'
-      if (isText && value.length <= INLINE) return value
+      if (isText && value.length <= INLINE && !ESCAPED.test(value)) return value
       const bytes = isText ? encoder.encode(value) : value
       attached.push(bytes)
       return isText ? { text: bytes.length } : { bytes: bytes.length }

@@ -1,11 +1,25 @@
 /** The side of the HTTP protocol that uses a driver of the other. @module */
 import { abortable, sleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
-import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../core/driver.ts'
+import type { Capabilities, CommitAnswer, Driver, Limits, Read, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError, aborted, invalid, pauseAsked } from '../core/errors.ts'
 import { readInPieces } from '../core/pieces.ts'
+import { lateAt } from '../core/requests.ts'
 import { fromWireError, mapAnswer, mapRequest } from '../core/wire.ts'
-import { BODY_FACTOR, type Frame, LIMITS, MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
+import {
+  CALLERS_KEY_OVERHEAD,
+  type Frame,
+  type FrameWriter,
+  KEY_OVERHEAD,
+  LIMITS,
+  MEDIA_TYPE,
+  REPLAY_WINDOW,
+  VALUE_OVERHEAD,
+  VERSION,
+  bodyBytesOf,
+  frameWriter,
+  readFrame,
+} from './frame.ts'
 
 /** What is handed to `fetch`. */
 export interface RemoteRequest {
@@ -34,9 +48,12 @@ export interface RemoteCapabilities {
   readonly reads?: Capabilities['reads']
   /** `strict` by default. */
   readonly durability?: Capabilities['durability']
-  /** In milliseconds; 60 seconds by default. */
+  /** In milliseconds; 120 seconds by default. All attempts at a request end within half of it. */
   readonly replayWindow?: number
-  /** Each by default: 1 MiB a value, 4 MiB a request, 1000 of all else. */
+  /**
+   * By default 1 MiB a value, 4 MiB a request, 8 MiB an answer, 1000 of all else; a key counts 128 bytes besides, from
+   * 32, and a value 32. A server for a tenant with a long name over a driver with small requests may want more for a key.
+   */
   readonly limits?: Partial<Limits>
 }
 
@@ -56,6 +73,8 @@ export interface RemoteOptions {
   readonly capabilities?: RemoteCapabilities
   /** From 0 to 1, to spread attempts; `Math.random` by default. */
   readonly random?: () => number
+  /** Milliseconds since any moment, by a clock that only goes forward; `performance.now` by default. */
+  readonly monotonic?: () => number
 }
 
 /** Between two attempts, in milliseconds: up to the first, doubled each time, up to the last. */
@@ -67,14 +86,15 @@ const LEVELS = ['none', 'relaxed', 'strict']
  * Makes a driver that speaks to a handler over HTTP. What the other side has to do is {@link createHandler}.
  *
  * A request that got no answer is sent again, under its id, spread by chance and no sooner than `Retry-After` says, a
- * bounded number of times: the server recognises it, so a commit takes effect once. When all attempts have failed the error is `UNAVAILABLE`, `ambiguous`
- * for a commit of which any attempt may have arrived.
+ * bounded number of times: the server recognises it, so a commit takes effect once. Half of the replay window after the
+ * first attempt at a commit there is no other, also where the process was stopped meanwhile. When all attempts have
+ * failed the error is `UNAVAILABLE`, `ambiguous` for a commit of which any attempt may have arrived.
  *
  * The capabilities are declared, so nothing is asked before the first call; opening compares them with the server's.
  *
  * @param options - where the handler is, how to get in, what to count on
  * @returns the driver
- * @throws `INVALID_ARGUMENT` for malformed options, and for attempts that could last longer than the replay window
+ * @throws `INVALID_ARGUMENT` for malformed options, and for attempts that could last longer than half of the replay window
  *
  * @example
  * ```ts
@@ -88,6 +108,7 @@ const LEVELS = ['none', 'relaxed', 'strict']
  */
 export function remote(options: RemoteOptions): Driver {
   const { url, headers = {}, fetch: send = fetch, timeout = 10_000, attempts = 4, random = Math.random } = options
+  const monotonic = options.monotonic ?? (() => performance.now())
   if (typeof url !== 'string' || url === '') throw invalid('url must be text')
   requireInteger(timeout, 'timeout', 1, 2 ** 31 - 1)
   requireInteger(attempts, 'attempts', 1)
@@ -97,28 +118,34 @@ export function remote(options: RemoteOptions): Driver {
     durability: 'strict',
     clock: 'shared',
     network: true,
-    replayWindow: 60_000,
+    replayWindow: REPLAY_WINDOW,
     ...options.capabilities,
-    limits: { ...LIMITS, ...options.capabilities?.limits },
+    timeout: attempts * (timeout + LONGEST_PAUSE),
+    limits: {
+      ...LIMITS,
+      keyOverhead: CALLERS_KEY_OVERHEAD,
+      valueOverhead: VALUE_OVERHEAD,
+      ...options.capabilities?.limits,
+    },
   }
-  if (attempts * (timeout + LONGEST_PAUSE) > capabilities.replayWindow) {
-    throw invalid('All attempts together must end within the replay window')
+  const { limits, replayWindow } = capabilities
+  requireInteger(limits.keyOverhead!, 'keyOverhead', KEY_OVERHEAD)
+  requireInteger(limits.valueOverhead!, 'valueOverhead', VALUE_OVERHEAD)
+  // The other half is for the way: a request is good for half of the window from when it is made.
+  const patience = replayWindow / 2
+  if (capabilities.timeout! > patience) {
+    throw invalid('All attempts together must end within half of the replay window')
   }
-  /** Of the requests under way; absent when closed. */
+  /** The requests under way since the driver was opened; absent when closed. */
   let underWay: Set<AbortController> | undefined = new Set()
 
   /** Sends once; what it throws says whether another attempt may help. */
-  async function attempt<T>(
-    init: Init,
-    take: (frame: Frame) => T,
-    isCommit: boolean,
-    signal?: AbortSignal,
-  ): Promise<T> {
+  async function attempt<T>({ init, take, isCommit, signal, calls, until }: Call<T>): Promise<T> {
     const controller = new AbortController()
     const stop = (): void => controller.abort()
     const timer = setTimeout(stop, timeout)
     signal?.addEventListener('abort', stop)
-    underWay?.add(controller)
+    calls.add(controller)
     let isSent = false
     let status = 0
     let retryAfter: number | undefined
@@ -127,7 +154,7 @@ export function remote(options: RemoteOptions): Driver {
 
     async function exchange(): Promise<T | undefined> {
       const more = typeof headers === 'function' ? await headers() : headers
-      if (!underWay || signal?.aborted) return undefined
+      if (calls !== underWay || signal?.aborted || monotonic() > until) return undefined
       isSent = true
       const all = { ...more, 'content-type': MEDIA_TYPE }
       const response = await send(url, { ...init, headers: all, signal: controller.signal })
@@ -147,12 +174,12 @@ export function remote(options: RemoteOptions): Driver {
     } finally {
       clearTimeout(timer)
       signal?.removeEventListener('abort', stop)
-      underWay?.delete(controller)
+      calls.delete(controller)
     }
     const ambiguous = isCommit && isSent
     if (told) throw told
     if (signal?.aborted) throw aborted(signal, ambiguous)
-    if (!underWay) throw new HoldfastError('CLOSED', 'The driver is closed', { ambiguous })
+    if (calls !== underWay) throw closed(ambiguous)
     // Somebody on the way refused it; not so where it may have gone further.
     const isRefused = status >= 400 && status < 500 && status !== 408
     throw new HoldfastError('UNAVAILABLE', 'No answer came that can be read', {
@@ -164,19 +191,23 @@ export function remote(options: RemoteOptions): Driver {
   }
 
   async function ask<T>(init: Init, take: (frame: Frame) => T, isCommit: boolean, signal?: AbortSignal): Promise<T> {
+    const calls = underWay
+    if (!calls) throw closed(false)
+    const until = isCommit ? monotonic() + patience : Infinity
     let isUnknown = false
     let asked = 0
     for (let n = 1; ; n++) {
       try {
         if (n > 1) await sleep(Math.max(asked, random() * Math.min(FIRST_PAUSE * 2 ** (n - 2), LONGEST_PAUSE)), signal)
-        return await attempt(init, take, isCommit, signal)
+        return await attempt({ init, take, isCommit, signal, calls, until })
       } catch (thrown) {
         const error = thrown as HoldfastError
         const { code, message, retryable, details, cause } = error
         isUnknown ||= error.ambiguous
         asked = pauseAsked(error)
+        const isOver = code === 'ABORTED' || code === 'CLOSED' || lateAt(error) !== undefined || monotonic() > until
         // Who wants to be left alone for longer is: the error says until when.
-        if (retryable && code !== 'ABORTED' && n < attempts && asked <= LONGEST_PAUSE) continue
+        if (retryable && !isOver && n < attempts && asked <= LONGEST_PAUSE) continue
         // An earlier attempt may have taken effect, whatever became of the last.
         throw error.ambiguous === isUnknown
           ? error
@@ -185,27 +216,33 @@ export function remote(options: RemoteOptions): Driver {
     }
   }
 
+  /** The body of a request, refused where no server would take it. */
+  function bodyOf(writer: FrameWriter, message: object): Uint8Array<ArrayBuffer> {
+    const body = writer.finish({ version: VERSION, ...message })
+    const most = bodyBytesOf(limits.requestBytes)
+    if (body.length <= most) return body
+    throw new HoldfastError('PAYLOAD_TOO_LARGE', `The body must have at most ${most} bytes`, {
+      details: { limit: 'bodyBytes', most, size: body.length },
+    })
+  }
+
   return {
     name: 'http',
     capabilities,
     async open({ signal } = {}) {
+      underWay ??= new Set()
       requireEnough(await ask({ method: 'GET' }, greetingOf, false, signal), capabilities)
     },
     read(reads, { signal } = {}) {
-      return readInPieces(reads, (asked, known) => {
-        const body = frameWriter().finish({ version: VERSION, reads: asked, ...(known > 0 && { known }) })
+      const askPiece = async (asked: readonly Read[], known: number): Promise<ReadAnswer> => {
+        const body = bodyOf(frameWriter(), { reads: asked, ...(known > 0 && { known }) })
         return ask({ method: 'POST', body }, answerOf<ReadAnswer>, false, signal)
-      })
+      }
+      return readInPieces(reads, askPiece, limits.answerBytes)
     },
     async commit(request, { signal } = {}) {
       const writer = frameWriter()
-      const body = writer.finish({ version: VERSION, ...mapRequest(request, writer.value) })
-      const most = BODY_FACTOR * capabilities.limits.requestBytes
-      if (body.length > most) {
-        throw new HoldfastError('PAYLOAD_TOO_LARGE', `The body must have at most ${most} bytes`, {
-          details: { limit: 'bodyBytes', most, size: body.length },
-        })
-      }
+      const body = bodyOf(writer, mapRequest(request, writer.value))
       return ask({ method: 'POST', body }, answerOf<CommitAnswer>, true, signal)
     },
     async close() {
@@ -217,6 +254,21 @@ export function remote(options: RemoteOptions): Driver {
 }
 
 type Init = Omit<RemoteRequest, 'headers' | 'signal'>
+
+/** One call, however often it is sent. */
+interface Call<T> {
+  readonly init: Init
+  /** Makes the answer of what came; throws for what is none. */
+  readonly take: (frame: Frame) => T
+  readonly isCommit: boolean
+  readonly signal: AbortSignal | undefined
+  /** Those that were under way when it began: others after the driver was closed. */
+  readonly calls: Set<AbortController>
+  /** By the monotonic clock: nothing is sent later than this. */
+  readonly until: number
+}
+
+const closed = (ambiguous: boolean): HoldfastError => new HoldfastError('CLOSED', 'The driver is closed', { ambiguous })
 
 /** Throws for what is none, and for values that did not come whole: it is as good as lost then. */
 const answerOf = <A extends ReadAnswer | CommitAnswer>({ message, value }: Frame): A => mapAnswer(message as A, value)
@@ -232,7 +284,11 @@ interface Greeting {
 /** @throws `UNSUPPORTED` for a server that speaks another version, or offers less than is counted on */
 function requireEnough({ version, capabilities: theirs }: Greeting, ours: Capabilities): void {
   if (version !== VERSION) throw new HoldfastError('UNSUPPORTED', `The version must be ${VERSION}, not ${version}`)
-  const less = (Object.keys(ours.limits) as LimitName[]).find((name) => theirs.limits[name] < ours.limits[name])
+  const less = (Object.keys(ours.limits) as (keyof Limits)[]).find((name) =>
+    name === 'keyOverhead' || name === 'valueOverhead'
+      ? (theirs.limits[name] ?? 0) > ours.limits[name]!
+      : theirs.limits[name] < ours.limits[name],
+  )
   const lacking =
     less ??
     (theirs.replayWindow < ours.replayWindow

@@ -4,7 +4,9 @@
  * @module
  */
 import type { Answer, Check, Commit, Driver, Key, Op, Read } from '../core/driver.ts'
+import { isHoldfastError } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
+import { reused } from '../core/requests.ts'
 
 /**
  * Makes a driver that keeps everything under a prefix of another.
@@ -69,9 +71,15 @@ export function prefix(driver: Driver, name: string): Driver {
       const { now, answers } = await driver.read(reads.map(read), options)
       return { now, answers: answers.map(strip) }
     },
-    // A request of one view is not taken for a repeat of another's, though it came under the same id.
-    commit: ({ id, commits, ...request }, options) =>
-      driver.commit({ ...request, id: root + id, commits: commits.map(commit) }, options),
+    async commit({ id, commits, ...request }, options) {
+      try {
+        // A request of one view is not taken for a repeat of another's, though it came under the same id.
+        return await driver.commit({ ...request, id: root + id, commits: commits.map(commit) }, options)
+      } catch (error) {
+        // The id that is told is the caller's own.
+        throw isHoldfastError(error, 'CONFLICT') && error.details?.['id'] === root + id ? reused(id) : error
+      }
+    },
     close: () => driver.close(),
     ...(driver.watch && {
       watch: (listener: (parts: readonly string[]) => void) =>

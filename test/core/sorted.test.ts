@@ -4,12 +4,13 @@ import { sortedMap } from '../../src/core/sorted.ts'
 
 const key = fc.integer({ min: 0, max: 3000 }).map((n) => n.toString(36))
 const step = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('set' as const), key, value: fc.nat() }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
+  { weight: 50, arbitrary: fc.record({ do: fc.constant('set' as const), key, value: fc.nat() }) },
+  { weight: 20, arbitrary: fc.record({ do: fc.constant('delete' as const), key }) },
   {
-    weight: 1,
+    weight: 10,
     arbitrary: fc.record({ do: fc.constant('range' as const), start: key, end: key, reverse: fc.boolean() }),
   },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('deleteRange' as const), start: key, end: key }) },
 )
 
 describe('sortedMap', () => {
@@ -27,8 +28,12 @@ describe('sortedMap', () => {
             expect(map.get(it.key)).toBeUndefined()
           } else {
             const found = [...plain].filter(([k]) => k >= it.start && k < it.end).sort(([a], [b]) => (a < b ? -1 : 1))
-            if (it.reverse) found.reverse()
-            expect([...map.range(it.start, it.end, it.reverse)]).toEqual(found)
+            if (it.do === 'range' && it.reverse) found.reverse()
+            if (it.do === 'range') expect([...map.range(it.start, it.end, it.reverse)]).toEqual(found)
+            else {
+              expect(map.deleteRange(it.start, it.end)).toEqual(found)
+              for (const [k] of found) plain.delete(k)
+            }
           }
         }
         expect([...map.range('', '~')]).toEqual([...plain].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -43,6 +48,7 @@ describe('sortedMap', () => {
     for (const k of direction > 0 ? keys : keys.toReversed()) map.set(k, Number(k))
     expect([...map.range('', '~')].map(([k]) => k)).toEqual(keys)
     expect([...map.range('01000', '01003', true)].map(([, v]) => v)).toEqual([1002, 1001, 1000])
+    expect(map.deleteRange('00700', '04100')).toHaveLength(3400)
     for (const k of keys) map.delete(k)
     expect([...map.range('', '~')]).toEqual([])
     expect([...map.range('', '~', true)]).toEqual([])

@@ -52,8 +52,12 @@ describe('validateCommits', () => {
       put(''),
       { delete: at('tab\t') },
       { append: at('log!'), value: '', ref: '\n' },
+      { deletePart: 'é' },
+      { deleteRange: { part: 'p', start: '', end: '~' } },
+      put('k'.repeat(4097)),
     ]
     for (const op of bad) expect(() => check(op)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    check({ deletePart: 'p'.repeat(500) }, put('k'.repeat(400)))
   })
 
   it('refuses a log whose key does not end in !', () => {

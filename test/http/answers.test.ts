@@ -1,6 +1,6 @@
 /** Answers are bounded, whatever is asked; what was put off comes with the next requests, from one view. */
 import { describe, expect, it } from 'vitest'
-import type { Driver, Entry, EntryPage, Read } from '../../src/core/driver.ts'
+import type { Driver, Entry, EntryPage, PartPage, Read } from '../../src/core/driver.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { type HandlerOptions, createHandler } from '../../src/http/index.ts'
 import { replay } from '../../src/wrappers/replay.ts'
@@ -75,6 +75,123 @@ describe('an answer', () => {
     expect(() => createHandler(replay(memory()), { authorize, maxAnswerBytes: 5 })).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     )
+  })
+})
+
+/** What came as an answer, byte by byte. */
+const sizeOf = async (response: Response): Promise<number> => (await response.arrayBuffer()).byteLength
+
+describe('an answer without values', () => {
+  /** Many keys of some length, in one part each. */
+  async function keys(length: number, part: (n: number) => string = () => 'p') {
+    const { handler, client } = await filled(0)
+    for (let n = 0; n < 4; n++) {
+      const ops = Array.from({ length: 500 }, (_, i) => ({
+        put: { part: part(500 * n + i), key: at(500 * n + i).key.padEnd(length, '\\') },
+        value: '',
+      }))
+      await client.commit({ id: `r${n}`, commits: [{ id: `c${n}`, checks: [], ops, durability: 'relaxed' }] })
+    }
+    return { handler, client }
+  }
+
+  it.each<[string, number, (i: number) => string, Read]>([
+    ['pages of keys', 4000, () => 'p', { range: { part: 'p', start: ' ', end: '~', limit: 1000, keysOnly: true } }],
+    [
+      'lists of parts',
+      5,
+      (i: number) => `p${String(i).padEnd(4000, '"')}`,
+      { parts: { start: ' ', end: '~', limit: 1000 } },
+    ],
+  ])('is bounded, too: %s', async (_, length, part, read) => {
+    const { handler, client } = await keys(length, part)
+    const reads = Array.from({ length: 1000 }, () => read)
+    for (const known of [0, 1]) {
+      const response = await handler(post(JSON.stringify({ version: 1, reads, known })))
+      expect([200, 413]).toContain(response.status)
+      expect(await sizeOf(response)).toBeLessThan(9 * MIB)
+    }
+    // All of one question comes, in as many pages as it takes.
+    const [first] = (await client.read([read])).answers as [EntryPage | PartPage]
+    expect([first.more, ('parts' in first ? first.parts : first.entries).length > 500]).toEqual([true, true])
+  })
+
+  it('that is known already leaves room for one more, or is refused', async () => {
+    const { handler } = await keys(4000)
+    const range = { range: { part: 'p', start: ' ', end: '~', limit: 1000 } }
+    const get = { get: { part: 'p', key: at(0).key.padEnd(4000, '\\') } }
+    const ask = async (reads: unknown[], known: number) => {
+      const response = await handler(post(JSON.stringify({ version: 1, reads, known })))
+      const { answers, error } = JSON.parse((await response.text()).split('\n')[0]!) as {
+        answers?: unknown[]
+        error?: { code: string }
+      }
+      return [response.status, answers?.length ?? error?.code]
+    }
+    const gets = Array.from({ length: 900 }, () => get)
+    expect(await ask([...gets, range, range], 900)).toEqual([200, 901])
+    expect(await ask([range, range, get], 2)).toEqual([413, 'PAYLOAD_TOO_LARGE'])
+  })
+})
+
+describe('a failed check', () => {
+  it('is told without its value where there is no room, also where the driver knows no bound', async () => {
+    const inner = replay(memory())
+    const big = 'x'.repeat(MIB)
+    const careless: Driver = {
+      ...inner,
+      commit: async ({ commits }) => ({
+        now: 1,
+        outcomes: commits.map(({ checks }) => ({
+          ok: false,
+          failed: checks.map((_, check) => ({
+            check,
+            current: check % 2 ? { last: 1 } : { key: 'k', version: 'v', value: big, expiresAt: null },
+          })),
+        })),
+      }),
+    }
+    const handler = createHandler(careless, { authorize, maxAnswerBytes: 2 ** 22 })
+    const checks = Array.from({ length: 100 }, (_, i) => ({ at: at(i), version: null }))
+    const request = { id: 'r', commits: [{ id: 'c', checks, ops: [], durability: 'strict' as const }] }
+    const { outcomes } = await caller({
+      fetch: fetchFrom(handler),
+      capabilities: { durability: 'none', limits: { answerBytes: 2 ** 22 } },
+    }).commit(request)
+    const failed = outcomes[0]!.ok ? [] : outcomes[0]!.failed
+    expect(failed).toHaveLength(100)
+    expect(failed.filter(({ current }) => current && 'value' in current && current.value !== undefined)).toHaveLength(3)
+    expect(failed[98]).toEqual({ check: 98, current: { key: 'k', version: 'v', expiresAt: null } })
+    expect(await sizeOf(await handler(post(JSON.stringify({ version: 1, ...request, id: 'again' }))))).toBeLessThan(
+      4 * MIB,
+    )
+  })
+})
+
+describe('a value that no request could have brought', () => {
+  it('is refused, and its neighbours are not', async () => {
+    const driver = replay(memory())
+    const large = new Uint8Array(9 * MIB)
+    await driver.commit({
+      id: 'r',
+      commits: [
+        {
+          id: 'c',
+          checks: [],
+          ops: [
+            { put: { part: 'acme!!p', key: at(1).key }, value: large },
+            { put: { part: 'acme!!p', key: at(0).key }, value: 'small' },
+          ],
+          durability: 'strict',
+        },
+      ],
+    })
+    const client = caller({}, driver)
+    const refused = { code: 'PAYLOAD_TOO_LARGE', ambiguous: false, details: { limit: 'valueBytes', most: 4 * MIB } }
+    await expect(client.read([{ get: at(1) }])).rejects.toMatchObject(refused)
+    await expect(client.read([{ range: { ...all, start: at(1).key } }])).rejects.toMatchObject(refused)
+    expect((await client.read([{ range: all }])).answers).toMatchObject([{ entries: [{ value: 'small' }], more: true }])
+    expect((await client.read([{ range: { ...all, keysOnly: true } }])).answers).toMatchObject([{ entries: [{}, {}] }])
   })
 })
 
@@ -160,10 +277,11 @@ describe('a handler', () => {
       },
     }
     const client = caller({ fetch: fetchFrom(createHandler(changing, { authorize })) })
-    const { answers } = await client.read([{ range: all }, { get: at(39) }])
+    const gets = Array.from({ length: 40 }, (_, i): Read => ({ get: at(i) }))
+    const { answers } = await client.read([{ range: all }, ...gets])
     const values = new Set((answers[0] as EntryPage).entries.map(({ value }) => value))
+    for (const answer of answers.slice(1)) values.add((answer as Entry).value)
     expect(values.size).toBe(1)
-    expect([...values]).toEqual([(answers[1] as Entry).value])
     expect(n).toBeGreaterThan(4)
   })
 })

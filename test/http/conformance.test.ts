@@ -44,8 +44,8 @@ const harness = (
   },
 })
 
-const overMemory = (_: string, clock: Clock): Driver => replay(memory({ clock }), { clock, window: 60_000 })
-const overSqlite = (path: string, clock: Clock): Driver => sqlite({ path, clock, replayWindow: 60_000 })
+const overMemory = (_: string, clock: Clock): Driver => replay(memory({ clock }), { clock, window: 120_000 })
+const overSqlite = (path: string, clock: Clock): Driver => sqlite({ path, clock, replayWindow: 120_000 })
 
 const bySocket = harness('memory over HTTP by a socket', true, { durability: 'none' }, overMemory)
 const inProcess = harness('better-sqlite3 over HTTP in process', false, {}, overSqlite)

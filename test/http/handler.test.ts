@@ -5,6 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Driver, EntryPage, Key, PartPage } from '../../src/core/driver.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
 import { encodeId } from '../../src/core/keys.ts'
+import { late } from '../../src/core/requests.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { type HandlerOptions, createHandler } from '../../src/http/index.ts'
@@ -25,7 +26,9 @@ const READ = { version: 1, reads: [{ get: { part: 'p', key: 'k' } }] }
 
 describe('createHandler', () => {
   it('wants a driver that recognises repeats, and options that can be', () => {
-    expect(() => createHandler(memory(), { authorize })).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }))
+    for (const weak of [memory(), replay(memory(), { window: 119_999 })]) {
+      expect(() => createHandler(weak, { authorize })).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }))
+    }
     const driver = replay(memory())
     for (const wrong of [
       { authorize: undefined },
@@ -40,7 +43,7 @@ describe('createHandler', () => {
   })
 
   it('says what it can, with limits of its own', async () => {
-    const { handler } = made({ maxRequestBytes: 2 ** 18 })
+    const { handler } = made({ maxRequestBytes: 2 ** 18 + 2 ** 16 })
     const response = await handler(new Request(ENDPOINT, { headers: { authorization: 'acme' } }))
     expect(response.headers.get('content-type')).toBe(MEDIA_TYPE)
     expect(response.headers.get('cache-control')).toBe('no-store')
@@ -63,6 +66,51 @@ describe('createHandler', () => {
     expect(await errorOf(await handler(post(JSON.stringify(READ))))).toEqual([503, 'UNAVAILABLE'])
     for (let n = 0; n < 3; n++) expect((await handler(post(JSON.stringify(READ)))).status).toBe(200)
     expect(spy.opens).toBe(2)
+  })
+})
+
+describe('an error', () => {
+  const told = async (error: HoldfastError): Promise<unknown[]> => {
+    const { spy, handler } = made()
+    spy.fail('commit', error)
+    const response = await handler(post(JSON.stringify({ version: 1, ...appending() })))
+    const [status, code] = (await errorOf(response)) as unknown[]
+    return [status, code, response.headers.get('retry-after')]
+  }
+  const retryable = { retryable: true }
+
+  it('has a status for those on the way, and says when to come again', async () => {
+    const cases: [HoldfastError, unknown[]][] = [
+      [new HoldfastError('CONFLICT', 'Reused'), [409, 'CONFLICT', null]],
+      [new HoldfastError('OVERLOADED', 'Full', retryable), [503, 'OVERLOADED', '1']],
+      [
+        new HoldfastError('UNAVAILABLE', 'Away', { ...retryable, details: { retryAfter: 2500 } }),
+        [503, 'UNAVAILABLE', '3'],
+      ],
+      [new HoldfastError('UNAVAILABLE', 'Locked'), [503, 'UNAVAILABLE', null]],
+      // The same request must not come again.
+      [late(1), [503, 'UNAVAILABLE', null]],
+      [new HoldfastError('TIMEOUT', 'Slow', { ...retryable, ambiguous: true }), [504, 'TIMEOUT', null]],
+      [new HoldfastError('QUOTA_EXCEEDED', 'Full'), [507, 'QUOTA_EXCEEDED', null]],
+      // It is the server that is not let in, not the caller.
+      [new HoldfastError('UNAUTHORIZED', 'Wrong password'), [500, 'BACKEND', null]],
+      // Only what certainly changed nothing is a 4xx.
+      [new HoldfastError('PAYLOAD_TOO_LARGE', 'Torn', { ambiguous: true }), [500, 'PAYLOAD_TOO_LARGE', null]],
+    ]
+    for (const [error, expected] of cases) expect(await told(error)).toEqual(expected)
+  })
+
+  it('that an id was used before names the id as the caller knows it', async () => {
+    const { handler } = made()
+    const first = appending()
+    await handler(post(JSON.stringify({ version: 1, ...first })))
+    const response = await handler(post(JSON.stringify({ version: 1, ...appending(), id: first.id })))
+    const text = await response.text()
+    expect([response.status, JSON.parse(text)]).toMatchObject([
+      409,
+      { error: { code: 'CONFLICT', retryable: false, ambiguous: false, details: { id: first.id } } },
+    ])
+    expect(text).not.toContain('acme')
   })
 })
 
@@ -116,7 +164,7 @@ describe('a body', () => {
   })
 
   it('that is announced too long, or turns out to be, is cut', async () => {
-    const { spy, handler } = made({ maxRequestBytes: 2 ** 17 })
+    const { spy, handler } = made({ maxRequestBytes: 2 ** 18 })
     let sent = 0
     const cut = { is: false }
     const endless = new ReadableStream({
@@ -124,8 +172,8 @@ describe('a body', () => {
       cancel: () => void (cut.is = true),
     })
     expect(await errorOf(await handler(post(endless)))).toEqual([413, 'PAYLOAD_TOO_LARGE'])
-    expect([cut.is, sent < 12]).toEqual([true, true])
-    expect(await errorOf(await handler(post('x', { 'content-length': '200000' })))).toEqual([413, 'PAYLOAD_TOO_LARGE'])
+    expect([cut.is, sent < 20]).toEqual([true, true])
+    expect(await errorOf(await handler(post('x', { 'content-length': '300000' })))).toEqual([413, 'PAYLOAD_TOO_LARGE'])
     expect(spy.commits).toHaveLength(0)
   })
 
@@ -157,8 +205,8 @@ describe('a body', () => {
   })
 
   it('that is longer than announced in process is cut', async () => {
-    const { handler } = made({ maxRequestBytes: 2 ** 17 })
-    const long = post('x'.repeat(200_000), { 'content-length': '5' })
+    const { handler } = made({ maxRequestBytes: 2 ** 18 })
+    const long = post('x'.repeat(300_000), { 'content-length': '5' })
     expect(await errorOf(await handler(long))).toEqual([413, 'PAYLOAD_TOO_LARGE'])
   })
 
@@ -205,6 +253,13 @@ describe('a body', () => {
       [put({ bytes: '1' })],
       [put({ text: 0.5 })],
       [put({ bytes: 1e300 })],
+      [one({ delete: { part: 'p', key: 'k'.repeat(4097) } })],
+      [
+        one(
+          { deletePart: 'p' },
+          [1, 2].map(() => ({ at: { part: 'p', key: 'k' }, version: null })),
+        ),
+      ],
       [one({ append: { part: 'p', key: 'log' }, value: 'v' })],
       [one({ append: { part: 'p', key: 'log!0' }, value: 'v' })],
       [one({ put: { part: 'p', key: 'k' }, value: 'v' }, [{ log: { part: 'p', key: 'log' }, last: 0 }])],
@@ -226,16 +281,16 @@ describe('a body', () => {
 
   it.each([
     ['memory', 9000, () => replay(memory())],
-    ['better-sqlite3', 1000, () => sqlite({ path: ':memory:', replayWindow: 60_000 })],
+    ['better-sqlite3', 1000, () => sqlite({ path: ':memory:', replayWindow: 120_000 })],
   ] as const)('and a head of any content are answered as documented, over %s', async (_, numRuns, make) => {
     const driver = make()
     onTestFinished(() => driver.close())
     const handler = createHandler(driver, {
       // One who is no tenant's name is nobody here: what else `authorize` may do is tested above.
       authorize: (request) => request.headers.get('authorization') || 401,
-      maxRequestBytes: 2 ** 17,
+      maxRequestBytes: 2 ** 18,
     })
-    const documented = new Set([200, 400, 401, 405, 408, 413, 415])
+    const documented = new Set([200, 400, 401, 405, 408, 409, 413, 415])
     const name = fc.oneof(fc.constantFrom('p', 'k', '', 'é', '\0'), fc.string())
     const any = fc.anything({ withNullPrototype: false })
     const or = <T>(it: fc.Arbitrary<T>): fc.Arbitrary<unknown> => fc.oneof({ weight: 12, arbitrary: it }, any)
@@ -335,9 +390,11 @@ describe('tenants', () => {
     await mine.commit({ id: 'r', commits: [put] })
     const root = `${encodeId('mine', 'tenant')}!!`
     /** What another tenant is answered, whole but for the clock and what it sent itself. */
+    let others = 0
     const told = async (key: string, part: string, body: (at: Key) => object): Promise<unknown> => {
       const sent = JSON.stringify({ version: 1, ...body({ part, key }) })
-      const response = await handler(post(sent, { authorization: 'theirs' }))
+      // One after the other: the id of a request is good for one.
+      const response = await handler(post(sent, { authorization: `theirs${++others}` }))
       const text = (await response.text()).replaceAll(/"now":[\d.]+/g, '').replaceAll(key, 'KEY')
       expect(text).not.toMatch(/secret|v1/)
       return [response.status, [...response.headers], text]

@@ -65,7 +65,9 @@ describe('remote', () => {
       { attempts: 0 },
       { timeout: 20_000 },
       { attempts: 6 },
-      { capabilities: { replayWindow: 40_000 } },
+      { capabilities: { replayWindow: 95_000 } },
+      { capabilities: { limits: { keyOverhead: 31 } } },
+      { capabilities: { limits: { valueOverhead: 31 } } },
     ]
     for (const options of wrong) {
       expect(() => caller(options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
@@ -87,6 +89,11 @@ describe('remote', () => {
     expect(await open({ version: 2, capabilities })).toMatchObject({ code: 'UNSUPPORTED' })
     const session = { version: 1, capabilities: { ...capabilities, reads: 'session' } }
     expect(await open(session)).toMatchObject({ code: 'UNSUPPORTED', details: { lacking: 'reads' } })
+  })
+
+  it('declares how long it tries a call', () => {
+    expect(caller().capabilities.timeout).toBe(48_000)
+    expect(caller({ timeout: 1000, attempts: 2 }).capabilities.timeout).toBe(6000)
   })
 
   it('tells errors whole', async () => {
@@ -113,8 +120,11 @@ describe('remote', () => {
 
   it('refuses what would be too long a body before it is sent', async () => {
     const { fetch, bodies } = shaky()
-    const driver = caller({ fetch, capabilities: { durability: 'none', limits: { requestBytes: 100 } } })
-    expect(await failure(driver.commit(appending('x'.repeat(500))))).toMatchObject({ code: 'PAYLOAD_TOO_LARGE' })
+    const driver = caller({ fetch, capabilities: { durability: 'none', limits: { requestBytes: 1000 } } })
+    const tooLarge = { code: 'PAYLOAD_TOO_LARGE', ambiguous: false, retryable: false }
+    expect(await failure(driver.commit(appending('x'.repeat(70_000))))).toMatchObject(tooLarge)
+    const get = { get: { part: 'p', key: 'k'.repeat(1000) } }
+    expect(await failure(driver.read(Array.from({ length: 70 }, () => get)))).toMatchObject(tooLarge)
     expect(bodies).toHaveLength(0)
   })
 
@@ -204,6 +214,56 @@ describe('an answer that is lost', () => {
     expect(bodies).toHaveLength(5)
   })
 
+  it('is not asked for again half of the window after the first attempt, by a clock that only goes forward', async () => {
+    const { spy, fetch, faults, bodies, lose, cut } = shaky()
+    let time = 0
+    const driver = caller({ fetch, monotonic: () => time })
+    const freezing = (ms: number, fault: typeof lose) => async (url: string, init: Parameters<Fetch>[1]) => {
+      time += ms
+      return fault(url, init)
+    }
+    faults.push(freezing(60_000, lose))
+    expect((await driver.commit(appending())).outcomes).toEqual([{ ok: true, seqs: [1] }])
+    faults.push(freezing(30_000, lose), freezing(30_001, cut))
+    expect(await failure(driver.commit(appending()))).toMatchObject({ code: 'UNAVAILABLE', ambiguous: true })
+    expect([spy.commits.length, bodies.length]).toEqual([3, 4])
+    // Frozen while it gets its headers: nothing was sent then.
+    const slow = caller({ fetch, monotonic: () => time, headers: async () => ((time += 60_001), {}) })
+    expect(await failure(slow.commit(appending()))).toMatchObject({ code: 'UNAVAILABLE', ambiguous: false })
+    // A read may be asked at any time.
+    faults.push(freezing(60_001, cut))
+    expect(await logOf(driver)).toHaveLength(2)
+    expect(bodies).toHaveLength(6)
+  })
+
+  it('is not asked for again once it was too late for the server', async () => {
+    let time = 0
+    const handler = createHandler(replay(memory({ clock: () => time }), { clock: () => time }), { authorize })
+    let n = 0
+    const client = caller({
+      fetch: async (url, init) => {
+        const response = await fetchFrom(handler)(url, init)
+        if (++n > 1) return response
+        time += 600_000
+        throw new TypeError('terminated')
+      },
+    })
+    expect(await failure(client.commit(appending()))).toMatchObject({
+      code: 'UNAVAILABLE',
+      ambiguous: true,
+      details: { late: true, now: 600_000 },
+    })
+    // A first attempt that is late did not happen.
+    expect(await failure(client.commit({ ...appending(), deadline: 599_999 }))).toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      ambiguous: false,
+      details: { late: true },
+    })
+    expect(n).toBe(3)
+    expect(await logOf(client)).toHaveLength(1)
+  })
+
   it('because it takes too long, is asked for again', async () => {
     const { fetch, faults, never } = shaky()
     const driver = caller({ fetch, timeout: 30 })
@@ -248,7 +308,19 @@ describe('a caller that goes', () => {
     await driver.close()
     expect(await call).toMatchObject({ code: 'CLOSED', ambiguous: true })
     expect(await failure(driver.commit(appending()))).toMatchObject({ code: 'CLOSED', ambiguous: false })
-    expect(await failure(driver.open())).toMatchObject({ code: 'CLOSED', ambiguous: false })
+    expect(await failure(driver.read([]))).toMatchObject({ code: 'CLOSED', ambiguous: false })
+  })
+
+  it('may come back: what was under way at the close is over all the same', async () => {
+    const { spy, fetch, faults, bodies, never } = shaky()
+    const driver = caller({ fetch })
+    faults.push(never)
+    const call = failure(driver.commit(appending()))
+    await new Promise((resolve) => void setTimeout(resolve, 10))
+    await Promise.all([driver.close(), driver.open()])
+    expect(await call).toMatchObject({ code: 'CLOSED', ambiguous: true })
+    expect((await driver.commit(appending())).outcomes).toEqual([{ ok: true, seqs: [1] }])
+    expect([spy.commits.length, bodies.length]).toEqual([1, 3])
   })
 })
 

@@ -29,7 +29,7 @@ const COMMON: Readonly<Record<string, MakeDatabase>> = {
     return () => unstorage({ storage, singleWriter: true, durability: 'none', clock })
   },
   http(_, clock) {
-    const handler = createHandler(replay(memory({ clock }), { clock, window: 60_000 }), { authorize: () => 'tenant' })
+    const handler = createHandler(replay(memory({ clock }), { clock, window: 120_000 }), { authorize: () => 'tenant' })
     const fetch = (url: string, init?: RequestInit) => handler(new Request(url, init))
     return () => remote({ url: 'http://127.0.0.1/state', fetch, capabilities: { durability: 'none' } })
   },

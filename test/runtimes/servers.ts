@@ -14,7 +14,7 @@ export const hasServers: boolean = hasRedis && bin !== undefined
 
 /** Starts them. @param count - of databases of Postgres */
 export async function startServers(count: number): Promise<Servers & { stop(): Promise<void> }> {
-  const handler = await listen(createHandler(replay(memory(), { window: 60_000 }), { authorize }))
+  const handler = await listen(createHandler(replay(memory(), { window: 120_000 }), { authorize }))
   const redis = await startRedis()
   const rest = await startUpstash({ redis: redis.url })
   const postgres = await start()

@@ -1,5 +1,7 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import type { CommitRequest } from '../../src/core/driver.ts'
+import type { CommitRequest, Driver, Entry, Outcome } from '../../src/core/driver.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
@@ -42,6 +44,88 @@ describe('replay', () => {
       await expect(driver.commit(again)).rejects.toBe(error)
     }
     expect(spy.commits).toHaveLength(4)
+  })
+})
+
+/** A request that is refused as long as something is at the key. */
+const refusedBy = (id: string, key: string): CommitRequest => ({
+  id,
+  commits: [
+    { id: `${id}c`, checks: [{ at: { part: 'p', key }, version: null }], ops: [], durability: 'strict' },
+    { id: `${id}d`, checks: [{ log: { part: 'p', key: 'log!' }, last: 0 }], ops: [], durability: 'strict' },
+  ],
+})
+const write = (driver: Driver, key: string, value: string | Uint8Array, id: string) =>
+  driver.commit({
+    id: `r${id}`,
+    commits: [{ id, checks: [], ops: [{ put: { part: 'p', key }, value }], durability: 'strict' }],
+  })
+const currentOf = (outcome: Outcome | undefined) =>
+  outcome?.ok === false ? outcome.failed.map(({ current }) => current) : []
+
+describe('the record of a refusal', () => {
+  it('holds no values: a repeat is told what is there now', async () => {
+    const spy = spyOn(memory())
+    const driver = replay(spy.driver)
+    await write(driver, 'k', 'old', 'v1')
+    const it = refusedBy('refused', 'k')
+    const { outcomes } = await driver.commit(it)
+    expect(outcomes.map(currentOf)).toEqual([[{ key: 'k', version: 'v1', value: 'old', expiresAt: null }], []])
+    await write(driver, 'k', 'new', 'v2')
+    await driver.commit(request)
+    expect((await driver.commit(it)).outcomes.map(currentOf)).toEqual([
+      [{ key: 'k', version: 'v2', value: 'new', expiresAt: null }],
+      [],
+    ])
+    const both = { ...refusedBy('r2', 'k'), commits: refusedBy('r2', 'k').commits.toReversed() }
+    await driver.commit(both)
+    await driver.commit({
+      id: 'gone',
+      commits: [{ id: 'g', checks: [], ops: [{ deletePart: 'p' }], durability: 'strict' }],
+    })
+    expect((await driver.commit(both)).outcomes.map(currentOf)).toEqual([[{ last: 0 }], [null]])
+  })
+
+  it('takes little memory, however large the values are', async () => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const held = (): number => (gc(), process.memoryUsage().arrayBuffers)
+    const driver = replay(memory())
+    await write(driver, 'k', new Uint8Array(2 ** 20), 'v')
+    const before = held()
+    for (let n = 0; n < 200; n++) {
+      const { outcomes } = await driver.commit(refusedBy(`r${n}`, 'k'))
+      expect((currentOf(outcomes[0])[0] as Entry).value).toHaveLength(2 ** 20)
+    }
+    expect(held() - before).toBeLessThan(20 * 2 ** 20)
+  })
+
+  it('lets as much of the values through as the driver answers', async () => {
+    const driver = replay(memory())
+    const { answerBytes } = driver.capabilities.limits
+    await write(driver, 'k', new Uint8Array(answerBytes / 4), 'v')
+    const many = { id: 'many', commits: Array.from({ length: 50 }, (_, i) => refusedBy(String(i), 'k').commits[0]!) }
+    const sizes = (outcomes: readonly Outcome[]) =>
+      outcomes.map((it) => (currentOf(it)[0] as Partial<Entry>).value?.length ?? 0)
+    const first = sizes((await driver.commit(many)).outcomes)
+    expect(first.filter((size) => size > 0)).toEqual([answerBytes / 4, answerBytes / 4, answerBytes / 4])
+    expect(sizes((await driver.commit(many)).outcomes)).toEqual(first)
+  })
+
+  it('goes after two windows', async () => {
+    let time = 0
+    const spy = spyOn(memory())
+    const driver = replay(spy.driver, { window: 1000, clock: () => time })
+    await driver.commit(request)
+    time = 1000
+    await expect(driver.commit(request)).rejects.toMatchObject({ code: 'UNAVAILABLE', details: { late: true } })
+    time = 1999
+    await expect(driver.commit(request)).rejects.toMatchObject({ code: 'UNAVAILABLE', details: { late: true } })
+    expect(spy.commits).toHaveLength(1)
+    time = 2000
+    // Nothing tells it from a first one any more; a deadline does.
+    await expect(driver.commit({ ...request, deadline: 500 })).rejects.toMatchObject({ details: { late: true } })
+    expect((await driver.commit(request)).outcomes).toEqual([{ ok: true, seqs: [2] }])
   })
 })
 

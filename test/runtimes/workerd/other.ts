@@ -7,7 +7,7 @@ export class ServedObject {
   readonly #handler: Handler
 
   constructor({ storage }: { storage: DurableObjectStorage }) {
-    const driver = durableObject({ storage, clock: () => this.#time, replayWindow: 60_000 })
+    const driver = durableObject({ storage, clock: () => this.#time, replayWindow: 120_000 })
     this.#handler = createHandler(driver, { authorize: () => 'tenant' })
   }
 
