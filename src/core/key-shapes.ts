@@ -38,7 +38,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   runs: '*',
   snapshots: '*',
   waits: '*',
-  tokens: '.',
+  tokens: '*',
   status: '..*',
   due: '.*',
   ready: '..**',
