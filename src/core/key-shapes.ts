@@ -52,6 +52,8 @@ const RUN_SHAPES: Readonly<Record<string, Shape>> = {
   ...Object.fromEntries([EVENTS, INTERVENTIONS, HISTORY, ORDER].map((prefix) => [prefix.slice(0, -1), '..'])),
   ...Object.fromEntries([STEPS, VALUES, TAKEN, IDEMPOTENCY].map((prefix) => [prefix.slice(0, -1), '.*'])),
   [CLAIM]: '.*',
+  // Where earlier releases kept fencing tokens.
+  token: '.*',
   [SENT.slice(0, -1)]: '.**',
   [MESSAGES.slice(0, -1)]: '.*.',
 }

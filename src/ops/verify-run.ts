@@ -29,8 +29,8 @@ export interface RunCheck {
   end(): { readonly entry: Entry; readonly run: RunRecord } | undefined
 }
 
-/** Keys whose values are a number as text. */
-const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${IDEMPOTENCY}|${SENT})`)
+/** Keys whose values are a number as text; the last is where earlier releases kept fencing tokens. */
+const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${IDEMPOTENCY}|${SENT}|token$|token!)`)
 /** Keys whose values are structured. */
 const STRUCTURED = /^(?:snapshot|definition|input|context|claim|(?:claim|event|history|intervention|message|step)!.*)$/
 

@@ -362,6 +362,13 @@ describe('operations', () => {
   })
 })
 
+test('tokens that an earlier release has kept in runs are still found', async () => {
+  const driver = hiding(memory())
+  const keys = ['token', 'token!charge']
+  await driver.commit(request(...keys.map((key) => put(key, '7', 'default!run!r'))))
+  expect((await entriesOf(driver, 'default!run!r')).map(({ key }) => key)).toEqual(keys)
+})
+
 test('changes are announced by their true names', async () => {
   const driver = hiding(memory())
   const told: string[] = []
