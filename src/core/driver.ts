@@ -231,11 +231,26 @@ export interface Capabilities {
    */
   readonly timeout?: number
   /**
-   * `hidden`: ids are stored as something else. Numbers in keys sort as always; ids come in an order that tells nothing,
-   * always the same, and a range or a list of parts that begins or ends in the middle of one is `UNSUPPORTED`. Left out
-   * where ids sort as they are.
+   * `hidden`: ids are stored as something else, and come in an order that tells nothing but is always the same. Numbers
+   * sort as always; what has the same number comes in that order, too. Whatever would depend on the order of ids throws
+   * `UNSUPPORTED`:
+   * - a range or a list of parts that begins or ends at an id, in the middle of one, or between two. Three can be
+   *   asked for all the same: one key alone; a list forwards that begins directly behind an entry, which is how its pages
+   *   go on; and an end at an id that follows a number, which is how reverse pages go on.
+   * - `reverse`, unless what comes first in the range is no id: numbers, statuses. That is known of the keys of stores; of
+   *   others the range has to begin and end at numbers of one log, such as 0 and 9007199254740991.
+   * - `deleteRange` that begins or ends at an id, wherever it stands.
+   * - a range between numbers where ids are found among them.
+   *
+   * So a list forwards gives each id once, and no page of it is the first in any sense. Left out where ids sort as they
+   * are.
    */
   readonly idOrder?: 'hidden'
+  /**
+   * What the names of all parts begin with underneath, where this is a view of a larger store. A wrapper that binds values
+   * to their place counts it as part of the place. Left out where parts are named as they are.
+   */
+  readonly root?: string
   readonly limits: Limits
 }
 

@@ -5,30 +5,23 @@
  *
  * @module
  */
-import type { Answer, Check, Commit, Driver, EntryPage, Key, Limits, Op, Outcome, PartPage, Read } from './driver.ts'
+import type {
+  Answer,
+  Check,
+  Commit,
+  Driver,
+  EntryPage,
+  Key,
+  Limits,
+  Op,
+  Outcome,
+  PartPage,
+  Range,
+  Read,
+} from './driver.ts'
 import { HoldfastError } from './errors.ts'
-import {
-  CLAIM,
-  CONSUMED,
-  CONTEXT,
-  DEFINITION,
-  DIGITS,
-  EVENTS,
-  HISTORY,
-  IDEMPOTENCY,
-  INPUT,
-  INTERVENTIONS,
-  MESSAGES,
-  ORDER,
-  RUN,
-  SENT,
-  SEPARATOR,
-  SNAPSHOT,
-  STEPS,
-  TAKEN,
-  VALUES,
-  isFamily,
-} from './keys.ts'
+import { type Elements, PART_ELEMENTS, isNumber, keyElements } from './key-shapes.ts'
+import { SEPARATOR } from './keys.ts'
 
 /** How names look underneath. */
 export interface NameMapping {
@@ -40,62 +33,15 @@ export interface NameMapping {
   reveal(hidden: string): Promise<string>
 }
 
-/** Which elements of a name are ids (`*`), and which stay (`.`). */
-type Shape = string
-
-/** Of keys in the part of a family. */
-const SHAPES: Readonly<Record<string, Shape>> = {
-  values: '*',
-  runs: '*',
-  snapshots: '*',
-  waits: '*',
-  tokens: '.',
-  status: '..*',
-  due: '.*',
-  ready: '..**',
-  marks: '*****',
-  marked: '.*****',
-}
-
-/** Of keys in the part of a run, by what they begin with. */
-const RUN_SHAPES: Readonly<Record<string, Shape>> = {
-  ...Object.fromEntries([RUN, SNAPSHOT, CONSUMED, DEFINITION, INPUT, CONTEXT].map((name) => [name, '.'])),
-  ...Object.fromEntries([EVENTS, INTERVENTIONS, HISTORY, ORDER].map((prefix) => [prefix.slice(0, -1), '..'])),
-  ...Object.fromEntries([STEPS, VALUES, TAKEN, IDEMPOTENCY].map((prefix) => [prefix.slice(0, -1), '.*'])),
-  [CLAIM]: '.*',
-  [SENT.slice(0, -1)]: '.**',
-  [MESSAGES.slice(0, -1)]: '.*.',
-}
-
-/** Elements of a key in a log end with its number, whoever made the log. */
-const NUMBER = new RegExp(`^\\d{${DIGITS}}$`)
-/** What makes a bound of a name: behind it, behind everything under it, behind everything that begins like it. */
+/** How the bounds of ranges end: behind a name, behind everything under it, behind everything that begins like it. */
 const BOUND = /^(.*?)( |"|~~)?$/
 
-/** Where the tenant is: everything before is the prefix of a view, which ends in an empty element. */
-const rootOf = (elements: readonly string[]): number => elements.slice(0, -1).lastIndexOf('') + 1
-
-/** Which elements of the name of a part stay. */
-const partStays = (elements: readonly string[], i: number): boolean =>
-  i === rootOf(elements) + 1 && isFamily(elements[i]!)
-
-/** Which elements of the keys of a part stay. */
-function keyStays(part: string): Stays {
-  const names = part.split(SEPARATOR)
-  const family = names[rootOf(names) + 1] ?? ''
-  return (elements, i) => {
-    const shape = (family === 'run' ? RUN_SHAPES[elements[0]!] : SHAPES[family]) ?? ''
-    if (i < shape.length) return shape[i] === '.'
-    return i > 0 && i === elements.length - 1 && NUMBER.test(elements[i]!)
-  }
-}
-
-type Stays = (elements: readonly string[], i: number) => boolean
-
 /** Exchanges the ids in a name. */
-async function exchange(name: string, stays: Stays, other: (id: string) => Promise<string>): Promise<string> {
+async function exchange(name: string, { stays }: Elements, other: (id: string) => Promise<string>): Promise<string> {
   const elements = name.split(SEPARATOR)
-  const exchanged = elements.map(async (it, i) => (it === '' || stays(elements, i) ? it : other(it)))
+  const exchanged = elements.map(async (element, i) =>
+    element === '' || stays(elements, i) ? element : other(element),
+  )
   return (await Promise.all(exchanged)).join(SEPARATOR)
 }
 
@@ -104,56 +50,93 @@ interface Bounds {
   readonly end: string
 }
 
-/** A bound of a range, and what it says of ids. */
+/** A bound of a range. */
 interface Bound {
   readonly elements: readonly string[]
-  /** What follows the elements, see {@link BOUND}. */
+  /** See {@link BOUND}. */
   readonly behind: string
-  readonly endsWithId: boolean
 }
 
-function boundOf(bound: string, stays: Stays): Bound {
+function boundOf(bound: string): Bound {
   const [, stem = '', behind = ''] = BOUND.exec(bound)!
-  const elements = stem.split(SEPARATOR)
-  return { elements, behind, endsWithId: isIdAt(elements, elements.length - 1, stays) }
+  // What lies under a name has a further element, by which numbers at the end are told from others.
+  return { elements: (behind === '"' ? stem + SEPARATOR : stem).split(SEPARATOR), behind }
 }
 
-const isIdAt = (elements: readonly string[], i: number, stays: Stays): boolean =>
-  elements[i] !== undefined && elements[i] !== '' && !stays(elements, i)
+/** What a range is for. A list forwards may come in any order; what is removed goes without being looked at. */
+type Use = 'list' | 'reverse' | 'remove'
 
-/** Refuses what asks for ids in the order of what they say: a wrong answer would not be noticed. */
-function requireWhole(bounds: Bounds, stays: Stays, reverse: boolean): void {
-  const [start, end] = [boundOf(bounds.start, stays), boundOf(bounds.end, stays)]
-  // A page that goes on behind an entry, forwards or backwards, is asked for in the order in which entries come.
-  const goesOn = start.behind === ' '
-  const isNumbered = NUMBER.test(end.elements.at(-2) ?? '')
-  const endsWhole =
-    !end.endsWithId || end.behind === ' ' || end.behind === '"' || (!end.behind && (reverse || isNumbered))
-  const fork = start.elements.findIndex((it, i) => it !== end.elements[i])
-  const isBetween = isIdAt(start.elements, fork, stays) && isIdAt(end.elements, fork, stays)
-  if (goesOn ? endsWhole : !start.endsWithId && endsWhole && !isBetween) return
-  throw new HoldfastError('UNSUPPORTED', 'Names are hidden: there is no range between two, nor of what begins like one')
+/**
+ * Refuses a range whose answer would depend on the order of ids: a wrong answer would not be noticed.
+ *
+ * @returns the index of the element that has to be a number in every key of the answer, where bounds are the only ones to
+ *   say that there are numbers
+ */
+function requireUnordered(bounds: Bounds, { stays, neverId }: Elements, use: Use): number | undefined {
+  const start = boundOf(bounds.start)
+  const end = boundOf(bounds.end)
+  const length = Math.max(start.elements.length, end.elements.length)
+  const isIdAt = ({ elements }: Bound, i: number): boolean => !!elements[i] && !stays(elements, i)
+  // A number at the end of one and in the middle of the other is stored as two different names.
+  const isSame = (i: number): boolean => start.elements[i] === end.elements[i] && isIdAt(start, i) === isIdAt(end, i)
+  /** The first element in which keys of the range can differ. */
+  let fork = 0
+  while (fork < length && isSame(fork)) fork++
+  /** The first id that would have to be compared with others. */
+  const cutOf = (bound: Bound): number => bound.elements.findIndex((_, i) => i >= fork && isIdAt(bound, i))
+
+  const startCut = cutOf(start)
+  // A page that goes on behind an entry goes on in the order in which entries come.
+  const beginsWhole = startCut < 0 || (use === 'list' && start.behind === ' ')
+  const endCut = cutOf(end)
+  const isLikeId = end.behind === '~~' && isIdAt(end, end.elements.length - 1)
+  // Behind a number, ids only tell apart what is equal.
+  const isTie =
+    endCut > 0 &&
+    stays(end.elements, endCut - 1) &&
+    isNumber(end.elements[endCut - 1]) &&
+    end.behind === '' &&
+    end.elements.at(-1) !== ''
+  const endsWhole = !isLikeId && (endCut < 0 || (use !== 'remove' && isTie))
+  if (!beginsWhole || !endsWhole) throw unsupported()
+
+  const isOneName = fork === length && start.elements.at(-1) !== '' && end.behind !== '~~'
+  if (isOneName) return undefined
+  const at = Math.min(fork, length - 1)
+  if (neverId(end.elements.slice(0, at))) return undefined
+  const isNumbered = [start, end].every(({ elements }) => isNumber(elements[at]) && stays(elements, at))
+  if (use === 'reverse' && !isNumbered) throw unsupported()
+  return isNumbered ? at : undefined
 }
+
+const unsupported = (): HoldfastError =>
+  new HoldfastError(
+    'UNSUPPORTED',
+    'Names are hidden, so nothing can depend on their order; read forwards, and all of it',
+  )
 
 const within = (limits: Limits, overhead: number): Limits => ({
   ...limits,
   keyOverhead: (limits.keyOverhead ?? 0) + overhead,
 })
 
+const useOf = ({ reverse }: Range): Use => (reverse ? 'reverse' : 'list')
+
 /** Puts a mapping of names in front of a driver. */
 export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping): Driver {
-  const hidePart = (part: string): Promise<string> => exchange(part, partStays, hide)
-  const revealPart = (part: string): Promise<string> => exchange(part, partStays, reveal)
+  const hidePart = (part: string): Promise<string> => exchange(part, PART_ELEMENTS, hide)
+  const revealPart = (part: string): Promise<string> => exchange(part, PART_ELEMENTS, reveal)
   const hideKey = async ({ part, key }: Key): Promise<Key> => {
-    const [hidden, name] = await Promise.all([hidePart(part), exchange(key, keyStays(part), hide)])
+    const [hidden, name] = await Promise.all([hidePart(part), exchange(key, keyElements(part), hide)])
     return { part: hidden, key: name }
   }
 
-  async function hideBounds<B extends Bounds>(bounds: B, stays: Stays, reverse = false): Promise<B> {
-    requireWhole(bounds, stays, reverse)
+  async function hideBounds<B extends Bounds>(bounds: B, kinds: Elements, use: Use): Promise<B> {
+    requireUnordered(bounds, kinds, use)
     const hidden = async (bound: string): Promise<string> => {
-      const [, stem = '', behind = ''] = BOUND.exec(bound)!
-      return (await exchange(stem, stays, hide)) + behind
+      const { elements, behind } = boundOf(bound)
+      const name = await exchange(elements.join(SEPARATOR), kinds, hide)
+      return (behind === '"' ? name.slice(0, -1) : name) + behind
     }
     const [start, end] = await Promise.all([hidden(bounds.start), hidden(bounds.end)])
     return { ...bounds, start, end }
@@ -161,9 +144,10 @@ export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping
 
   async function hideRead(read: Read): Promise<Read> {
     if ('get' in read) return { get: await hideKey(read.get) }
-    if ('parts' in read) return { parts: await hideBounds(read.parts, partStays) }
-    const { part, reverse } = read.range
-    return { range: { ...(await hideBounds(read.range, keyStays(part), reverse)), part: await hidePart(part) } }
+    if ('parts' in read) return { parts: await hideBounds(read.parts, PART_ELEMENTS, 'list') }
+    const { range } = read
+    const bounds = await hideBounds(range, keyElements(range.part), useOf(range))
+    return { range: { ...bounds, part: await hidePart(range.part) } }
   }
 
   const hideCheck = async (check: Check): Promise<Check> =>
@@ -180,7 +164,9 @@ export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping
     if ('trim' in op) return { ...op, trim: await hideKey(op.trim) }
     if ('deletePart' in op) return { deletePart: await hidePart(op.deletePart) }
     const { part } = op.deleteRange
-    return { deleteRange: { ...(await hideBounds(op.deleteRange, keyStays(part))), part: await hidePart(part) } }
+    return {
+      deleteRange: { ...(await hideBounds(op.deleteRange, keyElements(part), 'remove')), part: await hidePart(part) },
+    }
   }
 
   const hideCommit = async (commit: Commit): Promise<Commit> => {
@@ -199,9 +185,17 @@ export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping
       return { parts: await Promise.all(parts.map(revealPart)), more }
     }
     const { entries, more } = answer as EntryPage
-    const stays = keyStays(read.range.part)
-    const revealed = entries.map(async (entry) => ({ ...entry, key: await exchange(entry.key, stays, reveal) }))
-    return { entries: await Promise.all(revealed), more }
+    const { range } = read
+    const kinds = keyElements(range.part)
+    const revealed = await Promise.all(
+      entries.map(async (entry) => ({ ...entry, key: await exchange(entry.key, kinds, reveal) })),
+    )
+    const numbered = requireUnordered(range, kinds, useOf(range))
+    // An id among the numbers of a log lies elsewhere in truth.
+    if (numbered !== undefined && revealed.some(({ key }) => !isNumber(key.split(SEPARATOR)[numbered]))) {
+      throw unsupported()
+    }
+    return { entries: revealed, more }
   }
 
   const revealOutcome = (outcome: Outcome, { checks }: Commit): Outcome => {

@@ -21,7 +21,8 @@ export interface BackupSummary {
   readonly entries: number
   /**
    * Whether all of it was there at one moment, as far as it does not expire. Where not, somebody has written meanwhile:
-   * a run still is of one moment, where it has at most 16 batches of entries, and 32 MiB of values.
+   * a run still is of one moment, where it has at most 16 batches of entries, 32 MiB of values, and what changed of it
+   * meanwhile fits into one answer of the backend.
    */
   readonly consistent: boolean
   /** Of the driver's clock, in milliseconds since 1970. */

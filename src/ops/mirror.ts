@@ -7,7 +7,7 @@
  * @module
  */
 import type { Database, WriteOptions } from '../core/database.ts'
-import type { Check, Entry, FailedCheck, Limits, Op } from '../core/driver.ts'
+import type { Check, Current, Entry, FailedCheck, Limits, Op } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { tenantBounds } from '../core/keys.ts'
 import { type StoreWideOptions, batchOf } from './options.ts'
@@ -156,7 +156,7 @@ function together(changes: readonly Change[], { commitKeys, requestBytes }: Limi
 
 /** What still has to be done where an attempt whose answer was lost, or that was cut off, has done the rest by now. */
 function leftOf(group: readonly Change[], failed: readonly FailedCheck[]): readonly Change[] {
-  const current = new Map(failed.map((it) => [it.check, it.current as Entry | null]))
+  const current = new Map(failed.map((it) => [it.check, it.current as Current | null]))
   const other = group.find(({ pair }, i) => current.has(i) && current.get(i)?.version !== pair.source?.version)
   if (other) throw taken(other.pair, 'The store was written to meanwhile')
   return group.filter((_, i) => !current.has(i))

@@ -130,7 +130,7 @@ const lengthOf = ({ entries }: Slice): number => entries.reduce((sum, { value })
  *
  * @param db - the store
  * @param pages - they cover the part, in order
- * @returns the pages from one view; as they were given where one has outgrown what a request can ask for
+ * @returns the pages from one view; as they were given where one has outgrown what a request can ask for, or an answer can hold
  */
 async function settle(db: Database, pages: readonly Slice[], { signal }: CallOptions): Promise<readonly Slice[]> {
   const { rangeEntries: limit, requestReads } = db.driver.capabilities.limits

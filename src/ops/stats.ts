@@ -1,6 +1,6 @@
 /** What is in a store. @module */
 import type { Database } from '../core/database.ts'
-import { EVENTS, STEPS, partName, utf8Bytes } from '../core/keys.ts'
+import { EVENTS, STEPS, partName, trimmedKey, utf8Bytes } from '../core/keys.ts'
 import { type RunStatus, isRunStatus } from '../stores/status.ts'
 import type { StoreWideOptions } from './options.ts'
 import { scan } from './scan.ts'
@@ -92,7 +92,7 @@ const fresh = (sizes: boolean): Counts => ({
 function count(counts: Counts, family: string, key: string): void {
   if (family === 'values') counts.values++
   else if (family === 'marks') counts.marks++
-  else if (family === 'run' && key.startsWith(EVENTS)) counts.events++
+  else if (family === 'run' && key.startsWith(EVENTS)) counts.events += key === trimmedKey(EVENTS) ? 0 : 1
   else if (family === 'run' && key.startsWith(STEPS)) counts.steps++
   else if (family === 'status') {
     const status = key.slice(0, key.indexOf('!'))

@@ -16,6 +16,7 @@ import {
   TAKEN,
   VALUES,
   decodeNumber,
+  trimmedKey,
 } from '../core/keys.ts'
 import type { RunRecord } from '../stores/run-state.ts'
 import type { Report } from './problems.ts'
@@ -28,8 +29,8 @@ export interface RunCheck {
   end(): { readonly entry: Entry; readonly run: RunRecord } | undefined
 }
 
-/** Keys whose values are a number as text. */
-const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${IDEMPOTENCY}|${SENT})`)
+/** Keys whose values are a number as text; the last is where earlier releases kept fencing tokens. */
+const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${IDEMPOTENCY}|${SENT}|token$|token!)`)
 /** Keys whose values are structured. */
 const STRUCTURED = /^(?:snapshot|definition|input|context|claim|(?:claim|event|history|intervention|message|step)!.*)$/
 
@@ -49,6 +50,13 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
   let snapshot: number | undefined
   let steps = 0
   let others = 0
+
+  /** The number up to which a log was trimmed: its first entry is the one behind. */
+  function takeTrimmed(entry: Entry, prefix: string): void {
+    const number = numberIn(entry)
+    if (number) logs.set(prefix, number)
+    else report({ kind: 'unreadable', part, key: entry.key, message: 'It is no number up to which a log was trimmed' })
+  }
 
   function takeLogged(entry: Entry, prefix: string): void {
     const seq = decodeNumber(entry.key)
@@ -86,6 +94,7 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
     if (key.startsWith(VALUES)) return
     others++
     const log = logOf(key)
+    if (log !== undefined && key === trimmedKey(log)) return takeTrimmed(entry, log)
     if (log !== undefined) takeLogged(entry, log)
     if (key === CONSUMED) consumed = entry
     if (key.startsWith(IDEMPOTENCY)) requireLogged(entry, EVENTS)

@@ -8,6 +8,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Driver } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { tell } from '../core/hooks.ts'
+import { lateAt } from '../core/requests.ts'
 
 /** `closed`: calls pass. `open`: calls are refused. `half-open`: one call at a time passes, to see how it fares. */
 export type CircuitState = 'closed' | 'open' | 'half-open'
@@ -28,13 +29,22 @@ export interface CircuitBreakerOptions {
 
 /** What tells of a backend in trouble; anything else tells of the call, and that the backend could judge it. */
 const TROUBLE: readonly ErrorCode[] = ['UNAVAILABLE', 'TIMEOUT', 'BACKEND']
-/** The caller or this side ended it: that tells nothing of the backend. */
-const SILENT: readonly ErrorCode[] = ['ABORTED', 'CLOSED']
+/** The caller or this side ended it, or nothing was sent: that tells nothing of the backend. */
+const SILENT: readonly ErrorCode[] = ['ABORTED', 'CLOSED', 'OVERLOADED']
+
+/** What an error tells of the backend: whether it is in trouble, or nothing. */
+function isTrouble(error: unknown): boolean | undefined {
+  const code = isHoldfastError(error) ? error.code : 'BACKEND'
+  if (SILENT.includes(code)) return undefined
+  // A request that came too late was judged by a backend that works.
+  return TROUBLE.includes(code) && lateAt(error) === undefined
+}
 
 /**
  * Makes a driver that stops calling another one that fails.
  *
- * Failures are `UNAVAILABLE`, `TIMEOUT` and `BACKEND`. While the circuit is open, calls throw `UNAVAILABLE` at once:
+ * Failures are `UNAVAILABLE`, `TIMEOUT` and `BACKEND`, but not of a request that came too late: any other error is the
+ * judgement of a backend that works. `ABORTED`, `CLOSED` and `OVERLOADED` count neither way. While the circuit is open, calls throw `UNAVAILABLE` at once:
  * nothing was sent, so the error is never `ambiguous`, and its `details.retryAfter` tells when a probe will be let
  * through. After the cooldown, calls pass one at a time; a probe that fails, or has not ended after another cooldown,
  * makes room for the next after that. Put it underneath `retry`, which then waits as long as it is told.
@@ -114,9 +124,9 @@ export function circuitBreaker(driver: Driver, options: CircuitBreakerOptions = 
       return answer
     } catch (error) {
       if (mine === epoch) {
-        const code = isHoldfastError(error) ? error.code : 'BACKEND'
-        if (TROUBLE.includes(code)) failed()
-        else if (!SILENT.includes(code)) succeeded()
+        const trouble = isTrouble(error)
+        if (trouble) failed()
+        else if (trouble === false) succeeded()
         else if (state === 'half-open') until = 0
       }
       throw error

@@ -29,7 +29,12 @@ const HEADER = 2
  * Text comes back as text and bytes as bytes. What is below the threshold, or would not become smaller, is stored as it
  * is, so values that were there before stay readable, and the other way round it can be taken away only after all was
  * written anew. The size of a value is limited before it is compressed. Put it above `encrypt`: what is encrypted cannot
- * be compressed. Do not compress secrets together with what a stranger may choose, where that stranger can see sizes.
+ * be compressed. Answers are cut to the driver's `answerBytes` by what they hold when decompressed.
+ *
+ * A repeated request is the same underneath where the same implementation compresses it with the same threshold. Where a repeat comes through
+ * another version of a runtime that compresses otherwise, it is refused with `CONFLICT`, and never executed twice.
+ *
+ * Do not compress secrets together with what a stranger may choose, where that stranger can see sizes.
  *
  * @param driver - the one underneath; closing this closes it
  * @param options - from which size on
@@ -78,7 +83,7 @@ export function compress(driver: Driver, { threshold = 1024 }: CompressOptions =
     return kind === BYTES ? bytes : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
   }
 
-  return mapValues(driver, { overhead: HEADER, encode, decode })
+  return mapValues(driver, { overhead: HEADER, mayGrow: true, encode, decode })
 }
 
 const unreadable = (reason: string, cause?: unknown): HoldfastError =>

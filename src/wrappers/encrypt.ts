@@ -1,18 +1,32 @@
 /**
  * Values that only holders of a key can read or change, for a driver whose backend is in other hands.
  *
- * A record is bytes: the format version, what kind of value it is, the id of the key, a nonce, and what AES-GCM made of
- * the value. All of it before the nonce is authenticated, and so are the part and the key where the record lies (of a
- * log the prefix, since numbers are assigned inside the commit).
+ * A record is bytes: the format version, the kind of value, the id of the key, a nonce, and the value under AES-GCM.
+ * Everything before the nonce is authenticated, and so is the place of the record: its part and key, with the prefix of a
+ * view (of a log the prefix of its keys, since numbers are assigned inside the commit).
+ *
+ * **Nonces** of format 2 are synthetic, so that a repeated request is the same, byte for byte, in every process. A nonce is
+ * the first 96 bits of an HMAC-SHA-256 over the bytes before it, `JSON.stringify([part, key, commit id, index of the op])`
+ * in UTF-8, and the value; no two inputs read the same, as both of the first end by themselves. The key of the hash is the
+ * first 32 bytes that AES-GCM makes of 32 zero bytes under the encryption key and the nonce 0, so it can be made of a key
+ * that cannot be exported. RFC 5297 and RFC 8452 build on the same idea, a nonce that depends on all that is encrypted.
+ *
+ * What equal nonces tell is that key, kind, place, commit, op and value are equal, and then the records are equal, too. Those are
+ * one write and its repeat, which the backend can tell by the version already. Nonces of different writes are as good as
+ * random. Two of them meet with a chance of n² / 2^97 among n values, 2^-33 among 2^32, which is the bound of NIST
+ * SP 800-38D for random ones, and so the bound for one key here. The nonce 0, whose keystream makes the key of the hash, comes up
+ * with a chance of n / 2^96.
+ *
+ * Format 1 had random nonces, and its place had no prefix of a view; such records are still read.
  *
  * @module
  */
 import type { Driver, Key, Op, Value } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
-import { DIGITS, IDEMPOTENCY, SENT, requireId, utf8Bytes } from '../core/keys.ts'
+import { DIGITS, IDEMPOTENCY, SENT, encodeNumber, requireId, utf8Bytes } from '../core/keys.ts'
 import { hiddenNames } from '../core/hidden-names.ts'
 import { mapNames } from '../core/map-names.ts'
-import { mapValues } from '../core/map-values.ts'
+import { type Destination, mapValues } from '../core/map-values.ts'
 import { requireGiven } from '../core/arguments.ts'
 
 /** Options of {@link encrypt}. */
@@ -36,8 +50,6 @@ export interface EncryptOptions {
    * behind. Left out, they stay readable.
    */
   readonly names?: Uint8Array | undefined
-  /** Makes so many random bytes, for nonces: never the same twice. `crypto.getRandomValues` by default. */
-  readonly random?: (bytes: number) => Uint8Array
 }
 
 /** What is used of a `CryptoKey`. */
@@ -50,13 +62,17 @@ type Subtle = NonNullable<typeof crypto.subtle>
 /** As each runtime declares it. */
 type ImportedKey = Awaited<ReturnType<Subtle['importKey']>>
 
-const VERSION = 1
+const VERSION = 2
+/** Random nonces, and a place without the prefix of a view. */
+const RANDOM_VERSION = 1
 /** Flags of the second byte. */
 const IS_BYTES = 1
 const IS_APPEND = 2
 /** Version, flags, and the length of the key's id. */
 const FIXED = 3
 const NONCE = 12
+/** Of the key of the hash that makes nonces, in bytes. */
+const HASH_KEY = 32
 const TAG = 16
 
 const ID = /^[ -~]{1,64}$/
@@ -71,20 +87,31 @@ const isRef = ({ key }: Key): boolean => key.startsWith(IDEMPOTENCY) || key.star
  * Makes a driver that stores its values encrypted with AES-GCM, by WebCrypto.
  *
  * What was tampered with, cut short, moved to another key or part, stored in plain text, or encrypted with a key that is
- * not among `keys` is refused with `SERIALIZATION`, never returned. What stays visible: how many entries there are and how
- * large, when they were written and expire, statuses, priorities and times in indexes, the numbers of logs and of
- * `append … ref`; and without the option `names` the ids in keys. Whoever can write to the backend can still delete
- * entries, bring back an older record of the same key, change the order of a log, and point a reference at another entry
- * of its log: only the values themselves are protected.
+ * not among `keys` is refused with `SERIALIZATION`, never returned; of a check that failed, `current` comes without a value then. What
+ * stays visible: how many entries there are and how large, when they were written and expire, statuses, priorities and
+ * times in indexes, the numbers of logs and of `append … ref`, up to where a log was trimmed; and without the option `names`
+ * the ids in keys. Whoever can write to the backend can still delete
+ * entries, bring back an older record of the same key, change the order of a log, trim it, and point a reference at another
+ * entry of its log: only the values themselves are protected.
+ *
+ * A driver keeps the number up to which a log was trimmed under the number 0 of the log, and reads it. So a plain number is
+ * written and accepted at keys that end in `!0000000000000000`, unless that is a name in a key of the stores. Keep no
+ * secret number at such a key of your own.
  *
  * With `names` the same id always looks the same, so it can be counted, but not read or guessed. Everything is still found
  * by its name, by status, by time and by number. The price: lists of runs, values, snapshots and steps of one moment come
- * in an order that tells nothing, though always the same; what asks for names by what they begin with (the `prefix` of
- * `keys` and `watch`) is refused with `UNSUPPORTED`; so are `backup`, `restore` and `copy`, which are made of the driver
+ * in an order that tells nothing, though always the same; what depends on the order of names (the `prefix` of `keys` and
+ * `watch`, ranges that begin or end at a name, `reverse` over names; see `idOrder` in the driver contract) is refused with
+ * `UNSUPPORTED`; so are `backup`, `restore` and `copy`, which are made of the driver
  * underneath and so stay encrypted; and keys and parts grow, an id of few bytes to 24 characters.
  *
- * Put it above `retry`, so that a repeated request is the same byte for byte, and underneath `compress`. To rotate, hand
- * the new key to every process first, then make it `current`; the old one can go when all was written anew.
+ * A repeated request is the same underneath, byte for byte, also from another process, as long as `current` is the same. A repeat
+ * under a new key is refused with `CONFLICT`, and never executed twice. Put it underneath `compress`. To rotate, hand the new
+ * key to every process first, then make it `current`; the old one can go when all was written anew.
+ *
+ * Over `prefix`, or underneath it, values are bound to the prefix as well, so tenants can share a key. Over `remote` they
+ * cannot: the prefix is the server's, so give every tenant a key of its own. Records of format 1, made
+ * over `prefix` by an earlier release, are bound to it when they are written anew.
  *
  * @param driver - the one underneath; closing this closes it
  * @param options - the keys
@@ -105,7 +132,7 @@ const isRef = ({ key }: Key): boolean => key.startsWith(IDEMPOTENCY) || key.star
  * ```
  */
 export function encrypt(driver: Driver, options: EncryptOptions): Driver {
-  const { refs = isRef, random = (bytes) => crypto.getRandomValues(new Uint8Array(bytes)) } = options
+  const { refs = isRef } = options
   const { keys, current } = { ...requireGiven(options, 'options') }
   requireGiven(keys, 'keys')
   const { names } = options
@@ -132,21 +159,37 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
     return key
   }
 
-  async function encode(value: Value, at: Key, isAppend: boolean): Promise<Uint8Array> {
+  const { root = '' } = driver.capabilities
+  const placeOf = ({ part, key }: Key): Key => ({ part: root + part, key })
+
+  let hashKey: Promise<ImportedKey> | undefined
+
+  /** Of the key that encrypts. */
+  async function makeHashKey(): Promise<ImportedKey> {
+    const bytes = await subtle.encrypt(
+      { name: 'AES-GCM', iv: new Uint8Array(NONCE), additionalData: new Uint8Array(0) },
+      await keyOf(current),
+      new Uint8Array(HASH_KEY),
+    )
+    const raw = new Uint8Array(bytes).subarray(0, HASH_KEY)
+    return subtle.importKey('raw', raw, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign'])
+  }
+
+  async function encode(value: Value, { at, isAppend, commit, op }: Destination): Promise<Uint8Array> {
     const isText = typeof value === 'string'
     const flags = (isText ? 0 : IS_BYTES) | (isAppend ? IS_APPEND : 0)
     const header = headerOf(flags, current)
-    const iv = random(NONCE)
+    const place = placeOf(at)
+    const plain = isText ? new TextEncoder().encode(value) : value
+    const write = new TextEncoder().encode(JSON.stringify([place.part, place.key, commit, op]))
+    const hash = await subtle.sign('HMAC', await (hashKey ??= makeHashKey()), joined(header, write, plain))
+    const iv = new Uint8Array(hash).slice(0, NONCE)
     const sealed = await subtle.encrypt(
-      { name: 'AES-GCM', iv, additionalData: boundTo(header, at) },
+      { name: 'AES-GCM', iv, additionalData: boundTo(header, place) },
       await keyOf(current),
-      isText ? new TextEncoder().encode(value) : value,
+      plain,
     )
-    const record = new Uint8Array(header.length + NONCE + sealed.byteLength)
-    record.set(header)
-    record.set(iv, header.length)
-    record.set(new Uint8Array(sealed), header.length + NONCE)
-    return record
+    return joined(header, iv, new Uint8Array(sealed))
   }
 
   async function decode(record: Value, at: Key): Promise<Value> {
@@ -156,17 +199,21 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
     }
     const header = record.subarray(0, FIXED + (record[2] ?? 0))
     if (record.length < header.length + NONCE + TAG) throw refused('truncated')
-    const flags = record[1]!
-    if (record[0] !== VERSION || flags > (IS_BYTES | IS_APPEND)) throw refused('unsupported_version')
+    const [version, flags] = record as unknown as [number, number]
+    if ((version !== VERSION && version !== RANDOM_VERSION) || flags > (IS_BYTES | IS_APPEND)) {
+      throw refused('unsupported_version')
+    }
     const id = new TextDecoder().decode(header.subarray(FIXED))
     if (!Object.hasOwn(keys, id)) throw refused('unknown_key')
     const isAppend = (flags & IS_APPEND) !== 0
-    if (isAppend && !NUMBER.test(at.key)) throw refused('tampered')
+    // The number 0 is no entry of a log.
+    if (isAppend && (!NUMBER.test(at.key) || at.key.endsWith(encodeNumber(0)))) throw refused('tampered')
     const home = isAppend ? { part: at.part, key: at.key.slice(0, -DIGITS) } : at
+    const place = version === VERSION ? placeOf(home) : home
     const iv = record.subarray(header.length, header.length + NONCE)
     const bytes = await subtle
       .decrypt(
-        { name: 'AES-GCM', iv, additionalData: boundTo(header, home) },
+        { name: 'AES-GCM', iv, additionalData: boundTo(header, place) },
         await keyOf(id),
         record.subarray(header.length + NONCE),
       )
@@ -240,19 +287,21 @@ function requireKey(id: string, key: Uint8Array | CryptoKeyLike): void {
 
 function headerOf(flags: number, id: string): Uint8Array {
   const name = new TextEncoder().encode(id)
-  const header = new Uint8Array(FIXED + name.length)
-  header.set([VERSION, flags, name.length])
-  header.set(name, FIXED)
-  return header
+  return joined(new Uint8Array([VERSION, flags, name.length]), name)
 }
 
 /** What a record is bound to: its header, which tells its own length, and where it lies. No part holds a line feed. */
-function boundTo(header: Uint8Array, { part, key }: Key): Uint8Array {
-  const place = new TextEncoder().encode(`${part}\n${key}`)
-  const bound = new Uint8Array(header.length + place.length)
-  bound.set(header)
-  bound.set(place, header.length)
-  return bound
+const boundTo = (header: Uint8Array, { part, key }: Key): Uint8Array<ArrayBuffer> =>
+  joined(header, new TextEncoder().encode(`${part}\n${key}`))
+
+function joined(...pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    all.set(piece, at)
+    at += piece.length
+  }
+  return all
 }
 
 const refused = (reason: string, cause?: unknown): HoldfastError =>

@@ -64,6 +64,7 @@ export function prefix(driver: Driver, name: string): Driver {
     name: driver.name,
     capabilities: {
       ...driver.capabilities,
+      root: (driver.capabilities.root ?? '') + root,
       limits: { ...limits, keyOverhead: (limits.keyOverhead ?? 0) + root.length },
     },
     open: (options) => driver.open(options),

@@ -5,10 +5,11 @@
  */
 import { type Sleep, sleep as realSleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
-import type { Clock } from '../core/clock.ts'
+import { type Clock, stopwatch } from '../core/clock.ts'
 import type { CallOptions, Driver } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError, pauseAsked } from '../core/errors.ts'
 import { tell } from '../core/hooks.ts'
+import { lateAt } from '../core/requests.ts'
 
 export type { Sleep } from '../core/abort.ts'
 
@@ -35,7 +36,10 @@ export interface RetryOptions {
   readonly deadline?: number
   /** Told before each wait; what it throws is ignored. */
   readonly onRetry?: (retry: Retry) => void
-  /** Measures the deadline, in milliseconds from any moment; `performance.now` by default. */
+  /**
+   * Measures the deadline, in milliseconds from any moment. By default `performance.now` and the machine's clock, whichever
+   * says that more time has passed: the former may stand still while the machine sleeps.
+   */
   readonly clock?: Clock
   /** Numbers from 0 to below 1, for the jitter; `Math.random` by default. */
   readonly random?: () => number
@@ -55,11 +59,13 @@ const FINAL: readonly ErrorCode[] = ['ABORTED', 'CLOSED']
  *
  * A commit whose outcome is unknown is repeated under its own id, and only where the driver underneath recognises
  * repeats: for half of its `replayWindow`, so that the repeat arrives inside it. Otherwise the error is thrown as it is.
- * After one unknown outcome the error of a call that fails for good is `ambiguous`, whatever its last attempt said.
+ * The time is looked at right before each attempt, so a process that was stopped while it waited makes none. A request that
+ * came too late is not repeated. After one unknown outcome the error of a call that fails for good is `ambiguous`, whatever
+ * its last attempt said.
  *
  * @param driver - the one underneath; closing this closes it
  * @param options - how often, how long, and how to wait
- * @returns the driver, with the capabilities of the one underneath
+ * @returns the driver, with the capabilities of the one underneath; where that has a `timeout`, it is longer by the deadline
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -75,20 +81,24 @@ const FINAL: readonly ErrorCode[] = ['ABORTED', 'CLOSED']
  * ```
  */
 export function retry(driver: Driver, options: RetryOptions = {}): Driver {
-  const { clock = () => performance.now(), random = Math.random, sleep = realSleep, onRetry } = options
+  const { clock, random = Math.random, sleep = realSleep, onRetry } = options
   const attempts = requireInteger(options.attempts ?? 5, 'attempts', 1)
   const delay = requireInteger(options.delay ?? 100, 'delay', 1)
   const maxDelay = requireInteger(options.maxDelay ?? 5000, 'maxDelay', 1)
   const deadline = requireInteger(options.deadline ?? 30_000, 'deadline', 1)
-  const { replayWindow } = driver.capabilities
+  const { replayWindow, timeout } = driver.capabilities
+
+  /** How long after the call an attempt may begin. */
+  const timeFor = (isUnknown: boolean): number => (isUnknown ? Math.min(deadline, replayWindow / 2) : deadline)
 
   /** How long to wait before the next attempt, or `undefined` where there is none. */
   function waitAfter(error: HoldfastError, attempt: number, elapsed: number, isUnknown: boolean): number | undefined {
     if (!error.retryable || FINAL.includes(error.code) || attempt >= attempts) return undefined
+    // The same request comes even later next time.
+    if (lateAt(error) !== undefined) return undefined
     const backoff = random() * Math.min(maxDelay, delay * 2 ** (attempt - 1))
     const wait = Math.max(backoff, pauseAsked(error))
-    const until = isUnknown ? Math.min(deadline, replayWindow / 2) : deadline
-    return elapsed + wait < until ? wait : undefined
+    return elapsed + wait < timeFor(isUnknown) ? wait : undefined
   }
 
   async function repeat<T>(
@@ -96,7 +106,7 @@ export function retry(driver: Driver, options: RetryOptions = {}): Driver {
     call: () => Promise<T>,
     { signal }: CallOptions = {},
   ): Promise<T> {
-    const start = clock()
+    const elapsed = stopwatch(clock)
     let isUnknown = false
     for (let attempt = 1; ; attempt++) {
       try {
@@ -104,18 +114,21 @@ export function retry(driver: Driver, options: RetryOptions = {}): Driver {
       } catch (error) {
         if (!isHoldfastError(error)) throw unknown(error, isUnknown)
         isUnknown ||= operation === 'commit' && error.ambiguous
-        const wait = signal?.aborted ? undefined : waitAfter(error, attempt, clock() - start, isUnknown)
+        const wait = signal?.aborted ? undefined : waitAfter(error, attempt, elapsed(), isUnknown)
         if (wait === undefined) throw unknown(error, isUnknown)
         tell(onRetry, { operation, attempt, delay: wait, code: error.code })
         await sleep(wait, signal).catch((stop: unknown) => {
           throw unknown(stop, isUnknown)
         })
+        // The process may have been stopped meanwhile, or the machine.
+        if (elapsed() >= timeFor(isUnknown)) throw unknown(error, isUnknown)
       }
     }
   }
 
   return {
     ...driver,
+    capabilities: { ...driver.capabilities, ...(timeout !== undefined && { timeout: deadline + timeout }) },
     open: (options) => repeat('open', () => driver.open(options), options),
     read: (reads, options) => repeat('read', () => driver.read(reads, options), options),
     commit: (request, options) => repeat('commit', () => driver.commit(request, options), options),

@@ -31,7 +31,8 @@ const MOST = 2 ** 31 - 1
  *
  * @param driver - the one underneath; closing this closes it
  * @param options - how long each kind of call may take
- * @returns the driver, with the capabilities of the one underneath
+ * @returns the driver, with the capabilities of the one underneath, and as its `timeout` the longer of `read` and `commit`, unless
+ *   the driver gives up earlier
  * @throws `INVALID_ARGUMENT` for a malformed duration
  *
  * @example
@@ -81,8 +82,11 @@ export function timeout(driver: Driver, options: TimeoutOptions = {}): Driver {
     }
   }
 
+  const { timeout: inner = Infinity } = driver.capabilities
+
   return {
     ...driver,
+    capabilities: { ...driver.capabilities, timeout: Math.min(inner, Math.max(most.read, most.commit)) },
     open: (options) => within('open', (inner) => driver.open(inner), options),
     read: (reads, options) => within('read', (inner) => driver.read(reads, inner), options),
     commit: (request, options) => within('commit', (inner) => driver.commit(request, inner), options),

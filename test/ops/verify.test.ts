@@ -31,7 +31,8 @@ const BREAKS: Record<string, { readonly ops: Op[]; readonly kinds: string[] }> =
   'a step is missing': { ops: [remove(RUN, 'step!charge')], kinds: ['mismatch', 'mismatch'] },
   'a step has no place': { ops: [put(RUN, 'step!zzz', '{}')], kinds: ['mismatch'] },
   'the snapshot is missing': { ops: [remove(RUN, 'snapshot')], kinds: ['mismatch'] },
-  'a token is no number': { ops: [put(RUN, 'token', 'x')], kinds: ['unreadable'] },
+  'a token of an earlier release is no number': { ops: [put(RUN, 'token', 'x')], kinds: ['unreadable'] },
+  'a token is no number': { ops: [put('default!tokens', 'a1b2', 'x')], kinds: ['unreadable'] },
   'an event is no JSON': { ops: [put(RUN, `event!${number(1)}`, '{')], kinds: ['unreadable'] },
   'an event is of a newer format': {
     ops: [put(RUN, `event!${number(1)}`, '{"payload":{"$2":"X"}}')],

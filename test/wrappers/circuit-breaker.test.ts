@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HoldfastError } from '../../src/core/errors.ts'
+import { late } from '../../src/core/requests.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { type CircuitBreakerOptions, circuitBreaker } from '../../src/wrappers/circuit-breaker.ts'
@@ -48,18 +49,22 @@ describe('closed', () => {
 
   test('what tells of the call, or that somebody stopped it, opens nothing', async () => {
     const { states, fail } = setting()
-    for (const code of ['INVALID_ARGUMENT', 'QUOTA_EXCEEDED', 'ABORTED', 'CLOSED'] as const) {
+    for (const code of ['INVALID_ARGUMENT', 'CONFLICT', 'QUOTA_EXCEEDED', 'ABORTED', 'CLOSED', 'OVERLOADED'] as const) {
       await fail(5, new HoldfastError(code, 'No'))
     }
+    await fail(5, late(0))
     expect(states).toEqual([])
   })
 
   test('an answer that the backend gave ends the row, an aborted call does not', async () => {
     const { states, fail } = setting()
     await fail(2)
-    await fail(1, new HoldfastError('READ_ONLY', 'No'))
-    await fail(2)
+    for (const answer of [new HoldfastError('READ_ONLY', 'No'), late(0), new HoldfastError('CONFLICT', 'No')]) {
+      await fail(1, answer)
+      await fail(2)
+    }
     await fail(1, new HoldfastError('ABORTED', 'Stop'))
+    await fail(1, new HoldfastError('OVERLOADED', 'Too much'))
     expect(states).toEqual([])
     await fail(1)
     expect(states).toEqual(['open'])
@@ -125,6 +130,24 @@ describe('half open', () => {
     await fail(1)
     expect((await errorOf(driver.read([]))).details).toEqual({ circuit: 'open', retryAfter: 1000 })
     expect(states).toEqual(['open', 'half-open', 'open'])
+  })
+
+  test('a probe that came too late closes it: the backend has judged it', async () => {
+    const { time, states, fail } = setting()
+    await fail(3)
+    time.pass(1000)
+    await fail(1, late(0))
+    expect(states).toEqual(['open', 'half-open', 'closed'])
+  })
+
+  test('a probe that was not sent makes room for the next', async () => {
+    const { time, spy, states, driver, fail } = setting()
+    await fail(3)
+    time.pass(1000)
+    await fail(1, new HoldfastError('OVERLOADED', 'Too much', { retryable: true }))
+    expect(states).toEqual(['open', 'half-open'])
+    await driver.read([])
+    expect([states, spy.reads.length]).toEqual([['open', 'half-open', 'closed'], 5])
   })
 
   test('it takes as many successes as wanted', async () => {

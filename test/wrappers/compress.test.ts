@@ -1,11 +1,12 @@
 import { deflateSync, inflateSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import type { Driver } from '../../src/core/driver.ts'
+import type { CommitRequest, Current, Driver, Entry, EntryPage } from '../../src/core/driver.ts'
+import { digestOf } from '../../src/core/requests.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { compress } from '../../src/wrappers/compress.ts'
 import { randomFrom } from '../support/random.ts'
 import { slice } from '../support/slice.ts'
-import { append, conformanceOver, entriesOf, errorOf, get, put, request } from './support.ts'
+import { PART, append, at, conformanceOver, entriesOf, errorOf, get, put, request } from './support.ts'
 
 conformanceOver('memory, compressed', (driver) => compress(driver))
 conformanceOver('memory, everything compressed', (driver) => compress(driver, { threshold: 0 }), { cases: slice })
@@ -69,6 +70,91 @@ describe('what is stored', () => {
     const refused = { ...it, commits: [{ ...it.commits[0]!, checks: [{ at: key, version: null }] }] }
     expect((await driver.commit(refused)).outcomes).toMatchObject([{ failed: [{ current: { value: LONG } }] }])
   })
+})
+
+test('a repeat is the same, byte for byte', async () => {
+  const it = request(put('text', LONG), put('bytes', new Uint8Array(5000)), append(LONG))
+  const sent: CommitRequest[] = []
+  const inner = memory()
+  const commit: Driver['commit'] = (sending) => {
+    sent.push(sending)
+    return inner.commit(sending)
+  }
+  for (let n = 0; n < 3; n++) await compress({ ...inner, commit }).commit(structuredClone(it))
+  expect(sent[1]).toEqual(sent[0])
+  expect(sent.map(digestOf)).toEqual(Array.from({ length: 3 }, () => digestOf(sent[0]!)))
+})
+
+describe('what an answer holds', () => {
+  /** Each is small as it is stored. */
+  const VALUE = 'x'.repeat(10_000)
+  const keys = Array.from({ length: 20 }, (_, i) => `k${String(i).padStart(2, '0')}`)
+
+  /** An answer has room for three of them, and some. */
+  async function setting(): Promise<Driver> {
+    const inner = memory()
+    const limits = { ...inner.capabilities.limits, answerBytes: 35_000 }
+    const driver = compress({ ...inner, capabilities: { ...inner.capabilities, limits } })
+    await driver.commit(request(...keys.map((key) => put(key, VALUE))))
+    return driver
+  }
+
+  test('is bounded by what is decompressed, and pages go on', async () => {
+    const driver = await setting()
+    const range = { part: PART, start: ' ', end: '~~', limit: 100 }
+    const { answers } = await driver.read([
+      { range },
+      { range: { ...range, reverse: true } },
+      { range: { ...range, keysOnly: true } },
+    ])
+    const [first, second, names] = answers as readonly EntryPage[]
+    expect([first!.entries.map(({ key }) => key), first!.more]).toEqual([keys.slice(0, 3), true])
+    expect([second!.entries.map(({ key }) => key), second!.more]).toEqual([['k19'], true])
+    expect([names!.entries.length, names!.more]).toEqual([20, false])
+    const seen: string[] = []
+    for (let { start } = range; ;) {
+      const [page] = (await driver.read([{ range: { ...range, start } }])).answers as readonly EntryPage[]
+      seen.push(...page!.entries.map(({ key }) => key))
+      if (!page!.more) break
+      start = `${seen.at(-1)} `
+    }
+    expect(seen).toEqual(keys)
+  })
+
+  test('has every value that was asked for by its name', async () => {
+    const { answers } = await (await setting()).read(keys.map((key) => ({ get: at(key) })))
+    expect(answers.map((entry) => (entry as Entry).value)).toEqual(keys.map(() => VALUE))
+  })
+
+  test('has as many values of failed checks as fit, and all versions', async () => {
+    const it = request(put('never', 'v'))
+    const checks = keys.map((key) => ({ at: at(key), version: null }))
+    const commits = [
+      { ...it.commits[0]!, checks },
+      { ...it.commits[0]!, id: 'another', checks: checks.slice(5) },
+    ]
+    const { outcomes } = await (await setting()).commit({ ...it, commits })
+    const current = outcomes
+      .flatMap((outcome) => (outcome.ok ? [] : outcome.failed))
+      .map((failed) => failed.current as Current)
+    expect(current.map(({ key }) => key)).toEqual([...keys, ...keys.slice(5)])
+    expect(new Set(current.map(({ version }) => version)).size).toBe(1)
+    expect(current.flatMap(({ key, value }) => (value === undefined ? [] : [[key, value]]))).toEqual(
+      keys.slice(0, 3).map((key) => [key, VALUE]),
+    )
+  })
+})
+
+test('what became of a commit is told, though what is there cannot be read', async () => {
+  const inner = memory()
+  await inner.commit(request(put('k', new Uint8Array([0xf6, 1, 1, 2, 3]))))
+  const [write, fail] = [request(put('written', LONG)), request(put('never', 'v'))]
+  const commits = [...write.commits, { ...fail.commits[0]!, checks: [{ at: at('k'), version: null }] }]
+  const { outcomes } = await compress(inner).commit({ id: 'both', commits })
+  expect(outcomes).toEqual([
+    { ok: true, seqs: [] },
+    { ok: false, failed: [{ check: 0, current: { key: 'k', version: expect.any(String), expiresAt: null } }] },
+  ])
 })
 
 describe('what is damaged', () => {

@@ -1,14 +1,17 @@
 /** Encryption that hides names, too: everything is found by its name, and nobody else reads one. */
 import { createCipheriv, createHmac, hkdfSync } from 'node:crypto'
 import { describe, expect, it, test } from 'vitest'
-import type { Driver, EntryPage } from '../../src/core/driver.ts'
+import type { Driver, Entry, EntryPage, Range } from '../../src/core/driver.ts'
+import { isHoldfastError } from '../../src/core/errors.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
+import { createHandler, remote } from '../../src/http/index.ts'
 import { backup, copy, purge, restore, stats, verify } from '../../src/ops/index.ts'
 import { type EncryptOptions, encrypt } from '../../src/wrappers/encrypt.ts'
 import { prefix } from '../../src/wrappers/prefix.ts'
+import { replay } from '../../src/wrappers/replay.ts'
 import { contentOf, seed } from '../ops/seed.ts'
-import { append, conformanceOver, entriesOf, errorOf, get, put, request } from './support.ts'
+import { PART, append, at, conformanceOver, entriesOf, errorOf, get, put, request } from './support.ts'
 
 const KEY = new Uint8Array(32).map((_, i) => i)
 const NAMES = new Uint8Array(32).map((_, i) => 200 - i)
@@ -19,7 +22,19 @@ conformanceOver('memory, encrypted with its names, with references of the stores
   skip: [
     {
       reason: 'it keeps references under names that no store uses; refused, as encrypt.test.ts shows',
-      cases: ['DR-106', 'DR-113', 'DR-210', 'DR-410', 'DR-411', 'DR-908', 'DR-909', 'DR-910', 'DR-911', 'DB-407'],
+      cases: [
+        'DR-106',
+        'DR-113',
+        'DR-210',
+        'DR-410',
+        'DR-411',
+        'DR-908',
+        'DR-909',
+        'DR-910',
+        'DR-911',
+        'DR-1402',
+        'DB-407',
+      ],
     },
     {
       reason: 'it begins or ends a range in the middle of names; refused, as tested below',
@@ -37,9 +52,13 @@ conformanceOver('memory, encrypted with its names, with references of the stores
           'DR-316',
           'DR-318',
         ],
-        ...['DR-402', 'DR-517', 'DR-604', 'DR-605', 'DR-608', 'DR-902', 'DB-409', 'ST-503', 'ST-504'],
+        ...['DR-402', 'DR-517', 'DR-604', 'DR-605', 'DR-608', 'DR-902', 'DR-1504', 'DB-409', 'ST-503', 'ST-504'],
         ...['ST-902', 'ST-903', 'ST-907'],
       ],
+    },
+    {
+      reason: 'it reads ids backwards; refused, as DR-320 shows',
+      cases: ['DR-307', 'DR-310', 'DR-315', 'DR-408', 'DR-504', 'DR-601', 'DR-1106', 'DR-1503', 'DB-601'],
     },
     {
       reason: 'it wants ids in the order of what they say; that they come all, and once, is tested below',
@@ -119,7 +138,7 @@ describe('a hidden name', () => {
         "status",
         "step",
         "taken",
-        "token",
+        "tokens",
         "value",
         "values",
         "waiting",
@@ -163,7 +182,7 @@ describe('a hidden name', () => {
 })
 
 describe('lists', () => {
-  test('give every name, once, in pages of any size, forwards and backwards', async () => {
+  test('give every name, once, in pages of any size', async () => {
     const { state, workflows } = createHoldfast({ driver: hiding(memory()) })
     const names = Array.from({ length: 50 }, (_, i) => `name ${i}`)
     await Promise.all(names.map((name) => state.set(name, name)))
@@ -174,17 +193,6 @@ describe('lists', () => {
       for await (const { runId } of workflows.runs({ limit })) runs.push(runId)
       expect([keys.toSorted(), runs.toSorted()]).toEqual([names.toSorted(), names.toSorted()])
     }
-    const driver = hiding(memory())
-    await driver.commit(request(...names.map((name) => put(name.replace(' ', '-'), 'v'))))
-    const seen: string[] = []
-    for (let end = '~~'; ;) {
-      const range = { part: 'default!values', start: ' ', end, limit: 7, reverse: true }
-      const { entries, more } = (await driver.read([{ range }])).answers[0] as EntryPage
-      seen.push(...entries.map(({ key }) => key))
-      if (!more) break
-      end = entries.at(-1)!.key
-    }
-    expect(seen.toSorted()).toEqual(names.map((name) => name.replace(' ', '-')).toSorted())
   })
 
   test('between names, or of what begins like one, are refused', async () => {
@@ -193,7 +201,10 @@ describe('lists', () => {
     for (const [start, end] of [
       ['a', '~~'],
       [' ', 'b'],
+      [' ', 'b '],
       ['a', 'b'],
+      ['a ', 'b '],
+      ['a!', '~~'],
       ['a', 'a~~'],
       [' ', 'a~~'],
       ['a!', 'b"'],
@@ -208,6 +219,106 @@ describe('lists', () => {
     expect((await entriesOf(driver)).length).toBe(2)
     const { state } = createHoldfast({ driver })
     expect((await errorOf(state.listKeys({ prefix: 'a' }))).code).toBe('UNSUPPORTED')
+  })
+
+  test('of a log in which somebody has put an id are refused', async () => {
+    const driver = hiding(memory())
+    const ids = Array.from({ length: 100 }, (_, i) => `log!id${i}`)
+    await driver.commit(request(append('1'), ...ids.map((id) => put(id, 'no entry'))))
+    const numbers = { part: PART, start: 'log!0000000000000000', end: 'log!9007199254740991', limit: 1000 }
+    for (const reverse of [false, true]) {
+      expect((await errorOf(driver.read([{ range: { ...numbers, reverse } }]))).code).toBe('UNSUPPORTED')
+    }
+  })
+
+  test('under a number that is no end of a log are those of that number', async () => {
+    const driver = hiding(memory())
+    const [one, two] = ['x!0000000000000001', 'x!0000000000000002']
+    const keys = [one, two, `${one}!a`, `${one}!b`, `${two}!a`]
+    await driver.commit(request(...keys.map((key) => put(key, key))))
+    const range = { part: PART, start: `${one}!`, end: `${one}"`, limit: 10 }
+    const { answers } = await driver.read([{ range }])
+    expect((answers[0] as EntryPage).entries.map(({ key }) => key).toSorted()).toEqual([`${one}!a`, `${one}!b`])
+    await driver.commit(request({ deleteRange: range }))
+    expect((await entriesOf(driver)).map(({ key }) => key).toSorted()).toEqual([one, two, `${two}!a`].toSorted())
+  })
+
+  /** Keys of stores, and of others: under one prefix there are numbers, or ids. */
+  const KEYS: Readonly<Record<string, readonly string[]>> = {
+    'default!values': ['a', 'b', 'zeta', 'checkpoint!1ef', 'checkpoint!2ab', 'log!N1', 'log!N2', 'log!N12'],
+    'default!status': ['completed!N1!r9', 'completed!N2!r1', 'completed!N2!r2', 'completed!N10!r0', 'failed!N1!x'],
+    'default!due': ['N1!b', 'N2!a', 'N2!b', 'N30!c'],
+    'default!runs': ['r1', 'r2', 'zz'],
+    'default!run!r': ['event!N1', 'event!N2', 'event!N3', 'run', 'step!a', 'step!b', 'message!m!N1', 'message!n!N4'],
+  }
+  const spelled = (name: string): string => name.replaceAll(/N(\d+)/g, (_, n: string) => n.padStart(16, '0'))
+
+  test('answer as ever, or not at all, whatever the range', async () => {
+    const [open, hidden] = [memory(), hiding(memory())]
+    for (const [part, keys] of Object.entries(KEYS)) {
+      const ops = keys.map((key) => put(spelled(key), 'v', part))
+      for (const driver of [open, hidden]) await driver.commit(request(...ops))
+    }
+    const keysIn = async (driver: Driver, range: Omit<Range, 'limit'>, limit: number): Promise<string[]> => {
+      const found: string[] = []
+      for (let bounds = range; ;) {
+        const { entries, more } = (await driver.read([{ range: { ...bounds, limit } }])).answers[0] as EntryPage
+        found.push(...entries.map(({ key }) => key))
+        if (!more) return found
+        const { key } = entries.at(-1)!
+        bounds = range.reverse ? { ...bounds, end: key } : { ...bounds, start: `${key} ` }
+      }
+    }
+    /** Ids behind a number tell apart what is equal. */
+    const rank = (key: string): string => key.replace(/(^|!)(\d{16})!.*$/, '$1$2')
+    const counts = { answered: 0, refused: 0 }
+    for (const [part, keys] of Object.entries(KEYS)) {
+      const names = new Set(keys.flatMap((key) => key.split('!').map((_, i, all) => all.slice(0, i + 1).join('!'))))
+      const bounds = [
+        ' ',
+        '~~',
+        ...[...names].flatMap((name) => [name, `${name} `, `${name}!`, `${name}"`, `${name}~~`]),
+      ].map(spelled)
+      for (const start of bounds) {
+        for (const end of bounds) {
+          for (const reverse of [false, true]) {
+            const range = { part, start, end, reverse }
+            const asked = await keysIn(hidden, range, 2).catch((error: unknown) => {
+              if (isHoldfastError(error, 'UNSUPPORTED')) return undefined
+              throw error
+            })
+            counts[asked ? 'answered' : 'refused']++
+            if (!asked) continue
+            const told = await keysIn(open, range, 100)
+            const whole = `${start} to ${end}`
+            // A page goes on behind an entry in the order in which entries come: nobody else can know what that is.
+            if (!reverse && start.endsWith(' ') && start !== ' ') continue
+            // An end at an id behind a number may take others of that number.
+            const isTie = keys.map(spelled).some((key) => key === end && rank(key) !== key)
+            if (isTie)
+              expect(
+                asked.map(rank).filter((it) => it !== rank(end)),
+                whole,
+              ).toEqual(told.map(rank).filter((it) => it !== rank(end)))
+            else expect(asked.toSorted(), whole).toEqual(told.toSorted())
+            if (reverse) expect(asked.map(rank), whole).toEqual(asked.map(rank).toSorted().toReversed())
+          }
+        }
+      }
+    }
+    expect(counts.answered).toBeGreaterThan(500)
+    expect(counts.refused).toBeGreaterThan(500)
+  })
+
+  test('that a handler reads in pieces are whole', async () => {
+    const driver = replay(hiding(memory()))
+    const names = Array.from({ length: 12 }, (_, i) => `name${i}`)
+    const handler = createHandler(driver, { authorize: () => 'acme' })
+    const caller = remote({ url: 'http://127.0.0.1/', fetch: (url, init) => handler(new Request(url, init)) })
+    for (const name of names) await caller.commit(request(put(name, name + 'x'.repeat(2 ** 20))))
+    const { answers } = await caller.read(names.map((name) => ({ get: at(name) })))
+    expect(answers.map((entry) => (entry as Entry).key)).toEqual(names)
+    expect((await entriesOf(caller)).length).toBeGreaterThan(0)
   })
 })
 
@@ -249,6 +360,13 @@ describe('operations', () => {
     expect((await stats(a!.db)).tenants).toHaveProperty('default')
     expect((await stats(b!.db)).entries).toBe(0)
   })
+})
+
+test('tokens that an earlier release has kept in runs are still found', async () => {
+  const driver = hiding(memory())
+  const keys = ['token', 'token!charge']
+  await driver.commit(request(...keys.map((key) => put(key, '7', 'default!run!r'))))
+  expect((await entriesOf(driver, 'default!run!r')).map(({ key }) => key)).toEqual(keys)
 })
 
 test('changes are announced by their true names', async () => {

@@ -1,89 +1,141 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
+import { createCipheriv, createHmac, randomBytes } from 'node:crypto'
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, test } from 'vitest'
-import type { Driver, Entry } from '../../src/core/driver.ts'
+import type { CommitRequest, Driver, Entry, PartPage } from '../../src/core/driver.ts'
+import type { Clock } from '../../src/core/clock.ts'
 import { createDatabase } from '../../src/core/database.ts'
 import { memory } from '../../src/drivers/memory.ts'
+import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
+import { type Handler, createHandler, remote } from '../../src/http/index.ts'
+import { type Case, type Harness, cases } from '../../src/testing/index.ts'
 import { register } from '../../src/testing/suite.ts'
 import { compress } from '../../src/wrappers/compress.ts'
 import { type EncryptOptions, encrypt, idHash } from '../../src/wrappers/encrypt.ts'
-import { engineNamed, withDirectory } from '../support/engines.ts'
+import { prefix } from '../../src/wrappers/prefix.ts'
+import { retry } from '../../src/wrappers/retry.ts'
+import { engineNamed, openBetterSqlite3, withDirectory } from '../support/engines.ts'
 import { slice } from '../support/slice.ts'
 import { PART, append, at, conformanceOver, entriesOf, errorOf, get, put, request } from './support.ts'
 
 const KEY = new Uint8Array(32).map((_, i) => i)
 const OLD = new Uint8Array(16).map((_, i) => 255 - i)
 const KEYS = { keys: { k1: KEY }, current: 'k1' }
+/** The text `v` at `k`, by the first op of the commit `c`. */
+const FIXED = '0200026b31f66f43f5c062bdca1001cfdd8c5b224aed98a688f23a61f2a9c14006a4'
 /** For cases that keep references under names of their own. */
 const ANYWHERE = { ...KEYS, refs: () => true }
 
 conformanceOver('memory, encrypted', (driver) => encrypt(driver, ANYWHERE))
 
-const stacked = engineNamed('better-sqlite3')
-register(slice, {
-  harness: {
-    name: 'better-sqlite3, compressed and encrypted',
+/** SQLite that recognises repeats. */
+async function recognising(path: string, clock?: Clock): Promise<Driver> {
+  const db = await openBetterSqlite3(path)
+  const driver = sqlite({ db, replayWindow: 600_000, ...(clock && { clock }) })
+  return { ...driver, close: async () => (await driver.close(), void db.close()) }
+}
+
+function overSqlite(name: string, wrap: (driver: Driver) => Driver, chosen: readonly Case[]): void {
+  const harness: Harness = {
+    name,
     async create() {
       let time = Date.UTC(2026, 0, 1)
-      const driver = await stacked.make(':memory:', () => time)
-      return { driver: compress(encrypt(driver, ANYWHERE), { threshold: 64 }), advance: (ms) => void (time += ms) }
+      const driver = await recognising(':memory:', () => time)
+      return { driver: wrap(driver), advance: (ms) => void (time += ms) }
     },
-  },
-  describe,
-  it,
-})
+  }
+  register(chosen, { harness, describe, it })
+}
+
+overSqlite(
+  'better-sqlite3, compressed and encrypted',
+  (driver) => compress(encrypt(driver, ANYWHERE), { threshold: 64 }),
+  slice,
+)
+const repeats = cases.filter(({ id }) => /^DR-(?:8|14|15)/.test(id))
+overSqlite('better-sqlite3, repeated below the encryption', (driver) => encrypt(retry(driver), ANYWHERE), repeats)
+overSqlite('better-sqlite3, encrypted in a view', (driver) => encrypt(prefix(driver, 'acme'), ANYWHERE), repeats)
 
 const bytesOf = (entry: Entry | null): Uint8Array => entry!.value as Uint8Array
 
 describe('a record', () => {
-  const NONCE = new Uint8Array(12).map((_, i) => 100 + i)
-  const fixed = (): [Driver, Driver] => {
-    const inner = memory()
-    return [inner, encrypt(inner, { ...KEYS, random: () => NONCE })]
+  const header = (flags: number, version = 2): Buffer => Buffer.from([version, flags, 2, ...Buffer.from('k1')])
+  /** The first 32 bytes under the nonce 0, of AES-GCM. */
+  const hashKey = createCipheriv('aes-256-gcm', KEY, Buffer.alloc(12)).update(Buffer.alloc(32))
+  const sealedBy = (nonce: Buffer, head: Buffer, place: string, plain: Uint8Array): Buffer => {
+    const cipher = createCipheriv('aes-256-gcm', KEY, nonce)
+    cipher.setAAD(Buffer.concat([head, Buffer.from(place)]))
+    return Buffer.concat([head, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
   }
-  const header = (flags: number): Buffer => Buffer.from([1, flags, 2, ...Buffer.from('k1')])
-  const sealed = (flags: number, place: string, plain: Uint8Array): Buffer => {
-    const cipher = createCipheriv('aes-256-gcm', KEY, NONCE)
-    cipher.setAAD(Buffer.concat([header(flags), Buffer.from(place)]))
-    return Buffer.concat([header(flags), NONCE, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
+  const sealed = (flags: number, key: string, write: readonly [string, number], plain: Uint8Array): Buffer => {
+    const hmac = createHmac('sha256', hashKey)
+      .update(header(flags))
+      .update(JSON.stringify([PART, key, ...write]))
+    return sealedBy(hmac.update(plain).digest().subarray(0, 12), header(flags), `${PART}\n${key}`, plain)
   }
+  const recordIn = async (driver: Driver, key: string, part?: string): Promise<Buffer> =>
+    Buffer.from(bytesOf(await get(driver, key, part)))
 
   test('is, byte for byte, what another implementation makes of it', async () => {
-    const [inner, driver] = fixed()
-    await driver.commit(request(put('text', 'Grüße'), put('bytes', new Uint8Array([0, 255])), append('entry')))
-    expect(Buffer.from(bytesOf(await get(inner, 'text')))).toEqual(sealed(0, `${PART}\ntext`, Buffer.from('Grüße')))
-    expect(Buffer.from(bytesOf(await get(inner, 'bytes')))).toEqual(sealed(1, `${PART}\nbytes`, Buffer.from([0, 255])))
-    const log = await get(inner, 'log!0000000000000001')
-    expect(Buffer.from(bytesOf(log))).toEqual(sealed(2, `${PART}\nlog!`, Buffer.from('entry')))
+    const inner = memory()
+    const it = request(put('text', 'Grüße'), put('bytes', new Uint8Array([0, 255])), append('entry'))
+    await encrypt(inner, KEYS).commit(it)
+    expect(await recordIn(inner, 'text')).toEqual(sealed(0, 'text', [it.id, 0], Buffer.from('Grüße')))
+    expect(await recordIn(inner, 'bytes')).toEqual(sealed(1, 'bytes', [it.id, 1], Buffer.from([0, 255])))
+    expect(await recordIn(inner, 'log!0000000000000001')).toEqual(sealed(2, 'log!', [it.id, 2], Buffer.from('entry')))
   })
 
   test('is fixed for good', async () => {
-    const [inner, driver] = fixed()
-    await driver.commit(request(put('k', 'v')))
-    expect(Buffer.from(bytesOf(await get(inner, 'k'))).toString('hex')).toBe(
-      '0100026b316465666768696a6b6c6d6e6f3e479c383c9279a76cbbf6fa430288e3a1',
-    )
-  })
-
-  test('has a nonce of its own, which another implementation can read', async () => {
     const inner = memory()
     const driver = encrypt(inner, KEYS)
-    await driver.commit(request(...Array.from({ length: 200 }, (_, i) => put(`k${i}`, 'same'))))
-    const records = (await entriesOf(inner)).map((entry) => Buffer.from(bytesOf(entry)))
-    expect(new Set(records.map((record) => record.subarray(5, 17).toString('hex'))).size).toBe(200)
-    const decipher = createDecipheriv('aes-256-gcm', KEY, records[0]!.subarray(5, 17))
-    decipher.setAAD(Buffer.concat([header(0), Buffer.from(`${PART}\nk0`)]))
-    decipher.setAuthTag(records[0]!.subarray(-16))
-    expect(decipher.update(records[0]!.subarray(17, -16)).toString() + decipher.final('utf8')).toBe('same')
+    await driver.commit({ id: 'r', commits: [{ id: 'c', checks: [], ops: [put('k', 'v')], durability: 'strict' }] })
+    expect((await recordIn(inner, 'k')).toString('hex')).toBe(FIXED)
+  })
+
+  test('of format 1 is read, though it had a random nonce', async () => {
+    const inner = memory()
+    const old = '0100026b316465666768696a6b6c6d6e6f3e479c383c9279a76cbbf6fa430288e3a1'
+    await inner.commit(request(put('k', Buffer.from(old, 'hex'))))
+    expect((await get(encrypt(inner, KEYS), 'k'))?.value).toBe('v')
+    const entry = sealedBy(randomBytes(12), header(3, 1), `${PART}\nlog!`, Buffer.from([7]))
+    await inner.commit(request(put('log!0000000000000001', entry)))
+    expect((await get(encrypt(inner, KEYS), 'log!0000000000000001'))?.value).toEqual(new Uint8Array([7]))
+    expect(
+      sealedBy(Buffer.from(old, 'hex').subarray(5, 17), header(0, 1), `${PART}\nk`, Buffer.from('v')).toString('hex'),
+    ).toBe(old)
+  })
+
+  test('has a nonce of its own wherever anything differs, and the same for a repeat', async () => {
+    const records = async (make: (id: string) => CommitRequest): Promise<string[]> => {
+      const inner = memory()
+      for (const id of ['c1', 'c2']) await encrypt(inner, KEYS).commit(make(id))
+      return (await entriesOf(inner)).map((entry) => Buffer.from(bytesOf(entry)).toString('hex'))
+    }
+    const same = (id: string): CommitRequest => {
+      const puts = Array.from({ length: 50 }, (_, i) => put(`k${id}${i}`, 'same'))
+      const ops = [
+        ...puts,
+        append('same'),
+        append('same'),
+        put(`b${id}`, new TextEncoder().encode('same')),
+        put(`o${id}`, 'other'),
+      ]
+      return { id, commits: [{ id, checks: [], ops, durability: 'strict' }] }
+    }
+    const first = await records(same)
+    expect(new Set(first.map((record) => record.slice(10, 34))).size).toBe(108)
+    expect(await records(same)).toEqual(first)
   })
 
   test('can be made with a key that cannot be exported', async () => {
     const key = await crypto.subtle.importKey('raw', KEY, 'AES-GCM', false, ['encrypt', 'decrypt'])
-    const inner = memory()
-    await encrypt(inner, { keys: { k1: key }, current: 'k1' }).commit(request(put('k', 'v')))
+    const [inner, other] = [memory(), memory()]
+    const it = request(put('k', 'v'))
+    await encrypt(inner, { keys: { k1: key }, current: 'k1' }).commit(it)
     expect((await get(encrypt(inner, KEYS), 'k'))?.value).toBe('v')
+    await encrypt(other, KEYS).commit(it)
+    expect(await get(other, 'k')).toEqual(await get(inner, 'k'))
   })
 })
 
@@ -91,11 +143,15 @@ describe('a record', () => {
 async function refusal(driver: Driver, key = 'k', part = PART): Promise<unknown> {
   const got = await errorOf(get(driver, key, part))
   const paged = await errorOf(entriesOf(driver, part))
+  expect([got.code, paged.code]).toEqual(['SERIALIZATION', 'SERIALIZATION'])
+  expect(got.message).not.toContain('secret')
+  // What became of a commit is told, with what can be told of a check: never with a value.
   const it = request(put('other', 'v'))
   const checks = [{ at: at(key, part), version: 'none' }]
-  const refused = await errorOf(driver.commit({ ...it, commits: [{ ...it.commits[0]!, checks }] }))
-  expect([got.code, paged.code, refused.code]).toEqual(['SERIALIZATION', 'SERIALIZATION', 'SERIALIZATION'])
-  expect(got.message).not.toContain('secret')
+  const { outcomes } = await driver.commit({ ...it, commits: [{ ...it.commits[0]!, checks }] })
+  expect(outcomes).toEqual([
+    { ok: false, failed: [{ check: 0, current: { key, version: expect.any(String), expiresAt: null } }] },
+  ])
   return got.details?.['reason']
 }
 
@@ -158,6 +214,21 @@ describe('what fails closed', () => {
     expect((await get(driver, 'k'))?.value).toBe('secret')
   })
 
+  test('a record of this format as one of the former', async () => {
+    const { record, replaced } = await setting()
+    expect(await replaced(new Uint8Array([1, ...record.subarray(1)]))).toBe('tampered')
+  })
+
+  test('but what took effect is told, whatever stands beside it', async () => {
+    const { inner, driver } = await setting()
+    await inner.commit(request(put('k', 'exchanged')))
+    const [write, fail] = [request(put('written', 'v')), request(put('never', 'v'))]
+    const commits = [...write.commits, { ...fail.commits[0]!, checks: [{ at: at('k'), version: null }] }]
+    const { outcomes } = await driver.commit({ id: 'both', commits })
+    expect(outcomes).toMatchObject([{ ok: true }, { ok: false, failed: [{ check: 0, current: { key: 'k' } }] }])
+    expect((await get(driver, 'written'))?.value).toBe('v')
+  })
+
   test('but the driver may keep its numbers', async () => {
     const { driver } = await setting()
     await driver.commit(request(append('secret', 'idempotency!x')))
@@ -165,6 +236,131 @@ describe('what fails closed', () => {
     const error = await errorOf(driver.commit(request(append('never', 'elsewhere'))))
     expect(error.code).toBe('INVALID_ARGUMENT')
     expect((await entriesOf(driver)).length).toBe(3)
+  })
+})
+
+describe('the number up to which a log was trimmed', () => {
+  const TRIMMED = 'log!0000000000000000'
+
+  test('is plain, where the driver reads it', async () => {
+    const inner = memory()
+    const driver = encrypt(inner, KEYS)
+    await driver.commit(request(append('a'), append('b'), append('c')))
+    await driver.commit(request({ trim: at('log!'), through: 2 }))
+    expect((await entriesOf(driver)).map(({ value }) => value)).toEqual(['2', 'c'])
+    // As a restore puts it.
+    await driver.commit(request({ deletePart: PART }, put(TRIMMED, '7')))
+    expect((await get(inner, TRIMMED))?.value).toBe('7')
+    expect((await driver.commit(request(append('d')))).outcomes).toEqual([{ ok: true, seqs: [8] }])
+  })
+
+  test('is accepted at no other key, and no entry of the log in its place', async () => {
+    const inner = memory()
+    const driver = encrypt(inner, KEYS)
+    const run = 'default!run!r'
+    await driver.commit(request(append('secret')))
+    const entry = bytesOf(await get(inner, 'log!0000000000000001'))
+    for (const [key, value, part] of [
+      ['log!0000000000000001', '7'],
+      ['0000000000000000', '7'],
+      ['log!00000000000000000', '7'],
+      [TRIMMED, '07'],
+      [TRIMMED, '0'],
+      [TRIMMED, 'text'],
+      [TRIMMED, entry],
+      // The name of a value, not a number.
+      ['value!0000000000000000', '7', run],
+      ['message!0000000000000000', '7', run],
+    ] as const) {
+      await inner.commit(request({ deletePart: PART }, put(key, value, part)))
+      expect(await refusal(driver, key, part)).toBe(value === entry ? 'tampered' : 'plaintext')
+    }
+  })
+
+  test('is not what a value of that name is taken for', async () => {
+    const inner = memory()
+    const { state } = createHoldfast({ driver: encrypt(inner, KEYS) })
+    await state.set('0000000000000000', '4711', { runId: 'r' })
+    expect(await state.get('0000000000000000', { runId: 'r' })).toBe('4711')
+    expect((await get(inner, 'value!0000000000000000', 'default!run!r'))?.value).toBeInstanceOf(Uint8Array)
+  })
+})
+
+describe('views of tenants who share a key', () => {
+  const orders: Record<string, (driver: Driver, tenant: string) => Driver> = {
+    'encrypted above': (driver, tenant) => encrypt(prefix(driver, tenant), KEYS),
+    'encrypted below': (driver, tenant) => prefix(encrypt(driver, KEYS), tenant),
+    'encrypted above, with retries between': (driver, tenant) => encrypt(retry(prefix(driver, tenant)), KEYS),
+    'encrypted above two views': (driver, tenant) => encrypt(prefix(prefix(driver, tenant), 'inner'), KEYS),
+    'with hidden names, above': (driver, tenant) => encrypt(prefix(driver, tenant), { ...KEYS, names: KEY }),
+  }
+
+  test.each(Object.entries(orders))('%s: a record that was moved to another tenant is refused', async (_, view) => {
+    const inner = memory()
+    const [a, b] = [view(inner, 'a'), view(inner, 'b')]
+    await a.commit(request(put('k', 'of a'), append('of a')))
+    await b.commit(request(put('k', 'of b'), append('of b')))
+    const [{ parts }] = (await inner.read([{ parts: { start: ' ', end: '~~', limit: 9 } }])).answers as [PartPage]
+    const [ofA, ofB] = parts as [string, string]
+    for (const { key, value } of await entriesOf(inner, ofB)) await inner.commit(request(put(key, value, ofA)))
+    for (const key of ['k', 'log!0000000000000001'])
+      expect((await errorOf(get(a, key))).details).toEqual({ reason: 'tampered' })
+    expect((await get(b, 'k'))?.value).toBe('of b')
+  })
+
+  test('both orders make the same records', async () => {
+    const [one, two] = [memory(), memory()]
+    const it = request(put('k', 'v'), append('entry'))
+    await orders['encrypted above']!(one, 'a').commit(it)
+    await orders['encrypted below']!(two, 'a').commit(it)
+    const part = `a!!${PART}`
+    expect(await entriesOf(one, part)).toEqual(await entriesOf(two, part))
+    expect((await entriesOf(one, part)).length).toBe(2)
+  })
+})
+
+describe('a repeat', () => {
+  const handlerOver = (driver: Driver): Handler => createHandler(driver, { authorize: () => 'acme' })
+  const wrapped: Record<string, (driver: Driver) => Driver> = {
+    encrypted: (driver) => encrypt(driver, KEYS),
+    'encrypted with names': (driver) => encrypt(driver, { ...KEYS, names: KEY }),
+    'compressed and encrypted': (driver) => compress(encrypt(driver, KEYS), { threshold: 100 }),
+  }
+
+  test.each(Object.entries(wrapped))('that reaches another process is recognised: %s', async (_, wrap) => {
+    await withDirectory(async (directory) => {
+      const path = join(directory, 'a.db')
+      const ops = [put('k', 'text '.repeat(100)), put('b', new Uint8Array(300)), append('entry')]
+      const commits = [{ id: 'c1', checks: [], ops, durability: 'strict' as const }]
+      const refused = [{ id: 'c2', checks: [{ at: at('k'), version: null }], ops, durability: 'strict' as const }]
+      for (let n = 0; n < 3; n++) {
+        const driver = wrap(await recognising(path))
+        await driver.open()
+        const caller = remote({
+          url: 'http://127.0.0.1/',
+          fetch: (url, init) => handlerOver(driver)(new Request(url, init)),
+        })
+        expect((await caller.commit(structuredClone({ id: 'r1', commits }))).outcomes).toEqual([
+          { ok: true, seqs: [1] },
+        ])
+        expect((await caller.commit({ id: 'r2', commits: refused })).outcomes).toMatchObject([{ ok: false }])
+        const other = { ...commits[0]!, ops: [...ops.slice(0, 2), append('other')] }
+        expect((await errorOf(caller.commit({ id: 'r1', commits: [other] }))).code).toBe('CONFLICT')
+        await driver.close()
+      }
+    })
+  })
+
+  test('under another key than the first is refused, and not executed', async () => {
+    const inner = await recognising(':memory:')
+    await inner.open()
+    const keys = { k1: KEY, old: OLD }
+    const it = request(append('once'))
+    await encrypt(inner, { keys, current: 'old' }).commit(it)
+    const driver = encrypt(inner, { keys, current: 'k1' })
+    expect((await errorOf(driver.commit(it))).code).toBe('CONFLICT')
+    expect((await entriesOf(driver)).length).toBe(1)
+    await inner.close()
   })
 })
 

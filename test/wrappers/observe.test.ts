@@ -9,6 +9,7 @@ import {
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { HoldfastError } from '../../src/core/errors.ts'
+import { late } from '../../src/core/requests.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { type ObservedCall, type ObservedEnd, observe, openTelemetry } from '../../src/wrappers/observe.ts'
@@ -89,6 +90,24 @@ describe('an observer', () => {
       ['UNAVAILABLE', true],
       ['BACKEND', true],
       ['BACKEND', false],
+    ])
+  })
+
+  test('is told of trims, and of what was refused before it was tried', async () => {
+    const { seen, spy, driver } = setting()
+    await driver.commit(request(append('a'), append('b')))
+    await driver.commit(request({ trim: at('log!'), through: 1 }, append('c')))
+    spy.fail('commit', new HoldfastError('OVERLOADED', 'Too much', { retryable: true }), late(0))
+    for (const code of ['OVERLOADED', 'UNAVAILABLE']) {
+      expect((await errorOf(driver.commit(request(put('k', 'v'))))).code).toBe(code)
+    }
+    expect((await entriesOf(driver)).length).toBe(3)
+    expect(seen.map(([{ changes }, end]) => [changes, end?.code, end?.ambiguous, end?.entries])).toEqual([
+      [2, undefined, false, 0],
+      [2, undefined, false, 0],
+      [1, 'OVERLOADED', false, 0],
+      [1, 'UNAVAILABLE', false, 0],
+      [0, undefined, false, 3],
     ])
   })
 

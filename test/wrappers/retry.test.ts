@@ -1,11 +1,13 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { HoldfastError } from '../../src/core/errors.ts'
 import type { Driver } from '../../src/core/driver.ts'
+import { late, lateAt } from '../../src/core/requests.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { replay } from '../../src/wrappers/replay.ts'
 import { type Retry, type RetryOptions, retry } from '../../src/wrappers/retry.ts'
+import { timeout } from '../../src/wrappers/timeout.ts'
 import { append, conformanceOver, entriesOf, errorOf, manualTime, put, request, unavailable } from './support.ts'
 
 conformanceOver('memory with retries', (driver) => retry(driver))
@@ -205,6 +207,96 @@ describe('an unknown outcome', () => {
       { ok: false, failed: [{ check: 0, current: { last: 0 } }] },
     ])
   })
+})
+
+describe('time that passes unnoticed', () => {
+  /** Stops the process while it waits, for so long. */
+  const frozen = (ms: number, inner?: Driver) => {
+    const time = manualTime()
+    const sleep = async (wait: number): Promise<void> => {
+      await time.sleep(wait)
+      time.pass(ms)
+    }
+    return setting({ clock: time.clock, sleep }, inner)
+  }
+  const overReplay = (lost: number) => losing(replay(memory(), { window: 60_000 }), lost)
+
+  test('ends what is repeated: no attempt begins behind half of the window', async () => {
+    const { spy, driver } = frozen(30_000, overReplay(1))
+    const error = await errorOf(driver.commit(request(append('once'))))
+    expect([error.code, error.ambiguous, spy.commits.length]).toEqual(['UNAVAILABLE', true, 1])
+  })
+
+  test('ends no sooner than it has to', async () => {
+    const { spy, driver } = frozen(29_000, overReplay(1))
+    expect((await driver.commit(request(append('once')))).outcomes).toEqual([{ ok: true, seqs: [1] }])
+    expect(spy.commits.length).toBe(2)
+  })
+
+  test('ends calls whose outcome is known at the deadline', async () => {
+    const { spy, driver } = frozen(30_000)
+    spy.fail('read', unavailable())
+    expect((await errorOf(driver.read([]))).code).toBe('UNAVAILABLE')
+    expect(spy.reads.length).toBe(1)
+  })
+
+  test('is seen by default, though one of the clocks stands still', async () => {
+    for (const still of ['performance', 'Date'] as const) {
+      vi.useFakeTimers({ toFake: ['Date', 'performance'] })
+      onTestFinished(() => void vi.useRealTimers())
+      const { spy, driver } = setting(
+        {
+          clock: undefined as never,
+          async sleep() {
+            const now = { performance: performance.now(), Date: Date.now() }
+            vi.advanceTimersByTime(40_000)
+            vi.spyOn(globalThis[still], 'now').mockReturnValue(now[still])
+          },
+        },
+        overReplay(1),
+      )
+      expect(await errorOf(driver.commit(request(append('once'))))).toMatchObject({ ambiguous: true })
+      expect(spy.commits.length).toBe(1)
+      vi.restoreAllMocks()
+      vi.useRealTimers()
+    }
+  })
+})
+
+describe('a request that came too late', () => {
+  test('is not repeated: that would be later still', async () => {
+    const { spy, driver, time } = setting()
+    spy.fail('commit', late(17))
+    const error = await errorOf(driver.commit(request(append('never'))))
+    expect([error.code, error.ambiguous, lateAt(error)]).toEqual(['UNAVAILABLE', false, 17])
+    expect([spy.commits.length, time.waits]).toEqual([1, []])
+  })
+
+  test('may have taken effect where an earlier attempt was lost', async () => {
+    const { spy, driver } = setting({}, losing(replay(memory(), { window: 60_000 }), 1))
+    const it = request(append('once'))
+    const commit = spy.driver.commit
+    let calls = 0
+    const failing: Driver = {
+      ...spy.driver,
+      commit: async (r) => (calls++ === 0 ? commit(r) : Promise.reject(late(17))),
+    }
+    const error = await errorOf(retry(failing, manualTime()).commit(it))
+    expect([error.code, error.ambiguous, lateAt(error), calls]).toEqual(['UNAVAILABLE', true, 17, 2])
+    expect((await entriesOf(driver)).length).toBe(1)
+  })
+})
+
+test('a backend with too much to do is left alone for as long as it says', async () => {
+  const { spy, driver, time } = setting()
+  spy.fail('commit', new HoldfastError('OVERLOADED', 'Too much', { retryable: true, details: { retryAfter: 3000 } }))
+  expect((await driver.commit(request(append('once')))).outcomes).toEqual([{ ok: true, seqs: [1] }])
+  expect(time.waits).toEqual([3000])
+})
+
+test('declares how long it tries altogether, where the driver does', () => {
+  expect(retry(memory()).capabilities.timeout).toBeUndefined()
+  expect(retry(timeout(memory(), { commit: 2000 }), { deadline: 5000 }).capabilities.timeout).toBe(15_000)
 })
 
 test('malformed options are refused', () => {

@@ -83,6 +83,13 @@ test('each kind of call has its own time, and the timer ends with the call', asy
   ])
 })
 
+test('how long a call is tried is declared', () => {
+  expect(timeout(memory()).capabilities.timeout).toBe(10_000)
+  expect(timeout(memory(), { read: 20, commit: 30 }).capabilities.timeout).toBe(30)
+  // Who gives up earlier underneath still does.
+  expect(timeout(timeout(memory(), { read: 5, commit: 6 }), { read: 20, commit: 30 }).capabilities.timeout).toBe(6)
+})
+
 test("the caller's signal reaches the driver underneath", async () => {
   const { spy, driver } = setting()
   const controller = new AbortController()

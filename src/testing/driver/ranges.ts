@@ -1,6 +1,6 @@
 /** Pages of entries, and deletes of ranges. @module */
-import { equal, ok } from '../assert.ts'
-import { ALL, append, at, entryKey, PART, pairs, put, remove, removeRange, upTo } from '../build.ts'
+import { equal, ok, rejects } from '../assert.ts'
+import { ALL, append, at, atOnce, entryKey, PART, pairs, put, remove, removeRange, trim, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import type { Client } from '../client.ts'
 
@@ -272,3 +272,77 @@ export const rangeOfLog: Case = defineCase('DR-319', 'a range finds the entries 
   equal(await values(9, 12, true), ['11', '10', '9'])
   equal((await t.all({ start: 'log!', end: 'log"' })).length, 40)
 })
+
+/** Ids as of a checkpoint: the latest sorts last. */
+const CHECKPOINTS = upTo(8).map((n) => `checkpoint!1ef${n}-a${9 - n}b`)
+
+/** Whoever asks for the last is never given another: where ids come in an order that tells nothing, the question is refused. */
+export const lastOfIds: Case = defineCase(
+  'DR-320',
+  'the last of some ids is the last',
+  async (t) => {
+    await t.write(...CHECKPOINTS.map((key) => put(key, key)))
+    const bounds = { start: 'checkpoint!', end: 'checkpoint"' }
+    equal(pairs((await t.page({ ...bounds, reverse: true, limit: 1 })).entries)[0]?.[0], CHECKPOINTS[7])
+    equal(await t.keys({ ...bounds, end: CHECKPOINTS[4]!, reverse: true }), CHECKPOINTS.slice(0, 4).toReversed())
+    equal(await t.keys({ start: CHECKPOINTS[3]!, end: CHECKPOINTS[5]! }), CHECKPOINTS.slice(3, 5))
+    equal(await t.keys({ start: `${CHECKPOINTS[3]} `, end: `${CHECKPOINTS[5]} ` }), CHECKPOINTS.slice(4, 6))
+    await t.write(removeRange('checkpoint!', `${CHECKPOINTS[2]} `))
+    equal(await t.keys(bounds), CHECKPOINTS.slice(3))
+  },
+  {
+    needs: ({ idOrder }) => idOrder === undefined,
+    async otherwise(t) {
+      await t.write(...CHECKPOINTS.map((key) => put(key, key)))
+      const all = { start: 'checkpoint!', end: 'checkpoint"' }
+      const [one, other] = [CHECKPOINTS[3]!, CHECKPOINTS[5]!]
+      const refused = [
+        { ...all, reverse: true, limit: 1 },
+        { ...ALL, reverse: true, keysOnly: true },
+        { ...all, end: one, reverse: true },
+        { ...all, end: one },
+        { ...all, end: `${one} ` },
+        { ...all, start: one },
+        { start: one, end: other },
+        { start: `${one} `, end: `${other} ` },
+        { start: `${one}!`, end: '~~' },
+        { start: 'checkpoint!1', end: 'checkpoint!1~~' },
+      ]
+      for (const range of refused) await rejects(t.page(range), 'UNSUPPORTED')
+      for (const [start, end] of [
+        [`${one} `, all.end],
+        [all.start, `${one} `],
+        [one, other],
+      ] as const) {
+        await rejects(t.send([{ ops: [put('k', 'never'), removeRange(start, end)] }]), 'UNSUPPORTED')
+      }
+      equal(await t.get(at('k')), null)
+      for (const limit of [1, 3, 100]) equal((await t.keys({ ...all, limit })).toSorted(), CHECKPOINTS)
+      for (const reverse of [false, true]) {
+        equal(pairs(await t.all({ start: one, end: `${one} `, reverse })), [[one, one]], 'One key alone')
+      }
+      await t.write(removeRange(all.start, all.end))
+      equal(await t.keys(), [])
+    },
+  },
+)
+
+/** The numbers of a log are no ids, whoever hides them. */
+export const lastOfLog: Case = defineCase(
+  'DR-321',
+  'the last entry of a log is found between its first and last number',
+  async (t) => {
+    await t.writeAll(upTo(12).map((n) => append('log!', String(n))))
+    await t.write(trim('log!', 3))
+    const all = { start: entryKey('log!', 0), end: entryKey('log!', Number.MAX_SAFE_INTEGER), reverse: true }
+    equal(pairs((await t.page({ ...all, limit: 2 })).entries)[0], [entryKey('log!', 12), '12'])
+    equal(
+      (await t.keys({ ...all, limit: 5 })).map((key) => Number(key.slice(-16))),
+      [...upTo(12).slice(3).toReversed(), 0],
+    )
+    equal(
+      await atOnce(2, async () => (await t.page({ ...all, start: entryKey('log!', 7), limit: 1 })).entries[0]?.value),
+      ['12', '12'],
+    )
+  },
+)
