@@ -86,18 +86,42 @@ export function replay(driver: Driver, { window = 600_000, clock = systemClock }
     const failing = judged.flatMap((verdict, i) =>
       'failed' in verdict ? [verdict.failed.map((check) => commits[i]!.checks[check]!)] : [],
     )
-    const found = failing.length > 0 ? await lookUp(failing) : { now, outcomes: [] }
-    const refused = found.outcomes.values()
+    const found = failing.length > 0 ? await lookUp(failing) : { now, currents: [] }
+    const refused = found.currents.values()
     const outcomes = judged.map((verdict): Outcome => {
       if (!('failed' in verdict)) return { ok: true, seqs: [...verdict] }
-      const { failed } = refused.next().value as { readonly failed: readonly FailedCheck[] }
-      return { ok: false, failed: verdict.failed.map((check, i) => ({ check, current: failed[i]!.current })) }
+      const currents = refused.next().value!
+      return { ok: false, failed: verdict.failed.map((check, i) => ({ check, current: currents[i]! })) }
     })
     return { now: found.now, outcomes }
   }
 
+  /** What these checks find. A log that is none any more has no end; the verdict stands all the same. */
+  async function lookUp(
+    failing: readonly (readonly Check[])[],
+  ): Promise<{ readonly now: number; readonly currents: readonly (readonly FailedCheck['current'][])[] }> {
+    const asked = (isAsked: (check: Check) => boolean): Promise<CommitAnswer> =>
+      ask(failing.map((checks) => checks.filter(isAsked)))
+    let answer
+    let hasLogs = true
+    try {
+      answer = await asked(() => true)
+    } catch (refusal) {
+      if (!isHoldfastError(refusal, 'INVALID_ARGUMENT')) throw refusal
+      hasLogs = false
+      answer = await asked((check) => 'at' in check)
+    }
+    const { now, outcomes } = answer
+    const currents = failing.map((checks, i) => {
+      const outcome = outcomes[i]!
+      const found = (outcome.ok ? [] : outcome.failed).values()
+      return checks.map((check) => (hasLogs || 'at' in check ? found.next().value!.current : { last: 0 }))
+    })
+    return { now, currents }
+  }
+
   /** Asks what these checks find: by commits that fail in all of them, since the driver bounds what it answers to those. */
-  function lookUp(failing: readonly (readonly Check[])[]): Promise<CommitAnswer> {
+  function ask(failing: readonly (readonly Check[])[]): Promise<CommitAnswer> {
     newId ??= idSource()
     const never = newId()
     const commits = failing.map((checks) => ({
