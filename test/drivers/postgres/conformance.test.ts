@@ -35,6 +35,17 @@ describe.skipIf(!bin)('over a real server', () => {
     end: async () => {},
   }))
 
+  suiteOver(() => real.pool, {
+    name: 'a pool of pg, with a window short enough to wait for its end',
+    which: cases.filter(({ id }) => id === 'DR-811'),
+    options: { timeout: 1000, replayWindow: 4000 },
+    isPatient: true,
+    open({ url }) {
+      const db = new pg.Pool({ connectionString: url, max: 4 })
+      return { db, end: () => db.end() }
+    },
+  })
+
   describe('in partitions', () => {
     let pool: ReturnType<typeof databases>
     beforeAll(() => {

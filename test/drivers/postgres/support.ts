@@ -90,10 +90,12 @@ interface SuiteOver {
   readonly open: (database: Database) => Connection
   /** Of the driver, besides the handle. */
   readonly options?: Omit<PostgresOptions, 'db'>
+  /** Whether cases may let as much time really pass as they want to. */
+  readonly isPatient?: boolean
 }
 
 /** Registers cases over one kind of handle. */
-export function suiteOver(pool: () => ReturnType<typeof databases>, { name, which, open, options }: SuiteOver): void {
+export function suiteOver(pool: () => ReturnType<typeof databases>, { name, which, open, options, isPatient = false }: SuiteOver): void {
   /** Connections are kept with their database: making one takes longer than most cases. */
   const kept = new Map<Database, Connection[]>()
   afterAll(() => Promise.all([...kept.values()].flat().map((connection) => connection.end())))
@@ -113,6 +115,7 @@ export function suiteOver(pool: () => ReturnType<typeof databases>, { name, whic
         reopen: async () => next(),
         dump: async () => (await database.pool.query(DUMP)).rows,
         dispose: () => pool().giveBack(database),
+        ...(isPatient && { advance: (ms) => new Promise((resolve) => setTimeout(resolve, ms)) }),
       }
     },
   }
