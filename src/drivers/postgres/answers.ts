@@ -81,6 +81,9 @@ export interface CommitRows {
   readonly swept: number
 }
 
+/** Whether `holdfast_commit` has only made locks that the next call can share. */
+export const isAgain = (rows: readonly Row[]): boolean => rows.at(-1)?.[4] === 'again'
+
 /**
  * Takes the rows of `holdfast_commit` apart.
  *

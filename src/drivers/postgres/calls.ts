@@ -15,6 +15,8 @@ export interface Statement {
    * longer than one attempt, and is never cancelled.
    */
   readonly kind: 'read' | 'commit' | 'schema'
+  /** Whether an answer asks for the statement to be made once more. */
+  readonly isAgain?: (rows: readonly Row[]) => boolean
 }
 
 /** What a statement was answered. */
@@ -34,14 +36,15 @@ export type Call = (statement: Statement, options?: CallOptions) => Promise<Answ
 /** The wait before a repetition, in milliseconds: a random part of one that doubles from the first to the last. */
 const FIRST_WAIT = 20
 const LAST_WAIT = 500
-/** How much of an attempt may be spent waiting for locks: it ends before it is given up. */
-const LOCK_SHARE = 0.8
+/** An attempt stops waiting for locks before it is given up, by this part of the timeout: then it is known what became of it. */
+const MARGIN = 1 / 15
 
 /** Makes calls over a handle; each is tried for `timeout` milliseconds. */
 export const callsOver =
   (send: Run, timeout: number): Call =>
-  async ({ text, params, kind }, { signal } = {}) => {
+  async ({ text, params, kind, isAgain }, { signal } = {}) => {
     const deadline = performance.now() + timeout
+    const margin = timeout * MARGIN
     const changes = kind === 'commit'
     const attempts: AbortController[] = []
     let isLost = false
@@ -49,7 +52,7 @@ export const callsOver =
     async function attempt(patience: number): Promise<readonly Row[]> {
       const controller = new AbortController()
       attempts.push(controller)
-      const wait = Math.max(1, Math.floor(patience * LOCK_SHARE))
+      const wait = Math.max(1, Math.floor(patience - margin))
       try {
         // Given up when it takes too long: the attempt after it finds out what became of it.
         return await abortable(inTime(send(text, params(wait), controller.signal), patience), signal, changes)
@@ -64,14 +67,15 @@ export const callsOver =
       for (let wait = FIRST_WAIT; ; wait = Math.min(wait * 2, LAST_WAIT)) {
         if (signal?.aborted) throw aborted(signal, isLost)
         try {
-          return { rows: await attempt(Math.min(timeout / 3, deadline - performance.now())), isRepeat: isLost }
+          const rows = await attempt(Math.min(timeout / 3, deadline - performance.now()))
+          if (!isAgain?.(rows)) return { rows, isRepeat: isLost }
         } catch (thrown) {
           if (isHoldfastError(thrown, 'ABORTED')) throw thrown
           const failure = failureOf(thrown)
           isLost ||= changes && failure.isLost
           const pause = wait * (0.5 + Math.random() / 2)
           const last = (): HoldfastError => (isLost ? inDoubt(failure.error) : failure.error)
-          if (!failure.again || performance.now() + pause >= deadline) throw last()
+          if (!failure.again || performance.now() + pause + margin >= deadline) throw last()
           await abortable(sleep(pause), signal, isLost)
           // A process that was halted meanwhile must not repeat what may have been forgotten by now.
           if (performance.now() >= deadline) throw last()

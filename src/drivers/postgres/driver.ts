@@ -18,7 +18,7 @@ import type { CallOptions, Capabilities, CommitAnswer, Driver } from '../../core
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { lateAt } from '../../core/requests.ts'
 import { sweeps } from '../../core/sweeps.ts'
-import { commitOutcomes, readVersion } from './answers.ts'
+import { commitOutcomes, isAgain, readVersion } from './answers.ts'
 import { type Answered, type Statement, callsOver, inDoubt } from './calls.ts'
 import { isSchemaMissing } from './errors.ts'
 import { type PostgresHandle, runOver } from './handle.ts'
@@ -190,7 +190,7 @@ export function postgres(options: PostgresOptions): Driver {
       const sweep = swept.most(performance.now(), writesOf(request))
       const text = encodeCommits(request, { window: replayWindow, sweep })
       const params = (wait: number): string[] => [text, String(wait)]
-      const { rows, isRepeat } = await call({ text: COMMIT, params, kind: 'commit' }, options)
+      const { rows, isRepeat } = await call({ text: COMMIT, params, kind: 'commit', isAgain }, options)
       try {
         const { now, outcomes, swept: count } = commitOutcomes(request, rows)
         swept.found(performance.now(), count, sweep)

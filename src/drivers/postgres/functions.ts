@@ -192,7 +192,7 @@ const LOCK_ROWS_LAST = 60_000
  *
  * Answers a row per failed check, in order, of what is there instead: of a log, its end in `value`. The last row tells
  * the verdicts in `value`, and in `n` how many expired rows were swept. A request that is not for this moment is answered
- * by one row of kind `late` or `reused`.
+ * by one row of kind `late` or `reused`, and one that has to be made once more by one of kind `again` (see `locks.ts`).
  */
 export const COMMIT: string = `CREATE FUNCTION holdfast_commit(request jsonb, wait int) RETURNS ${ROWS}
 LANGUAGE plpgsql VOLATILE ${SETTINGS} AS $commit$
@@ -202,7 +202,7 @@ DECLARE
   given_up timestamptz := clock_timestamp() + wait * interval '1 millisecond';
   asked timestamptz := clock_timestamp();
   ids bigint[];
-  lock_id bigint;
+  missing bigint[] := '{}';
   room bigint := (request->>'room')::bigint;
   used bigint := 0;
   parts text[];
@@ -234,12 +234,19 @@ BEGIN
       INSERT INTO holdfast_locks AS l (id, made_at) SELECT u.id, moment FROM unnest(ids) AS u (id)
         ON CONFLICT (id) DO UPDATE SET id = excluded.id WHERE false;
     WHEN 'r' THEN
-      FOREACH lock_id IN ARRAY ids LOOP
+      FOR i IN 1..cardinality(ids) LOOP
         LOOP
-          PERFORM FROM holdfast_locks AS l WHERE l.id = lock_id FOR SHARE;
+          PERFORM FROM holdfast_locks AS l WHERE l.id = ids[i] FOR SHARE;
           EXIT WHEN FOUND;
-          INSERT INTO holdfast_locks (id, made_at) VALUES (lock_id, moment) ON CONFLICT DO NOTHING;
-          EXIT WHEN FOUND;
+          IF item->2 IS NULL THEN
+            INSERT INTO holdfast_locks (id, made_at) VALUES (ids[i], moment) ON CONFLICT DO NOTHING;
+            EXIT WHEN FOUND;
+          ELSE
+            IF EXISTS (SELECT FROM holdfast_entries AS e WHERE e.part = ${placeOf(`(request->'parts'->>(item->2->>(i - 1))::int)`)}) THEN
+              missing := missing || ids[i];
+            END IF;
+            EXIT;
+          END IF;
         END LOOP;
       END LOOP;
     WHEN 'a' THEN PERFORM pg_advisory_xact_lock_shared(u.id) FROM unnest(ids) AS u (id);
@@ -255,6 +262,13 @@ BEGIN
   END LOOP;
   -- now() would be the time before the wait.
   moment := ${NOW};
+  IF cardinality(missing) > 0 THEN
+    INSERT INTO holdfast_locks (id, made_at) SELECT u.id, moment FROM unnest(missing) AS u (id) ORDER BY u.id
+      ON CONFLICT DO NOTHING;
+    r_n := 0; r_expires_at := moment; r_kind := 'again';
+    RETURN NEXT;
+    RETURN;
+  END IF;
 
   SELECT q.digest, q.record::jsonb AS record, q.answered_until INTO earlier
     FROM holdfast_requests AS q WHERE q.id = request->>'id';

@@ -4,8 +4,10 @@
  * Locks of keys are rows of `holdfast_locks`. There can be any number of them, while the server's own table of locks,
  * which all connections share, has room for 64 of each. Parts are locked besides, for the sake of those who delete a
  * range: shared by everybody who touches a key of theirs, exclusively by who deletes a range of theirs. That is an
- * advisory lock, because a row that is new cannot be shared yet. Of many parts only {@link MOST_ADVISORY} are locked so and
- * the rest as rows; who deletes a range takes both.
+ * advisory lock. Of many parts only {@link MOST_ADVISORY} are locked so and the rest as rows; who deletes a range takes both.
+ *
+ * A row that is new is its maker's alone, so one that is to be shared has to be committed before: the function makes those
+ * that it misses and asks to be called again. A part without entries needs none: nothing of it can be deleted.
  *
  * All clients of a database have to agree on this: a change wants another name for the function that takes the locks.
  *
@@ -31,8 +33,8 @@ const NUMBERED = new RegExp(`!\\d{${DIGITS}}$`)
 /** The mode of a lock: `a` and `A` for advisory ones, `r` and `R` for rows; a capital letter for exclusive ones. */
 type Mode = 'a' | 'A' | 'r' | 'R'
 
-/** Locks of one mode that are taken together. */
-export type Locks = readonly [mode: Mode, ids: readonly number[]]
+/** Locks of one mode that are taken together; those of parts tell which. */
+export type Locks = readonly [mode: Mode, ids: readonly number[], parts?: readonly string[]]
 
 /** The locks that a request needs, in the order in which they are taken: the same for everybody, so nobody waits in a circle. */
 export function locksOf(id: string, commits: readonly Commit[]): readonly Locks[] {
@@ -68,17 +70,21 @@ export function locksOf(id: string, commits: readonly Commit[]): readonly Locks[
   const byUse = [...parts].toSorted(([, a], [, b]) => b.named - a.named)
   const advisory = new Map<number, Mode>()
   const partRows = new Map<number, Mode>()
+  const partNames = new Map<number, string>()
   let left = MOST_ADVISORY
   for (const [name, { isExclusive }] of byUse) {
     const hash = hashOf(name)
     if (isExclusive || left-- > 0) advisory.set(hash, isExclusive ? 'A' : 'a')
     if (isExclusive || left < 0) partRows.set(hash, isExclusive ? 'R' : 'r')
+    partNames.set(hash, name)
   }
   advisory.set(hashOf(lockOfRequest(id)), 'A')
   const isLarge = keys.size > MOST_SHARED
   const keyRows = new Map<number, Mode>()
   for (const [name, isExclusive] of keys) keyRows.set(hashOf(name), isExclusive || isLarge ? 'R' : 'r')
-  return [...inOrder(advisory), ...inOrder(partRows), ...inOrder(keyRows)]
+  const named = inOrder(partRows).map(([mode, ids]): Locks => [mode, ids, ids.map((hash) => partNames.get(hash)!)])
+  // Whether a part has entries is looked at when all keys are had.
+  return [...inOrder(advisory), ...inOrder(keyRows), ...named]
 }
 
 /** In the order of their numbers; neighbours of one mode are taken together, as far as that ends soon. */

@@ -13,7 +13,8 @@ export type Ask = (questions: string) => Promise<readonly Row[]>
 const pageBytes = (answers: readonly Answer[]): number =>
   answers.reduce((sum, answer) => {
     if (answer === null || !('more' in answer)) return sum
-    const entries = 'parts' in answer ? answer.parts.map((key) => ({ key, version: '', expiresAt: null })) : answer.entries
+    const entries =
+      'parts' in answer ? answer.parts.map((key) => ({ key, version: '', expiresAt: null })) : answer.entries
     return entries.reduce((all, entry) => all + entryBytes(entry), sum)
   }, 0)
 

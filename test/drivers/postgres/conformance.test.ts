@@ -35,15 +35,21 @@ describe.skipIf(!bin)('over a real server', () => {
     end: async () => {},
   }))
 
-  suiteOver(() => real.pool, {
-    name: 'a pool of pg, with a window short enough to wait for its end',
-    which: cases.filter(({ id }) => id === 'DR-811'),
-    options: { timeout: 1000, replayWindow: 4000 },
-    isPatient: true,
-    open({ url }) {
-      const db = new pg.Pool({ connectionString: url, max: 4 })
-      return { db, end: () => db.end() }
-    },
+  describe('whose clock can be moved', () => {
+    let pool: ReturnType<typeof databases>
+    beforeAll(() => {
+      pool = databases(real.server, 'moved')
+    })
+    afterAll(() => pool.end())
+    suiteOver(() => pool, {
+      name: 'pg, as time goes by',
+      which: cases.filter(({ id }) => id.startsWith('DR-8')),
+      hasClock: true,
+      open({ url }) {
+        const db = new pg.Pool({ connectionString: url, max: 4 })
+        return { db, end: () => db.end() }
+      },
+    })
   })
 
   describe('in partitions', () => {

@@ -83,14 +83,23 @@ describe.skipIf(!bin)('on a real server', () => {
   let mutants = 0
 
   test('without its locks the concurrent cases fail', async () => {
-    const without = (text: string): string => text.replace("jsonb_array_elements(request->'locks')", "jsonb_array_elements('[]')")
+    const without = (text: string): string =>
+      text.replace("jsonb_array_elements(request->'locks')", "jsonb_array_elements('[]')")
     // Calls that should collide may just miss each other.
     expect(await killed(without, ['DR-1201', 'DR-1203', 'DR-1204'], 7)).not.toEqual([])
   })
 
   test.each<[string, [string, string], string[]]>([
-    ['refusals are forgotten', ['IF kept IS NULL THEN', `IF kept IS NULL AND verdicts::text !~ 'failed' THEN`], ['DR-808']],
-    ['deadlines are ignored', [`ELSIF NOT (request->>'deadline')`, `ELSIF false AND NOT (request->>'deadline')`], ['DR-809', 'DR-810']],
+    [
+      'refusals are forgotten',
+      ['IF kept IS NULL THEN', `IF kept IS NULL AND verdicts::text !~ 'failed' THEN`],
+      ['DR-808'],
+    ],
+    [
+      'deadlines are ignored',
+      [`ELSIF NOT (request->>'deadline')`, `ELSIF false AND NOT (request->>'deadline')`],
+      ['DR-809', 'DR-810'],
+    ],
     ['the content is not compared', [`earlier.digest <> request->>'digest'`, 'false'], ['DR-812']],
     ['a key in a log counts as its end', ['IF seq IS NULL THEN RAISE', 'IF false THEN RAISE'], ['DR-1408']],
     ['the answer has no bound', [`(request->>'room')::bigint`, '1000000000'], ['DR-1501', 'DR-1502']],
