@@ -63,10 +63,11 @@ function sendOver(db: PostgresHandle): Send {
   if (has(client, 'execute')) return overDrizzle(client as unknown as DrizzleProxy)
   // `neon()` has `unsafe` as well, which is another thing there; and both of them are functions themselves.
   if (has(client, 'query')) {
-    if (typeof client === 'function') return overFetch(client as unknown as Fetching)
-    return isPool(client)
-      ? overPool(client)
-      : (text, params) => (client as unknown as PostgresClient).query(text, params)
+    if (isPool(client)) return overPool(client)
+    const { query } = client as unknown as Fetching
+    return has(client, 'unsafe')
+      ? (text, params, signal) => query.call(client, text, params, { fetchOptions: { signal } })
+      : (text, params) => query.call(client, text, params)
   }
   if (has(client, 'unsafe')) return overPostgresJs(client as unknown as PostgresJs)
   if (typeof client === 'function') {
@@ -92,13 +93,8 @@ async function until<T>(work: PromiseLike<T>, signal: AbortSignal, onAbort: () =
 
 /** What `neon()` returns: options of `fetch` go along. */
 interface Fetching {
-  query(text: string, params: string[], options: object): PromiseLike<unknown>
+  query(text: string, params: string[], options?: object): PromiseLike<unknown>
 }
-
-const overFetch =
-  (client: Fetching): Send =>
-  (text, params, signal) =>
-    client.query(text, params, { fetchOptions: { signal } })
 
 const overPostgresJs =
   (client: PostgresJs): Send =>
@@ -120,7 +116,7 @@ interface PooledClient extends PostgresClient {
   release(isBroken?: boolean): void
 }
 
-const isPool = (client: object): client is Pool =>
+const isPool = (client: unknown): client is Pool =>
   has(client, 'connect') && typeof (client as { totalCount?: unknown }).totalCount === 'number'
 
 /** A connection is mostly back sooner than a new one is there: so long is waited before it is closed, in milliseconds. */

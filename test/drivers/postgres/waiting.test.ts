@@ -163,11 +163,11 @@ describe.skipIf(!bin)('on a real server', () => {
     const driver = postgres({ db, timeout: 4500 })
     await driver.open()
     const commits = [1, 2].map((n) => failureOf(driver.commit(request({ ops: [put('p', 'k'), put('p', `k${n}`)] }))))
-    let isOver = false
-    const errors = Promise.all(commits).finally(() => (isOver = true))
+    const progress = { isOver: false }
+    const errors = Promise.all(commits).finally(() => (progress.isOver = true))
     let reads = 0
     let most = 0
-    while (!isOver) {
+    while (!progress.isOver) {
       // Two callers are at it, so a third connection is there for everybody else, at any time.
       await driver.read([{ get: { part: 'p', key: 'k' } }])
       reads++
@@ -294,6 +294,7 @@ describe('what is left of a call is taken back', () => {
       'a client that fetches',
       (signals) =>
         Object.assign(() => {}, {
+          unsafe: () => {},
           query(_: string, __: string[], options: { fetchOptions: { signal: AbortSignal } }) {
             signals.push(options.fetchOptions.signal)
             return never
