@@ -14,8 +14,8 @@
  * @module
  */
 import type { Commit } from '../../core/driver.ts'
+import { hasher } from '../../core/hash.ts'
 import { DIGITS } from '../../core/keys.ts'
-import { hashOf } from '../../core/requests.ts'
 
 /** Advisory locks of parts that one request shares: with all else it stays below what each connection has room for. */
 const MOST_ADVISORY = 48
@@ -29,6 +29,13 @@ const lockOfRequest = (id: string): string => `\r${id}`
 const lockOfKey = (part: string, key: string): string => `${part}\n${NUMBERED.test(key) ? key.slice(0, -DIGITS) : key}`
 /** Entries of a log share its lock, so that nobody sees the numbers in between while they grow. */
 const NUMBERED = new RegExp(`!\\d{${DIGITS}}$`)
+
+/** 52 bits, which a number holds: where two names have the same, a wait too many is all that comes of it. */
+function hashOf(name: string): number {
+  const hash = hasher()
+  hash.text(name)
+  return Number.parseInt(hash.finish().slice(0, 13), 16)
+}
 
 /** The mode of a lock: `a` and `A` for advisory ones, `r` and `R` for rows; a capital letter for exclusive ones. */
 type Mode = 'a' | 'A' | 'r' | 'R'
