@@ -12,7 +12,7 @@ import { startUpstash } from '../../src/dev/upstash.ts'
 import { postgres } from '../../src/drivers/postgres/driver.ts'
 import { upstash } from '../../src/drivers/upstash/driver.ts'
 import { EMPTY } from '../drivers/postgres/empty.ts'
-import { bin, neonOver } from '../drivers/postgres/support.ts'
+import { bin, neonOver, replaceClock } from '../drivers/postgres/support.ts'
 import { clockEditor, hasRedis, namespace, vendor } from '../drivers/upstash/support.ts'
 import type { Engine } from '../support/engines.ts'
 
@@ -62,20 +62,6 @@ const redis: HostedKind = {
   },
 }
 
-const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
-const FUNCTIONS = `SELECT pg_get_functiondef(p.oid) AS text FROM pg_proc AS p
-  WHERE p.proname IN ('holdfast_read', 'holdfast_commit')`
-
-async function replaceClock(admin: pg.Pool): Promise<void> {
-  await admin.query('CREATE TABLE model_clock (now bigint NOT NULL)')
-  await admin.query('INSERT INTO model_clock VALUES (0)')
-  const { rows } = await admin.query<{ text: string }>(FUNCTIONS)
-  for (const { text } of rows) {
-    if (!text.includes(NOW)) throw new Error('The function no longer asks for the time')
-    await admin.query(text.replaceAll(NOW, '(SELECT now FROM model_clock)'))
-  }
-}
-
 const postgreSql: HostedKind = {
   name: 'postgres',
   isHere: bin !== undefined,
@@ -84,7 +70,9 @@ const postgreSql: HostedKind = {
     const neon = await neonOver(server)
     const admin = new pg.Pool({ connectionString: server.url, max: 1 })
     await postgres({ db: admin }).open()
-    await replaceClock(admin)
+    await admin.query('CREATE TABLE model_clock (now bigint NOT NULL)')
+    await admin.query('INSERT INTO model_clock VALUES (0)')
+    await replaceClock(admin, () => '(SELECT now FROM model_clock)')
     let told = 0
     let telling: Promise<unknown> = Promise.resolve()
     /** Time stands still while calls are under way, so whoever comes second waits for the same answer. */

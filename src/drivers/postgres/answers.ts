@@ -1,15 +1,15 @@
 /** The rows that the functions of the schema answer with, as answers of the contract. @module */
 import { fromBase64 } from '../../core/base64.ts'
-import type { Verdict } from '../../core/requests.ts'
 import type { Answer, CommitRequest, Entry, FailedCheck, Outcome, Read, Value } from '../../core/driver.ts'
-import { HoldfastError } from '../../core/errors.ts'
+import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
+import { type Verdict, late, reused } from '../../core/requests.ts'
 import type { Row } from './handle.ts'
 
 /** `n, key, version, expires_at, kind, value`; clients make numbers, bigints or text of numbers. */
 type Answered = readonly [
   n: number | string | null,
   key: string | null,
-  version: string,
+  version: string | null,
   expiresAt: number | bigint | string | null,
   kind: string | null,
   value: string | null,
@@ -17,27 +17,24 @@ type Answered = readonly [
 
 function decodeValue(kind: string | null, value: string | null): Value {
   if (kind === 't') return value ?? ''
-  if (kind !== 'b' && kind !== 'u' && kind !== 'x') throw new TypeError('Not a kind of value')
-  // Of a value that was left out only the entry around it is known.
+  if (kind !== 'b' && kind !== 'u') throw new TypeError('Not a kind of value')
   const bytes = fromBase64(value ?? '')
   return kind === 'u' ? new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes) : bytes
 }
 
-function toEntry([, key, version, expiresAt, kind, value]: Answered): Entry {
+function toHead([, key, version, expiresAt]: Answered): Omit<Entry, 'value'> {
   if (typeof key !== 'string' || typeof version !== 'string') throw new TypeError('Not an entry')
-  return {
-    key,
-    version,
-    value: decodeValue(kind, value),
-    expiresAt: expiresAt === null ? null : requireNumber(expiresAt),
-  }
+  return { key, version, expiresAt: expiresAt === null ? null : requireNumber(expiresAt) }
 }
+
+const toEntry = (row: Answered): Entry => ({ ...toHead(row), value: decodeValue(row[4], row[5]) })
 
 /** Takes an answer apart; one that cannot be was not given by our functions. */
 function takenApart<T>(ambiguous: boolean, take: () => T): T {
   try {
     return take()
-  } catch {
+  } catch (cause) {
+    if (isHoldfastError(cause)) throw cause
     throw new HoldfastError('BACKEND', 'PostgreSQL gave an answer that the functions of holdfast cannot have made', {
       ambiguous,
     })
@@ -82,28 +79,37 @@ export interface CommitRows {
   readonly outcomes: readonly Outcome[]
   /** Expired rows that were taken away. */
   readonly swept: number
-  /** Entries whose values were left out, because the answer would have grown too large. */
-  readonly incomplete: readonly { readonly commit: number; readonly failed: number }[]
 }
 
-/** Takes the rows of `holdfast_commit` apart. */
-export const commitOutcomes = ({ commits }: CommitRequest, rows: readonly Row[]): CommitRows =>
+/** Whether `holdfast_commit` has only made locks that the next call can share. */
+export const isAgain = (rows: readonly Row[]): boolean => rows.at(-1)?.[4] === 'again'
+
+/**
+ * Takes the rows of `holdfast_commit` apart.
+ *
+ * @throws `UNAVAILABLE` where the request came too late, `CONFLICT` where its id was used with other content
+ */
+export const commitOutcomes = ({ id, commits }: CommitRequest, rows: readonly Row[]): CommitRows =>
   takenApart(true, () => {
-    const [n, , , now, , verdicts] = rows.at(-1) as Answered
-    const incomplete: { commit: number; failed: number }[] = []
+    const [n, , , now, refusal, verdicts] = rows.at(-1) as Answered
+    if (refusal === 'late') throw late(requireNumber(now))
+    if (refusal === 'reused') throw reused(id)
     let next = 0
-    const current = (commit: number, check: number, failed: number): FailedCheck['current'] => {
-      const row = rows[next++] as Answered
-      if ('log' in commits[commit]!.checks[check]!) return { last: requireNumber(row[5]) }
-      if (row[4] === 'x') incomplete.push({ commit, failed })
-      return row[1] === null ? null : toEntry(row)
+    const current = (commit: number, check: number): FailedCheck['current'] => {
+      const asked = commits[commit]!.checks[check]!
+      const [n, , version, expiresAt, kind, value] = rows[next++] as Answered
+      if ('log' in asked) return { last: requireNumber(value) }
+      if (version === null) return null
+      // Its key is known, and so is not answered.
+      const row: Answered = [n, asked.at.key, version, expiresAt, kind, value]
+      return kind === 'x' ? toHead(row) : toEntry(row)
     }
     const kept = JSON.parse(verdicts!) as readonly Verdict[]
     if (kept.length !== commits.length) throw new TypeError('Not a verdict for each commit')
     const outcomes = kept.map((verdict, commit): Outcome =>
       'failed' in verdict
-        ? { ok: false, failed: verdict.failed.map((check, i) => ({ check, current: current(commit, check, i) })) }
+        ? { ok: false, failed: verdict.failed.map((check) => ({ check, current: current(commit, check) })) }
         : { ok: true, seqs: verdict },
     )
-    return { now: requireNumber(now), outcomes, swept: requireNumber(n), incomplete }
+    return { now: requireNumber(now), outcomes, swept: requireNumber(n) }
   })

@@ -2,7 +2,8 @@
  * The Postgres driver: any number of processes on one database, through whatever can run a statement.
  *
  * A request is one statement, a call of a function in the database: it takes the locks of the keys it touches, looks at
- * the server's clock, and applies commit after commit. Nothing is left in the session: no prepared statement, no
+ * the server's clock, and applies commit after commit. It waits for requests that share a key or a range with it, for a
+ * while, and for no others. Nothing is left in the session: no prepared statement, no
  * setting, no lock; so it works through transaction poolers and over HTTP. `strict` is `synchronous_commit` as the
  * database has it, `on` where it is off; `relaxed` is `off`.
  *
@@ -13,17 +14,17 @@
 import { abortable } from '../../core/abort.ts'
 import { requireGiven, requireInteger } from '../../core/arguments.ts'
 import { writesOf } from '../../core/apply.ts'
-import type { CallOptions, Capabilities, CommitAnswer, Driver, Key } from '../../core/driver.ts'
+import type { CallOptions, Capabilities, CommitAnswer, Driver } from '../../core/driver.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
-import { NETWORK_LIMITS } from '../../core/limits.ts'
+import { lateAt } from '../../core/requests.ts'
 import { sweeps } from '../../core/sweeps.ts'
-import { commitOutcomes, readVersion } from './answers.ts'
-import { callsOver } from './calls.ts'
+import { commitOutcomes, isAgain, readVersion } from './answers.ts'
+import { type Answered, type Statement, callsOver, inDoubt } from './calls.ts'
 import { isSchemaMissing } from './errors.ts'
 import { type PostgresHandle, runOver } from './handle.ts'
 import { FIND, SCHEMA_VERSION, migration } from './migrations.ts'
-import { type Ask, completed, readAll } from './pieces.ts'
-import { encodeCommits } from './requests.ts'
+import { type Ask, readAll } from './pieces.ts'
+import { LIMITS, encodeCommits } from './requests.ts'
 
 export type {
   DrizzleOverClient,
@@ -50,31 +51,32 @@ export interface PostgresOptions {
   readonly partitions?: number
   /**
    * How long a call is tried, in milliseconds from 1000; 15 000 by default. An attempt without an answer is given up
-   * after a third of it, and repeated.
+   * after a third of it, and repeated; on the server it ends by itself before, if it waits for others. What is left of a
+   * call when it is over is cancelled, where the client can: over HTTP, by postgres.js and by a pool of `pg`, which closes
+   * the connection.
    */
   readonly timeout?: number
   /**
-   * How long a repeated request is recognised, in milliseconds: 10 minutes by default, and more than `timeout`. The
-   * database keeps a small record of each request for as long.
+   * How long a repeated request is recognised, in milliseconds: 10 minutes by default, and more than `timeout`. One that
+   * comes later is refused. The database keeps a small record of each request for twice as long.
    */
   readonly replayWindow?: number
 }
 
-const COMMIT = 'SELECT * FROM holdfast_commit($1::text::jsonb)'
+const COMMIT = 'SELECT * FROM holdfast_commit($1::text::jsonb, $2::text::int)'
 const READ = 'SELECT * FROM holdfast_read($1::text::jsonb)'
 
 const DEFAULT_TIMEOUT = 15_000
 const DEFAULT_REPLAY_WINDOW = 600_000
 const MOST_PARTITIONS = 1024
 
-const CAPABILITIES: Omit<Capabilities, 'replayWindow'> = {
+const CAPABILITIES: Omit<Capabilities, 'replayWindow' | 'timeout'> = {
   writers: 'many',
   reads: 'strict',
   durability: 'strict',
   clock: 'shared',
   network: true,
-  // As JSON inside of JSON, requests and answers stay below the 10 MiB that are taken over HTTP.
-  limits: NETWORK_LIMITS,
+  limits: LIMITS,
 }
 
 /**
@@ -124,7 +126,7 @@ export function postgres(options: PostgresOptions): Driver {
 
   async function findVersion(): Promise<number> {
     try {
-      return readVersion(await run(FIND, [], false))
+      return readVersion((await run(schema(FIND))).rows)
     } catch (error) {
       if (isSchemaMissing(error)) return 0
       throw error
@@ -136,7 +138,7 @@ export function postgres(options: PostgresOptions): Driver {
     if (version < SCHEMA_VERSION) {
       const sql = migration(partitions)
       try {
-        await run(sql, [], false)
+        await run(schema(sql))
       } catch (error) {
         throw isHoldfastError(error, 'READ_ONLY') ? noTables(error, sql) : error
       }
@@ -154,27 +156,27 @@ export function postgres(options: PostgresOptions): Driver {
     }))
 
   /** Calls a function of the schema, which is made where a first call finds none. */
-  async function call(text: string, params: string[], changes: boolean, options?: CallOptions) {
-    let rows
+  async function call(statement: Statement, options?: CallOptions): Promise<Answered> {
+    let answered
     try {
-      rows = await run(text, params, changes, options)
+      answered = await run(statement, options)
     } catch (error) {
       if (isFound || !isSchemaMissing(error)) throw error
       await abortable(opened(), options?.signal)
-      rows = await run(text, params, changes, options)
+      answered = await run(statement, options)
     }
     isFound = true
-    return rows
+    return answered
   }
 
   const asking =
     (options?: CallOptions): Ask =>
-    (questions) =>
-      call(READ, [questions], false, options)
+    async (questions) =>
+      (await call({ text: READ, params: () => [questions], kind: 'read' }, options)).rows
 
   return {
     name: 'postgres',
-    capabilities: { ...CAPABILITIES, replayWindow },
+    capabilities: { ...CAPABILITIES, replayWindow, timeout },
     async open({ signal, ahead = false } = {}) {
       if (!ahead) await abortable(opened(), signal)
       isOpen = true
@@ -187,11 +189,15 @@ export function postgres(options: PostgresOptions): Driver {
       requireOpen()
       const sweep = swept.most(performance.now(), writesOf(request))
       const text = encodeCommits(request, { window: replayWindow, sweep })
-      const rows = commitOutcomes(request, await call(COMMIT, [text], true, options))
-      swept.found(performance.now(), rows.swept, sweep)
-      if (rows.incomplete.length === 0) return { now: rows.now, outcomes: rows.outcomes }
-      const keyOf = (commit: number, check: number): Key => (request.commits[commit]!.checks[check] as { at: Key }).at
-      return { now: rows.now, outcomes: await completed(rows, keyOf, asking(options)) }
+      const params = (wait: number): string[] => [text, String(wait)]
+      const { rows, isRepeat } = await call({ text: COMMIT, params, kind: 'commit', isAgain }, options)
+      try {
+        const { now, outcomes, swept: count } = commitOutcomes(request, rows)
+        swept.found(performance.now(), count, sweep)
+        return { now, outcomes }
+      } catch (error) {
+        throw isRepeat && lateAt(error) !== undefined ? inDoubt(error as HoldfastError) : error
+      }
     },
     async close() {
       await opening?.catch(() => {})
@@ -201,6 +207,9 @@ export function postgres(options: PostgresOptions): Driver {
     },
   }
 }
+
+/** A statement that has to do with the schema. */
+const schema = (text: string): Statement => ({ text, params: () => [], kind: 'schema' })
 
 const noTables = ({ cause, details }: HoldfastError, sql: string): HoldfastError =>
   new HoldfastError(

@@ -1,6 +1,8 @@
 /** What PostgreSQL and the clients around it throw, in our words. @module */
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
+import { notALog } from '../../core/keys.ts'
 import { wasNeverSent } from '../../core/network.ts'
+import { ANSWER_TOO_LARGE, NOT_A_LOG } from './functions.ts'
 
 /** What became of a statement that failed: nothing, or it may have taken effect. */
 export interface Failure {
@@ -25,7 +27,8 @@ const DOWN: Fault = ['UNAVAILABLE', 'PostgreSQL is shutting down, starting, or o
 const UNREACHED: Fault = ['UNAVAILABLE', 'PostgreSQL cannot be reached, or its answer was lost', LOST]
 const NOT_SENT: Fault = ['UNAVAILABLE', 'PostgreSQL cannot be reached; check the address', AGAIN]
 const REFUSING: Fault = ['UNAVAILABLE', 'The service takes no more requests for now; try again later', AGAIN]
-const STOPPED: Fault = ['UNAVAILABLE', 'PostgreSQL stopped the statement: it took too long', { retryable: true }]
+const LOCKED: Fault = ['UNAVAILABLE', 'Other requests keep what this one needs for too long', AGAIN]
+const STOPPED: Fault = ['UNAVAILABLE', 'PostgreSQL stopped the statement: it took too long', AGAIN]
 const REFUSED: Fault = ['UNAUTHORIZED', 'PostgreSQL refuses the user or the password; check the connection string']
 const READ_ONLY: Fault = ['READ_ONLY', 'The user may not write, or the server is a replica; check the rights']
 const FULL: Fault = ['QUOTA_EXCEEDED', 'The disk of PostgreSQL is full, nothing was changed; make room and try again']
@@ -54,12 +57,13 @@ const BY_STATE: Readonly<Record<string, Fault>> = {
   '53100': FULL,
   '53200': ['UNAVAILABLE', 'PostgreSQL is out of memory or locks', AGAIN],
   '54': TOO_LARGE,
-  '55P03': STOPPED,
+  '55P03': LOCKED,
   '57014': STOPPED,
   '57P01': DOWN,
   '57P02': DOWN,
   '57P03': DOWN,
   '57P05': DOWN,
+  [ANSWER_TOO_LARGE]: TOO_LARGE,
   '58': ['BACKEND', 'PostgreSQL cannot read or write its files; check the disk', { isLost: true }],
   // Poolers say it, too, when they have lost the server.
   XX: ['BACKEND', 'PostgreSQL, or a pooler before it, failed; the cause tells why', LOST],
@@ -69,7 +73,9 @@ const BY_STATE: Readonly<Record<string, Fault>> = {
 const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
   [/after calling end on the pool|client was closed|PGlite is clos|CONNECTION_ENDED/i, ENDED],
   [/status 429/i, REFUSING],
-  [/(request|response) is too large|status 413|status 507/i, TOO_LARGE],
+  [/request is too large|status 413/i, TOO_LARGE],
+  // The statement has run: only its answer was not passed on.
+  [/response is too large|status 507/i, [TOO_LARGE[0], TOO_LARGE[1], { isLost: true }]],
   [/password must be a string|no password/i, REFUSED],
 ]
 
@@ -94,6 +100,7 @@ export function failureOf(thrown: unknown): Failure {
   const cause = unwrap(thrown)
   const { code, message } = Object(cause) as { code?: unknown; message?: unknown }
   const state = typeof code === 'string' && STATE.test(code) && /\d/.test(code) ? code : undefined
+  if (state === NOT_A_LOG) return { error: notALog(String(message)), again: false, isLost: false }
   const said = `${typeof code === 'string' ? code : ''} ${String(message)}`
   const [ours, text, { again = false, isLost = false, retryable = false } = {}]: Fault = (state === undefined
     ? (BY_MESSAGE.find(([pattern]) => pattern.test(said))?.[1] ?? (wasNeverSent(cause) ? NOT_SENT : UNREACHED))

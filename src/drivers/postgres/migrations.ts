@@ -24,8 +24,14 @@ const tables = (partitions: number): readonly string[] => [
   ),
   'CREATE INDEX holdfast_entries_expiry ON holdfast_entries (expires_at) WHERE expires_at IS NOT NULL',
   `CREATE TABLE holdfast_long_parts (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name ${NAME} UNIQUE)`,
-  `CREATE TABLE holdfast_requests (id ${NAME} PRIMARY KEY, record text NOT NULL, expires_at bigint NOT NULL)`,
+  `CREATE TABLE holdfast_requests (
+    id ${NAME} PRIMARY KEY, digest text NOT NULL, record text NOT NULL,
+    answered_until bigint NOT NULL, expires_at bigint NOT NULL
+  )`,
   'CREATE INDEX holdfast_requests_expiry ON holdfast_requests (expires_at)',
+  // A row means nothing but that it can be locked: it may go in a crash, or at any time when nobody has it.
+  'CREATE UNLOGGED TABLE holdfast_locks (id bigint PRIMARY KEY, made_at bigint NOT NULL)',
+  'CREATE INDEX holdfast_locks_age ON holdfast_locks (made_at)',
 ]
 
 /** `decodeId` of core/keys.ts in SQL: text without escapes, nearly all of it, is returned as it is. */
@@ -135,7 +141,7 @@ const migrations = (partitions: number): readonly (readonly string[])[] => [
     COMMIT,
     DECODE,
     JSON_OR_NULL,
-    ...pinned('holdfast_read(jsonb)', 'holdfast_commit(jsonb)'),
+    ...pinned('holdfast_read(jsonb)', 'holdfast_commit(jsonb, int)'),
     ...VIEWS,
   ],
 ]

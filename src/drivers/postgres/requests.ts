@@ -1,58 +1,83 @@
-/** Requests as the JSON that the functions of the schema take, and what locks they need. @module */
+/** Requests as the JSON that the functions of the schema take, and how large they and their answers get. @module */
 import { MAX_TIME } from '../../core/arguments.ts'
 import { toBase64 } from '../../core/base64.ts'
-import type { Check, Commit, CommitRequest, Expiry, Op, Read, Value } from '../../core/driver.ts'
+import type { Check, CommitRequest, Expiry, Limits, Op, Read, Value } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
-import { DIGITS, utf8Bytes } from '../../core/keys.ts'
+import { utf8Bytes } from '../../core/keys.ts'
+import { NETWORK_LIMITS } from '../../core/limits.ts'
+import { digestOf } from '../../core/requests.ts'
+import { locksOf } from './locks.ts'
 
 /** A request or an answer over HTTP holds 10 MiB at most; a little is left for what surrounds ours. */
 const MOST_BYTES = 10 * 2 ** 20 - 2 ** 16
-/** The answer may be this large before values are left out or put off: one more of the largest still fits. */
-const ANSWER_BUDGET = 3 * 2 ** 20
-/** Locks of one request; beyond, it locks out everybody else, because the server's table of locks is limited. */
-const MOST_LOCKS = 256
 
-/** Names of locks: of the whole database, of a request, of a part, and of a key in it. No two kinds are alike. */
-const ALL = ''
-const lockOfRequest = (id: string): string => `\r${id}`
-const lockOfKey = (part: string, key: string): string => `${part}\n${NUMBERED.test(key) ? key.slice(0, -DIGITS) : key}`
-/** Entries of a log share its lock, so that nobody sees the numbers in between while they grow. */
-const NUMBERED = new RegExp(`!\\d{${DIGITS}}$`)
+/**
+ * Whatever characters they hold, values take at most a third more on the way than they are charged for, as base64 does
+ * (see {@link encodeValue}); and the rest of a check or an op, its lock included, takes less than what is charged for its
+ * key. So a request inside these limits fits, unless its names consist of quotes and backslashes.
+ *
+ * An answer has room for these pages, for the versions of what they hold once more, and for one of the largest values
+ * besides, which is asked for by name.
+ */
+export const LIMITS: Limits = { ...NETWORK_LIMITS, keyOverhead: 128, answerBytes: 3 * 2 ** 20 }
 
 /** The JSON text, refused where it would not fit into a request. */
 function sized(request: object): string {
   const text = JSON.stringify(request)
   // In the body of an HTTP request it is text inside JSON once more.
   if (text.length * 3 <= MOST_BYTES) return text
-  const size = utf8Bytes(text) + (text.match(/["\\]/g)?.length ?? 0)
+  const size = utf8Bytes(text) + escapesOf(text).quotes
   if (size <= MOST_BYTES) return text
   throw new HoldfastError('PAYLOAD_TOO_LARGE', `A request must be at most ${MOST_BYTES} bytes as JSON, not ${size}`, {
     details: { most: MOST_BYTES, size },
   })
 }
 
+const QUOTE = '"'.charCodeAt(0)
+const BACKSLASH = '\\'.charCodeAt(0)
+const SPACE = ' '.charCodeAt(0)
+
+/** Counts what JSON escapes. By its loop, because a pattern makes a list of millions. */
+function escapesOf(text: string): { quotes: number; controls: number } {
+  let quotes = 0
+  let controls = 0
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === QUOTE || code === BACKSLASH) quotes++
+    else if (code < SPACE) controls++
+  }
+  return { quotes, controls }
+}
+
 /** Kind and content: text as it is, or as base64 where escaping would make it longer than that. */
 function encodeValue(value: Value): readonly [kind: string, content: string] {
   if (typeof value !== 'string') return ['b', toBase64(value)]
-  const escapes = value.match(/[^ !#-[\]-\uffff]/g)?.length ?? 0
-  const quotes = value.match(/["\\]/g)?.length ?? 0
   // Inside JSON inside of JSON a quote has three bytes more, other escapes up to six, and base64 a third: so text never
   // takes more than base64 would.
-  if (escapes * 18 - quotes * 9 < value.length + 64) return ['t', value]
+  const { quotes, controls } = escapesOf(value)
+  if (quotes * 9 + controls * 18 < value.length + 64) return ['t', value]
   return ['u', toBase64(new TextEncoder().encode(value))]
 }
 
-/** A question, or only for the versions of what was found before. */
-export function encodeRead(read: Read, versionsOnly = false): readonly unknown[] {
-  if ('get' in read) return ['g', read.get.part, read.get.key, versionsOnly]
-  if ('parts' in read) return ['p', read.parts.start, read.parts.end, read.parts.limit]
+/**
+ * A question.
+ *
+ * @param isKnown - whether its answer is there already, and only the versions of what it finds are wanted
+ */
+export function encodeRead(read: Read, isKnown: boolean): readonly unknown[] {
+  if ('get' in read) return ['g', isKnown, read.get.part, read.get.key]
+  if ('parts' in read) return ['p', isKnown, read.parts.start, read.parts.end, read.parts.limit]
   const { part, start, end, limit, reverse = false, keysOnly = false } = read.range
-  return ['r', part, start, end, limit, reverse, keysOnly || versionsOnly]
+  return ['r', isKnown, part, start, end, limit, reverse, keysOnly || isKnown]
 }
 
-/** Questions as `holdfast_read` takes them. */
-export const encodeReads = (questions: readonly (readonly unknown[])[]): string =>
-  sized({ questions, budget: ANSWER_BUDGET })
+/**
+ * Questions as `holdfast_read` takes them.
+ *
+ * @param room - how much the pages may hold together, as `Limits.answerBytes` counts it
+ */
+export const encodeReads = (questions: readonly (readonly unknown[])[], room: number): string =>
+  sized({ questions, room, most: MOST_BYTES })
 
 /** What a commit request needs besides the commits. */
 export interface CommitSettings {
@@ -63,7 +88,8 @@ export interface CommitSettings {
 }
 
 /** A request as `holdfast_commit` takes it. */
-export function encodeCommits({ id, commits }: CommitRequest, { window, sweep }: CommitSettings): string {
+export function encodeCommits(request: CommitRequest, { window, sweep }: CommitSettings): string {
+  const { id, commits, deadline = null } = request
   const parts = new Map<string, number>()
   const indexOf = (part: string): number => {
     const known = parts.get(part)
@@ -77,19 +103,22 @@ export function encodeCommits({ id, commits }: CommitRequest, { window, sweep }:
   ])
   return sized({
     id,
+    digest: digestOf(request),
+    deadline,
     window,
     sweep,
     strict: commits.some(({ durability }) => durability === 'strict'),
-    budget: ANSWER_BUDGET,
+    room: LIMITS.answerBytes,
+    most: MOST_BYTES,
+    locks: locksOf(id, commits).map(([mode, ids, names]) => (names ? [mode, ids, names.map(indexOf)] : [mode, ids])),
     parts: [...parts.keys()],
-    ...locksOf(id, commits),
     commits: encoded,
   })
 }
 
-const isBulk = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op
+const isBulk = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op || 'trim' in op
 
-/** Deletes of ranges and parts first, as they are applied. */
+/** Deletes of ranges and parts and trims first, as they are applied. */
 const inOrder = (ops: readonly Op[]): readonly Op[] =>
   ops.some(isBulk) ? [...ops.filter(isBulk), ...ops.filter((op) => !isBulk(op))] : ops
 
@@ -119,43 +148,4 @@ function encodeOp(op: Op, indexOf: (part: string) => number): readonly unknown[]
 function encodeExpiry(expires: Expiry | undefined): readonly unknown[] {
   if (!expires) return []
   return 'in' in expires ? [Math.ceil(expires.in)] : [null, Math.min(Math.ceil(expires.at), MAX_TIME)]
-}
-
-/**
- * The names of the locks: shared where a commit only looks, exclusive where it changes something. Who deletes a range or
- * a part locks out all others of the part; everybody else shares that lock and has those of the keys.
- */
-function locksOf(id: string, commits: readonly Commit[]): { shared: string[]; exclusive: string[] } {
-  const locks = new Map<string, boolean>([
-    [ALL, false],
-    [lockOfRequest(id), true],
-  ])
-  const lock = (name: string, isExclusive: boolean): void => {
-    locks.set(name, isExclusive || locks.get(name) === true)
-  }
-  const lockKey = (part: string, key: string, isExclusive: boolean): void => {
-    lock(part, false)
-    lock(lockOfKey(part, key), isExclusive)
-  }
-  for (const { checks, ops } of commits) {
-    for (const check of checks) {
-      const { part, key } = 'log' in check ? check.log : check.at
-      lockKey(part, key, false)
-    }
-    for (const op of ops) {
-      if ('append' in op) {
-        lockKey(op.append.part, op.append.key, true)
-        if (op.ref !== undefined) lockKey(op.append.part, op.ref, true)
-      } else if ('put' in op) lockKey(op.put.part, op.put.key, true)
-      else if ('delete' in op) lockKey(op.delete.part, op.delete.key, true)
-      else if ('trim' in op) lockKey(op.trim.part, op.trim.key, true)
-      else lock('deletePart' in op ? op.deletePart : op.deleteRange.part, true)
-    }
-  }
-  if (locks.size > MOST_LOCKS) return { shared: [], exclusive: [ALL] }
-  const names = [...locks.keys()]
-  return {
-    shared: names.filter((name) => !locks.get(name)),
-    exclusive: names.filter((name) => locks.get(name)),
-  }
 }

@@ -107,13 +107,25 @@ export const entries: Table<
   ],
 )
 
-/** Requests that took effect, for as long as their repetition is recognised. */
+/** Requests, for as long as their repetition is recognised, and known to come too late for as long again. */
 export const requests: Table<
   'holdfast_requests',
-  { id: NotNull<Text<'id'>>; record: NotNull<Text<'record'>>; expiresAt: NotNull<Long<'expires_at'>> }
+  {
+    id: NotNull<Text<'id'>>
+    digest: NotNull<Text<'digest'>>
+    record: NotNull<Text<'record'>>
+    answeredUntil: NotNull<Long<'answered_until'>>
+    expiresAt: NotNull<Long<'expires_at'>>
+  }
 > = pgTable(
   'holdfast_requests',
-  { id: text('id').notNull(), record: text('record').notNull(), expiresAt: long('expires_at').notNull() },
+  {
+    id: text('id').notNull(),
+    digest: text('digest').notNull(),
+    record: text('record').notNull(),
+    answeredUntil: long('answered_until').notNull(),
+    expiresAt: long('expires_at').notNull(),
+  },
   (table) => [primaryKey({ columns: [table.id] }), index('holdfast_requests_expiry').on(table.expiresAt)],
 )
 

@@ -35,6 +35,23 @@ describe.skipIf(!bin)('over a real server', () => {
     end: async () => {},
   }))
 
+  describe('whose clock can be moved', () => {
+    let pool: ReturnType<typeof databases>
+    beforeAll(() => {
+      pool = databases(real.server, 'moved')
+    })
+    afterAll(() => pool.end())
+    suiteOver(() => pool, {
+      name: 'pg, as time goes by',
+      which: cases.filter(({ id }) => id.startsWith('DR-8')),
+      hasClock: true,
+      open({ url }) {
+        const db = new pg.Pool({ connectionString: url, max: 4 })
+        return { db, end: () => db.end() }
+      },
+    })
+  })
+
   describe('in partitions', () => {
     let pool: ReturnType<typeof databases>
     beforeAll(() => {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { NETWORK_LIMITS } from '../../../src/core/limits.ts'
 import type { CommitRequest, Op } from '../../../src/core/driver.ts'
 import { createDatabase } from '../../../src/core/database.ts'
+import { lateAt } from '../../../src/core/requests.ts'
 import { startNeon, withPassword } from '../../../src/dev/neon.ts'
 import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
 import { type PostgresHandle, postgres } from '../../../src/drivers/postgres/driver.ts'
@@ -243,7 +244,7 @@ describe('answers that cannot be right', () => {
 describe('whether a commit is in doubt', () => {
   const DONE = [['0', null, null, '1000', null, '[[]]']]
   /** A driver whose handle fails like this, one time after the other, and then answers. */
-  async function failing(...faults: readonly object[]) {
+  async function failing(faults: readonly object[], answer: unknown[] = DONE) {
     const left = [...faults]
     let sent = 0
     const driver = postgres({
@@ -252,22 +253,23 @@ describe('whether a commit is in doubt', () => {
         sent++
         const fault = left.shift()
         if (fault) throw Object.assign(new Error('Something'), fault)
-        return DONE
+        return answer
       },
+      timeout: 1000,
     })
     await driver.open()
     return { driver, sent: () => sent }
   }
 
   test('it is not where the signal was aborted before', async () => {
-    const { driver, sent } = await failing()
+    const { driver, sent } = await failing([])
     const error = await failureOf(driver.commit(request('id', put('k', 'v')), { signal: AbortSignal.abort() }))
     expect([error.code, error.ambiguous, sent()]).toEqual(['ABORTED', false, 0])
   })
 
   test('it is where an answer was lost before the signal was aborted', async () => {
     const controller = new AbortController()
-    const { driver } = await failing(
+    const { driver } = await failing([
       { code: 'ECONNRESET' },
       {
         get code() {
@@ -275,7 +277,7 @@ describe('whether a commit is in doubt', () => {
           return '40001'
         },
       },
-    )
+    ])
     const error = await failureOf(driver.commit(request('id', put('k', 'v')), { signal: controller.signal }))
     expect([error.code, error.ambiguous]).toEqual(['ABORTED', true])
   })
@@ -285,25 +287,69 @@ describe('whether a commit is in doubt', () => {
     ['requests too many', { message: 'Server error (HTTP status 429): slow down' }],
   ])('it is not where only %s came before the signal was aborted', async (_, fault) => {
     const controller = new AbortController()
-    const { driver, sent } = await failing({
-      ...fault,
-      get cause() {
-        setImmediate(() => controller.abort())
-        return undefined
+    const { driver, sent } = await failing([
+      {
+        ...fault,
+        get cause() {
+          setImmediate(() => controller.abort())
+          return undefined
+        },
       },
-    })
+    ])
     const error = await failureOf(driver.commit(request('id', put('k', 'v')), { signal: controller.signal }))
     expect([error.code, error.ambiguous, sent()]).toEqual(['ABORTED', false, 1])
   })
 
   test('an internal error may be one of a pooler that lost the server: the request finds out', async () => {
-    const { driver, sent } = await failing({ code: 'XX000' }, { code: '57P05' })
+    const { driver, sent } = await failing([{ code: 'XX000' }, { code: '57P05' }])
     expect((await driver.commit(request('id', put('k', 'v')))).outcomes).toEqual([{ ok: true, seqs: [] }])
     expect(sent()).toBe(3)
   })
 
+  test('an answer that did not get through leaves it in doubt, and a request that did not get through does not', async () => {
+    for (const [message, ambiguous] of [
+      ['Server error (HTTP status 507): response is too large', true],
+      ['Server error (HTTP status 413): request is too large', false],
+    ] as const) {
+      const { driver, sent } = await failing([{ message }])
+      const error = await failureOf(driver.commit(request('id', put('k', 'v'))))
+      expect([error.code, error.ambiguous, error.retryable, sent()]).toEqual(['PAYLOAD_TOO_LARGE', ambiguous, false, 1])
+    }
+  })
+
+  test.each<[string, object[], boolean]>([
+    ['it is not where the first attempt came too late', [], false],
+    ['it is not where only conflicts came before', [{ code: '40001' }], false],
+    ['it is where an answer was lost before', [{ code: 'ECONNRESET' }], true],
+  ])('%s', async (_, faults, ambiguous) => {
+    const { driver } = await failing(faults, [['0', null, null, '5000', 'late', null]])
+    const error = await failureOf(driver.commit(request('id', put('k', 'v'))))
+    expect([error.code, error.retryable, error.ambiguous]).toEqual(['UNAVAILABLE', true, ambiguous])
+    expect(lateAt(error)).toBe(5000)
+  })
+
+  test('waiting too long for others is tried again, and is not in doubt', async () => {
+    const { driver, sent } = await failing([{ code: '55P03' }, { code: '55P03' }])
+    expect((await driver.commit(request('id', put('k', 'v')))).outcomes).toEqual([{ ok: true, seqs: [] }])
+    expect(sent()).toBe(3)
+  })
+
+  test('a process that was halted does not try again when its time is up', async () => {
+    const { driver, sent } = await failing([
+      {
+        get code() {
+          // It is halted in the pause that follows.
+          setImmediate(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1100))
+          return 'ECONNRESET'
+        },
+      },
+    ])
+    const error = await failureOf(driver.commit(request('id', put('k', 'v'))))
+    expect([error.code, error.ambiguous, sent()]).toEqual(['UNAVAILABLE', true, 1])
+  })
+
   test('what a client keeps of the parameters is left behind', async () => {
-    const { driver } = await failing({ code: '23514', query: 'SELECT 1', parameters: ['my-s3cret-value'] })
+    const { driver } = await failing([{ code: '23514', query: 'SELECT 1', parameters: ['my-s3cret-value'] }])
     const error = await failureOf(driver.commit(request('id', put('k', 'v'))))
     expect([error.code, error.details]).toEqual(['BACKEND', { state: '23514' }])
     expect(error.cause).toMatchObject({ message: 'Something', code: '23514' })

@@ -5,6 +5,7 @@ import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
 import { type PostgresOptions, postgres } from '../../../src/drivers/postgres/driver.ts'
 import { cases, runCase } from '../../../src/testing/index.ts'
 import { failureOf } from '../../support/failure.ts'
+import { EMPTY } from './empty.ts'
 import { bin, start } from './support.ts'
 
 test.each<[string, Partial<PostgresOptions>]>([
@@ -58,28 +59,51 @@ describe.skipIf(!bin)('on a real server', () => {
     expect((await failureOf(postgres({ db }).open())).details).toEqual({ found: 99, known: 1 })
   })
 
-  test('without its locks the concurrent cases fail', async () => {
-    const db = connect(await fresh('mutant'))
+  /** Cases over a function that was changed, each until it fails, or has not for so many rounds. */
+  async function killed(mutate: (text: string) => string, ids: readonly string[], rounds: number): Promise<string[]> {
+    const db = connect(await fresh(`mutant_${++mutants}`))
     await postgres({ db }).open()
-    const { rows } = await db.query(`SELECT pg_get_functiondef('holdfast_commit(jsonb)'::regprocedure) AS text`)
-    const text = (rows[0] as { text: string }).text
-    const mutant = text.replaceAll(/pg_advisory_xact_lock(_shared)?\(l\.hash\) IS NULL/g, 'false')
+    const { rows } = await db.query(`SELECT pg_get_functiondef('holdfast_commit(jsonb, int)'::regprocedure) AS text`)
+    const { text } = rows[0] as { text: string }
+    const mutant = mutate(text)
     expect(mutant).not.toBe(text)
     await db.query(mutant)
-    const concurrent = cases.filter(({ id }) => ['DR-1201', 'DR-1203', 'DR-1204'].includes(id))
     const create = async () => {
-      await db.query('TRUNCATE holdfast_entries, holdfast_requests')
+      await db.query(EMPTY)
       return { driver: postgres({ db, timeout: 3000 }) }
     }
-    let failed = false
-    // Calls that should collide may just miss each other.
-    for (let round = 0; round < 20 && !failed; round++) {
-      const it = concurrent[round % concurrent.length]!
-      failed = await runCase(it, { name: 'mutant', create }).then(
-        () => false,
-        () => true,
-      )
+    const failed = new Set<string>()
+    for (const it of cases.filter(({ id }) => ids.includes(id))) {
+      for (let round = 0; round < rounds && !failed.has(it.id); round++) {
+        await runCase(it, { name: 'mutant', create }).catch(() => failed.add(it.id))
+      }
     }
-    expect(failed).toBe(true)
+    return [...failed]
+  }
+  let mutants = 0
+
+  test('without its locks the concurrent cases fail', async () => {
+    const without = (text: string): string =>
+      text.replace("jsonb_array_elements(request->'locks')", "jsonb_array_elements('[]')")
+    // Calls that should collide may just miss each other.
+    expect(await killed(without, ['DR-1201', 'DR-1203', 'DR-1204'], 7)).not.toEqual([])
+  })
+
+  test.each<[string, [string, string], string[]]>([
+    [
+      'refusals are forgotten',
+      ['IF kept IS NULL THEN', `IF kept IS NULL AND verdicts::text !~ 'failed' THEN`],
+      ['DR-808'],
+    ],
+    [
+      'deadlines are ignored',
+      [`ELSIF NOT (request->>'deadline')`, `ELSIF false AND NOT (request->>'deadline')`],
+      ['DR-809', 'DR-810'],
+    ],
+    ['the content is not compared', [`earlier.digest <> request->>'digest'`, 'false'], ['DR-812']],
+    ['a key in a log counts as its end', ['IF seq IS NULL THEN RAISE', 'IF false THEN RAISE'], ['DR-1408']],
+    ['the answer has no bound', [`(request->>'room')::bigint`, '1000000000'], ['DR-1501', 'DR-1502']],
+  ])('where %s, cases fail', async (_, [from, to], ids) => {
+    expect(await killed((text) => text.replaceAll(from, to), ids, 1)).toEqual(ids)
   })
 })

@@ -27,6 +27,19 @@ export interface Database {
   readonly pool: pg.Pool
 }
 
+const NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+const FUNCTIONS = `SELECT pg_get_functiondef(p.oid) AS text FROM pg_proc AS p
+  WHERE p.proname IN ('holdfast_read', 'holdfast_commit')`
+
+/** Makes the functions of a database take the time from elsewhere: an expression, made of the one for the real time. */
+export async function replaceClock(db: pg.Pool, clock: (real: string) => string): Promise<void> {
+  const { rows } = await db.query<{ text: string }>(FUNCTIONS)
+  for (const { text } of rows) {
+    if (!text.includes(NOW)) throw new Error('The function no longer asks for the time')
+    await db.query(text.replaceAll(NOW, clock(NOW)))
+  }
+}
+
 /** Databases of one server, by what their names begin with. Making one takes long, so they are emptied and used again. */
 export function databases(server: PostgresServer, prefix = 'test') {
   const free: Database[] = []
@@ -83,6 +96,15 @@ export interface Connection {
 const DUMP = `SELECT part, key, version, text FROM holdfast_entries
   WHERE expires_at IS NULL OR expires_at > extract(epoch FROM clock_timestamp()) * 1000 ORDER BY part, key`
 
+/** Makes a clock in a database that can be moved. */
+async function giveClock({ pool }: Database): Promise<void> {
+  const { rowCount } = await pool.query(`SELECT FROM pg_class WHERE relname = 'test_clock'`)
+  if (rowCount) return
+  await postgres({ db: pool }).open()
+  await pool.query('CREATE TABLE test_clock AS SELECT 0::bigint AS ahead')
+  await replaceClock(pool, (real) => `(${real} + (SELECT ahead FROM test_clock))`)
+}
+
 /** A kind of handle, and what goes over it. */
 interface SuiteOver {
   readonly name: string
@@ -90,10 +112,15 @@ interface SuiteOver {
   readonly open: (database: Database) => Connection
   /** Of the driver, besides the handle. */
   readonly options?: Omit<PostgresOptions, 'db'>
+  /** Whether cases can move the clock. */
+  readonly hasClock?: boolean
 }
 
 /** Registers cases over one kind of handle. */
-export function suiteOver(pool: () => ReturnType<typeof databases>, { name, which, open, options }: SuiteOver): void {
+export function suiteOver(
+  pool: () => ReturnType<typeof databases>,
+  { name, which, open, options, hasClock = false }: SuiteOver,
+): void {
   /** Connections are kept with their database: making one takes longer than most cases. */
   const kept = new Map<Database, Connection[]>()
   afterAll(() => Promise.all([...kept.values()].flat().map((connection) => connection.end())))
@@ -101,6 +128,7 @@ export function suiteOver(pool: () => ReturnType<typeof databases>, { name, whic
     name: `postgres over ${name}`,
     async create() {
       const database = await pool().take()
+      if (hasClock) await giveClock(database)
       const connections = kept.get(database) ?? []
       kept.set(database, connections)
       let used = 0
@@ -113,6 +141,9 @@ export function suiteOver(pool: () => ReturnType<typeof databases>, { name, whic
         reopen: async () => next(),
         dump: async () => (await database.pool.query(DUMP)).rows,
         dispose: () => pool().giveBack(database),
+        ...(hasClock && {
+          advance: async (ms) => void (await database.pool.query('UPDATE test_clock SET ahead = ahead + $1', [ms])),
+        }),
       }
     },
   }
