@@ -4,8 +4,19 @@ import { requireInteger } from '../core/arguments.ts'
 import { idSource } from '../core/clock.ts'
 import type { CallOptions, CommitAnswer, Driver, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError, aborted } from '../core/errors.ts'
+import { readInPieces } from '../core/pieces.ts'
 import { fromWireError, mapRequest } from '../core/wire.ts'
-import { type Hello, type Method, type Port, VERSION, type Welcome, canTransfer, listen, post } from './port.ts'
+import {
+  type Hello,
+  type Method,
+  type Port,
+  type ReadBody,
+  VERSION,
+  type Welcome,
+  canTransfer,
+  listen,
+  post,
+} from './port.ts'
 
 /** Options of {@link connect}. */
 export interface ConnectOptions extends CallOptions {
@@ -24,6 +35,11 @@ interface Pending {
   readonly reject: (error: HoldfastError) => void
 }
 
+const CLOSED: { readonly code: 'CLOSED' | 'UNAVAILABLE'; readonly message: string } = {
+  code: 'CLOSED',
+  message: 'The driver is not open; call open() first',
+}
+
 /** How often a side that is silent is asked before it is given up. */
 const QUESTIONS = 3
 
@@ -34,6 +50,9 @@ const QUESTIONS = 3
  * The capabilities are those of the served driver, which is why this waits for its answer. Writers may be many, all of
  * them through the one that serves. When the other side dies, what waits is rejected with `UNAVAILABLE`, `ambiguous`
  * for commits, and so is what is asked for later; connect to another port then.
+ *
+ * The driver listens to the port until it is closed, and again once it is opened again. In Node a port that nobody
+ * listens to keeps no process alive.
  *
  * @param port - one end of a channel; stays open, also when the driver is closed
  * @param options - how long to wait for signs of life, and a signal to stop waiting for the first
@@ -59,11 +78,20 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
   const newId = idSource()
   const pending = new Map<string, Pending>()
   /** Why nothing can be asked for any more. */
-  let over: { readonly code: 'CLOSED' | 'UNAVAILABLE'; readonly message: string } | undefined
+  let over: typeof CLOSED | undefined
+  /** Whether it was closed, and not opened again since. */
+  let isClosed = false
   let timer: ReturnType<typeof setTimeout> | undefined
   let unanswered = 0
-  // One that gets lost is missed like any other announcement.
-  const news = announcer((isWanted) => void ask('watch', isWanted).catch(() => {}))
+  /** Whether somebody listens for changes. */
+  let isListening = false
+  const news = announcer((isWanted) => {
+    isListening = isWanted
+    if (!over) tellWhetherToTell()
+  })
+
+  /** One that gets lost is missed like any other announcement. */
+  const tellWhetherToTell = (): void => void ask('watch', isListening).catch(() => {})
 
   /** Takes a call out of those that wait. */
   function settle(id: string): Pending | undefined {
@@ -139,7 +167,28 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
     }
   }
 
-  const stop = listen(port, received, () => end({ code: 'UNAVAILABLE', message: 'The other side has gone' }))
+  const attach = (): (() => void) =>
+    listen(port, received, () => end({ code: 'UNAVAILABLE', message: 'The other side has gone' }))
+  let stop = attach()
+
+  async function open(options?: CallOptions): Promise<void> {
+    if (isClosed) {
+      over = undefined
+      isClosed = false
+      unanswered = 0
+      stop = attach()
+      if (isListening) tellWhetherToTell()
+    }
+    await ask('open', undefined, options)
+  }
+
+  async function close(): Promise<void> {
+    if (isClosed) return
+    isClosed = true
+    if (isListening && !over) post(port, { holdfast: VERSION, id: newId(), call: 'watch', body: false })
+    end(CLOSED)
+    over = CLOSED
+  }
 
   async function greet(): Promise<Welcome> {
     try {
@@ -154,8 +203,13 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
   return {
     name,
     capabilities,
-    open: async (options) => void (await ask('open', undefined, options)),
-    read: (reads, options) => ask('read', reads, options) as Promise<ReadAnswer>,
+    open,
+    read: (reads, options) =>
+      readInPieces(
+        reads,
+        (asked, known) => ask('read', { reads: asked, known } satisfies ReadBody, options) as Promise<ReadAnswer>,
+        capabilities.limits.answerBytes,
+      ),
     async commit(request, options) {
       const bytes: ArrayBufferLike[] = []
       // The caller goes on using theirs, and a window would take all that is around it along: so, a copy.
@@ -167,7 +221,7 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
       })
       return (await ask('commit', copied, options, bytes)) as CommitAnswer
     },
-    close: async () => end({ code: 'CLOSED', message: 'The driver is closed' }),
+    close,
     ...(announces && { watch: news.watch }),
   }
 }

@@ -6,4 +6,4 @@
  */
 export { type ConnectOptions, connect } from './connect.ts'
 export type { Port } from './port.ts'
-export { type Served, serve } from './serve.ts'
+export { type ServeOptions, type Served, serve } from './serve.ts'

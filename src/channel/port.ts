@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Capabilities, Value } from '../core/driver.ts'
+import type { Capabilities, Read, Value } from '../core/driver.ts'
 import type { WireError } from '../core/wire.ts'
 
 /**
@@ -26,7 +26,7 @@ export interface Port {
 }
 
 /** The version of these messages. */
-export const VERSION = 1
+export const VERSION = 2
 
 /** What a caller can ask for. */
 export type Method = 'hello' | 'ping' | 'open' | 'read' | 'commit' | 'watch'
@@ -42,6 +42,13 @@ export type Reply =
   | { readonly holdfast: number; readonly id: string; readonly error: WireError }
   | { readonly holdfast: number; readonly closed: true }
   | { readonly holdfast: number; readonly changed: readonly string[] }
+
+/** The body of a call to read. */
+export interface ReadBody {
+  readonly reads: readonly Read[]
+  /** Of so many questions, the first, only keys and versions are asked for: their values were given before. */
+  readonly known: number
+}
 
 /** What a caller says first. */
 export interface Hello {

@@ -1,8 +1,47 @@
 /** The side of a channel that has the driver. @module */
-import type { CommitAnswer, Driver, ReadAnswer } from '../core/driver.ts'
+import { commitWithin, readWithin } from '../core/answers.ts'
+import { requireInteger } from '../core/arguments.ts'
+import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { commitRequestOf, mapAnswer, readsOf, served, toWireError } from '../core/wire.ts'
-import { type Hello, type Port, type Reply, VERSION, type Welcome, canTransfer, listen, post, whole } from './port.ts'
+import {
+  type Hello,
+  type Port,
+  type ReadBody,
+  type Reply,
+  VERSION,
+  type Welcome,
+  canTransfer,
+  listen,
+  post,
+  whole,
+} from './port.ts'
+import { turnstile } from './turnstile.ts'
+
+/** Options of {@link serve}. */
+export interface ServeOptions {
+  /**
+   * The most that a request may hold, in bytes of keys, versions and values from 131072; 8 MiB by default. A value may
+   * have half of it. What the driver takes at most counts besides.
+   */
+  readonly maxRequestBytes?: number
+  /**
+   * The most that an answer holds, in bytes from 131072; 8 MiB by default. What does not fit is put off, and
+   * {@link connect} asks for it. One entry always fits.
+   */
+  readonly maxAnswerBytes?: number
+  /** How many requests may wait on this port, from 1; 1000 by default. More are refused with `OVERLOADED`. */
+  readonly maxRequests?: number
+}
+
+/** The least of the sizes: there has to be room for something. */
+const LEAST_BYTES = 2 ** 17
+const DEFAULT_BYTES = 2 ** 23
+/** Reads and commits that are under way at the same time: each of them holds a request and an answer. */
+const AT_ONCE = 16
+
+/** Of lists in one request: with more, one of them would keep others waiting. */
+const COUNTS = { commitKeys: 1000, requestCommits: 1000, requestReads: 1000, rangeEntries: 1000 }
 
 /** A driver that is being served. */
 export interface Served {
@@ -17,12 +56,14 @@ export interface Served {
  * Serves a driver over a port. What the other side has to do is {@link connect}.
  *
  * Called once per port, as often as there are ports: all of them share the driver. Whatever comes in is checked before
- * the driver sees it. No message is lost on a port and none is repeated, so a replay window is not needed; where the
+ * the driver sees it; requests and answers are bounded, and so is how many of them are under way. No message is lost on a port and none is repeated, so a replay window is not needed; where the
  * driver has one it is passed on, for callers that repeat a request themselves after this side has died.
  *
  * @param driver - opened when a caller asks for it, never closed here
  * @param port - one end of a channel; stays open
+ * @param options - how much goes over it
  * @returns the way to stop
+ * @throws `INVALID_ARGUMENT` for malformed options
  *
  * @example
  * ```ts
@@ -38,8 +79,14 @@ export interface Served {
  * port1.close()
  * ```
  */
-export function serve(driver: Driver, port: Port): Served {
-  const capabilities = served(driver.capabilities)
+export function serve(driver: Driver, port: Port, options: ServeOptions = {}): Served {
+  const { maxRequestBytes = DEFAULT_BYTES, maxAnswerBytes = DEFAULT_BYTES, maxRequests = 1000 } = options
+  requireInteger(maxRequestBytes, 'maxRequestBytes', LEAST_BYTES)
+  requireInteger(maxAnswerBytes, 'maxAnswerBytes', LEAST_BYTES)
+  requireInteger(maxRequests, 'maxRequests', 1)
+  const limits = limitsOf(driver.capabilities.limits, maxRequestBytes, maxAnswerBytes)
+  const capabilities: Capabilities = { ...served(driver.capabilities), limits }
+  const inTurn = turnstile(AT_ONCE, maxRequests)
   /** How to stop waiting for each call under way. */
   const underWay = new Map<string, AbortController>()
   let onIdle: (() => void) | undefined
@@ -77,10 +124,17 @@ export function serve(driver: Driver, port: Port): Served {
         return watch(body === true)
       case 'open':
         return driver.open({ signal })
-      case 'read':
-        return driver.read(readsOf(body, capabilities.limits), { signal })
-      case 'commit':
-        return driver.commit(commitRequestOf(body, capabilities.limits), { signal })
+      case 'read': {
+        const { reads, known } = (body ?? {}) as Partial<ReadBody>
+        const questions = readsOf(reads, limits)
+        requireInteger(known as number, 'known', 0, questions.length)
+        const within = { known: known!, most: limits.answerBytes, valueBytes: limits.valueBytes, signal }
+        return inTurn(signal, () => readWithin(driver, questions, within))
+      }
+      case 'commit': {
+        const request = commitRequestOf(body, limits)
+        return inTurn(signal, async () => commitWithin(await driver.commit(request, { signal }), limits.answerBytes))
+      }
       default:
         throw invalid('The call must be one that this version knows')
     }
@@ -134,4 +188,12 @@ export function serve(driver: Driver, port: Port): Served {
   }
 
   return { close: () => (closing ??= close()) }
+}
+
+/** What a caller is granted: no more than the options and the driver do. */
+function limitsOf(limits: Limits, requestBytes: number, answerBytes: number): Limits {
+  const most: Record<LimitName, number> = { ...COUNTS, requestBytes, valueBytes: requestBytes / 2, answerBytes }
+  const names = Object.keys(most) as LimitName[]
+  const least = names.map((name) => [name, Math.min(limits[name], Math.floor(most[name]))])
+  return { ...limits, ...(Object.fromEntries(least) as typeof most) }
 }

@@ -21,6 +21,7 @@ import type {
   Range,
   Read,
 } from '../core/driver.ts'
+import { HoldfastError } from '../core/errors.ts'
 import { lastNumber, under, utf8Bytes } from '../core/keys.ts'
 import { IN_PROCESS_LIMITS, type Room, entryBytes, roomFor } from '../core/limits.ts'
 import { sortedMap } from '../core/sorted.ts'
@@ -73,6 +74,11 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   /** Of long text, whose bytes take a while to count. */
   const sizes = new WeakMap<Entry, number>()
   const { watch, announce } = announcer()
+  let isClosed = false
+
+  function requireOpen(): void {
+    if (isClosed) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+  }
 
   /** What the request under way has replaced or removed, to be put back if it throws. */
   const undo: (readonly [name: string, before: Entry | undefined])[] = []
@@ -173,13 +179,17 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   return {
     name: 'memory',
     capabilities: CAPABILITIES,
-    open: async () => {},
+    async open() {
+      isClosed = false
+    },
     async read(reads) {
+      requireOpen()
       const now = clock()
       const room = roomFor(limits.answerBytes)
       return { now, answers: reads.map((read) => answer(read, now, room)) }
     },
     async commit({ commits }) {
+      requireOpen()
       const now = clock()
       // As much as is written, at least: otherwise what expires would pile up.
       sweep(now, writesOf({ commits }))
@@ -198,7 +208,9 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
       announce(() => changedParts(commits, outcomes))
       return { now, outcomes }
     },
-    close: async () => {},
+    async close() {
+      isClosed = true
+    },
     watch,
   }
 }

@@ -1,10 +1,10 @@
 /** The side of the HTTP protocol that has the driver. @module */
+import { commitWithin, readWithin, turns } from '../core/answers.ts'
 import { requireInteger } from '../core/arguments.ts'
 import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import { type WireError, commitRequestOf, mapAnswer, readsOf, served, toWireError } from '../core/wire.ts'
 import { prefix } from '../wrappers/prefix.ts'
-import { commitWithin, readWithin, turns } from './answers.ts'
 import { readBody } from './body.ts'
 import {
   ANSWER_BYTES,

@@ -1,13 +1,14 @@
 import { EventEmitter } from 'node:events'
 import { type MessagePort, MessageChannel } from 'node:worker_threads'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { type Port, connect, serve } from '../../src/channel/index.ts'
-import type { Commit, CommitRequest, Driver, Op } from '../../src/core/driver.ts'
+import { type Port, type ServeOptions, connect, serve } from '../../src/channel/index.ts'
+import type { Commit, CommitRequest, Driver, Op, ReadAnswer } from '../../src/core/driver.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { pair, ports, thread } from './support.ts'
 
+const MIB = 2 ** 20
 const at = { part: 'p', key: 'k' }
 let ids = 0
 const request = (value: string | Uint8Array = 'v'): CommitRequest => {
@@ -24,12 +25,21 @@ const failure = (call: Promise<unknown>): Promise<unknown> =>
   )
 const turn = (ms = 20): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
 
+/** Whether a port keeps the process alive. */
+const keepsAlive = (port: MessagePort): boolean => (port as MessagePort & { hasRef(): boolean }).hasRef()
+
 describe('a served driver', () => {
   it('has the name and capabilities of the driver, with writers and a clock that all share', async () => {
     const driver = memory()
     const { remote } = await pair(driver)
     expect(remote.name).toBe('memory')
-    expect(remote.capabilities).toEqual({ ...driver.capabilities, writers: 'many', clock: 'shared' })
+    const limits = {
+      valueBytes: 4 * MIB,
+      requestBytes: 8 * MIB,
+      answerBytes: 8 * MIB,
+      ...{ commitKeys: 1000, requestCommits: 1000, requestReads: 1000, rangeEntries: 1000 },
+    }
+    expect(remote.capabilities).toEqual({ ...driver.capabilities, writers: 'many', clock: 'shared', limits })
   })
 
   it('serves several callers on one port, and several ports', async () => {
@@ -159,7 +169,8 @@ describe('bytes', () => {
     const entries = [own, own, window].map((value, i) => ({ ...entry, key: `k${i}`, value }))
     const driver: Driver = { ...memory(), read: async () => ({ now: 1, answers: [{ entries, more: false }, null] }) }
     const { remote } = await pair(driver)
-    const { answers } = await remote.read([])
+    const range = { part: 'p', start: 'k', end: 'l', limit: 9 }
+    const { answers } = await remote.read([{ range }, { get: at }])
     expect(answers).toEqual([
       {
         entries: [own, own, window].map((_, i) => ({
@@ -190,21 +201,28 @@ describe('a message that is malformed', () => {
   const commit: Commit = { id: 'c', checks: [], ops: [], durability: 'strict' }
   const withOp = (op: unknown) => ({ id: 'r', commits: [{ ...commit, ops: [op as Op] }] })
   const withCheck = (check: unknown) => ({ id: 'r', commits: [{ ...commit, checks: [check] }] })
+  const large = (key: string) => ({ ...commit, ops: [{ put: { part: 'p', key }, value: 'x'.repeat(3 * MIB) }] })
+  const asked = (reads: unknown[]) => ({ reads, known: 0 })
   const bodies: [call: unknown, body: unknown, code?: string][] = [
     ['drop', undefined],
     [{}, undefined],
     ['read', undefined],
-    ['read', [null]],
-    ['read', [{}]],
-    ['read', [{ get: at, range: read }]],
-    ['read', [{ get: { part: 'p' } }]],
-    ['read', [{ get: { part: 'é', key: 'k' } }]],
-    ['read', [{ range: { ...read, limit: '1' } }]],
-    ['read', [{ range: { ...read, limit: 0 } }]],
-    ['read', [{ range: { ...read, start: 5 } }]],
-    ['read', [{ range: [] }]],
-    ['read', [{ parts: { start: ' ', end: '', limit: 1 } }]],
-    ['read', Array.from({ length: 10_001 }, () => ({ get: at })), 'PAYLOAD_TOO_LARGE'],
+    ['read', []],
+    ['read', { known: 0 }],
+    ['read', { reads: [] }],
+    ['read', { reads: [], known: '0' }],
+    ['read', { reads: [{ get: at }], known: 2 }],
+    ['read', asked([null])],
+    ['read', asked([{}])],
+    ['read', asked([{ get: at, range: read }])],
+    ['read', asked([{ get: { part: 'p' } }])],
+    ['read', asked([{ get: { part: 'é', key: 'k' } }])],
+    ['read', asked([{ range: { ...read, limit: '1' } }])],
+    ['read', asked([{ range: { ...read, limit: 0 } }])],
+    ['read', asked([{ range: { ...read, start: 5 } }])],
+    ['read', asked([{ range: [] }])],
+    ['read', asked([{ parts: { start: ' ', end: '', limit: 1 } }])],
+    ['read', asked(Array.from({ length: 1001 }, () => ({ get: at }))), 'PAYLOAD_TOO_LARGE'],
     ['commit', undefined],
     ['commit', { id: 'r' }],
     ['commit', { id: 5, commits: [] }],
@@ -227,7 +245,9 @@ describe('a message that is malformed', () => {
     ['commit', withOp({ append: at, value: 'v', ref: '' })],
     ['commit', withOp({ deleteRange: { part: 'p', start: ' ' } })],
     ['commit', withOp({ deletePart: '' })],
-    ['commit', withOp({ put: at, value: new Uint8Array(2 ** 26 + 1) }), 'PAYLOAD_TOO_LARGE'],
+    ['commit', withOp({ put: at, value: new Uint8Array(4 * MIB + 1) }), 'PAYLOAD_TOO_LARGE'],
+    ['commit', { id: 'r', commits: Array.from({ length: 1001 }, () => commit) }, 'PAYLOAD_TOO_LARGE'],
+    ['commit', { id: 'r', commits: [1, 2, 3].map((n) => large(`k${n}`)) }, 'PAYLOAD_TOO_LARGE'],
   ]
 
   it('is refused before it reaches the driver, which goes on', async () => {
@@ -236,7 +256,7 @@ describe('a message that is malformed', () => {
     serve(spy.driver, far)
     const answers = new Map<string, { error?: { code: string } }>()
     near.on('message', (message: { id: string; error?: { code: string } }) => answers.set(message.id, message))
-    for (const [i, [call, body]] of bodies.entries()) near.postMessage({ holdfast: 1, id: `${i}`, call, body })
+    for (const [i, [call, body]] of bodies.entries()) near.postMessage({ holdfast: 2, id: `${i}`, call, body })
     const remote = await connect(near)
     await remote.commit(request('still there'))
     expect(bodies.map((_, i) => answers.get(`${i}`)?.error?.code)).toEqual(
@@ -257,10 +277,10 @@ describe('a message that is malformed', () => {
       {},
       { data: {} },
       { data: null },
-      { holdfast: 1 },
-      { holdfast: '1' },
+      { holdfast: 2 },
+      { holdfast: '2' },
     ]
-    for (const message of [...others, { holdfast: 1, id: 5, call: 'read' }, { holdfast: 1, abort: 'none' }]) {
+    for (const message of [...others, { holdfast: 2, id: 5, call: 'read' }, { holdfast: 2, abort: 'none' }]) {
       near.postMessage(message)
       far.postMessage(message)
     }
@@ -272,8 +292,8 @@ describe('a message that is malformed', () => {
     const { near, far } = ports()
     serve(memory(), far)
     const answer = new Promise((resolve) => void near.on('message', resolve))
-    near.postMessage({ holdfast: 2, id: 'x', call: 'hello' })
-    expect(await answer).toMatchObject({ holdfast: 1, id: 'x', error: { code: 'UNSUPPORTED' } })
+    near.postMessage({ holdfast: 1, id: 'x', call: 'hello' })
+    expect(await answer).toMatchObject({ holdfast: 2, id: 'x', error: { code: 'UNSUPPORTED' } })
   })
 })
 
@@ -351,6 +371,106 @@ describe('when the other side goes', () => {
   })
 })
 
+describe('what goes over a port', () => {
+  /** So many values of a mebibyte in a driver that tells how much of them came of it at once. */
+  async function filled(n: number) {
+    const inner = memory()
+    const seen = { most: 0 }
+    const driver: Driver = {
+      ...inner,
+      async read(reads, options) {
+        const found = await inner.read(reads, options)
+        const bytes = found.answers.flatMap((it) =>
+          it && 'entries' in it ? it.entries : it && 'value' in it ? [it] : [],
+        )
+        seen.most = Math.max(
+          seen.most,
+          bytes.reduce((sum, { value }) => sum + value.length, 0),
+        )
+        return found
+      },
+    }
+    for (let i = 0; i < n; i++) {
+      const ops = [{ put: { part: 'p', key: `k${String(i).padStart(4, '0')}` }, value: new Uint8Array(MIB).fill(i) }]
+      await inner.commit({ id: `c${i}`, commits: [{ id: `c${i}`, checks: [], ops, durability: 'relaxed' }] })
+    }
+    return { driver, seen }
+  }
+
+  it('is bounded, whatever is asked: what does not fit comes with the next messages, from one view', async () => {
+    const { driver, seen } = await filled(24)
+    const { remote, near } = await pair(driver)
+    let most = 0
+    near.on('message', ({ value }: { value?: { answers?: unknown[] } }) => {
+      const bytes = (value?.answers ?? []).map((it) => ((it as { value?: Uint8Array }).value ?? '').length)
+      most = Math.max(
+        most,
+        bytes.reduce((sum, it) => sum + it, 0),
+      )
+    })
+    const gets = Array.from({ length: 40 }, (_, i) => ({
+      get: { part: 'p', key: `k${String(i % 24).padStart(4, '0')}` },
+    }))
+    const { answers } = await remote.read(gets)
+    expect(answers.map((it) => (it as { value: Uint8Array }).value[0])).toEqual(gets.map((_, i) => i % 24))
+    expect(most).toBeLessThanOrEqual(8 * MIB)
+    expect(seen.most).toBeLessThanOrEqual(16 * MIB)
+    const range = { part: 'p', start: 'k', end: 'l', limit: 1000 }
+    const pages = (await remote.read([{ range }, { range }])).answers as { entries: unknown[]; more: boolean }[]
+    expect(pages.map(({ entries, more }) => [entries.length, more])).toEqual([
+      [7, true],
+      [1, true],
+    ])
+    expect((await serveWith(driver, { maxAnswerBytes: 2 * MIB })).capabilities.limits.answerBytes).toBe(2 * MIB)
+  })
+
+  async function serveWith(driver: Driver, options: ServeOptions): Promise<Driver> {
+    const { near, far } = ports()
+    serve(driver, far, options)
+    return connect(near)
+  }
+
+  it('may be of other sizes, which the driver has to take as well', async () => {
+    const remote = await serveWith(memory(), { maxRequestBytes: 2 ** 40, maxAnswerBytes: 2 ** 20 })
+    expect(remote.capabilities.limits).toMatchObject({
+      valueBytes: 2 ** 26,
+      requestBytes: 2 ** 28,
+      answerBytes: 2 ** 20,
+    })
+    for (const options of [{ maxRequestBytes: 5 }, { maxAnswerBytes: 5 }, { maxRequests: 0 }, { maxRequests: 1.5 }]) {
+      expect(() => serve(memory(), ports().far, options)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    }
+  })
+
+  it('waits in order, and is refused beyond what may wait; who has gone by its turn has changed nothing', async () => {
+    const spy = spyOn(memory())
+    const remote = await serveWith(spy.driver, { maxRequests: 3 })
+    spy.hold()
+    const first = Array.from({ length: 16 }, (_, i) => remote.commit(request(`${i}`)))
+    await spy.arrived(16)
+    const controller = new AbortController()
+    const { signal } = controller
+    const waiting = [
+      remote.read([{ get: at }]),
+      failure(remote.commit(request('gone'), { signal })),
+      remote.commit(request('last')),
+    ]
+    const refused = await failure(remote.commit(request('too many')))
+    expect(refused).toMatchObject({ code: 'OVERLOADED', retryable: true, ambiguous: false })
+    expect(await failure(remote.read([]))).toMatchObject({ code: 'OVERLOADED' })
+    controller.abort()
+    // What is no work does not wait.
+    await remote.open()
+    spy.release()
+    const [read, gone] = await Promise.all(waiting)
+    expect((read as ReadAnswer).answers[0]).toMatchObject({ value: '15' })
+    expect(gone).toMatchObject({ code: 'ABORTED' })
+    expect(spy.commits).toHaveLength(17)
+    await Promise.all(first)
+    expect(await valueOf(remote)).toBe('last')
+  })
+})
+
 describe('closing', () => {
   it('rejects what waits, and leaves the port to whoever handed it in', async () => {
     const spy = spyOn(memory())
@@ -365,6 +485,49 @@ describe('closing', () => {
     const again = await connect(near)
     expect(await valueOf(again)).toBe('v')
     expect(spy.closes).toBe(0)
+  })
+
+  it('leaves the port, which then keeps no process alive, until the driver is opened again', async () => {
+    const { near, far } = ports()
+    const driver = memory()
+    serve(driver, far)
+    const remote = await connect(near)
+    const heard: string[] = []
+    remote.watch!((parts) => heard.push(...parts))
+    await remote.commit(request())
+    await turn()
+    for (const _ of [1, 2]) {
+      await Promise.all([remote.close(), remote.close()])
+      expect(keepsAlive(near)).toBe(false)
+      expect(await failure(remote.read([]))).toMatchObject({ code: 'CLOSED', ambiguous: false })
+      // By then the other side tells nothing any more.
+      await turn()
+      await driver.commit(request('unheard'))
+      await turn()
+      heard.length = 0
+      await Promise.all([remote.open(), remote.open()])
+      expect(keepsAlive(near)).toBe(true)
+      await remote.commit(request('heard'))
+      await turn()
+      expect(heard).toEqual(['p'])
+    }
+  })
+
+  it('and opening again asks the other side anew, also where it was given up', async () => {
+    const { near, far } = ports()
+    const driver = memory()
+    const served = serve(driver, far)
+    const remote = await connect(near)
+    await served.close()
+    await turn()
+    expect(await failure(remote.open())).toMatchObject({ code: 'UNAVAILABLE' })
+    serve(driver, far)
+    expect(await failure(remote.read([]))).toMatchObject({ code: 'UNAVAILABLE' })
+    await remote.close()
+    expect(await failure(remote.read([]))).toMatchObject({ code: 'CLOSED' })
+    await remote.open()
+    await remote.commit(request())
+    expect(await valueOf(remote)).toBe('v')
   })
 })
 

@@ -68,8 +68,13 @@ const check: fc.Arbitrary<CheckPlan> = fc.oneof(
   fc.record({ log, off: fc.constantFrom(0, 0, 0, 1, -1) }),
 )
 
+const checkedKey = (plan: CheckPlan): string => {
+  const { part, key } = 'at' in plan ? plan.at : plan.log
+  return `${part}\n${key}`
+}
+
 const commit: fc.Arbitrary<CommitPlan> = fc.record({
-  checks: fc.array(check, { maxLength: 2 }),
+  checks: fc.uniqueArray(check, { maxLength: 2, selector: checkedKey }),
   ops: fc.array(op, { maxLength: 4 }).map(touchOnce),
   durability: fc.constantFrom('relaxed', 'relaxed', 'strict'),
 })

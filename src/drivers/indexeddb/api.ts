@@ -8,30 +8,34 @@ export interface KeyRange {
 
 /** Makes intervals of keys. */
 interface KeyRanges {
-  bound(lower: string, upper: string, lowerOpen: boolean, upperOpen: boolean): KeyRange
-  upperBound(upper: number): KeyRange
+  bound<T extends string | number>(lower: T, upper: T, lowerOpen: boolean, upperOpen: boolean): KeyRange
+  upperBound(upper: number, isOpen?: boolean): KeyRange
 }
 
-/** What comes to pass later; its error is told by the transaction, too. */
-interface Request {
+/** A request inside a transaction. */
+export interface IdbRequest {
   readonly result: unknown
 }
 
 /** The request for a connection. */
-export interface OpenRequest extends Request {
+export interface OpenRequest extends IdbRequest {
   readonly result: IdbConnection
   readonly error: unknown
-  addEventListener(type: 'upgradeneeded' | 'blocked' | 'success' | 'error', listener: () => void): void
+  /** While an upgrade is under way. */
+  readonly transaction: IdbTransaction
+  addEventListener(type: 'blocked' | 'success' | 'error', listener: () => void): void
+  addEventListener(type: 'upgradeneeded', listener: (event: { readonly oldVersion: number }) => void): void
 }
 
 /** A connection to a database. */
 export interface IdbConnection {
+  readonly objectStoreNames: { contains(name: string): boolean }
   createObjectStore(
     name: string,
-    options: { keyPath: string },
+    options: { keyPath: string; autoIncrement?: boolean },
   ): IdbStore & { createIndex(name: string, path: string): unknown }
   transaction(
-    store: string,
+    stores: readonly string[],
     mode: 'readonly' | 'readwrite',
     options?: { durability: 'strict' | 'relaxed' | 'default' },
   ): IdbTransaction
@@ -46,17 +50,20 @@ export interface IdbTransaction {
   abort(): void
   commit(): void
   addEventListener(type: 'complete' | 'abort', listener: () => void): void
+  /** Hears of the requests that fail. */
+  addEventListener(type: 'error', listener: (event: { readonly target: unknown }) => void): void
 }
 
 /** An object store. */
 export interface IdbStore {
-  put(row: object): Request
-  delete(query: string | KeyRange): Request
+  put(row: object): IdbRequest
+  add(row: object): IdbRequest
+  delete(query: string | KeyRange): IdbRequest
 }
 
 /** A place in a list of keys; `idb` answers the moves with a promise. */
 export interface KeyCursor {
-  readonly key: string
+  readonly key: unknown
   advance(count: number): Promise<KeyCursor | null>
   continue(key: string): Promise<KeyCursor | null>
 }
@@ -65,7 +72,10 @@ export interface KeyCursor {
 export interface PromisedStore<Row> {
   get(id: string): Promise<Row | undefined>
   getAll(query: KeyRange, count: number): Promise<Row[]>
-  openKeyCursor(query: KeyRange, direction: 'next' | 'prev'): Promise<KeyCursor | null>
+  /** Only of browsers that have `getAllRecords`, too. */
+  getAll(options: { query: KeyRange; count: number; direction: 'prev' }): Promise<Row[]>
+  getAllKeys(query: KeyRange, count: number): Promise<string[]>
+  openKeyCursor(query: KeyRange | null, direction: 'next' | 'prev'): Promise<KeyCursor | null>
   index(name: string): { getAllKeys(query: KeyRange, count: number): Promise<string[]> }
 }
 
@@ -128,6 +138,12 @@ export const between = (start: string, end: string): KeyRange => globals().IDBKe
 
 /** The numbers up to this one. */
 export const upTo = (most: number): KeyRange => globals().IDBKeyRange!.upperBound(most)
+
+/** The numbers below this one. */
+export const below = (limit: number): KeyRange => globals().IDBKeyRange!.upperBound(limit, true)
+
+/** All numbers from 0. */
+export const numbers = (): KeyRange => globals().IDBKeyRange!.bound(0, Number.MAX_SAFE_INTEGER, false, false)
 
 /** What the browser says of the storage; all is unknown where it says nothing. */
 export const storageManager = (): StorageManager => globals().navigator?.storage ?? {}

@@ -1,162 +1,230 @@
 /**
- * A request of commits in two bursts: everything it has to know is asked for at once, then judged in memory, and what
- * comes of it written at once. A transaction ends when nothing of it is under way, so nothing else may be waited for.
+ * A request of commits, judged in memory by what is known, and what comes of it as requests that can all be made at once.
  *
  * @module
  */
-import type { Transaction } from '../../core/apply.ts'
-import type { Commit } from '../../core/driver.ts'
-import { DIGITS, decodeNumber, under } from '../../core/keys.ts'
-import { type IdbStore, type PromisedStore, between, upTo } from './api.ts'
-import { type Row, boundsOf, idOf, toEntry } from './rows.ts'
+import { type Transaction, applyCommits } from '../../core/apply.ts'
+import type { Commit, Current, Key, Outcome, Value } from '../../core/driver.ts'
+import { SEPARATOR, lastNumber } from '../../core/keys.ts'
+import { type IdbStore, between } from './api.ts'
+import { type Facts, type Needs, endOf, isNone, nameBelow, noNeeds, toHead } from './facts.ts'
+import { JOIN, type Row, boundsOf, idOf, isLong, keyOf, sizeOf } from './rows.ts'
 
-/** What a request asks of the store before it can be judged. */
-export interface Needs {
-  readonly rows: ReadonlySet<string>
-  /** Logs by the id of their prefix, and below which ids the last row is wanted. */
-  readonly logs: ReadonlyMap<string, readonly string[]>
-  /** Whether something is to expire some time after the commit, so that the moment of the commit has to be known. */
-  readonly isTimed: boolean
+/** What comes of a request by what is known. */
+export interface Judged {
+  readonly outcomes: readonly Outcome[]
+  /** What has to be known besides, before the outcomes count for anything. */
+  readonly lacking: Needs | undefined
+  /** About how much is written, in bytes. */
+  readonly weight: number
+  /** Whether a long value is written. */
+  readonly hasLong: boolean
+  /** Whether something is taken away. */
+  readonly hasDeletes: boolean
+  /**
+   * Writes it.
+   *
+   * @param values - where long values are; may be left out where the database has none and nothing is taken away
+   */
+  flush(entries: IdbStore, values: IdbStore | undefined): void
+  /** Brings the facts up to date, once it is written. */
+  teach(): void
 }
 
-/** What the store said. */
-interface Known {
-  readonly rows: Map<string, Row>
-  /** Of each log the ids that may come to be its last, in order. */
-  readonly logs: ReadonlyMap<string, string[]>
-  /** Ids of rows that have expired. */
-  readonly expired: readonly string[]
-}
+/** Around a row, in bytes. */
+const ROW_BYTES = 300
 
-/** A transaction that gathers what it writes. */
-export interface Batch extends Transaction {
-  /** Writes it, all in one burst. */
-  flush(store: IdbStore): void
-}
-
-/**
- * What commits need to know: the rows they check, and the ends of the logs they check or append to. Where they delete
- * from a log, its end moves down to what lies below: after any of the deletions, the last row is the last of all or the
- * last below one of the places where a deletion begins.
- */
+/** What commits need to know at least: the rows that they check, and the ends of the logs that they check or append to. */
 export function needsOf(commits: readonly Commit[]): Needs {
-  const rows = new Set<string>()
-  const prefixes = new Map<string, { readonly part: string; readonly key: string }>()
-  const cuts = new Map<string, string[]>()
-  let isTimed = false
-  const cut = (part: string, key: string): void => {
-    const known = cuts.get(part)
-    if (known) known.push(key)
-    else cuts.set(part, [key])
-  }
+  const needs = noNeeds()
+  const needEnd = (log: Key): void => void needs.ends.set(idOf(log), log)
   for (const { checks, ops } of commits) {
     for (const check of checks) {
-      if ('log' in check) prefixes.set(idOf(check.log), check.log)
-      else rows.add(idOf(check.at))
+      if ('log' in check) needEnd(check.log)
+      else needs.rows.add(idOf(check.at))
     }
     for (const op of ops) {
-      if ('append' in op) prefixes.set(idOf(op.append), op.append)
-      else if ('delete' in op) cut(op.delete.part, op.delete.key)
-      else if ('deleteRange' in op) cut(op.deleteRange.part, op.deleteRange.start)
-      else if ('put' in op && op.expires) isTimed = true
+      if ('append' in op) needEnd(op.append)
+      else if ('trim' in op) needEnd(op.trim)
     }
   }
-  const logs = new Map<string, string[]>()
-  for (const [id, { part, key }] of prefixes) {
-    const { start, end } = under(key)
-    const inside = (cuts.get(part) ?? []).filter((place) => place > start && place < end)
-    logs.set(
-      id,
-      [...new Set([...inside, end])].map((place) => idOf({ part, key: place })),
-    )
-  }
-  return { rows, logs, isTimed }
+  return needs
 }
 
 /**
- * Asks for it, all in one burst; where nothing is asked, nothing is waited for but microtasks.
+ * Judges commits by what is known.
  *
- * @param now - what expired until then is taken away along with the request
- * @param most - how many of those; none are looked for where it is 0
+ * @param expired - ids of rows that have expired, to be taken away with what is written
+ * @param now - the backend's clock
+ * @throws `INVALID_ARGUMENT` where what is known says so, which may be out of date
  */
-export async function load(store: PromisedStore<Row>, needs: Needs, now: number, most: number): Promise<Known> {
-  const expired = most > 0 ? store.index('expiresAt').getAllKeys(upTo(now), most) : []
-  const rows = [...needs.rows].map((id) => store.get(id))
-  const logs = [...needs.logs].map(async ([prefix, places]): Promise<[string, string[]]> => {
-    const cursors = await Promise.all(places.map((place) => store.openKeyCursor(between(prefix, place), 'prev')))
-    return [prefix, [...new Set(cursors.flatMap((cursor) => cursor?.key ?? []))].sort()]
-  })
-  const [foundExpired, foundRows, foundLogs] = await Promise.all([expired, Promise.all(rows), Promise.all(logs)])
-  return {
-    rows: new Map(foundRows.flatMap((row) => (row ? [[row.id, row] as const] : []))),
-    logs: new Map(foundLogs),
-    expired: foundExpired,
-  }
-}
-
-/** Makes the transaction in which a request is judged. */
-export function batch({ rows, logs, expired }: Known): Batch {
+export function judge(
+  commits: readonly Commit[],
+  facts: Facts,
+  expired: readonly string[],
+  now: number,
+  answerBytes: number,
+): Judged {
   /** What is written in the end: a key that many commits write is written once. `null`: taken away. */
   const writes = new Map<string, Row | null>()
-  const cleared: { start: string; end: string }[] = []
+  const cleared: { readonly start: string; readonly end: string }[] = []
+  /** Last rows of logs, as far as they were asked for, by the id of the prefix. */
+  const lasts = new Map<string, string | null>()
+  const lacking = noNeeds()
+  /** Bytes of values that are lacking, so that no more of them are asked for than fit. */
+  let promised = 0
 
-  function clear(bounds: { start: string; end: string }): void {
-    const isInside = (id: string): boolean => id >= bounds.start && id < bounds.end
-    for (const ids of [rows, writes]) for (const id of ids.keys()) if (isInside(id)) ids.delete(id)
-    for (const [prefix, ids] of logs)
-      if (ids.some(isInside))
-        replace(
-          logs.get(prefix)!,
-          ids.filter((id) => !isInside(id)),
-        )
-    cleared.push(bounds)
+  const isCleared = (id: string): boolean => cleared.some(({ start, end }) => id >= start && id < end)
+
+  function get(at: Key, room: number): Current | null {
+    const id = idOf(at)
+    const row = writes.get(id)
+    if (row !== undefined) return row && current(at.key, row, row.value, room)
+    if (isCleared(id)) return null
+    const head = facts.rows.get(id)
+    if (head === undefined) lacking.rows.add(id)
+    if (!head) return null
+    const value = head.value ?? facts.values.get(id)
+    if (value === undefined && room > 0 && promised + head.size <= room) {
+      promised += head.size
+      lacking.values.add(id)
+    }
+    return current(at.key, head, value, room)
   }
 
-  return {
-    get(at) {
-      const row = rows.get(idOf(at))
-      return row ? toEntry({ ...row, value: owned(row.value) }) : null
-    },
-    last: (log) => {
-      const id = logs.get(idOf(log))!.at(-1)
-      return id === undefined ? 0 : decodeNumber(id)
-    },
-    put(at, value, version, expiresAt) {
-      const id = idOf(at)
-      const row = { id, version, value, ...(expiresAt !== null && { expiresAt }) }
-      rows.set(id, row)
-      writes.set(id, row)
-      const log = logs.get(id.slice(0, -DIGITS))
-      if (log) {
-        const isLast = log.length === 0 || id > log.at(-1)!
-        log.push(id)
-        if (!isLast) replace(log, [...new Set(log)].sort())
+  function put(at: Key, value: Value, version: string, expiresAt: number | null): void {
+    const id = idOf(at)
+    const apart = isLong(value) ? { apart: sizeOf(value) } : undefined
+    writes.set(id, { id, version, value, ...apart, ...(expiresAt !== null && { expiresAt }) })
+    for (const prefix of prefixesOf(id, lasts)) if (id > (lasts.get(prefix) ?? '')) lasts.set(prefix, id)
+  }
+
+  function remove(at: Key): void {
+    const id = idOf(at)
+    writes.set(id, null)
+    for (const prefix of prefixesOf(id, lasts)) if (lasts.get(prefix) === id) lasts.delete(prefix)
+  }
+
+  function clear(bounds: { start: string; end: string }): void {
+    for (const id of writes.keys()) if (id >= bounds.start && id < bounds.end) writes.delete(id)
+    cleared.push(bounds)
+    lasts.clear()
+  }
+
+  /** The last row of a log; `undefined` where it is not known. */
+  function lastOf(log: Key): string | null | undefined {
+    const prefix = idOf(log)
+    const known = lasts.get(prefix)
+    if (known !== undefined) return known
+    const place = endOf(log)
+    const stored = lastStored(log, prefix, place)
+    if (stored === undefined) return undefined
+    let last = stored
+    for (const [id, row] of writes) if (row && id >= prefix && id < place && id > (last ?? '')) last = id
+    lasts.set(prefix, last)
+    return last
+  }
+
+  /** The last row of a log that was there before and still is. */
+  function lastStored(log: Key, prefix: string, end: string): string | null | undefined {
+    for (let place = end; place > prefix;) {
+      const name = nameBelow({ log, place })
+      const last = place === end ? facts.ends.get(prefix) : facts.below.get(name)
+      if (last === undefined) {
+        if (place === end) lacking.ends.set(prefix, log)
+        else lacking.below.set(name, { log, place })
       }
+      if (!last) return last
+      const bounds = cleared.find((it) => last >= it.start && last < it.end)
+      // What was written in its place counts by itself.
+      if (!bounds && !writes.has(last)) return last
+      place = bounds?.start ?? last
+    }
+    return null
+  }
+
+  const tx: Transaction = {
+    get,
+    last(log) {
+      const id = lastOf(log)
+      if (!id) return 0
+      return lastNumber(log.key, keyOf(id), () => get({ part: log.part, key: keyOf(id) }, Infinity)?.value ?? 0)
     },
-    delete(at) {
-      const id = idOf(at)
-      rows.delete(id)
-      writes.set(id, null)
-      const log = logs.get(id.slice(0, -DIGITS))
-      if (log?.includes(id)) log.splice(log.indexOf(id), 1)
-    },
+    put,
+    delete: remove,
     deleteRange: (part, start, end) => {
       if (start < end) clear({ start: idOf({ part, key: start }), end: idOf({ part, key: end }) })
     },
     deletePart: (part) => clear(boundsOf(part)),
-    flush(store) {
-      for (const id of expired) store.delete(id)
+  }
+
+  const outcomes = applyCommits(commits, tx, now, answerBytes)
+  if (outcomes.some(({ ok }) => ok)) {
+    for (const id of expired) if (!writes.has(id) && !isCleared(id)) writes.set(id, null)
+  }
+  const rows = [...writes.values()].filter((row) => row !== null)
+
+  return {
+    outcomes,
+    lacking: isNone(lacking) ? undefined : lacking,
+    weight: rows.reduce((sum, { value }) => sum + value!.length, writes.size * ROW_BYTES),
+    hasLong: rows.some(({ apart }) => apart !== undefined),
+    hasDeletes: cleared.length > 0 || rows.length < writes.size,
+    flush(entries, values) {
       // Before what was put into the ranges afterwards; what was put before is no longer among the writes.
-      for (const { start, end } of cleared) store.delete(between(start, end))
+      for (const { start, end } of cleared) {
+        entries.delete(between(start, end))
+        values?.delete(between(start, end))
+      }
       for (const [id, row] of writes) {
-        if (row) store.put({ ...row, value: owned(row.value) })
-        else store.delete(id)
+        const before = facts.rows.get(id)
+        if (!row) entries.delete(id)
+        else if (row.apart === undefined) entries.put({ ...row, value: owned(row.value!) })
+        else {
+          const { value, ...head } = row
+          entries.put(head)
+          values!.put({ id, version: row.version, value: owned(value!) })
+        }
+        // Where it is not known that there was no long value, there may have been one.
+        if (row?.apart === undefined && (before === undefined || before?.isApart)) values?.delete(id)
+      }
+    },
+    teach() {
+      for (const { start, end } of cleared) {
+        for (const id of facts.rows.keys()) if (id >= start && id < end) facts.rows.delete(id)
+      }
+      if (cleared.length > 0) facts.ends.clear()
+      for (const [id, row] of writes) {
+        facts.rows.set(id, row && toHead(row))
+        for (const prefix of prefixesOf(id, facts.ends)) {
+          const last = lasts.get(prefix)
+          // One that was not asked for here, or has just expired.
+          if (last === undefined || (last === id && !row)) facts.ends.delete(prefix)
+          else facts.ends.set(prefix, last)
+        }
       }
     },
   }
 }
 
-const replace = <T>(list: T[], items: readonly T[]): void => void list.splice(0, list.length, ...items)
+/** The prefixes of logs among these that an id may be under. */
+function* prefixesOf(id: string, among: ReadonlyMap<string, unknown>): Iterable<string> {
+  if (among.size === 0) return
+  for (let at = id.indexOf(SEPARATOR, id.indexOf(JOIN)); at >= 0; at = id.indexOf(SEPARATOR, at + 1)) {
+    const prefix = id.slice(0, at + 1)
+    if (among.has(prefix)) yield prefix
+  }
+}
+
+function current(
+  key: string,
+  { version, expiresAt = null }: { readonly version: string; readonly expiresAt?: number | null },
+  value: Value | undefined,
+  room: number,
+): Current {
+  const isGiven = value !== undefined && room > 0 && value.length <= room
+  return { key, version, expiresAt, ...(isGiven && { value: owned(value) }) }
+}
 
 /** Bytes of its own: of a view, the browser would store all that it is a view of. */
-const owned = (value: Row['value']): Row['value'] => (typeof value === 'string' ? value : new Uint8Array(value))
+const owned = (value: Value): Value => (typeof value === 'string' ? value : new Uint8Array(value))

@@ -4,17 +4,14 @@
  *
  * @module
  */
-import { wrap } from 'idb'
 import { HoldfastError } from '../../core/errors.ts'
-import { type IdbConnection, type IdbFactory, type OpenRequest, type PromisedStore, defaultFactory } from './api.ts'
-import { isLost, toHoldfastError } from './faults.ts'
-import type { Row } from './rows.ts'
+import { type IdbConnection, type IdbFactory, type OpenRequest, defaultFactory } from './api.ts'
+import { foreign, isLost, toHoldfastError } from './faults.ts'
+import { type Opened, createStores, look } from './opened.ts'
+import { ENTRIES } from './transactions.ts'
 
-/** The only object store, its version, and the row that tells one database from a later one of the same name. */
-export const STORE = 'entries'
-const VERSION = 1
-/** Sorts below every part. */
-const EPOCH = '\n'
+/** Of the stores; the first had only that of the entries. */
+const VERSION = 2
 /** How often a call is begun again on another connection. */
 const ATTEMPTS = 3
 
@@ -26,8 +23,10 @@ export interface ConnectionOptions {
   readonly openTimeout: number
   /** Makes the name of a database that did not exist. */
   readonly newEpoch: () => string
-  /** Told of every connection, before it is used. */
-  readonly onOpen: (epoch: string) => void
+  /** The database that is expected, if any. */
+  readonly epoch: string | undefined
+  /** Told of every connection, before it is used, and whether it is to another database than was expected or used before. */
+  readonly onOpen: (epoch: string, isOther: boolean) => void
 }
 
 /** One try of some work: where it fails after this was set, what it wrote may be there. */
@@ -39,31 +38,52 @@ export interface Attempt {
 export interface Connection {
   open(): Promise<void>
   /** Does work on it; what has changed nothing is done again when the connection turns out to be dead. */
-  use<T>(work: (db: IdbConnection, attempt: Attempt) => Promise<T>): Promise<T>
+  use<T>(work: (opened: Opened, attempt: Attempt) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
 
 export function connection(options: ConnectionOptions): Connection {
-  let opening: Promise<IdbConnection> | undefined
+  let opening: Promise<Opened> | undefined
   let isWanted = false
+  /** The database that was used last. */
+  let { epoch } = options
+  /** Whether any database will do: one is opened that nothing was read of yet. */
+  let isNew = true
+  /** Set when what was read or written is gone, until the driver is opened again. */
+  let gone: HoldfastError | undefined
 
   /** The request leaves before anything is waited for: of two tabs, none can slip in between. */
-  function connected(): Promise<IdbConnection> {
+  function connected(): Promise<Opened> {
     if (!isWanted) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+    if (gone) throw gone
     if (opening) return opening
     const drop = (): void => {
       if (opening === mine) opening = undefined
     }
-    const mine = connect(options, drop)
+    const mine = connect(options, drop).then(accepted)
     opening = mine
     mine.catch(drop)
     return mine
   }
 
-  async function use<T>(work: (db: IdbConnection, attempt: Attempt) => Promise<T>): Promise<T> {
+  /** Each connection is to one database, so it is enough to look when one is made. */
+  function accepted(opened: Opened): Opened {
+    const isOther = epoch !== undefined && epoch !== opened.epoch
+    epoch = opened.epoch
+    options.onOpen(epoch, isOther)
+    if (isOther && !isNew) {
+      opened.db.close()
+      gone = evicted(epoch)
+      throw gone
+    }
+    isNew = false
+    return opened
+  }
+
+  async function use<T>(work: (opened: Opened, attempt: Attempt) => Promise<T>): Promise<T> {
     for (let left = ATTEMPTS; ;) {
       const attempt: Attempt = { isWritten: false }
-      let current: Promise<IdbConnection> | undefined
+      let current: Promise<Opened> | undefined
       try {
         current = connected()
         return await work(await current, attempt)
@@ -73,7 +93,7 @@ export function connection(options: ConnectionOptions): Connection {
         // Where it is not gone after all, it must not stay open unseen.
         if (isDead)
           void current?.then(
-            (db) => db.close(),
+            ({ db }) => db.close(),
             () => {},
           )
         if (!isDead || attempt.isWritten || --left === 0) throw await toHoldfastError(cause, attempt.isWritten)
@@ -83,6 +103,9 @@ export function connection(options: ConnectionOptions): Connection {
 
   return {
     async open() {
+      // What is gone was told once; who opens it again takes what there is.
+      isNew ||= !isWanted || gone !== undefined
+      gone = undefined
       isWanted = true
       await use(async () => {})
     },
@@ -93,24 +116,30 @@ export function connection(options: ConnectionOptions): Connection {
       opening = undefined
       // Transactions under way come to their end.
       await open?.then(
-        (db) => db.close(),
+        ({ db }) => db.close(),
         () => {},
       )
     },
   }
 }
 
-/** @param onGone - called when the connection cannot be used any more */
-async function connect(options: ConnectionOptions, onGone: () => void): Promise<IdbConnection> {
-  const { name, factory = defaultFactory(), newEpoch, onOpen } = options
-  const request = factory.open(name, VERSION) as OpenRequest
-  request.addEventListener('upgradeneeded', () => {
-    const store = request.result.createObjectStore(STORE, { keyPath: 'id' })
-    // Holds the rows that expire and no others.
-    store.createIndex('expiresAt', 'expiresAt')
-    store.put({ id: EPOCH, version: newEpoch(), value: '' })
+const evicted = (epoch: string): HoldfastError =>
+  new HoldfastError('CLOSED', 'The browser has deleted the data of this database; open it again to begin with none', {
+    details: { evicted: true, epoch },
   })
-  const db = await settled(request, options)
+
+/** @param onGone - called when the connection cannot be used any more */
+async function connect(options: ConnectionOptions, onGone: () => void): Promise<Opened> {
+  const { name, factory = defaultFactory(), newEpoch } = options
+  const request = factory.open(name, VERSION) as OpenRequest
+  let isForeign = false
+  request.addEventListener('upgradeneeded', ({ oldVersion }) => {
+    const { result, transaction } = request
+    isForeign = oldVersion > 0 && !result.objectStoreNames.contains(ENTRIES)
+    if (isForeign) transaction.abort()
+    else createStores(result, newEpoch)
+  })
+  const db = await settled(request, options, () => isForeign)
   const close = (): void => {
     db.close()
     onGone()
@@ -119,10 +148,7 @@ async function connect(options: ConnectionOptions, onGone: () => void): Promise<
   db.addEventListener('versionchange', close)
   db.addEventListener('close', onGone)
   try {
-    const tx = db.transaction(STORE, 'readonly')
-    const store = wrap(tx.objectStore(STORE) as never) as unknown as PromisedStore<Row>
-    onOpen((await store.get(EPOCH))?.version ?? '')
-    return db
+    return await look(db)
   } catch (cause) {
     close()
     throw cause
@@ -130,7 +156,11 @@ async function connect(options: ConnectionOptions, onGone: () => void): Promise<
 }
 
 /** Waits for the request, but not for ever; a connection that comes later is let go of. */
-function settled(request: OpenRequest, { openTimeout }: ConnectionOptions): Promise<IdbConnection> {
+function settled(
+  request: OpenRequest,
+  { openTimeout }: ConnectionOptions,
+  isForeign: () => boolean,
+): Promise<IdbConnection> {
   return new Promise((resolve, reject) => {
     let hasFailed = false
     const fail = (cause: unknown): void => {
@@ -144,7 +174,7 @@ function settled(request: OpenRequest, { openTimeout }: ConnectionOptions): Prom
     }
     const timer = setTimeout(giveUp, openTimeout)
     request.addEventListener('blocked', giveUp)
-    request.addEventListener('error', () => fail(request.error))
+    request.addEventListener('error', () => fail(isForeign() ? foreign() : request.error))
     request.addEventListener('success', () => {
       clearTimeout(timer)
       if (hasFailed) request.result.close()

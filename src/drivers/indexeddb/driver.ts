@@ -8,20 +8,19 @@
  *
  * @module
  */
-import { wrap } from 'idb'
-import { applyCommits, changedParts, writesOf } from '../../core/apply.ts'
+import { changedParts } from '../../core/apply.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, idSource, systemClock } from '../../core/clock.ts'
-import type { Capabilities, CommitAnswer, CommitRequest, Driver, Read, ReadAnswer } from '../../core/driver.ts'
+import type { Capabilities, Driver, Limits } from '../../core/driver.ts'
 import { invalid } from '../../core/errors.ts'
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
-import { SWEEP, sweeps } from '../../core/sweeps.ts'
+import { sweeps } from '../../core/sweeps.ts'
 import { announcements } from './announcements.ts'
-import { type IdbConnection, type IdbFactory, type IdbTransaction, type PromisedStore, storageManager } from './api.ts'
-import { batch, load, needsOf } from './batch.ts'
-import { type Attempt, STORE, connection } from './connection.ts'
+import { type IdbFactory, storageManager } from './api.ts'
+import { commit } from './commits.ts'
+import { connection } from './connection.ts'
 import { estimate } from './faults.ts'
-import { type Row, answer } from './rows.ts'
+import { read } from './reads.ts'
 
 export type { IdbFactory } from './api.ts'
 
@@ -70,6 +69,13 @@ export interface IndexedDbDriver extends Driver {
   durability(): Promise<IndexedDbReport>
 }
 
+const LIMITS: Limits = {
+  // Chromium refuses rows of 127 MB.
+  ...IN_PROCESS_LIMITS,
+  // A page gives one entry at least, so as many rows are read at once.
+  requestReads: 1000,
+}
+
 const CAPABILITIES: Capabilities = {
   writers: 'many',
   reads: 'strict',
@@ -78,8 +84,7 @@ const CAPABILITIES: Capabilities = {
   network: false,
   // No answer is lost on the way but with the connection, which the error then tells.
   replayWindow: 0,
-  // Chromium refuses rows of 127 MB.
-  limits: IN_PROCESS_LIMITS,
+  limits: LIMITS,
 }
 
 /**
@@ -105,64 +110,40 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
   requireInteger(openTimeout, 'openTimeout', 1)
   let { epoch } = options
   const news = announcements(name)
-  const swept = sweeps()
+  const context = { clock, swept: sweeps(), answerBytes: LIMITS.answerBytes }
 
   const connected = connection({
     name,
     factory,
     openTimeout,
+    epoch,
     newEpoch: () => idSource()(),
-    onOpen(found) {
+    onOpen(found, isOther) {
       news.open()
-      const isOther = epoch !== undefined && epoch !== found
       epoch = found
       if (isOther) onEvicted?.(found)
     },
   })
 
-  async function read(reads: readonly Read[], db: IdbConnection): Promise<ReadAnswer> {
-    const { store, settled } = begin(db, 'readonly')
-    // Looked at when the first answer is there: before, another tab may still have been writing.
-    let time: number | undefined
-    const now = (): number => (time ??= clock())
-    // What was read stays true however the transaction ends.
-    const answers = await settled(Promise.all(reads.map((it) => answer(it, store, now))))
-    return { now: now(), answers }
-  }
-
-  async function commit({ commits }: CommitRequest, db: IdbConnection, attempt: Attempt): Promise<CommitAnswer> {
-    const needs = needsOf(commits)
-    const asked = clock()
-    const writes = writesOf({ commits })
-    // Whoever writes what expires looks for what has.
-    const most = needs.isTimed ? Math.max(SWEEP, writes) : swept.most(asked, writes)
-    const durability = commits.some((it) => it.durability === 'strict') ? 'strict' : 'relaxed'
-    const { store, raw, tx, ended } = begin(db, 'readwrite', durability)
-    const judged = load(store, needs, asked, most).then((known) => {
-      // What was asked for was answered under the lock: waiting for it can take longer than an entry has to live.
-      const now = clock()
-      swept.found(now, known.expired.length, most)
-      const changes = batch(known)
-      const outcomes = applyCommits(commits, changes, now, CAPABILITIES.limits.answerBytes)
-      if (outcomes.some(({ ok }) => ok)) {
-        attempt.isWritten = true
-        changes.flush(raw)
-      }
-      // Otherwise the browser waits until all the answers were heard.
-      tx.commit()
-      return { now, outcomes }
-    })
-    const answer = await ended(judged)
-    news.announce(changedParts(commits, answer.outcomes))
-    return answer
+  /** The commit under way: the next one builds on what it has written. */
+  let last: Promise<unknown> = Promise.resolve()
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work)
+    last = turn.catch(() => {})
+    return turn
   }
 
   return {
     name: 'indexeddb',
     capabilities: CAPABILITIES,
     open: () => connected.open(),
-    read: (reads) => connected.use((db) => read(reads, db)),
-    commit: (request) => connected.use((db, attempt) => commit(request, db, attempt)),
+    read: (reads) => connected.use((opened) => read(reads, opened, clock, LIMITS.answerBytes)),
+    commit: ({ commits }) =>
+      inTurn(async () => {
+        const answer = await connected.use((opened, attempt) => commit(commits, opened, attempt, context))
+        news.announce(changedParts(commits, answer.outcomes))
+        return answer
+      }),
     async close() {
       await connected.close()
       // Behind the connection, which may just have been opening.
@@ -175,38 +156,4 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
       return { persisted, evictable: !persisted, usage: found?.usage, quota: found?.quota, epoch: epoch! }
     },
   }
-}
-
-/** Begins a transaction; `settled` waits for work done in it, and `ended` for its end as well. */
-function begin(
-  db: IdbConnection,
-  mode: 'readonly' | 'readwrite',
-  durability: 'strict' | 'relaxed' | 'default' = 'default',
-) {
-  const tx = db.transaction(STORE, mode, { durability })
-  const raw = tx.objectStore(STORE)
-  const end = new Promise<void>((resolve, reject) => {
-    tx.addEventListener('complete', resolve)
-    tx.addEventListener('abort', () => reject(tx.error))
-  })
-  // Whoever waits for it hears of it, and the work may fail first.
-  end.catch(() => {})
-  const settled = <T>(work: Promise<T>): Promise<T> => work.catch((cause: unknown) => undo(tx, end, cause))
-  async function ended<T>(work: Promise<T>): Promise<T> {
-    const result = await settled(work)
-    await end
-    return result
-  }
-  return { store: wrap(raw as never) as unknown as PromisedStore<Row>, raw, tx, settled, ended }
-}
-
-/** Ends a transaction whose work has failed. @throws what the transaction says of it, or the work */
-async function undo(tx: IdbTransaction, end: Promise<void>, cause: unknown): Promise<never> {
-  try {
-    tx.abort()
-  } catch {
-    // It is over already.
-  }
-  await end.catch(() => {})
-  throw tx.error ?? cause
 }

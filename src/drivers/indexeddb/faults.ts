@@ -17,13 +17,15 @@ const nameOf = (cause: unknown): string => String((Object(cause) as { name?: unk
 
 type Fault = readonly [code: ErrorCode, message: string, isRetryable?: boolean]
 
+const FOREIGN: Fault = ['SCHEMA', 'The database is not one of holdfast; check its name']
+
 const BY_NAME: Readonly<Record<string, Fault>> = {
   QuotaExceededError: [
     'QUOTA_EXCEEDED',
     'The storage of this origin is full, nothing was changed; make room and try again',
   ],
   VersionError: ['SCHEMA', 'The database is of a newer release; update this one, by loading the page anew'],
-  NotFoundError: ['SCHEMA', 'The database is not one of holdfast; check its name'],
+  NotFoundError: FOREIGN,
   SecurityError: ['UNSUPPORTED', 'IndexedDB is blocked here; use memory() to go without'],
   NotReadableError: ['BACKEND', 'A stored value cannot be read any more'],
 }
@@ -50,6 +52,9 @@ export async function toHoldfastError(cause: unknown, isWritten = false): Promis
   const details = code === 'QUOTA_EXCEEDED' ? await estimate() : undefined
   return new HoldfastError(code, message, { cause, retryable, details })
 }
+
+/** `SCHEMA`: somebody else has a database of this name. */
+export const foreign = (): HoldfastError => new HoldfastError(FOREIGN[0], FOREIGN[1])
 
 /** How much of the storage is used, in bytes; `undefined` where the browser does not say. */
 export async function estimate(): Promise<{ usage?: number | undefined; quota?: number | undefined } | undefined> {

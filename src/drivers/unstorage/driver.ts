@@ -20,9 +20,22 @@
  */
 import { type Transaction, applyCommits, isLive } from '../../core/apply.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
-import type { Answer, Capabilities, Driver, Entry, EntryPage, Key, PartPage, Range, Read } from '../../core/driver.ts'
+import type {
+  Answer,
+  Capabilities,
+  Commit,
+  Current,
+  Driver,
+  Entry,
+  EntryPage,
+  Key,
+  PartPage,
+  Range,
+  Read,
+} from '../../core/driver.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
-import { decodeNumber, under } from '../../core/keys.ts'
+import { lastNumber, trimmedKey, under } from '../../core/keys.ts'
+import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import { inParallel } from '../../core/parallel.ts'
 import { sortedMap } from '../../core/sorted.ts'
 import { JOIN, decodeEntry, decodeName, encodeEntry, encodeName, hashName, isHash } from './items.ts'
@@ -70,8 +83,13 @@ const CAPABILITIES: Capabilities = {
   },
 }
 
+const { answerBytes: ANSWER_BYTES } = CAPABILITIES.limits
+
 /** Behind every key of a part: see memory. */
 const AFTER = '\v'
+
+/** Items that are read at once: so many entries of any size are held besides those that fit into an answer. */
+const AT_ONCE = 16
 
 /** Of an item, base included; what a mount puts before it comes on top. */
 const LONGEST_NAME = 384
@@ -184,29 +202,67 @@ export function unstorage(options: UnstorageOptions): Driver {
     isTorn = false
   }
 
-  const namesIn = (start: string, end: string, reverse?: boolean): string[] =>
-    [...names.range(start, end, reverse)].map(([name]) => name)
+  const nameOf = ({ part, key }: Key): string => part + JOIN + key
 
-  /** What a request does, on top of what is stored; `known` holds what its checks ask for. */
-  function overlay(known: ReadonlyMap<string, Entry | null>): { tx: Transaction; writes: Map<string, Entry | null> } {
+  /**
+   * What the checks of a request ask for, and where its logs were trimmed. Values are kept as far as the answer has room
+   * for them, of entries that a check will not find as it wants them.
+   */
+  async function known(commits: readonly Commit[], now: number): Promise<Map<string, Current | null>> {
+    /** Names, and the versions that checks want. */
+    const asked = new Map<string, Set<string | null>>()
+    const marks = new Set<string>()
+    for (const { checks, ops } of commits) {
+      for (const check of checks) {
+        if ('log' in check) marks.add(nameOf({ part: check.log.part, key: trimmedKey(check.log.key) }))
+        else asked.set(nameOf(check.at), (asked.get(nameOf(check.at)) ?? new Set()).add(check.version))
+      }
+      for (const op of ops) {
+        const log = 'append' in op ? op.append : 'trim' in op ? op.trim : undefined
+        if (log) marks.add(nameOf({ part: log.part, key: trimmedKey(log.key) }))
+      }
+    }
+    const entries = new Map<string, Current | null>()
+    const room = roomFor(ANSWER_BYTES)
+    for (const some of chunks([...asked.keys(), ...marks])) {
+      const found = await inParallel(some, load)
+      found.forEach((entry, i) => {
+        const name = some[i]!
+        const wanted = asked.get(name)
+        const version = isLive(entry, now) ? entry.version : null
+        const isRefused = wanted !== undefined && [...wanted].some((it) => it !== version)
+        const isKept = entry && (marks.has(name) || (isRefused && room.takes(entryBytes(entry))))
+        entries.set(name, isKept ? entry : withoutValue(entry))
+      })
+    }
+    return entries
+  }
+
+  /** What a request does, on top of what is stored. */
+  function overlay(known: ReadonlyMap<string, Current | null>) {
     const writes = new Map<string, Entry | null>()
-    const nameOf = ({ part, key }: Key): string => part + JOIN + key
+    /** The names that it has added and taken away, in order, to be put back if it is refused. */
+    const undo: (readonly [name: string, wasThere: boolean])[] = []
     const remove = (start: string, end: string): void => {
-      for (const name of namesIn(start, end)) write(name, null)
+      for (const [name] of [...names.range(start, end)]) write(name, null)
     }
     function write(name: string, entry: Entry | null): void {
       writes.set(name, entry)
+      undo.push([name, names.get(name) === true])
       if (entry) names.set(name, true)
       else names.delete(name)
     }
+    const stored = (name: string): Current | null => (writes.has(name) ? writes.get(name) : known.get(name)) ?? null
     const tx: Transaction = {
-      get(at) {
-        const name = nameOf(at)
-        return (writes.has(name) ? writes.get(name) : known.get(name)) ?? null
+      get(at, room) {
+        const entry = stored(nameOf(at))
+        return room > 0 ? owned(entry) : entry
       },
       last({ part, key }) {
         const { start, end } = under(key)
-        for (const [name] of names.range(part + JOIN + start, part + JOIN + end, true)) return decodeNumber(name)
+        for (const [name] of names.range(part + JOIN + start, part + JOIN + end, true)) {
+          return lastNumber(key, name.slice(part.length + JOIN.length), () => stored(name)?.value)
+        }
         return 0
       },
       put: (at, value, version, expiresAt) => write(nameOf(at), { key: at.key, version, value, expiresAt }),
@@ -214,22 +270,30 @@ export function unstorage(options: UnstorageOptions): Driver {
       deleteRange: (part, start, end) => remove(part + JOIN + start, part + JOIN + end),
       deletePart: (part) => remove(part + JOIN, part + AFTER),
     }
-    return { tx, writes }
+    function putBack(): void {
+      for (const [name, wasThere] of undo.toReversed()) {
+        if (wasThere) names.set(name, true)
+        else names.delete(name)
+      }
+    }
+    return { tx, writes, putBack }
   }
 
-  async function page({ part, start, end, limit, reverse, keysOnly }: Range, now: number): Promise<EntryPage> {
+  async function page(range: Range, now: number, room: Room): Promise<EntryPage> {
+    const { part, start, end, limit, reverse, keysOnly } = range
     const entries: Entry[] = []
-    const candidates = namesIn(part + JOIN + start, part + JOIN + end, reverse)
-    // One more than asked for tells whether there is more. What has expired makes room for others.
-    for (let from = 0; from < candidates.length && entries.length <= limit;) {
-      const asked = candidates.slice(from, from + limit + 1 - entries.length)
-      for (const entry of await inParallel(asked, (name) => loadLive(name, now))) if (entry) entries.push(entry)
-      from += asked.length
-    }
-    const given = entries.slice(0, limit)
-    return {
-      entries: keysOnly ? given.map((entry) => ({ ...entry, value: '' })) : given,
-      more: entries.length > limit,
+    const candidates = names.range(part + JOIN + start, part + JOIN + end, reverse)
+    for (;;) {
+      // One more than asked for tells whether there is more. What has expired makes room for others.
+      const some = take(candidates, Math.min(limit + 1 - entries.length, AT_ONCE))
+      if (some.length === 0) return { entries, more: false }
+      for (const found of await inParallel(some, (name) => loadLive(name, now))) {
+        if (!found) continue
+        const entry = keysOnly ? { ...found, value: '' } : found
+        if (entries.length === limit || !room.takes(entryBytes(entry), entries.length === 0))
+          return { entries, more: true }
+        entries.push(entry)
+      }
     }
   }
 
@@ -244,10 +308,26 @@ export function unstorage(options: UnstorageOptions): Driver {
     }
   }
 
-  async function answer(read: Read, now: number): Promise<Answer> {
-    if ('range' in read) return page(read.range, now)
-    if ('parts' in read) return partPage(read.parts)
-    return loadLive(read.get.part + JOIN + read.get.key, now)
+  async function answerAll(reads: readonly Read[], now: number): Promise<Answer[]> {
+    const room = roomFor(ANSWER_BYTES)
+    const gets = reads.flatMap((read) => ('get' in read ? [nameOf(read.get)] : []))
+    const found = await inParallel(gets, (name) => loadLive(name, now))
+    const answers: Answer[] = []
+    for (const read of reads) {
+      if ('range' in read) answers.push(await page(read.range, now, room))
+      else answers.push('parts' in read ? partPage(read.parts) : found.shift()!)
+    }
+    return answers
+  }
+
+  function apply(commits: readonly Commit[], entries: ReadonlyMap<string, Current | null>, now: number) {
+    const { tx, writes, putBack } = overlay(entries)
+    try {
+      return { outcomes: applyCommits(commits, tx, now, ANSWER_BYTES), writes }
+    } catch (refusal) {
+      putBack()
+      throw refusal
+    }
   }
 
   return {
@@ -260,21 +340,17 @@ export function unstorage(options: UnstorageOptions): Driver {
     read: (reads) =>
       inTurn(async () => {
         const now = clock()
-        return { now, answers: await inParallel(reads, (read) => answer(read, now)) }
+        return { now, answers: await answerAll(reads, now) }
       }),
     commit: ({ commits }) =>
       inTurn(async () => {
         const now = clock()
-        const checks = commits.flatMap((commit) => commit.checks)
-        const asked = checks.flatMap((check) => ('at' in check ? [check.at.part + JOIN + check.at.key] : []))
-        const known = new Map(await inParallel([...new Set(asked)], async (name) => [name, await load(name)] as const))
-        // From here on memory is ahead of the storage, until the note is gone again.
-        isTorn = true
-        const { tx, writes } = overlay(known)
-        const outcomes = applyCommits(commits, tx, now, CAPABILITIES.limits.answerBytes)
+        const { outcomes, writes } = apply(commits, await known(commits, now), now)
         for (const name of expired) if (!writes.has(name) && names.get(name)) writes.set(name, null)
         expired.clear()
         if (writes.size > 0) {
+          // Memory is ahead of the storage, until the note is gone again.
+          isTorn = true
           isSent = true
           await notes.begin(writes)
           await store(writes)
@@ -290,4 +366,29 @@ export function unstorage(options: UnstorageOptions): Driver {
       isTorn = true
     },
   }
+}
+
+/** The same entry, with bytes of its own. */
+const owned = (entry: Current | null): Current | null =>
+  entry?.value instanceof Uint8Array ? { ...entry, value: new Uint8Array(entry.value) } : entry
+
+function withoutValue(entry: Entry | null): Current | null {
+  if (!entry) return null
+  const { key, version, expiresAt } = entry
+  return { key, version, expiresAt }
+}
+
+/** The next names, so many at most. */
+function take(names: Generator<[string, unknown], void>, most: number): string[] {
+  const some: string[] = []
+  while (some.length < most) {
+    const next = names.next()
+    if (next.done) break
+    some.push(next.value[0])
+  }
+  return some
+}
+
+function* chunks(names: readonly string[]): Generator<readonly string[]> {
+  for (let from = 0; from < names.length; from += AT_ONCE) yield names.slice(from, from + AT_ONCE)
 }

@@ -1,6 +1,6 @@
 /** Opening, closing, time, and what other processes see. @module */
 import { equal, ok, rejects } from '../assert.ts'
-import { absent, append, at, atOnce, pairs, put, upTo } from '../build.ts'
+import { absent, append, at, atOnce, pairs, put, remove, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import type { Client } from '../client.ts'
 import { eventually, MANY_WRITERS } from '../many.ts'
@@ -185,5 +185,32 @@ export const survivesClose: Case = defineCase(
     needs: ({ durability }, backend) => durability !== 'none' && backend.reopen !== undefined,
     otherwise: async ({ capabilities }) =>
       equal(capabilities.durability, 'none', 'A harness for a durable driver must have reopen'),
+  },
+)
+
+/** A program that closes to save something, as a page that is put aside, goes on with the same driver. */
+export const openedAgain: Case = defineCase(
+  'DR-1113',
+  'a driver can be opened again after its close; in between, calls are refused',
+  async (t) => {
+    const { driver } = t
+    await t.write(put('k', 'v'), append('log!', 'x'))
+    const entries = await t.all()
+    for (const _ of upTo(3)) {
+      await driver.close()
+      const commits = [{ id: t.id(), checks: [], ops: [put('never', 'v')], durability: 'relaxed' as const }]
+      for (const call of [() => driver.read([{ get: at('k') }]), () => driver.commit({ id: t.id(), commits })]) {
+        const { retryable, ambiguous } = await rejects(call(), 'CLOSED')
+        equal([retryable, ambiguous], [false, false])
+      }
+      await atOnce(3, () => driver.open())
+      await t.write(put('again', 'v'))
+      equal((await t.get(at('again')))?.value, 'v')
+      equal(await t.get(at('never')), null)
+      if (driver.capabilities.durability === 'none') continue
+      await t.write(remove('again'))
+      equal(await t.all(), entries)
+      equal(await t.commit({ checks: [{ log: at('log!'), last: 1 }], ops: [] }), { ok: true, seqs: [] })
+    }
   },
 )

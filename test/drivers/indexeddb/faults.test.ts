@@ -28,19 +28,22 @@ const errorOf = (call: Promise<unknown>): Promise<HoldfastError> =>
 const ABORT = '_abort'
 type Abortable = Record<typeof ABORT, (error: string | null) => void>
 
-/** Ends the next transaction of a connection at the first call of a method of its store, as a browser would. */
-function breakAt(db: Connection, method: 'get' | 'getAll' | 'put', error: string | null): void {
+/** Ends a transaction of a connection at the first call of a method of a store of its, as a browser would. */
+function breakAt(db: Connection, method: 'get' | 'getAll' | 'put' | 'add', error: string | null): void {
   const begin = db.transaction.bind(db)
   db.transaction = (...args: unknown[]) => {
     const tx = begin(...args)
-    db.transaction = begin
-    const store = tx.objectStore('entries')
-    const call = store[method].bind(store) as () => never
-    store[method] = (...args: unknown[]) => {
-      queueMicrotask(() => (tx as unknown as Abortable)[ABORT](error))
-      return call(...(args as []))
+    const storeOf = tx.objectStore.bind(tx)
+    tx.objectStore = (name: string) => {
+      const store = storeOf(name)
+      const call = store[method].bind(store) as () => never
+      store[method] = (...args: unknown[]) => {
+        db.transaction = begin
+        queueMicrotask(() => (tx as unknown as Abortable)[ABORT](error))
+        return call(...(args as []))
+      }
+      return store
     }
-    tx.objectStore = () => store
     return tx
   }
 }
@@ -145,21 +148,43 @@ describe('a transaction that is aborted', () => {
 describe('other tabs', () => {
   it('may upgrade the database at once, which is then of a newer release', async () => {
     const { driver, factory } = await setUp()
-    const newer = await openRaw(factory, NAME, 2)
+    const newer = await openRaw(factory, NAME, 3)
     expect(await errorOf(put(driver, 'k', 'v'))).toMatchObject({ code: 'SCHEMA', retryable: false })
     newer.close()
   })
 
-  it('may delete the database at once: that is told, and a new one begun', async () => {
+  it('may delete the database at once: calls fail until the driver is opened again, and then begin a new one', async () => {
     const onEvicted = vi.fn()
     const { driver, factory } = await setUp({ onEvicted })
     await put(driver, 'k', 'v')
     const { epoch } = await driver.durability()
     await deleteDatabase(factory, NAME)
+    const calls = [() => get(driver, 'k'), () => put(driver, 'k', 'w'), () => driver.durability()]
+    const errors = await Promise.all(calls.map((call) => errorOf(call())))
+    for (const error of [...errors, await errorOf(get(driver, 'k'))]) {
+      expect(error).toMatchObject({ code: 'CLOSED', retryable: false, ambiguous: false, details: { evicted: true } })
+    }
+    await driver.open()
     expect(await get(driver, 'k')).toBeUndefined()
     const { epoch: later } = await driver.durability()
     expect(later).not.toBe(epoch)
+    expect(errors[0]!.details).toEqual({ evicted: true, epoch: later })
     expect(onEvicted.mock.calls).toEqual([[later]])
+    await put(driver, 'k', 'v')
+    expect(await get(driver, 'k')).toBe('v')
+  })
+
+  it('may delete the database while this one opens it once more: that fails first', async () => {
+    const { driver, factory } = await setUp()
+    await deleteDatabase(factory, NAME)
+    expect(await errorOf(driver.open())).toMatchObject({ code: 'CLOSED', details: { evicted: true } })
+    await driver.open()
+    await put(driver, 'k', 'v')
+    await driver.close()
+    await deleteDatabase(factory, NAME)
+    // Nothing of it was in use.
+    await driver.open()
+    expect(await get(driver, 'k')).toBeUndefined()
   })
 
   it('that keep a connection while the database is to go make opening fail in time', async () => {
@@ -203,10 +228,41 @@ describe('a database', () => {
     expect(await errorOf(indexedDb({ name: NAME }).open())).toMatchObject({ cause: { name: 'SecurityError' } })
   })
 
-  it('of somebody else is left alone', async () => {
+  it.each([1, 2])('of somebody else is left alone (version %i)', async (version) => {
     const { factory } = spiedFactory()
-    ;(await openRaw(factory, NAME)).close()
+    ;(await openRaw(factory, NAME, version)).close()
     expect(await errorOf(indexedDb({ name: NAME, indexedDB: factory }).open())).toMatchObject({ code: 'SCHEMA' })
+    const untouched = await openRaw(factory, NAME)
+    expect([untouched.version, [...untouched.objectStoreNames]]).toEqual([version, []])
+    untouched.close()
+  })
+
+  it('of the first release, which had one store, is taken over with all that it holds', async () => {
+    const { factory } = spiedFactory()
+    const request = factory.open(NAME, 1)
+    request.addEventListener('upgradeneeded', () => {
+      const store = request.result.createObjectStore('entries', { keyPath: 'id' })
+      store.createIndex('expiresAt', 'expiresAt')
+      for (const [id, value] of [
+        ['\n', ''],
+        ['p\nk', 'kept'],
+        ['p\nlog!0000000000000001', 'x'.repeat(50_000)],
+      ]) {
+        store.put({ id, version: 'before', value })
+      }
+    })
+    await new Promise((resolve) => request.addEventListener('success', resolve))
+    // That tab is still there, and lets go when it is asked to.
+    const { result } = request
+    result.addEventListener('versionchange', () => result.close())
+    const driver = indexedDb({ name: NAME, indexedDB: factory })
+    await driver.open()
+    expect((await driver.durability()).epoch).toBe('before')
+    expect(await get(driver, 'k')).toBe('kept')
+    expect(await get(driver, 'log!0000000000000001')).toHaveLength(50_000)
+    const ops = [{ append: { part: 'p', key: 'log!' }, value: 'y' }]
+    const commits = [{ id: 'c', checks: [], ops, durability: 'strict' as const }]
+    expect((await driver.commit({ id: 'r', commits })).outcomes).toEqual([{ ok: true, seqs: [2] }])
   })
 
   it('that is not the one expected is told of when it is opened', async () => {
@@ -243,7 +299,7 @@ it('tells how safe the data is', async () => {
   expect(await driver.durability()).toMatchObject({ persisted: true, evictable: false, usage: 1, quota: 2 })
 })
 
-it('makes a request one transaction, as durable as its most demanding commit', async () => {
+it('writes a request in one transaction, as durable as its most demanding commit', async () => {
   const { driver, connections } = await setUp()
   const begin = vi.spyOn(connections[0], 'transaction')
   const commits = ['relaxed', 'relaxed', 'strict'].map((durability, i) => ({
@@ -254,12 +310,13 @@ it('makes a request one transaction, as durable as its most demanding commit', a
   }))
   await driver.commit({ id: 'r1', commits })
   await driver.commit({ id: 'r2', commits: commits.slice(0, 2) })
-  await driver.read([{ get: { part: 'p', key: 'k0' } }, { parts: { start: ' ', end: '~', limit: 9 } }])
-  expect(begin.mock.calls).toEqual([
-    ['entries', 'readwrite', { durability: 'strict' }],
-    ['entries', 'readwrite', { durability: 'relaxed' }],
-    ['entries', 'readonly', { durability: 'default' }],
+  expect(begin.mock.calls.filter(([, mode]) => mode === 'readwrite')).toEqual([
+    [['entries', 'commits'], 'readwrite', { durability: 'strict' }],
+    [['entries', 'commits'], 'readwrite', { durability: 'relaxed' }],
   ])
+  begin.mockClear()
+  await driver.read([{ get: { part: 'p', key: 'k0' } }, { parts: { start: ' ', end: '~', limit: 9 } }])
+  expect(begin.mock.calls).toEqual([[['entries'], 'readonly', { durability: 'default' }]])
 })
 
 it('stores the bytes of a view and nothing around them, and takes away what has expired', async () => {

@@ -55,14 +55,19 @@ export const openRaw = (factory: Factory, name: string, version?: number): Promi
 export const deleteDatabase = async (factory: Factory, name: string): Promise<void> =>
   void (await settled(factory.deleteDatabase(name)))
 
-/** All entries that a database holds: the first row is the name of the database itself. */
-export async function dump(factory: Factory, name: string): Promise<unknown[]> {
+/** All rows of a store. */
+export async function rowsOf(factory: Factory, name: string, store: string): Promise<unknown[]> {
   const db = await openRaw(factory, name)
-  const store = db.transaction('entries').objectStore('entries')
-  const rows = await settled(store.getAll(fake.IDBKeyRange.lowerBound(' ')))
+  const rows = await settled(db.transaction(store).objectStore(store).getAll())
   db.close()
   return rows as unknown[]
 }
+
+/** All entries that a database holds, and the values of those that are stored apart; the first row is the name of the database itself. */
+export const dump = async (factory: Factory, name: string): Promise<unknown[]> => [
+  ...(await rowsOf(factory, name, 'entries')).slice(1),
+  ...(await rowsOf(factory, name, 'values')),
+]
 
 /** Puts one entry into the part `p`. */
 export async function put(

@@ -16,19 +16,14 @@ import { slice } from '../../support/slice.ts'
 
 const { default: Database } = (await import(betterSqlite3)) as { default: typeof Sqlite }
 
-type Make = (path: string, options: SqliteOptions) => Driver
+/** What it opens besides is closed with the database. */
+type Make = (path: string, options: SqliteOptions, handles: { close(): void }[]) => Driver
 
-/** A handle of its own, so that either version of the package can be behind it. */
-const overBetterSqlite3: Make = (path, options) => {
+/** A handle of its own, so that either version of the package can be behind it. It stays open when the driver is closed. */
+const overBetterSqlite3: Make = (path, options, handles) => {
   const db = new Database(path)
-  const driver = sqlite({ db, ...options })
-  return {
-    ...driver,
-    async close() {
-      await driver.close()
-      db.close()
-    },
-  }
+  handles.push(db)
+  return sqlite({ db, ...options })
 }
 
 const overNodeSqlite: Make = (path, options) => nodeSqlite({ path, ...options })
@@ -39,12 +34,16 @@ const harness = (name: string, make: Make, options: SqliteOptions = {}): Harness
     const directory = mkdtempSync(join(tmpdir(), 'holdfast-sqlite-'))
     const path = join(directory, 'test.db')
     let time = Date.UTC(2026, 0, 1)
-    const open = (): Driver => make(path, { ...options, clock: () => time })
+    const handles: { close(): void }[] = []
+    const open = (): Driver => make(path, { ...options, clock: () => time }, handles)
     return {
       driver: open(),
       reopen: async () => open(),
       advance: (ms) => void (time += ms),
-      dispose: async () => rmSync(directory, { recursive: true }),
+      async dispose() {
+        for (const handle of handles) handle.close()
+        rmSync(directory, { recursive: true })
+      },
       async dump() {
         const db = new Database(path, { readonly: true })
         try {
@@ -66,7 +65,7 @@ for (const [name, make] of engines) {
   conformance({ harness: harness(name, make), describe, it })
   conformance({ harness: harness(`${name} that recognises repeats`, make, { replayWindow: 60_000 }), describe, it })
   register(slice, {
-    harness: harness(`${name} under a prefix`, (path, o) => prefix(make(path, o), 'app 1')),
+    harness: harness(`${name} under a prefix`, (...of) => prefix(make(...of), 'app 1')),
     describe,
     it,
   })

@@ -1,9 +1,9 @@
 /** Answers of bounded size: what does not fit is put off or left out, and is not loaded either. @module */
-import type { Answer, CallOptions, CommitAnswer, Current, Driver, Outcome, Read, ReadAnswer } from '../core/driver.ts'
-import { HoldfastError } from '../core/errors.ts'
-import { behind } from '../core/keys.ts'
-import { entryBytes, roomFor } from '../core/limits.ts'
-import { MOST_RESTARTS, again, confirm, headBytes, tooFast, tooMuch } from '../core/pieces.ts'
+import type { Answer, CallOptions, CommitAnswer, Current, Driver, Outcome, Read, ReadAnswer } from './driver.ts'
+import { HoldfastError } from './errors.ts'
+import { behind } from './keys.ts'
+import { entryBytes, roomFor } from './limits.ts'
+import { MOST_RESTARTS, again, confirm, headBytes, tooFast, tooMuch } from './pieces.ts'
 
 /** Values that a driver is asked for at once, in bytes: pages are bounded by it, gets are not. */
 const AT_ONCE = 2 ** 24

@@ -1,0 +1,229 @@
+/**
+ * How a request of commits gets into the database: it is judged by what is known, and handed over whole, in one
+ * transaction that waits for nothing but the disk. Where another commit came first, it is judged again.
+ *
+ * Where that happens again and again, as when another tab writes without a pause, the request is judged inside its
+ * transaction. Only then do other tabs wait for the code of this one, between its reads and its writes.
+ *
+ * @module
+ */
+import { writesOf } from '../../core/apply.ts'
+import type { Clock } from '../../core/clock.ts'
+import type { Commit, CommitAnswer } from '../../core/driver.ts'
+import type { Sweeps } from '../../core/sweeps.ts'
+import { type IdbStore, below } from './api.ts'
+import { type Judged, judge, needsOf } from './batch.ts'
+import type { Attempt } from './connection.ts'
+import {
+  type Facts,
+  type Learnt,
+  KEPT,
+  MAX_AGE,
+  type Needs,
+  addNeeds,
+  isNone,
+  learn,
+  missing,
+  moment,
+  noFacts,
+  noNeeds,
+  storesFor,
+} from './facts.ts'
+import type { Opened } from './opened.ts'
+import { COMMITS, ENTRIES, VALUES, begin } from './transactions.ts'
+
+/** What stays the same from commit to commit. */
+export interface CommitContext {
+  readonly clock: Clock
+  readonly swept: Sweeps
+  readonly answerBytes: number
+}
+
+/** How often another commit may come first before a request is judged inside its transaction. */
+const MOST_LOST = 6
+/**
+ * What is written by a transaction that is handed over whole in a browser that tears them apart, in bytes: with no more,
+ * nothing fails before the end, where all of it fails together.
+ */
+const SMALL = 2 ** 19
+
+/** Applies commits. One call at a time: the next one builds on what this one has written. */
+export async function commit(
+  commits: readonly Commit[],
+  opened: Opened,
+  attempt: Attempt,
+  context: CommitContext,
+): Promise<CommitAnswer> {
+  const { db, facts } = opened
+  const durability = commits.some((it) => it.durability === 'strict') ? 'strict' : 'relaxed'
+  try {
+    for (let lost = 0; lost < MOST_LOST; lost++) {
+      const found = await judgeBy(commits, facts, context, (lacking, expired) => {
+        const running = begin(db, storesFor(lacking), 'readonly')
+        const learnt = learn(running, facts, lacking, expired)
+        running.tx.commit()
+        return running.settled(learnt)
+      })
+      if (!found) continue
+      const { answer, judged } = found
+      if (!answer.outcomes.some(({ ok }) => ok)) return answer
+      if (await write(judged, found.isGuarded, opened, attempt, durability)) return answer
+    }
+    return await commitInside(commits, opened, attempt, context, durability)
+  } finally {
+    facts.trim()
+  }
+}
+
+type Ask = (lacking: Needs, expired: { most: number; until: number }) => Promise<Learnt>
+
+interface Found {
+  readonly answer: CommitAnswer
+  readonly judged: Judged
+  /** Whether it holds only as long as what is known does. */
+  readonly isGuarded: boolean
+}
+
+/**
+ * Judges commits by what is known, and asks for what is not. A refusal is never given by what was known before alone.
+ *
+ * @returns what came of it; `undefined` where other commits came in between
+ * @throws `INVALID_ARGUMENT`, see {@link judge}
+ */
+async function judgeBy(
+  commits: readonly Commit[],
+  facts: Facts,
+  { clock, swept, answerBytes }: CommitContext,
+  ask: Ask,
+): Promise<Found | undefined> {
+  const needs = needsOf(commits)
+  const until = clock()
+  let most = swept.most(until, writesOf({ commits }))
+  let expired: readonly string[] = []
+  let isAsked = false
+  // What is old is asked for again before somebody has to wonder whether it can still be sent.
+  let mustAsk = most > 0 || (!isNone(needs) && (facts.generation === undefined || facts.age() > MAX_AGE / 2))
+  for (;;) {
+    const lacking = missing(facts, needs)
+    if (lacking || mustAsk) {
+      const learnt = await ask(lacking ?? noNeeds(), { most, until })
+      if (learnt.hasChanged && isAsked) return undefined
+      if (most > 0) {
+        swept.found(until, learnt.expired.length, most)
+        expired = learnt.expired
+      }
+      most = 0
+      mustAsk = false
+      isAsked = true
+      continue
+    }
+    const now = clock()
+    let judged: Judged
+    try {
+      judged = judge(commits, facts, expired, now, answerBytes)
+    } catch (refusal) {
+      if (isAsked) throw refusal
+      mustAsk = true
+      continue
+    }
+    if (judged.lacking) {
+      addNeeds(needs, judged.lacking)
+      continue
+    }
+    const { outcomes } = judged
+    if (isAsked || outcomes.some(({ ok }) => ok)) {
+      return { answer: { now, outcomes }, judged, isGuarded: !isNone(needs) || expired.length > 0 }
+    }
+    mustAsk = true
+  }
+}
+
+/**
+ * Hands over what is to be written.
+ *
+ * @returns whether it was written; otherwise what it was judged by was out of date
+ */
+async function write(
+  judged: Judged,
+  isGuarded: boolean,
+  opened: Opened,
+  attempt: Attempt,
+  durability: 'strict' | 'relaxed',
+): Promise<boolean> {
+  const { db, facts } = opened
+  const isWhole = judged.weight <= SMALL || !(await opened.tearsApart())
+  // What another tab has stored since is taken away all the same.
+  const hasValues = facts.hasLong || judged.hasLong || judged.hasDeletes
+  const began = moment()
+  const { tx, store, ended, isTaken } = begin(
+    db,
+    hasValues ? [ENTRIES, COMMITS, VALUES] : [ENTRIES, COMMITS],
+    'readwrite',
+    durability,
+  )
+  // Looked at when the transaction has its place among those of other tabs: this code may have been halted before that.
+  if (isGuarded && facts.age() > MAX_AGE) {
+    tx.abort()
+    facts.forget()
+    return false
+  }
+  attempt.isWritten = true
+  const numbers = store(COMMITS)
+  tidy(numbers, opened)
+  let number = isGuarded ? undefined : numbers.put({})
+  judged.flush(store(ENTRIES), hasValues ? store(VALUES) : undefined)
+  // The last request: Firefox heeds the failure of no other one.
+  number ??= numbers.add({ n: facts.generation! + 1 })
+  if (isWhole) tx.commit()
+  try {
+    await ended(Promise.resolve())
+  } catch (cause) {
+    if (!isTaken(number)) throw cause
+    attempt.isWritten = false
+    facts.forget()
+    return false
+  }
+  if (number.result !== facts.generation! + 1) facts.forget()
+  facts.generation = number.result as number
+  facts.confirm(began)
+  facts.hasLong ||= judged.hasLong
+  judged.teach()
+  return true
+}
+
+/** Takes away numbers that nobody counts on any more. */
+function tidy(numbers: IdbStore, opened: Opened): void {
+  const { mark, facts } = opened
+  const at = Date.now()
+  if (facts.generation === undefined || (mark && at >= mark.at && at - mark.at < KEPT)) return
+  if (mark && at >= mark.at) numbers.delete(below(mark.upTo))
+  opened.mark = { n: 'mark', upTo: facts.generation, at }
+  numbers.put(opened.mark)
+}
+
+/** Judges commits inside of the transaction that writes them. */
+async function commitInside(
+  commits: readonly Commit[],
+  opened: Opened,
+  attempt: Attempt,
+  context: CommitContext,
+  durability: 'strict' | 'relaxed',
+): Promise<CommitAnswer> {
+  const facts = noFacts()
+  const mayTear = await opened.tearsApart()
+  const running = begin(opened.db, [ENTRIES, COMMITS, VALUES], 'readwrite', durability)
+  async function work(): Promise<CommitAnswer> {
+    const { answer, judged } = (await judgeBy(commits, facts, context, (lacking, expired) =>
+      learn(running, facts, lacking, expired),
+    ))!
+    if (answer.outcomes.some(({ ok }) => ok)) {
+      attempt.isWritten = true
+      running.store(COMMITS).put({})
+      judged.flush(running.store(ENTRIES), running.store(VALUES))
+    }
+    if (!mayTear || judged.weight <= SMALL) running.tx.commit()
+    return answer
+  }
+  opened.facts.forget()
+  return running.ended(work())
+}
