@@ -1,5 +1,5 @@
 /** The side of a channel that has the driver. @module */
-import { commitWithin, readWithin } from '../core/answers.ts'
+import { commitWithin, readWithin, turns } from '../core/answers.ts'
 import { requireInteger } from '../core/arguments.ts'
 import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
@@ -87,6 +87,7 @@ export function serve(driver: Driver, port: Port, options: ServeOptions = {}): S
   const limits = limitsOf(driver.capabilities.limits, maxRequestBytes, maxAnswerBytes)
   const capabilities: Capabilities = { ...served(driver.capabilities), limits }
   const inTurn = turnstile(AT_ONCE, maxRequests)
+  const turn = turns()
   /** How to stop waiting for each call under way. */
   const underWay = new Map<string, AbortController>()
   let onIdle: (() => void) | undefined
@@ -128,7 +129,7 @@ export function serve(driver: Driver, port: Port, options: ServeOptions = {}): S
         const { reads, known } = (body ?? {}) as Partial<ReadBody>
         const questions = readsOf(reads, limits)
         requireInteger(known as number, 'known', 0, questions.length)
-        const within = { known: known!, most: limits.answerBytes, valueBytes: limits.valueBytes, signal }
+        const within = { known: known!, most: limits.answerBytes, valueBytes: limits.valueBytes, turn, signal }
         return inTurn(signal, () => readWithin(driver, questions, within))
       }
       case 'commit': {
