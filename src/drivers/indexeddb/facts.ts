@@ -217,7 +217,7 @@ export async function learn(
     Promise.all(ends.map(([, log]) => lastOf(log, endOf(log)))),
     Promise.all(below.map(([, { log, place }]) => lastOf(log, place))),
     expired.most > 0 ? entries.index('expiresAt').getAllKeys(upTo(expired.until), expired.most) : [],
-    Promise.all([...lacking.values].map((id) => (facts.rows.get(id)?.isApart ? longValues!.get(id) : undefined))),
+    Promise.all([...lacking.values].map(async (id) => (facts.rows.get(id)?.isApart ? longValues!.get(id) : undefined))),
   ])
   const [generation, rows, lasts, lastsBelow, ids, values] = await asked
   const hasChanged = facts.generation !== generation

@@ -2,7 +2,7 @@
 import { abortable, inTime, sleep } from '../../core/abort.ts'
 import { type ErrorCode, HoldfastError, aborted, isHoldfastError } from '../../core/errors.ts'
 import { wasNeverSent } from '../../core/network.ts'
-import type { Batches, Statement } from './batched.ts'
+import type { Batches, Statement } from './batches.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
 
 /** The rows of a batch, and whether an attempt before the answered one may have arrived as well. */

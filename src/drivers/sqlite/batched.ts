@@ -27,6 +27,7 @@ import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import { readInPieces } from '../../core/pieces.ts'
 import { type RequestRecord, digestOf, late, reused } from '../../core/requests.ts'
 import { type Attempts, attempts, markedIfLost } from './attempts.ts'
+import type { Batches, Statement } from './batches.ts'
 import {
   ANSWERS,
   BEGIN,
@@ -42,26 +43,6 @@ import {
 } from './d1-sql.ts'
 import { type EntryRow, type Question, encode, encodeReads, toCurrent, toEntry } from './d1-wire.ts'
 import { FIND_SCHEMA, FIND_VERSION, SCHEMA_VERSION, knownVersion } from './migrations.ts'
-
-/** A statement and its parameters, `?1` being the first. */
-export interface Statement {
-  readonly sql: string
-  readonly args: (string | number | null | Uint8Array)[]
-}
-
-/** A client of such a database. */
-export interface Batches {
-  /** The name of the driver. */
-  readonly name: string
-  /** What is said to be out of reach. */
-  readonly title: string
-  /** How long a call is tried, in milliseconds. */
-  readonly timeout: number
-  /** Runs statements as one transaction, and gives the rows of each: objects by the names of columns. */
-  run(statements: Statement[], isWrite: boolean): Promise<readonly unknown[][]>
-  /** Looked at when the driver is opened, as a statement and what refuses a database by its first row. */
-  readonly fitness?: { readonly sql: string; require(row: unknown): void } | undefined
-}
 
 /** How long a call is tried, in milliseconds. */
 export const DEFAULT_TIMEOUT = 15_000

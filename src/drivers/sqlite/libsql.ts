@@ -6,7 +6,8 @@
 import type { Driver } from '../../core/driver.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
-import { type Batches, DEFAULT_TIMEOUT, type Statement, batched } from './batched.ts'
+import { DEFAULT_TIMEOUT, batched } from './batched.ts'
+import type { Batches, Statement } from './batches.ts'
 import { resultOf } from './errors.ts'
 
 /** What is used of a client of `@libsql/client`, whichever of its entries made it. */

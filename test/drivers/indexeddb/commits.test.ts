@@ -49,7 +49,7 @@ function transactionsOf(db: Connection) {
   const begun: { mode: string; stores: readonly string[]; isWhole: boolean }[] = []
   const begin = db.transaction.bind(db)
   db.transaction = ((stores: string[], mode: string, options: never) => {
-    const tx = begin(stores, mode as 'readonly', options)
+    const tx = begin(stores, mode, options)
     const mine = { mode, stores, isWhole: false }
     begun.push(mine)
     // What is asked for later would wait for the page.
@@ -74,7 +74,7 @@ function interfere(db: Connection, mode: string, store: string, times: number, w
       left--
       write()
     }
-    return begin(stores, kind as 'readonly', options)
+    return begin(stores, kind, options)
   }) as never
   return () => times - left
 }
@@ -94,7 +94,7 @@ afterEach(() => {
 describe('a transaction', () => {
   it('is handed over whole, whatever is asked', async () => {
     const { driver, connections } = await setUp()
-    const begun = transactionsOf(connections[0]!)
+    const begun = transactionsOf(connections[0])
     await put(driver, 'k', 'v')
     await put(driver, 'bytes', new Uint8Array(100_000), [{ at: at('bytes'), version: null }])
     for (let n = 0; n < 3; n++) await commit(driver, [{ log: at('log!'), last: n }], append(`${n}`))
@@ -123,7 +123,7 @@ describe('a transaction', () => {
       ],
       append('0'),
     )
-    const begun = transactionsOf(connections[0]!)
+    const begun = transactionsOf(connections[0])
     for (let n = 1; n < 10; n++) {
       await commit(
         driver,
@@ -150,7 +150,7 @@ describe('a commit of somebody else that comes first', () => {
         const id = `p\nlog!${String(++length).padStart(16, '0')}`
         writeRaw(other, { entries: { id, version: newId(), value: 'theirs' } })
       }
-      const count = interfere(connections[0]!, mode, 'commits', times, theirs)
+      const count = interfere(connections[0], mode, 'commits', times, theirs)
       for (let n = 0; n < 8; n++) {
         const outcome = await commit(driver, [{ at: at('k'), version: null }], append(`mine ${n}`))
         expect(outcome).toEqual({ ok: true, seqs: [++length] })
@@ -245,7 +245,7 @@ describe('what a tab knows', () => {
     const { driver, connections, factory } = await setUp()
     const other = await openRaw(factory, NAME)
     await commit(driver, [], append('1'))
-    interfere(connections[0]!, 'readwrite', 'commits', 1, () => {
+    interfere(connections[0], 'readwrite', 'commits', 1, () => {
       pass(3_600_000)
       const tx = other.transaction(['entries', 'commits'], 'readwrite')
       tx.objectStore('entries').put({ id: 'p\nlog!0000000000000002', version: newId(), value: '2' })
@@ -295,7 +295,7 @@ describe('long values', () => {
     const other = await openRaw(factory, NAME)
     await put(driver, 'k', `${LONG}1`)
     let writes = 1
-    interfere(connections[0]!, 'readonly', 'values', 3, () => {
+    interfere(connections[0], 'readonly', 'values', 3, () => {
       const version = newId()
       const id = 'p\nk'
       writeRaw(other, {

@@ -265,8 +265,8 @@ export function attempts(random: Random, run: string, sizes: Sizes): () => Attem
   return () => {
     count++
     if (last && random() < 0.05) return { ...last, kind: `${last.kind}, again` }
-    let at_ = random() * total
-    const [kind, , make] = KINDS.find(([, weight]) => (at_ -= weight) < 0)!
+    let left = random() * total
+    const [kind, , make] = KINDS.find(([, weight]) => (left -= weight) < 0)!
     const text = cutOff(textOf(make()).replaceAll(`"${DEEP}"`, deepText))
     const body = new TextEncoder().encode(text)
     const isSpoilt = random() < 0.05

@@ -10,7 +10,7 @@ let db: D1Database
 beforeAll(async () => {
   const script = 'export default { fetch: () => new Response() }'
   worker = new Miniflare({ modules: true, script, d1Databases: ['DB'], host: '127.0.0.1' })
-  db = (await worker.getD1Database('DB')) as unknown as D1Database
+  db = await worker.getD1Database('DB')
 })
 afterAll(() => worker?.dispose())
 
