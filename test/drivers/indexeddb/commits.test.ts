@@ -319,11 +319,11 @@ describe('long values', () => {
     connections[0]!.transaction = ((...args: never[]) => {
       const tx = begin(...(args as [never]))
       const storeOf = tx.objectStore.bind(tx)
-      tx.objectStore = (name) => {
+      tx.objectStore = (name: string) => {
         const store = storeOf(name)
         if (name === 'values' && !Object.hasOwn(store, 'get')) {
           const get = store.get.bind(store)
-          store.get = (key) => (read++, get(key))
+          store.get = (key: string) => (read++, get(key))
         }
         return store
       }

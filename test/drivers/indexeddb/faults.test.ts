@@ -310,7 +310,7 @@ it('writes a request in one transaction, as durable as its most demanding commit
   }))
   await driver.commit({ id: 'r1', commits })
   await driver.commit({ id: 'r2', commits: commits.slice(0, 2) })
-  expect(begin.mock.calls.filter(([, mode]) => mode === 'readwrite')).toEqual([
+  expect(begin.mock.calls.filter(([, mode]: unknown[]) => mode === 'readwrite')).toEqual([
     [['entries', 'commits'], 'readwrite', { durability: 'strict' }],
     [['entries', 'commits'], 'readwrite', { durability: 'relaxed' }],
   ])
