@@ -10,7 +10,8 @@ const config: KnipConfig = {
     'scripts/{bundles,check,closure,deno,matrix,parts,reporter}.ts',
     // Child processes of tests are started by path.
     'test/crash/*.ts',
-    'test/drivers/sqlite/child.ts',
+    'test/drivers/{libsql,sqlite}/child.ts',
+    'test/http/stopped-caller.ts',
     'test/ops/copy-child.ts',
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',

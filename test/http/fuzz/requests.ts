@@ -1,7 +1,7 @@
 /** Requests of every kind, hostile and well-formed, each with a body of at most 64 kB. */
 import { FILLED, type Sizes, longName, numbered } from './store.ts'
 
-export const MOST_BYTES = 65_536
+const MOST_BYTES = 65_536
 
 const DEEP = 'deep'
 
