@@ -14,7 +14,8 @@ const MAX_LIMIT = 10_000
 
 /**
  * Runs what is ready, as `work` does, and returns when nothing is: for alarms, cron triggers and requests, where no
- * process stays. What waits for a time is ready at `timers.nextDue()`.
+ * process stays. What it leaves has to be looked at again at `timers.nextDue()`: what waits for a time, and what a worker has
+ * claimed that may be dead.
  *
  * @param holdfast - the stores of the tenant whose runs they are
  * @param options - which workflows, and how; the signal leaves runs under way to whoever takes them over

@@ -160,10 +160,7 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
       })
       await purge(db, { completedBefore: Math.max(0, db.now() - retention) })
       if (taken === MOST_RUNS) return db.now()
-      const [due, running] = await Promise.all([timers.nextDue(), workflows.listRuns({ status: 'running', limit: 1 })])
-      // What runs may have lost its process: then its lease has to run out first.
-      const leaseOver = running.items.length > 0 ? db.now() + LEASE : undefined
-      return due && leaseOver ? Math.min(due, leaseOver) : (due ?? leaseOver)
+      return timers.nextDue({ workflows: [WORKFLOW] })
     },
   }
 
