@@ -157,10 +157,9 @@ export function commitRequestOf(
   valueOf: (raw: unknown) => Value = (value) => value as Value,
 ): CommitRequest {
   const { id, commits, deadline } = objectOf(raw, 'A commit request')
-  if (deadline !== undefined) requireInteger(deadline as number, 'deadline', 0, MAX_TIME)
   const request = {
     id: idOf(id),
-    ...(deadline !== undefined && { deadline: deadline as number }),
+    ...(deadline !== undefined && { deadline: timeOf(deadline) }),
     commits: listOf(commits, 'commits').map((it): Commit => {
       const commit = objectOf(it, 'A commit')
       return {
@@ -212,6 +211,12 @@ function opOf(raw: unknown, valueOf: (raw: unknown) => Value): Op {
     default:
       return { deletePart: nameOf(op['deletePart']) }
   }
+}
+
+/** Clocks may tell parts of milliseconds. */
+function timeOf(raw: unknown): number {
+  if (typeof raw === 'number' && raw >= 0 && raw <= MAX_TIME) return Math.trunc(raw)
+  throw invalid(`deadline must be a time from 0 to ${MAX_TIME}`)
 }
 
 function expiryOf(raw: unknown): Expiry {

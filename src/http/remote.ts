@@ -1,6 +1,7 @@
 /** The side of the HTTP protocol that uses a driver of the other. @module */
 import { abortable, sleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
+import { systemClock } from '../core/clock.ts'
 import type { Capabilities, CommitAnswer, Driver, Limits, Read, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError, aborted, invalid, pauseAsked } from '../core/errors.ts'
 import { readInPieces } from '../core/pieces.ts'
@@ -140,7 +141,7 @@ export function remote(options: RemoteOptions): Driver {
   let underWay: Set<AbortController> | undefined = new Set()
 
   /** Sends once; what it throws says whether another attempt may help. */
-  async function attempt<T>({ init, take, isCommit, signal, calls, until }: Call<T>): Promise<T> {
+  async function attempt<T>({ init, take, isCommit, signal, calls, isOver }: Call<T>): Promise<T> {
     const controller = new AbortController()
     const stop = (): void => controller.abort()
     const timer = setTimeout(stop, timeout)
@@ -154,7 +155,7 @@ export function remote(options: RemoteOptions): Driver {
 
     async function exchange(): Promise<T | undefined> {
       const more = typeof headers === 'function' ? await headers() : headers
-      if (calls !== underWay || signal?.aborted || monotonic() > until) return undefined
+      if (calls !== underWay || signal?.aborted || isOver()) return undefined
       isSent = true
       const all = { ...more, 'content-type': MEDIA_TYPE }
       const response = await send(url, { ...init, headers: all, signal: controller.signal })
@@ -190,24 +191,31 @@ export function remote(options: RemoteOptions): Driver {
     })
   }
 
+  /** Begins to wait for the end of half of the window. A machine that sleeps stops the one clock, and one that is set the other. */
+  function stopwatch(): () => boolean {
+    const since = monotonic()
+    const at = systemClock()
+    return () => Math.max(monotonic() - since, systemClock() - at) > patience
+  }
+
   async function ask<T>(init: Init, take: (frame: Frame) => T, isCommit: boolean, signal?: AbortSignal): Promise<T> {
     const calls = underWay
     if (!calls) throw closed(false)
-    const until = isCommit ? monotonic() + patience : Infinity
+    const isOver = isCommit ? stopwatch() : () => false
     let isUnknown = false
     let asked = 0
     for (let n = 1; ; n++) {
       try {
         if (n > 1) await sleep(Math.max(asked, random() * Math.min(FIRST_PAUSE * 2 ** (n - 2), LONGEST_PAUSE)), signal)
-        return await attempt({ init, take, isCommit, signal, calls, until })
+        return await attempt({ init, take, isCommit, signal, calls, isOver })
       } catch (thrown) {
         const error = thrown as HoldfastError
         const { code, message, retryable, details, cause } = error
         isUnknown ||= error.ambiguous
         asked = pauseAsked(error)
-        const isOver = code === 'ABORTED' || code === 'CLOSED' || lateAt(error) !== undefined || monotonic() > until
+        const isLast = code === 'ABORTED' || code === 'CLOSED' || lateAt(error) !== undefined || isOver()
         // Who wants to be left alone for longer is: the error says until when.
-        if (retryable && !isOver && n < attempts && asked <= LONGEST_PAUSE) continue
+        if (retryable && !isLast && n < attempts && asked <= LONGEST_PAUSE) continue
         // An earlier attempt may have taken effect, whatever became of the last.
         throw error.ambiguous === isUnknown
           ? error
@@ -264,8 +272,8 @@ interface Call<T> {
   readonly signal: AbortSignal | undefined
   /** Those that were under way when it began: others after the driver was closed. */
   readonly calls: Set<AbortController>
-  /** By the monotonic clock: nothing is sent later than this. */
-  readonly until: number
+  /** Whether nothing may be sent any more. */
+  isOver(): boolean
 }
 
 const closed = (ambiguous: boolean): HoldfastError => new HoldfastError('CLOSED', 'The driver is closed', { ambiguous })

@@ -83,7 +83,7 @@ export const failedLeavesNothing: Case = defineCase(
     await t.write(put(at('k', 'elsewhere'), 'old'))
     const before = [await t.all(), await t.all({ part: 'elsewhere' })]
     const outcome = await t.commit({
-      checks: [unchanged('k', version), absent('k')],
+      checks: [unchanged('k', version), absent('gone?')],
       ops: [
         put('k', 'new'),
         put('z', 'new'),

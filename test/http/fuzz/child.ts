@@ -11,15 +11,14 @@ import { randomFrom } from '../../support/random.ts'
 import { post } from '../support.ts'
 import { meter } from './measure.ts'
 import { attempts } from './requests.ts'
-import { FILLED, SLICE, TENANT, WHOLE, fill } from './store.ts'
+import { FILLED, type Sizes, TENANT, fill } from './store.ts'
 
 /** What a child is told to do. */
 export interface Order {
   readonly backend: 'memory' | 'better-sqlite3'
   readonly seed: number
   readonly requests: number
-  /** Whether the store is as full as it can be asked for. */
-  readonly whole: boolean
+  readonly sizes: Sizes
 }
 
 /** The most that any request of a kind has cost, and which it was. */
@@ -36,8 +35,7 @@ export interface Findings {
   readonly statuses: Record<string, number>
 }
 
-const { backend, seed, requests, whole } = JSON.parse(process.argv[2]!) as Order
-const sizes = whole ? WHOLE : SLICE
+const { backend, seed, requests, sizes } = JSON.parse(process.argv[2]!) as Order
 const directory = mkdtempSync(join(tmpdir(), 'holdfast-fuzz-'))
 const driver: Driver =
   backend === 'memory' ? replay(memory()) : sqlite({ path: join(directory, 'fuzz.db'), replayWindow: 120_000 })

@@ -6,6 +6,7 @@
  */
 import Table from 'cli-table3'
 import { BACKENDS, BOUNDS, fuzz, violations } from './fuzz.ts'
+import { WHOLE } from './store.ts'
 
 const requests = Number(process.argv[2] ?? 50_000)
 const seed = Number(process.argv[3] ?? Date.now() % 1e9)
@@ -13,7 +14,7 @@ const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
 
 let isOver = false
 for (const backend of BACKENDS) {
-  const order = { backend, seed, requests, whole: true }
+  const order = { backend, seed, requests, sizes: WHOLE }
   const findings = await fuzz(order, {
     onProgress: (done) => process.stderr.write(`\r${backend}: ${done} of ${requests}`),
   })
