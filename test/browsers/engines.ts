@@ -65,6 +65,9 @@ const FIREFOX_PREFERENCES = {
   'browser.startup.homepage_override.mstone': 'ignore',
   'browser.startup.page': 0,
   'datareporting.policy.dataSubmissionEnabled': false,
+  // Tabs are in processes of their own: one that is halted must halt no other.
+  'dom.ipc.processCount.webCOOP+COEP': 4,
+  'dom.ipc.processCount.webIsolated': 4,
   'dom.min_background_timeout_value': 4,
   'extensions.getAddons.cache.enabled': false,
   'extensions.update.enabled': false,
@@ -92,19 +95,22 @@ export const CHROMIUM: BrowserEngine = {
   }),
 }
 
-export const FIREFOX: BrowserEngine = {
+/** A Firefox with further preferences. */
+export const firefoxWith = (preferences: Readonly<Record<string, unknown>>): BrowserEngine => ({
   name: 'Firefox',
   part: 'firefox',
   // The last word is the kind of the process; those of other kinds are not restarted by themselves.
   isPage: (args) => args.includes('-contentproc') && args.includes('tab'),
   command(program, directory, urls) {
-    const lines = Object.entries(FIREFOX_PREFERENCES).map(
+    const lines = Object.entries({ ...FIREFOX_PREFERENCES, ...preferences }).map(
       ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
     )
     writeFileSync(join(directory, 'user.js'), lines.join(''))
     return { program, args: ['--headless', '--no-remote', '--profile', directory, ...urls] }
   },
-}
+})
+
+export const FIREFOX: BrowserEngine = firefoxWith({})
 
 export const WEBKIT: BrowserEngine = {
   name: 'WebKit',

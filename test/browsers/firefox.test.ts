@@ -1,5 +1,6 @@
 import { conformanceIn } from './conformance.ts'
 import { FIREFOX } from './engines.ts'
+import { haltedIn } from './halted.ts'
 import { modelIn } from './model.ts'
 import { tabsIn } from './tabs.ts'
 import { announcedIn } from './watch.ts'
@@ -8,3 +9,4 @@ conformanceIn(FIREFOX)
 modelIn(FIREFOX)
 tabsIn(FIREFOX)
 announcedIn(FIREFOX)
+haltedIn(FIREFOX, { places: ['right after each transaction was begun', 'a moment later', 'before it hears an answer'] })

@@ -50,10 +50,12 @@ describe.skipIf(!part('chromium'))('Chromium: storage', () => {
     await tools.send('Storage.overrideQuotaForOrigin', { origin })
   })
 
-  it('that the browser has taken away is told of, and begun anew', async () => {
+  it('that the browser has taken away is told of by every call, and begun anew when the driver is opened again', async () => {
     const epoch = await act('begin')
     expect(await act('look')).toEqual({ value: 'v', evicted: [], epoch })
     await tools.send('Storage.clearDataForOrigin', { origin: new URL(server.url).origin, storageTypes: 'indexeddb' })
+    for (const _ of [1, 2]) expect(await act('fail')).toEqual(Array(3).fill('CLOSED true'))
+    await act('openAgain')
     const found = await act('look')
     expect(found.epoch).not.toBe(epoch)
     expect(found).toEqual({ value: undefined, evicted: [found.epoch], epoch: found.epoch })

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Transaction, applyCommits } from '../../core/apply.ts'
-import type { Commit, Current, Key, Outcome, Value } from '../../core/driver.ts'
+import type { Commit, Current, Key, Op, Outcome, Value } from '../../core/driver.ts'
 import { SEPARATOR, lastNumber } from '../../core/keys.ts'
 import { type IdbStore, between } from './api.ts'
 import { type Facts, type Needs, endOf, isNone, nameBelow, noNeeds, toHead } from './facts.ts'
@@ -33,6 +33,9 @@ export interface Judged {
 
 /** Around a row, in bytes. */
 const ROW_BYTES = 300
+
+/** About how much an op writes, in bytes. */
+export const weightOf = (op: Op): number => ROW_BYTES + ('value' in op ? op.value.length : 0)
 
 /** What commits need to know at least: the rows that they check, and the ends of the logs that they check or append to. */
 export function needsOf(commits: readonly Commit[]): Needs {

@@ -12,8 +12,7 @@ import type { Clock } from '../../core/clock.ts'
 import type { Commit, CommitAnswer } from '../../core/driver.ts'
 import type { Sweeps } from '../../core/sweeps.ts'
 import { type IdbStore, below } from './api.ts'
-import { type Judged, judge, needsOf } from './batch.ts'
-import type { Attempt } from './connection.ts'
+import { type Judged, judge, needsOf, weightOf } from './batch.ts'
 import {
   type Facts,
   type Learnt,
@@ -29,8 +28,9 @@ import {
   noNeeds,
   storesFor,
 } from './facts.ts'
+import { type Attempt, estimate, full } from './faults.ts'
 import type { Opened } from './opened.ts'
-import { COMMITS, ENTRIES, VALUES, begin } from './transactions.ts'
+import { COMMITS, ENTRIES, type Running, VALUES, begin } from './transactions.ts'
 
 /** What stays the same from commit to commit. */
 export interface CommitContext {
@@ -42,10 +42,12 @@ export interface CommitContext {
 /** How often another commit may come first before a request is judged inside its transaction. */
 const MOST_LOST = 6
 /**
- * What is written by a transaction that is handed over whole in a browser that tears them apart, in bytes: with no more,
+ * What a transaction writes at most that is handed over whole in a browser that tears some apart, in bytes: with no more,
  * nothing fails before the end, where all of it fails together.
  */
 const SMALL = 2 ** 19
+/** How many times what is written has to fit into the quota in such a browser: it is first written to a log beside. */
+const SPARE = 3
 
 /** Applies commits. One call at a time: the next one builds on what this one has written. */
 export async function commit(
@@ -151,30 +153,28 @@ async function write(
   durability: 'strict' | 'relaxed',
 ): Promise<boolean> {
   const { db, facts } = opened
-  const isWhole = judged.weight <= SMALL || !(await opened.tearsApart())
+  const mayTear = await isLarge(judged, opened, attempt)
   // What another tab has stored since is taken away all the same.
   const hasValues = facts.hasLong || judged.hasLong || judged.hasDeletes
   const began = moment()
-  const { tx, store, ended, isTaken } = begin(
-    db,
-    hasValues ? [ENTRIES, COMMITS, VALUES] : [ENTRIES, COMMITS],
-    'readwrite',
-    durability,
-  )
+  const stores = hasValues ? [ENTRIES, COMMITS, VALUES] : [ENTRIES, COMMITS]
+  const running = begin(db, stores, 'readwrite', durability)
+  const { tx, store, ended, isTaken } = running
   // Looked at when the transaction has its place among those of other tabs: this code may have been halted before that.
   if (isGuarded && facts.age() > MAX_AGE) {
     tx.abort()
     facts.forget()
     return false
   }
-  attempt.isWritten = true
-  const numbers = store(COMMITS)
-  tidy(numbers, opened)
-  let number = isGuarded ? undefined : numbers.put({})
-  judged.flush(store(ENTRIES), hasValues ? store(VALUES) : undefined)
-  // The last request: Firefox heeds the failure of no other one.
-  number ??= numbers.add({ n: facts.generation! + 1 })
-  if (isWhole) tx.commit()
+  const number = handOver(running, attempt, () => {
+    const numbers = store(COMMITS)
+    tidy(numbers, opened)
+    const mine = isGuarded ? undefined : numbers.put({})
+    judged.flush(store(ENTRIES), hasValues ? store(VALUES) : undefined)
+    // The last request: Firefox heeds the failure of no other one.
+    return mine ?? numbers.add({ n: facts.generation! + 1 })
+  })
+  if (!mayTear) tx.commit()
   try {
     await ended(Promise.resolve())
   } catch (cause) {
@@ -189,6 +189,37 @@ async function write(
   facts.hasLong ||= judged.hasLong
   judged.teach()
   return true
+}
+
+/**
+ * Whether it is too much to be handed over whole here: the browser lets the code of the page say whether all went well.
+ *
+ * @throws `QUOTA_EXCEEDED` where there is hardly any room for it, before anything is written: where Firefox finds out in
+ *   the middle of a transaction, it may keep the second half
+ */
+async function isLarge({ weight }: Pick<Judged, 'weight'>, opened: Opened, attempt: Attempt): Promise<boolean> {
+  if (weight <= SMALL || !(await opened.tearsApart())) return false
+  const found = await estimate()
+  if (found?.quota !== undefined && (found.usage ?? 0) + SPARE * weight > found.quota) throw full(found)
+  attempt.mayBeTorn = true
+  return true
+}
+
+/**
+ * Makes the requests that write.
+ *
+ * @throws what one of them has thrown, such as Firefox in the first transaction after one that was over the quota, which
+ *   takes deletions only; then nothing was written
+ */
+function handOver<T>({ tx }: Running, attempt: Attempt, write: () => T): T {
+  try {
+    attempt.isWritten = true
+    return write()
+  } catch (cause) {
+    tx.abort()
+    attempt.isWritten = false
+    throw cause
+  }
 }
 
 /** Takes away numbers that nobody counts on any more. */
@@ -210,18 +241,21 @@ async function commitInside(
   durability: 'strict' | 'relaxed',
 ): Promise<CommitAnswer> {
   const facts = noFacts()
-  const mayTear = await opened.tearsApart()
+  // Inside, nothing else can be waited for. It is asked beforehand, for as much as the request may write.
+  const weight = commits.reduce((sum, { ops }) => sum + ops.reduce((bytes, op) => bytes + weightOf(op), 0), 0)
+  const mayTear = await isLarge({ weight }, opened, attempt)
   const running = begin(opened.db, [ENTRIES, COMMITS, VALUES], 'readwrite', durability)
   async function work(): Promise<CommitAnswer> {
     const { answer, judged } = (await judgeBy(commits, facts, context, (lacking, expired) =>
       learn(running, facts, lacking, expired),
     ))!
     if (answer.outcomes.some(({ ok }) => ok)) {
-      attempt.isWritten = true
-      running.store(COMMITS).put({})
-      judged.flush(running.store(ENTRIES), running.store(VALUES))
+      handOver(running, attempt, () => {
+        running.store(COMMITS).put({})
+        judged.flush(running.store(ENTRIES), running.store(VALUES))
+      })
     }
-    if (!mayTear || judged.weight <= SMALL) running.tx.commit()
+    if (!mayTear) running.tx.commit()
     return answer
   }
   opened.facts.forget()

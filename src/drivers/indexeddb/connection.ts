@@ -6,7 +6,7 @@
  */
 import { HoldfastError } from '../../core/errors.ts'
 import { type IdbConnection, type IdbFactory, type OpenRequest, defaultFactory } from './api.ts'
-import { foreign, isLost, toHoldfastError } from './faults.ts'
+import { type Attempt, foreign, isLost, toHoldfastError } from './faults.ts'
 import { type Opened, createStores, look } from './opened.ts'
 import { ENTRIES } from './transactions.ts'
 
@@ -27,11 +27,6 @@ export interface ConnectionOptions {
   readonly epoch: string | undefined
   /** Told of every connection, before it is used, and whether it is to another database than was expected or used before. */
   readonly onOpen: (epoch: string, isOther: boolean) => void
-}
-
-/** One try of some work: where it fails after this was set, what it wrote may be there. */
-export interface Attempt {
-  isWritten: boolean
 }
 
 /** A connection that is made when needed, and again when lost. */
@@ -82,7 +77,7 @@ export function connection(options: ConnectionOptions): Connection {
 
   async function use<T>(work: (opened: Opened, attempt: Attempt) => Promise<T>): Promise<T> {
     for (let left = ATTEMPTS; ;) {
-      const attempt: Attempt = { isWritten: false }
+      const attempt: Attempt = { isWritten: false, mayBeTorn: false }
       let current: Promise<Opened> | undefined
       try {
         current = connected()
@@ -96,7 +91,7 @@ export function connection(options: ConnectionOptions): Connection {
             ({ db }) => db.close(),
             () => {},
           )
-        if (!isDead || attempt.isWritten || --left === 0) throw await toHoldfastError(cause, attempt.isWritten)
+        if (!isDead || attempt.isWritten || --left === 0) throw await toHoldfastError(cause, attempt)
       }
     }
   }

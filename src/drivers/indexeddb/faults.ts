@@ -10,6 +10,14 @@ import { storageManager } from './api.ts'
  */
 const LOST = ['InvalidStateError', 'AbortError', 'UnknownError', 'TransactionInactiveError']
 
+/** One try of some work. */
+export interface Attempt {
+  /** Set when writes are handed over: where it fails after this, they may be there. */
+  isWritten: boolean
+  /** Set where, besides, only some of them may be there. */
+  mayBeTorn: boolean
+}
+
 /** Whether the connection may be gone, so that another one can help. `null` is what an abort without cause leaves. */
 export const isLost = (cause: unknown): boolean => cause === null || LOST.includes(nameOf(cause))
 
@@ -19,11 +27,13 @@ type Fault = readonly [code: ErrorCode, message: string, isRetryable?: boolean]
 
 const FOREIGN: Fault = ['SCHEMA', 'The database is not one of holdfast; check its name']
 
+const FULL: Fault = [
+  'QUOTA_EXCEEDED',
+  'The storage of this origin is full, and the request was refused; make room and try again',
+]
+
 const BY_NAME: Readonly<Record<string, Fault>> = {
-  QuotaExceededError: [
-    'QUOTA_EXCEEDED',
-    'The storage of this origin is full, nothing was changed; make room and try again',
-  ],
+  QuotaExceededError: FULL,
   VersionError: ['SCHEMA', 'The database is of a newer release; update this one, by loading the page anew'],
   NotFoundError: FOREIGN,
   SecurityError: ['UNSUPPORTED', 'IndexedDB is blocked here; use memory() to go without'],
@@ -34,9 +44,13 @@ const BY_NAME: Readonly<Record<string, Fault>> = {
  * Maps what a browser throws.
  *
  * @param cause - preferably of the transaction: its requests only tell that it was aborted
- * @param isWritten - whether the writes had been handed over, so that with the connection their fate is lost
+ * @param attempt - whether the writes had been handed over, so that with the connection their fate is lost, and whether
+ *   some of them may have been kept although the others failed
  */
-export async function toHoldfastError(cause: unknown, isWritten = false): Promise<HoldfastError> {
+export async function toHoldfastError(
+  cause: unknown,
+  { isWritten, mayBeTorn }: Readonly<Attempt>,
+): Promise<HoldfastError> {
   if (isHoldfastError(cause)) return cause
   if (isLost(cause)) {
     return new HoldfastError('UNAVAILABLE', 'The connection to the database was lost; try again', {
@@ -50,8 +64,11 @@ export async function toHoldfastError(cause: unknown, isWritten = false): Promis
     'IndexedDB failed; the cause tells why',
   ]
   const details = code === 'QUOTA_EXCEEDED' ? await estimate() : undefined
-  return new HoldfastError(code, message, { cause, retryable, details })
+  return new HoldfastError(code, message, { cause, retryable, details, ambiguous: isWritten && mayBeTorn })
 }
+
+/** `QUOTA_EXCEEDED`, before anything was tried. */
+export const full = (details: object): HoldfastError => new HoldfastError(FULL[0], FULL[1], { details: { ...details } })
 
 /** `SCHEMA`: somebody else has a database of this name. */
 export const foreign = (): HoldfastError => new HoldfastError(FOREIGN[0], FOREIGN[1])

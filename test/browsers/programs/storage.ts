@@ -58,6 +58,17 @@ const actions = {
   fill,
   begin: async () => (await state.set('k', 'v'), (await driver.durability()).epoch),
   look: async () => ({ value: await state.get('k'), evicted, epoch: (await driver.durability()).epoch }),
+  /** What each kind of call comes to. */
+  fail: () =>
+    Promise.all(
+      [() => state.get('k'), () => state.set('k', 'w'), () => state.increment('n')].map((call) =>
+        call().then(
+          () => 'none',
+          ({ code, details }: HoldfastError) => `${code} ${String(details?.['evicted'])}`,
+        ),
+      ),
+    ),
+  openAgain: () => driver.open(),
   close: () => db.close(),
 }
 Object.assign(globalThis, { actions })
