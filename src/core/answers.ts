@@ -10,6 +10,8 @@ const AT_ONCE = 2 ** 24
 /** Values asked for at once, and entries: what a driver in this process reads while the event loop stands still. */
 const MOST_VALUES = 16
 const MOST_ENTRIES = 4096
+/** What a page counts at least: a driver may pass by many expired entries to find a few. */
+const LEAST_ENTRIES = 128
 /** What an answer is charged for each question, in bytes: what stands around a page. */
 const QUESTION_BYTES = 32
 /** The longest that drivers in this process may keep the event loop from turning, in milliseconds. */
@@ -108,7 +110,7 @@ function nextOf(questions: readonly Read[], valueBytes: number): readonly Read[]
   const end = questions.findIndex((read, i) => {
     const isFull = i > 0 && (values <= 0 || entries <= 0)
     if ('get' in read || ('range' in read && !read.range.keysOnly)) values--
-    entries -= 'get' in read ? 1 : 'range' in read ? read.range.limit : read.parts.limit
+    entries -= 'get' in read ? 1 : Math.max(LEAST_ENTRIES, 'range' in read ? read.range.limit : read.parts.limit)
     return isFull
   })
   return end < 0 ? questions : questions.slice(0, end)

@@ -32,6 +32,8 @@ export interface MemoryOptions {
   readonly clock?: Clock
 }
 
+/** Expired entries that one page takes away. */
+const MOST_EXPIRED = 10_000
 /** Entries with an expiry looked at per request, so that what nobody asks for again goes too. */
 const SWEEP = 16
 /** Characters from which on text counts as long. */
@@ -147,9 +149,23 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   }
 
   function page(range: Range, now: number, room: Room): EntryPage {
+    const expired: string[] = []
+    const found = livePage(range, now, room, expired)
+    // The next one need not pass them by again.
+    for (const name of expired) {
+      entries.delete(name)
+      expiring.delete(name)
+    }
+    return found
+  }
+
+  function livePage(range: Range, now: number, room: Room, expired: string[]): EntryPage {
     const found: Entry[] = []
-    for (const [, stored] of inside(range)) {
-      if (!isLive(stored, now)) continue
+    for (const [name, stored] of inside(range)) {
+      if (!isLive(stored, now)) {
+        if (expired.length < MOST_EXPIRED) expired.push(name)
+        continue
+      }
       const entry = range.keysOnly ? { ...stored, value: '' } : stored
       const bytes = entryBytes(headOf(stored)) + (range.keysOnly ? 0 : bytesOf(stored))
       if (found.length === range.limit || !room.takes(bytes, found.length === 0)) return { entries: found, more: true }
