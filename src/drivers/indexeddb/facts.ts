@@ -205,7 +205,8 @@ export async function learn(
 ): Promise<Learnt> {
   const began = moment()
   const entries = running.ask<Row>(ENTRIES)
-  const longValues = lacking.values.size > 0 ? running.ask<StoredValue>(VALUES) : undefined
+  const apart = [...lacking.values].filter((id) => facts.rows.get(id)?.isApart)
+  const longValues = apart.length > 0 ? running.ask<StoredValue>(VALUES) : undefined
   const heads = [...new Set([...lacking.rows, ...lacking.values])]
   const ends = [...lacking.ends]
   const below = [...lacking.below]
@@ -217,7 +218,7 @@ export async function learn(
     Promise.all(ends.map(([, log]) => lastOf(log, endOf(log)))),
     Promise.all(below.map(([, { log, place }]) => lastOf(log, place))),
     expired.most > 0 ? entries.index('expiresAt').getAllKeys(upTo(expired.until), expired.most) : [],
-    Promise.all([...lacking.values].map(async (id) => (facts.rows.get(id)?.isApart ? longValues!.get(id) : undefined))),
+    Promise.all(apart.map((id) => longValues!.get(id))),
   ])
   const [generation, rows, lasts, lastsBelow, ids, values] = await asked
   const hasChanged = facts.generation !== generation

@@ -315,15 +315,15 @@ describe('long values', () => {
     const value = 'x'.repeat(3 * 2 ** 20)
     for (let n = 0; n < 6; n++) await put(driver, `k${n}`, value)
     let read = 0
-    const begin = connections[0]!.transaction.bind(connections[0])
-    connections[0]!.transaction = ((...args: never[]) => {
+    const begin = connections[0].transaction.bind(connections[0])
+    connections[0].transaction = ((...args: never[]) => {
       const tx = begin(...(args as [never]))
       const storeOf = tx.objectStore.bind(tx)
       tx.objectStore = (name: string) => {
         const store = storeOf(name)
         if (name === 'values' && !Object.hasOwn(store, 'get')) {
           const get = store.get.bind(store)
-          store.get = (key: string) => (read++, get(key))
+          store.get = (key: unknown) => (read++, get(key))
         }
         return store
       }

@@ -135,6 +135,25 @@ describe('a transaction that is aborted', () => {
     expect(connections).toHaveLength(1)
   })
 
+  it('for want of room at its end, has changed nothing of all of its commits', async () => {
+    const { driver, connections } = await setUp()
+    breakAt(connections[0], 'add', 'QuotaExceededError')
+    const commits = ['a', 'b', 'c'].map((key) => ({
+      id: key,
+      checks: [{ at: { part: 'p', key }, version: null }],
+      ops: [{ put: { part: 'p', key }, value: 'v' }],
+      durability: 'strict' as const,
+    }))
+    expect(await errorOf(driver.commit({ id: 'r', commits }))).toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      retryable: false,
+      ambiguous: false,
+    })
+    expect(await Promise.all(['a', 'b', 'c'].map((key) => get(driver, key)))).toEqual(Array(3).fill(undefined))
+    expect((await driver.commit({ id: 'r', commits })).outcomes).toEqual(commits.map(() => ({ ok: true, seqs: [] })))
+    expect(connections).toHaveLength(1)
+  })
+
   it('for any other reason, is told with that as cause', async () => {
     const { driver, connections } = await setUp()
     breakAt(connections[0], 'put', 'DataError')
@@ -143,6 +162,116 @@ describe('a transaction that is aborted', () => {
     breakAt(connections[0], 'get', 'NotReadableError')
     expect(await errorOf(get(driver, 'k'))).toMatchObject({ code: 'BACKEND' })
   })
+})
+
+/** Has a connection complete transactions of which a request but the last has failed, once `commit()` was called. */
+function tearApart(db: Connection): { mode: string; isWhole: boolean }[] {
+  const begun: { mode: string; isWhole: boolean }[] = []
+  const begin = db.transaction.bind(db)
+  db.transaction = (...args: unknown[]) => {
+    const tx = begin(...args)
+    const mine = { mode: String(args[1]), isWhole: false }
+    begun.push(mine)
+    const requests: unknown[] = []
+    const storeOf = tx.objectStore.bind(tx)
+    const over = tx.commit.bind(tx)
+    tx.commit = () => {
+      mine.isWhole = true
+      over()
+    }
+    tx.objectStore = (name: string) => {
+      const store = storeOf(name)
+      for (const method of ['put', 'add', 'delete'] as const) {
+        if (Object.hasOwn(store, method)) continue
+        const call = store[method].bind(store) as (...args: unknown[]) => EventTarget
+        store[method] = ((...args: unknown[]) => {
+          const request = call(...args)
+          requests.push(request)
+          request.addEventListener('error', (event) => {
+            if (mine.isWhole && request !== requests.at(-1)) event.preventDefault()
+          })
+          return request
+        }) as never
+      }
+      return store
+    }
+    return tx
+  }
+  return begun
+}
+
+describe('a browser that tears transactions apart', () => {
+  const long = new Uint8Array(600_000)
+  const roomFor = (quota: number) =>
+    vi.stubGlobal('navigator', { storage: { estimate: async () => ({ usage: 1_000_000, quota }) } })
+
+  it('is asked for room before much is written, and refused without', async () => {
+    const { driver, connections } = await setUp()
+    const begun = tearApart(connections[0])
+    roomFor(2_000_000)
+    expect(await errorOf(put(driver, 'k', long))).toMatchObject({ code: 'QUOTA_EXCEEDED', ambiguous: false })
+    await put(driver, 'small', 'v')
+    expect(await get(driver, 'k')).toBeUndefined()
+    expect(await get(driver, 'small')).toBe('v')
+    roomFor(4_000_000)
+    begun.length = 0
+    await put(driver, 'k', long)
+    await put(driver, 'small', 'w')
+    expect(await get(driver, 'k')).toHaveLength(long.length)
+    // Without the word that nothing more comes, it hears of failures before it is too late.
+    expect(begun.filter(({ mode }) => mode === 'readwrite').map(({ isWhole }) => isWhole)).toEqual([false, true])
+  })
+
+  it('leaves open what became of what was over the quota all the same', async () => {
+    const { driver, connections } = await setUp()
+    tearApart(connections[0])
+    roomFor(4_000_000)
+    await put(driver, 'k', long)
+    breakAt(connections[0], 'put', 'QuotaExceededError')
+    expect(await errorOf(put(driver, 'k', long))).toMatchObject({ code: 'QUOTA_EXCEEDED', ambiguous: true })
+    breakAt(connections[0], 'put', 'QuotaExceededError')
+    expect(await errorOf(put(driver, 'k', 'v'))).toMatchObject({ code: 'QUOTA_EXCEEDED', ambiguous: false })
+  })
+
+  it('is not believed where one of the requests has failed', async () => {
+    const { driver, connections } = await setUp()
+    tearApart(connections[0])
+    const begin = connections[0].transaction.bind(connections[0])
+    connections[0].transaction = (...args: unknown[]) => {
+      const tx = begin(...args)
+      const storeOf = tx.objectStore.bind(tx)
+      tx.objectStore = (name: string) => {
+        const store = storeOf(name)
+        // Fails for the second time.
+        if (name === 'entries') store.put = ((row: object) => (store.add(row), store.add(row))) as never
+        return store
+      }
+      return tx
+    }
+    // What is checked makes the number of the commit the last request.
+    const checks = [{ at: { part: 'p', key: 'k' }, version: null }]
+    expect(await errorOf(put(driver, 'k', 'v', checks))).toMatchObject({ code: 'BACKEND', ambiguous: true })
+  })
+})
+
+it('tries again where a browser takes only deletions after one commit was over the quota', async () => {
+  const { driver, connections } = await setUp()
+  const begin = connections[0].transaction.bind(connections[0])
+  connections[0].transaction = (...args: unknown[]) => {
+    const tx = begin(...args)
+    const storeOf = tx.objectStore.bind(tx)
+    tx.objectStore = (name: string) => {
+      const store = storeOf(name)
+      store.put = () => {
+        throw new DOMException('A mutation operation was attempted', 'InvalidStateError')
+      }
+      return store
+    }
+    return tx
+  }
+  await put(driver, 'k', 'v')
+  expect(await get(driver, 'k')).toBe('v')
+  expect(connections).toHaveLength(2)
 })
 
 describe('other tabs', () => {
@@ -310,7 +439,7 @@ it('writes a request in one transaction, as durable as its most demanding commit
   }))
   await driver.commit({ id: 'r1', commits })
   await driver.commit({ id: 'r2', commits: commits.slice(0, 2) })
-  expect(begin.mock.calls.filter(([, mode]: unknown[]) => mode === 'readwrite')).toEqual([
+  expect((begin.mock.calls as unknown[][]).filter((call) => call[1] === 'readwrite')).toEqual([
     [['entries', 'commits'], 'readwrite', { durability: 'strict' }],
     [['entries', 'commits'], 'readwrite', { durability: 'relaxed' }],
   ])
