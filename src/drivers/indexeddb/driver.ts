@@ -74,6 +74,8 @@ const LIMITS: Limits = {
   ...IN_PROCESS_LIMITS,
   // A page gives one entry at least, so as many rows are read at once.
   requestReads: 1000,
+  // Firefox takes longer for a row the more of them are asked for at once.
+  rangeEntries: 500,
 }
 
 const CAPABILITIES: Capabilities = {

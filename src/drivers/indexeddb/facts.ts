@@ -25,8 +25,8 @@ export const KEPT = 60_000
 /** Requests that are made at once: with more, what is read would be a burden on the memory. */
 const AT_ONCE = 1000
 /** Rows and ends of logs remembered from call to call, and the longest value of a row that is. */
-const MOST = 1000
-const LONGEST = 1000
+const MOST = 5000
+const LONGEST = 300
 /** Bytes of values that are kept for the length of one call, so that failed checks need not ask for them again. */
 const KEPT_VALUES = 2 ** 23
 
@@ -134,7 +134,10 @@ export function noFacts(): Facts {
     },
     trim() {
       for (const all of [facts.below, facts.values]) all.clear()
-      for (const all of [facts.rows, facts.ends]) if (all.size > MOST) all.clear()
+      for (const all of [facts.rows, facts.ends]) {
+        // The longest known go, and some more, so that it need not be looked at each time.
+        if (all.size > MOST) for (const id of [...all.keys()].slice(0, all.size - MOST / 2)) all.delete(id)
+      }
     },
   }
   return facts
