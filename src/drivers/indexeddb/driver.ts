@@ -1,10 +1,16 @@
 /**
  * The IndexedDB driver: one database of the browser, any number of tabs and workers.
  *
- * A request is one `readwrite` transaction of two bursts, so a hundred commits cost little more than one; the browser
- * makes the transactions of all tabs one after the other. A commit is answered when its transaction is complete, never
- * before. `strict` asks the browser to sync to disk, `relaxed` leaves that to the operating system. Then it is announced
- * to the other tabs and workers over a `BroadcastChannel`, where the browser has them.
+ * A request is written by one `readwrite` transaction, so a hundred commits cost little more than one. The transaction is
+ * handed to the browser whole and never waits for the code of its page: a tab that is halted, as by an alert, a breakpoint
+ * or a long computation, keeps no other tab from writing. A request that has to know what this tab does not is read first, by
+ * a transaction of its own (`facts.ts`, `commits.ts`). The exceptions: a tab that meets other tabs' commits six times in
+ * a row, a request of more than 512 kB in Firefox, a tab of WebKit halted in the same turn as it made a call, and reads that
+ * one request cannot answer. Where those matter, let the driver live in a worker, by `holdfast/channel`.
+ *
+ * A commit is answered when its transaction is complete, never before. `strict` asks the browser to sync to disk,
+ * `relaxed` leaves that to the operating system. Then it is announced to the other tabs and workers over a
+ * `BroadcastChannel`, where the browser has them.
  *
  * @module
  */
@@ -39,7 +45,10 @@ export interface IndexedDbOptions {
   readonly openTimeout?: number
   /** The database that is expected: what {@link IndexedDbReport.epoch} was when it was last used. */
   readonly epoch?: string
-  /** Called when the database opened is not the one that was expected or used before: what was in that is gone. */
+  /**
+   * Called when the database opened is not the one that was expected or used before: what was in that is gone. Where it
+   * was in use, calls fail with `CLOSED` and `details.evicted` until the driver is opened again.
+   */
   readonly onEvicted?: (epoch: string) => void
 }
 
