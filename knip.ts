@@ -11,13 +11,13 @@ const config: KnipConfig = {
     // Child processes of tests are started by path.
     'test/crash/*.ts',
     'test/drivers/{libsql,sqlite}/child.ts',
-    'test/http/stopped-caller.ts',
+    'test/served/http/stopped-caller.ts',
     'test/ops/copy-child.ts',
     // Bundled by path, for browsers.
     'test/browsers/programs/*.ts',
     'bench/browser/program.ts',
     'bench/edge/worker.ts',
-    'test/channel/worker.ts',
+    'test/served/channel/worker.ts',
     // Handed to the runner of a vendor's tests by path.
     'test/vendors/neon-{fetch,setup}.ts',
     'test/runtimes/{node,deno,bun}.ts',

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const node24 = process.env['HOLDFAST_SQLITE'] === 'node24'
 
 /** What goes through a SQLite engine. */
-const SQLITE_SUITES = ['drivers/sqlite', 'model', 'linearizability', 'crash', 'processes', 'run'].map(
+const SQLITE_SUITES = ['drivers/sqlite', 'model', 'linearizability', 'crash', 'processes', 'runner'].map(
   (folder) => `test/${folder}/**/*.test.ts`,
 )
 

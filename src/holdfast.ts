@@ -1,14 +1,14 @@
 /** All stores of a tenant over one driver. @module */
 import { type Database, type DatabaseOptions, createDatabase } from './core/database.ts'
 import { DEFAULT_TENANT, encodeId } from './core/keys.ts'
-import { type TaskClaimStore, taskClaimStore } from './stores/claims.ts'
-import { type IdempotencyStore, idempotencyStore } from './stores/idempotency.ts'
-import { type PersistenceStore, persistenceStore } from './stores/persistence.ts'
-import { type SignalStore, signalStore } from './stores/signals.ts'
-import type { SnapshotOptions } from './stores/snapshots.ts'
-import { type StateStore, stateStore } from './stores/state.ts'
-import { type TimerStore, timerStore } from './stores/timers.ts'
-import { type WorkflowStore, workflowStore } from './stores/workflow.ts'
+import { type TaskClaimStore, taskClaimStore } from './stores/claims/store.ts'
+import { type IdempotencyStore, idempotencyStore } from './stores/idempotency/store.ts'
+import { type PersistenceStore, persistenceStore } from './stores/persistence/store.ts'
+import { type SignalStore, signalStore } from './stores/signals/store.ts'
+import type { SnapshotOptions } from './stores/state/snapshots.ts'
+import { type StateStore, stateStore } from './stores/state/store.ts'
+import { type TimerStore, timerStore } from './stores/timers/store.ts'
+import { type WorkflowStore, workflowStore } from './stores/workflows/store.ts'
 
 /** Options of {@link createHoldfast}. */
 export interface HoldfastOptions extends DatabaseOptions, SnapshotOptions {}

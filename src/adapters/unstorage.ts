@@ -8,7 +8,7 @@
  */
 import { requireId } from '../core/keys.ts'
 import { invalid, isHoldfastError } from '../core/errors.ts'
-import type { StateStore } from '../stores/state.ts'
+import type { StateStore } from '../stores/state/store.ts'
 
 /** What unstorage hands to calls, as far as it is used here. */
 export interface UnstorageCallOptions {

@@ -3,7 +3,7 @@ import { createClient } from 'redis'
 import type { Driver } from '../core/driver.ts'
 import { postgres } from '../drivers/postgres/driver.ts'
 import { type UpstashClient, upstash } from '../drivers/upstash/driver.ts'
-import { remote } from '../http/index.ts'
+import { remote } from '../served/http/index.ts'
 import { type TimeoutOptions, timeout } from '../wrappers/timeout.ts'
 import { EXIT, Failure } from './failures.ts'
 

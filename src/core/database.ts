@@ -7,7 +7,6 @@
 import { abortable } from './abort.ts'
 import { requireInteger } from './arguments.ts'
 import { type Batcher, type Call, batcher } from './batcher.ts'
-import { partOf } from './apply.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
   Answer,
@@ -29,7 +28,7 @@ import type {
 } from './driver.ts'
 import { type ErrorCode, HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
 import { type FencedDraft, type Lease, fence, requireLease } from './fence.ts'
-import { lateAt } from './requests.ts'
+import { lateAt, partOf } from './requests.ts'
 import { monotonic } from './turns.ts'
 import { validateCommits, validateReads } from './validate.ts'
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CommitRequest, Outcome } from './driver.ts'
+import type { CommitRequest, Op, Outcome } from './driver.ts'
 import { HoldfastError } from './errors.ts'
 import { hasher } from './hash.ts'
 
@@ -108,4 +108,13 @@ export function digestOf({ commits }: Pick<CommitRequest, 'commits'>): string {
     }
   }
   return hash.finish()
+}
+
+/** The part that an op changes. */
+export const partOf = (op: Op): string => {
+  if ('put' in op) return op.put.part
+  if ('append' in op) return op.append.part
+  if ('delete' in op) return op.delete.part
+  if ('trim' in op) return op.trim.part
+  return 'deletePart' in op ? op.deletePart : op.deleteRange.part
 }

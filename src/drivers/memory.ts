@@ -6,8 +6,8 @@
  *
  * @module
  */
-import { announcer } from '../core/announcer.ts'
-import { type Transaction, applyCommits, changedParts, isLive, writesOf } from '../core/apply.ts'
+import { announcer } from './shared/announcer.ts'
+import { type Transaction, applyCommits, changedParts, isLive, writesOf } from './shared/evaluate.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
 import type {
   Answer,
@@ -24,7 +24,7 @@ import type {
 import { HoldfastError } from '../core/errors.ts'
 import { lastNumber, under, utf8Bytes } from '../core/keys.ts'
 import { IN_PROCESS_LIMITS, type Room, entryBytes, roomFor } from '../core/limits.ts'
-import { sortedMap } from '../core/sorted.ts'
+import { sortedMap } from './shared/sorted.ts'
 
 /** Options of {@link memory}. */
 export interface MemoryOptions {

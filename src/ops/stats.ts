@@ -1,7 +1,7 @@
 /** What is in a store. @module */
 import type { Database } from '../core/database.ts'
 import { EVENTS, STEPS, partName, trimmedKey, utf8Bytes } from '../core/keys.ts'
-import { type RunStatus, isRunStatus } from '../stores/status.ts'
+import { type RunStatus, isRunStatus } from '../runs/status.ts'
 import type { StoreWideOptions } from './options.ts'
 import { scan } from './scan.ts'
 

@@ -18,7 +18,7 @@ import {
   decodeNumber,
   trimmedKey,
 } from '../core/keys.ts'
-import type { RunRecord } from '../stores/run-state.ts'
+import type { RunRecord } from '../runs/state.ts'
 import type { Report } from './problems.ts'
 import { readOr, runIn } from './readable.ts'
 

@@ -7,7 +7,7 @@ import { requireInteger } from '../core/arguments.ts'
 import type { Clock } from '../core/clock.ts'
 import type { Driver } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../core/errors.ts'
-import { tell } from '../core/hooks.ts'
+import { tell } from './shared/hooks.ts'
 import { lateAt } from '../core/requests.ts'
 
 /** `closed`: calls pass. `open`: calls are refused. `half-open`: one call at a time passes, to see how it fares. */

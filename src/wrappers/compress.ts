@@ -7,7 +7,7 @@ import { requireInteger } from '../core/arguments.ts'
 import type { Driver, Value } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { utf8Bytes } from '../core/keys.ts'
-import { mapValues } from '../core/map-values.ts'
+import { mapValues } from './shared/map-values.ts'
 
 /** Options of {@link compress}. */
 export interface CompressOptions {

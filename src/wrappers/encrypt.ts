@@ -24,9 +24,9 @@
 import type { Driver, Key, Op, Value } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { DIGITS, IDEMPOTENCY, SENT, encodeNumber, requireId, utf8Bytes } from '../core/keys.ts'
-import { hiddenNames } from '../core/hidden-names.ts'
-import { mapNames } from '../core/map-names.ts'
-import { type Destination, mapValues } from '../core/map-values.ts'
+import { hiddenNames } from './shared/hidden-names.ts'
+import { mapNames } from './shared/map-names.ts'
+import { type Destination, mapValues } from './shared/map-values.ts'
 import { requireGiven } from '../core/arguments.ts'
 
 /** Options of {@link encrypt}. */

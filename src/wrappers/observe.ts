@@ -5,7 +5,7 @@
  */
 import type { CommitAnswer, CommitRequest, Driver, ReadAnswer } from '../core/driver.ts'
 import { type ErrorCode, isHoldfastError } from '../core/errors.ts'
-import { tell } from '../core/hooks.ts'
+import { tell } from './shared/hooks.ts'
 
 /** A call that begins: what is asked for, never what is stored. */
 export interface ObservedCall {

@@ -8,7 +8,7 @@ import { requireInteger } from '../core/arguments.ts'
 import { type Clock, stopwatch } from '../core/clock.ts'
 import type { CallOptions, Driver } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError, pauseAsked } from '../core/errors.ts'
-import { tell } from '../core/hooks.ts'
+import { tell } from './shared/hooks.ts'
 import { lateAt } from '../core/requests.ts'
 
 export type { Sleep } from '../core/abort.ts'

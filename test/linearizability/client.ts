@@ -3,7 +3,7 @@ import { setImmediate, setTimeout } from 'node:timers/promises'
 import { createDatabase } from '../../src/core/database.ts'
 import type { Driver, Entry } from '../../src/core/driver.ts'
 import { EVERYTHING } from '../../src/core/keys.ts'
-import { stateStore } from '../../src/stores/state.ts'
+import { stateStore } from '../../src/stores/state/store.ts'
 import { randomFrom } from '../support/random.ts'
 import { contentAt } from './checker.ts'
 import {

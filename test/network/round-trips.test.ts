@@ -1,7 +1,7 @@
 /** Round trips, counted at the server: one for every call, and one more for a guess that was wrong. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Holdfast, createHoldfast } from '../../src/holdfast.ts'
-import { run } from '../../src/run/index.ts'
+import { run } from '../../src/runner/index.ts'
 import { RIGS, type Rig } from './rigs.ts'
 
 const RUN = 'r1'

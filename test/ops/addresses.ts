@@ -36,7 +36,7 @@ const OPENERS: Openers = {
     return unstorage({ storage: createStorage({ driver: fsLite({ base: directory }) }), singleWriter: true })
   },
   async remote({ url }) {
-    const { remote } = await import('../../src/http/index.ts')
+    const { remote } = await import('../../src/served/http/index.ts')
     return remote({ url, capabilities: { durability: 'none' } })
   },
 }

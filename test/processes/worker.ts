@@ -2,7 +2,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { isHoldfastError } from '../../src/core/errors.ts'
 import { type Holdfast, createHoldfast } from '../../src/holdfast.ts'
-import type { Claim } from '../../src/stores/claims.ts'
+import type { Claim } from '../../src/stores/claims/store.ts'
 import { engineNamed } from '../support/engines.ts'
 
 /** What a process has to do. */

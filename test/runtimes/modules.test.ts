@@ -13,7 +13,7 @@ import { libsql } from '../../src/drivers/sqlite/libsql.ts'
 import { unstorage } from '../../src/drivers/unstorage/driver.ts'
 import { upstash } from '../../src/drivers/upstash/driver.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
-import { remote } from '../../src/http/index.ts'
+import { remote } from '../../src/served/http/index.ts'
 
 /** For Node, or for another runtime with modules of its own. */
 const ELSEWHERE = ['./better-sqlite3', './node-sqlite', './bun-sqlite', './dev']

@@ -6,7 +6,7 @@ import { neon, neonConfig } from '@neondatabase/serverless'
 import { Redis } from '@upstash/redis'
 import { postgres } from '../../src/drivers/postgres/driver.ts'
 import { upstash } from '../../src/drivers/upstash/driver.ts'
-import { remote } from '../../src/http/index.ts'
+import { remote } from '../../src/served/http/index.ts'
 import type { Harness } from '../../src/testing/index.ts'
 import { EMPTY } from '../drivers/postgres/empty.ts'
 

@@ -2,11 +2,11 @@
 import { startRedis } from '../../src/dev/redis-server.ts'
 import { startUpstash } from '../../src/dev/upstash.ts'
 import { memory } from '../../src/drivers/memory.ts'
-import { createHandler } from '../../src/http/index.ts'
+import { createHandler } from '../../src/served/http/index.ts'
 import { replay } from '../../src/wrappers/replay.ts'
 import { bin, databases, neonOver, start } from '../drivers/postgres/support.ts'
 import { hasRedis } from '../drivers/upstash/support.ts'
-import { authorize, listen } from '../http/support.ts'
+import { authorize, listen } from '../served/http/support.ts'
 import type { Servers } from './network.ts'
 
 /** Whether they can run here. */

@@ -1,5 +1,5 @@
 /** Announcements among the tabs and workers that use one database. @module */
-import { type Announcer, announcer } from '../../core/announcer.ts'
+import { type Announcer, announcer } from '../shared/announcer.ts'
 import { type Broadcast, broadcast } from './api.ts'
 
 /** Announcements that reach every tab; where there are no channels, this driver's own listeners alone. */

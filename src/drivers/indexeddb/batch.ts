@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Transaction, applyCommits } from '../../core/apply.ts'
+import { type Transaction, applyCommits } from '../shared/evaluate.ts'
 import type { Commit, Current, Key, Op, Outcome, Value } from '../../core/driver.ts'
 import { SEPARATOR, lastNumber } from '../../core/keys.ts'
 import { type IdbStore, between } from './api.ts'

@@ -14,13 +14,13 @@
  *
  * @module
  */
-import { changedParts } from '../../core/apply.ts'
+import { changedParts } from '../shared/evaluate.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, idSource, systemClock } from '../../core/clock.ts'
 import type { Capabilities, Driver, Limits } from '../../core/driver.ts'
 import { invalid } from '../../core/errors.ts'
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
-import { sweeps } from '../../core/sweeps.ts'
+import { sweeps } from '../shared/sweeps.ts'
 import { announcements } from './announcements.ts'
 import { type IdbFactory, storageManager } from './api.ts'
 import { commit } from './commits.ts'

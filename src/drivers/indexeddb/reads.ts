@@ -7,7 +7,7 @@
 import type { Clock } from '../../core/clock.ts'
 import type { Answer, Read, ReadAnswer } from '../../core/driver.ts'
 import { roomFor } from '../../core/limits.ts'
-import { MOST_RESTARTS, tooFast } from '../../core/pieces.ts'
+import { MOST_RESTARTS, tooFast } from '../shared/split-reads.ts'
 import type { Opened } from './opened.ts'
 import { type Asking, type Row, type StoredValue, type Wanted, askAtOnce, askStepwise, rowsEach } from './rows.ts'
 import { ENTRIES, VALUES, begin } from './transactions.ts'

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { isLive } from '../../core/apply.ts'
+import { isLive } from '../shared/evaluate.ts'
 import type { Answer, Entry, EntryPage, Key, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
 import { behind, utf8Bytes } from '../../core/keys.ts'
 import { type Room, entryBytes } from '../../core/limits.ts'

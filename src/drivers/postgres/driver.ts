@@ -13,11 +13,11 @@
  */
 import { abortable } from '../../core/abort.ts'
 import { requireGiven, requireInteger } from '../../core/arguments.ts'
-import { writesOf } from '../../core/apply.ts'
+import { writesOf } from '../shared/evaluate.ts'
 import type { CallOptions, Capabilities, CommitAnswer, Driver } from '../../core/driver.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { lateAt } from '../../core/requests.ts'
-import { sweeps } from '../../core/sweeps.ts'
+import { sweeps } from '../shared/sweeps.ts'
 import { commitOutcomes, isAgain, readVersion } from './answers.ts'
 import { type Answered, type Statement, callsOver, inDoubt } from './calls.ts'
 import { isSchemaMissing } from './errors.ts'

@@ -1,7 +1,7 @@
 /** What PostgreSQL and the clients around it throw, in our words. @module */
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import { notALog } from '../../core/keys.ts'
-import { wasNeverSent } from '../../core/network.ts'
+import { wasNeverSent } from '../shared/network.ts'
 import { ANSWER_TOO_LARGE, NOT_A_LOG } from './functions.ts'
 
 /** What became of a statement that failed: nothing, or it may have taken effect. */

@@ -1,7 +1,7 @@
 /** What one answer cannot hold, asked for in several. @module */
 import type { Answer, Read, ReadAnswer } from '../../core/driver.ts'
 import { entryBytes } from '../../core/limits.ts'
-import { readInPieces } from '../../core/pieces.ts'
+import { readInPieces } from '../shared/split-reads.ts'
 import { readAnswers } from './answers.ts'
 import type { Row } from './handle.ts'
 import { LIMITS, encodeRead, encodeReads } from './requests.ts'

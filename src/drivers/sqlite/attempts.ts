@@ -1,7 +1,7 @@
 /** One batch, sent again until it is answered or there is no point; and what its client throws, as errors of ours. @module */
 import { abortable, inTime, sleep } from '../../core/abort.ts'
 import { type ErrorCode, HoldfastError, aborted, isHoldfastError } from '../../core/errors.ts'
-import { wasNeverSent } from '../../core/network.ts'
+import { wasNeverSent } from '../shared/network.ts'
 import type { Batches, Statement } from './batches.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
 

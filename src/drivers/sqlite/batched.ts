@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { writesOf } from '../../core/apply.ts'
+import { writesOf } from '../shared/evaluate.ts'
 import type {
   Answer,
   Capabilities,
@@ -24,7 +24,7 @@ import type {
 import { HoldfastError } from '../../core/errors.ts'
 import { notALog } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
-import { readInPieces } from '../../core/pieces.ts'
+import { readInPieces } from '../shared/split-reads.ts'
 import { type RequestRecord, digestOf, late, reused } from '../../core/requests.ts'
 import { type Attempts, attempts, markedIfLost } from './attempts.ts'
 import type { Batches, Statement } from './batches.ts'

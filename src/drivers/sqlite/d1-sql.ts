@@ -13,7 +13,7 @@
 import { MAX_TIME } from '../../core/arguments.ts'
 import { DIGITS } from '../../core/keys.ts'
 import { entryBytes } from '../../core/limits.ts'
-import { SWEEP } from '../../core/sweeps.ts'
+import { SWEEP } from '../shared/sweeps.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 
 /** The clock of the database, in whole milliseconds since 1970. */

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { writesOf } from '../../core/apply.ts'
+import { writesOf } from '../shared/evaluate.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Capabilities, CommitAnswer, CommitRequest, Driver, Durability, ReadAnswer } from '../../core/driver.ts'

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { writesOf } from '../../core/apply.ts'
+import { writesOf } from '../shared/evaluate.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Capabilities, Driver } from '../../core/driver.ts'

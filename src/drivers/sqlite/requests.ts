@@ -1,8 +1,8 @@
 /** A request inside of a transaction, the same for every SQLite that is called synchronously. @module */
-import { type Records, applyCommits, applyRequest } from '../../core/apply.ts'
+import { type Records, applyCommits, applyRequest } from '../shared/evaluate.ts'
 import type { CommitRequest, Outcome } from '../../core/driver.ts'
 import type { RequestRecord } from '../../core/requests.ts'
-import { SWEEP, sweeps } from '../../core/sweeps.ts'
+import { SWEEP, sweeps } from '../shared/sweeps.ts'
 import type { RowTransaction } from './rows.ts'
 import type { Statements } from './statements.ts'
 

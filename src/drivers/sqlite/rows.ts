@@ -1,5 +1,5 @@
 /** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
-import { type Transaction, isLive } from '../../core/apply.ts'
+import { type Transaction, isLive } from '../shared/evaluate.ts'
 import type { Answer, Current, Entry, EntryPage, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
 import { DIGITS, SEPARATOR, behind, decodeNumber, lastNumber, under } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'

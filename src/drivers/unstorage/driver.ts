@@ -18,7 +18,7 @@
  *
  * @module
  */
-import { type Transaction, applyCommits, isLive } from '../../core/apply.ts'
+import { type Transaction, applyCommits, isLive } from '../shared/evaluate.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type {
   Answer,
@@ -36,8 +36,8 @@ import type {
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { lastNumber, trimmedKey, under } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
-import { inParallel } from '../../core/parallel.ts'
-import { sortedMap } from '../../core/sorted.ts'
+import { inParallel } from '../shared/parallel.ts'
+import { sortedMap } from '../shared/sorted.ts'
 import { JOIN, decodeEntry, decodeName, encodeEntry, encodeName, hashName, isHash } from './items.ts'
 import { type Writes, journal } from './journal.ts'
 import type { UnstorageStorage } from './storage.ts'

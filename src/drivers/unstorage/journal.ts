@@ -9,7 +9,7 @@
  * @module
  */
 import type { Entry } from '../../core/driver.ts'
-import { inParallel } from '../../core/parallel.ts'
+import { inParallel } from '../shared/parallel.ts'
 import { FENCE, decodeNote, encodeNote } from './items.ts'
 import type { UnstorageStorage } from './storage.ts'
 

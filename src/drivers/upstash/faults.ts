@@ -1,6 +1,6 @@
 /** What servers and clients say, as our errors: never with a command, whose arguments are the user's. @module */
 import { type ErrorCode, HoldfastError } from '../../core/errors.ts'
-import { wasNeverSent } from '../../core/network.ts'
+import { wasNeverSent } from '../shared/network.ts'
 
 /** What went wrong with one attempt. */
 export interface Fault {

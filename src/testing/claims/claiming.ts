@@ -4,7 +4,7 @@ import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
 import { MANY_WRITERS } from '../many.ts'
-import { taskClaimStore } from '../../stores/claims.ts'
+import { taskClaimStore } from '../../stores/claims/store.ts'
 import { changesNothing, ODD_IDS, RUN, several, stores } from '../stores.ts'
 import { begin, erase, LEASE, outlive, STEP, take, WORKER } from './runs.ts'
 

@@ -1,6 +1,6 @@
 /** Dispatch: what is offered to whom, and in which order. It reads, and nothing else. @module */
-import type { Position } from '../../stores/status.ts'
-import type { Priority, RunRecord } from '../../stores/run-state.ts'
+import type { Position } from '../../runs/status.ts'
+import type { Priority, RunRecord } from '../../runs/state.ts'
 import { equal, ok } from '../assert.ts'
 import { isNear, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'

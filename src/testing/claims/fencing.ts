@@ -1,6 +1,6 @@
 /** Fences: a write under a claim takes effect only while that claim is held. @module */
 import type { Lease } from '../../core/fence.ts'
-import type { Claim } from '../../stores/claims.ts'
+import type { Claim } from '../../stores/claims/store.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'

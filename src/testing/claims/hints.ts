@@ -1,6 +1,6 @@
 /** Hints and waiting: faster than asking again and again, and never needed. @module */
-import type { TaskWakeupHint } from '../../stores/hints.ts'
-import { decodeHint, encodeHint } from '../../stores/hints.ts'
+import type { TaskWakeupHint } from '../../runs/hints.ts'
+import { decodeHint, encodeHint } from '../../runs/hints.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'

@@ -2,7 +2,7 @@
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
-import type { Claim } from '../../stores/claims.ts'
+import type { Claim } from '../../stores/claims/store.ts'
 import { changesNothing, losing, RUN, stores, verdict } from '../stores.ts'
 import { begin, erase, LEASE, outlive, STEP, sweep, take, WORKER } from './runs.ts'
 

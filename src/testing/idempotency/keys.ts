@@ -4,7 +4,7 @@ import type {
   CompensationKey,
   CompensationStart,
   IdempotencyStore,
-} from '../../stores/idempotency.ts'
+} from '../../stores/idempotency/store.ts'
 import { ok } from '../assert.ts'
 import { RUN, WORKFLOW } from '../stores.ts'
 

@@ -4,7 +4,7 @@ import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { MANY_WRITERS } from '../many.ts'
 import { changesNothing, event, losing, several, spied, stores, verdict } from '../stores.ts'
-import { idempotencyStore } from '../../stores/idempotency.ts'
+import { idempotencyStore } from '../../stores/idempotency/store.ts'
 import { begun, compensate, key } from './keys.ts'
 
 const LEASE = 1000

@@ -1,5 +1,5 @@
 /** Marks: what was compensated, once and for all or for a while. @module */
-import type { CompensationKey } from '../../stores/idempotency.ts'
+import type { CompensationKey } from '../../stores/idempotency/store.ts'
 import { tenantParts } from '../../core/keys.ts'
 import { equal } from '../assert.ts'
 import { atOnce } from '../build.ts'

@@ -1,5 +1,5 @@
 /** Getting rid of old marks. @module */
-import { idempotencyStore } from '../../stores/idempotency.ts'
+import { idempotencyStore } from '../../stores/idempotency/store.ts'
 import { equal, ok } from '../assert.ts'
 import { upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

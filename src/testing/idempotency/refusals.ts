@@ -1,6 +1,6 @@
 /** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
 import type { CallOptions } from '../../core/driver.ts'
-import { type BegunCompensation, type IdempotencyStore, idempotencyStore } from '../../stores/idempotency.ts'
+import { type BegunCompensation, type IdempotencyStore, idempotencyStore } from '../../stores/idempotency/store.ts'
 import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { BAD_IDS, BAD_NUMBERS, changesNothing, NOT_SIGNALS, spied } from '../stores.ts'

@@ -1,5 +1,5 @@
 /** Appending: numbers, batches, what must hold before. @module */
-import type { NewEvent } from '../../stores/events.ts'
+import type { NewEvent } from '../../runs/events.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

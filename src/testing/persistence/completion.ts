@@ -1,5 +1,5 @@
 /** The end of a run: once, and after it nothing. @module */
-import type { Completion } from '../../stores/status.ts'
+import type { Completion } from '../../runs/status.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

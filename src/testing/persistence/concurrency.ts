@@ -5,7 +5,7 @@ import { type Case, defineCase } from '../case.ts'
 import { eventually, MANY_WRITERS } from '../many.ts'
 import { spyOn } from '../spy.ts'
 import { event, first, RUN, several, stores, verdict } from '../stores.ts'
-import { persistenceStore } from '../../stores/persistence.ts'
+import { persistenceStore } from '../../stores/persistence/store.ts'
 
 const inOrder = (seqs: readonly number[]): number[] => seqs.toSorted((a, b) => a - b)
 

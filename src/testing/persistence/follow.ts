@@ -1,5 +1,5 @@
 /** Following a log: what is there, then what comes, until the run ends. @module */
-import type { RunEvent } from '../../stores/events.ts'
+import type { RunEvent } from '../../runs/events.ts'
 import { equal, rejects } from '../assert.ts'
 import { upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

@@ -1,5 +1,5 @@
 /** Instructions of operators: kept in order, taken once. @module */
-import type { Intervention, NewIntervention } from '../../stores/interventions.ts'
+import type { Intervention, NewIntervention } from '../../stores/persistence/interventions.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

@@ -1,5 +1,5 @@
 /** Runs and tenants do not meet, whatever they are called. @module */
-import type { PersistenceStore } from '../../stores/persistence.ts'
+import type { PersistenceStore } from '../../stores/persistence/store.ts'
 import { equal, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { collect, event, ODD_IDS, RUN, stores } from '../stores.ts'

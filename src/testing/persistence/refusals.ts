@@ -1,7 +1,7 @@
 /** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
 import type { CallOptions } from '../../core/driver.ts'
-import type { NewEvent } from '../../stores/events.ts'
-import { type PersistenceStore, persistenceStore } from '../../stores/persistence.ts'
+import type { NewEvent } from '../../runs/events.ts'
+import { type PersistenceStore, persistenceStore } from '../../stores/persistence/store.ts'
 import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { BAD_IDS, BAD_NUMBERS, changesNothing, collect, event, NOT_SIGNALS, RUN, spied } from '../stores.ts'

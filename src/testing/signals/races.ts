@@ -4,8 +4,8 @@ import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { MANY_WRITERS } from '../many.ts'
 import { RUN, several, stores, verdict } from '../stores.ts'
-import { signalStore } from '../../stores/signals.ts'
-import { timerStore } from '../../stores/timers.ts'
+import { signalStore } from '../../stores/signals/store.ts'
+import { timerStore } from '../../stores/timers/store.ts'
 import { at, begin, nap, runOf, standing, stepOf, waitFor } from './runs.ts'
 
 const sorted = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b)

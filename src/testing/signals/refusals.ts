@@ -1,8 +1,8 @@
 /** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
 import type { WriteOptions } from '../../core/database.ts'
-import { signalStore } from '../../stores/signals.ts'
-import type { Position } from '../../stores/status.ts'
-import { timerStore } from '../../stores/timers.ts'
+import { signalStore } from '../../stores/signals/store.ts'
+import type { Position } from '../../runs/status.ts'
+import { timerStore } from '../../stores/timers/store.ts'
 import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { BAD_IDS, BAD_NUMBERS, changesNothing, NOT_SIGNALS, RUN, type SpiedStores, spied } from '../stores.ts'

@@ -1,7 +1,7 @@
 /** Requests to cancel or to pause: validated, stored, taken back. @module */
-import type { SignalKind } from '../../stores/run-state.ts'
-import { requireSignalAllowed } from '../../stores/signals.ts'
-import type { Completion } from '../../stores/status.ts'
+import type { SignalKind } from '../../runs/state.ts'
+import { requireSignalAllowed } from '../../stores/signals/store.ts'
+import type { Completion } from '../../runs/status.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

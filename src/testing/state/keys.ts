@@ -1,5 +1,5 @@
 /** Names of values: any text, in lists, of runs and of tenants. @module */
-import type { StateStore } from '../../stores/state.ts'
+import type { StateStore } from '../../stores/state/store.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'

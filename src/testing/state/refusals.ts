@@ -1,7 +1,7 @@
 /** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
 import type { CallOptions } from '../../core/driver.ts'
-import type { SetOptions, StateStore } from '../../stores/state.ts'
-import { stateStore } from '../../stores/state.ts'
+import type { SetOptions, StateStore } from '../../stores/state/store.ts'
+import { stateStore } from '../../stores/state/store.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import {

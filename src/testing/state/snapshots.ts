@@ -1,5 +1,5 @@
 /** One versioned state document per run. @module */
-import type { RunStatus } from '../../stores/status.ts'
+import type { RunStatus } from '../../runs/status.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

@@ -1,7 +1,7 @@
 /** Watching values: what has changed, soon where changes are announced, and by looking where they are not. @module */
 import type { Driver } from '../../core/driver.ts'
 import { tenantParts } from '../../core/keys.ts'
-import type { Watched } from '../../stores/watch.ts'
+import type { Watched } from '../../core/watch.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'

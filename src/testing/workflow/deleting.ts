@@ -1,6 +1,6 @@
 /** A run is deleted whole, and can be copied whole. @module */
 import { encodeId, tenantParts } from '../../core/keys.ts'
-import { stateStore } from '../../stores/state.ts'
+import { stateStore } from '../../stores/state/store.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'

@@ -1,5 +1,5 @@
 /** Runs are listed from indexes that agree with them. @module */
-import type { RunStatus } from '../../stores/status.ts'
+import type { RunStatus } from '../../runs/status.ts'
 import { equal, ok } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'

@@ -1,5 +1,5 @@
 /** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
-import { workflowStore } from '../../stores/workflow.ts'
+import { workflowStore } from '../../stores/workflows/store.ts'
 import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import {

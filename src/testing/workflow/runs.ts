@@ -1,7 +1,7 @@
 /** Short ways to runs and to all calls that concern them, for the cases. @module */
 import type { WriteOptions } from '../../core/database.ts'
 import type { CallOptions } from '../../core/driver.ts'
-import type { NewRun, Run } from '../../stores/run-start.ts'
+import type { NewRun, Run } from '../../stores/workflows/start.ts'
 import { collect, RUN, type Stores, WORKFLOW } from '../stores.ts'
 
 /** What a case says of a run besides its id and workflow. */

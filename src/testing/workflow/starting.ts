@@ -1,11 +1,11 @@
 /** Runs are started once, by whoever is first. @module */
-import type { StartPolicy } from '../../stores/run-start.ts'
+import type { StartPolicy } from '../../stores/workflows/start.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { MANY_WRITERS } from '../many.ts'
 import { changesNothing, event, mentions, RUN, several, stores, structured, verdict, WORKFLOW } from '../stores.ts'
-import { workflowStore } from '../../stores/workflow.ts'
+import { workflowStore } from '../../stores/workflows/store.ts'
 import { create, newRun, runOf, stepIds, waiting } from './runs.ts'
 
 /** DI-1, SY-1: with everything it can hold. */

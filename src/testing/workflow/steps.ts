@@ -1,5 +1,5 @@
 /** Steps of runs: a row each, in the order of their insertion. @module */
-import type { RunStatus, StepStatus } from '../../stores/status.ts'
+import type { RunStatus, StepStatus } from '../../runs/status.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

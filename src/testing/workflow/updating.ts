@@ -1,5 +1,5 @@
 /** What is known of a run changes by compare and set, and an ended run stays ended. @module */
-import type { RunStatus } from '../../stores/status.ts'
+import type { RunStatus } from '../../runs/status.ts'
 import { equal, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

@@ -1,5 +1,5 @@
 /** IndexedDB drivers of a worker, used by its page over ports. The page moves their clocks. */
-import { type Port, connect, serve } from '../../../src/channel/index.ts'
+import { type Port, connect, serve } from '../../../src/served/channel/index.ts'
 import type { Clock } from '../../../src/core/clock.ts'
 import type { Driver } from '../../../src/core/driver.ts'
 import { indexedDb } from '../../../src/drivers/indexeddb/driver.ts'

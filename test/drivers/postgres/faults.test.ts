@@ -5,8 +5,8 @@ import { createDatabase } from '../../../src/core/database.ts'
 import { isHoldfastError } from '../../../src/core/errors.ts'
 import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
 import { type PostgresHandle, postgres } from '../../../src/drivers/postgres/driver.ts'
-import { persistenceStore } from '../../../src/stores/persistence.ts'
-import { stateStore } from '../../../src/stores/state.ts'
+import { persistenceStore } from '../../../src/stores/persistence/store.ts'
+import { stateStore } from '../../../src/stores/state/store.ts'
 import { bin, neonOver, start } from './support.ts'
 
 describe.skipIf(!bin)('over HTTP', () => {

@@ -1,6 +1,6 @@
 /** Another Worker, which serves what it has to the first: every path is a database, in a Durable Object of its own. */
 import { type DurableObjectStorage, durableObject } from '../../../src/drivers/sqlite/durable-object.ts'
-import { type Handler, createHandler } from '../../../src/http/index.ts'
+import { type Handler, createHandler } from '../../../src/served/http/index.ts'
 
 export class ServedObject {
   #time = 0

@@ -8,7 +8,7 @@ import {
   scheduleAlarm,
 } from '../../../src/drivers/sqlite/durable-object.ts'
 import { type Holdfast, createHoldfast } from '../../../src/holdfast.ts'
-import { type Workflow, drain } from '../../../src/run/index.ts'
+import { type Workflow, drain } from '../../../src/runner/index.ts'
 
 /** Rounds of two calls that are made at once. */
 const ROUNDS = 20

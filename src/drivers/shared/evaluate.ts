@@ -1,0 +1,189 @@
+/**
+ * The meaning of a commit, once, for every driver that can read inside its write transaction. Drivers that leave the
+ * evaluation to a script on the server say the same in its language, and are held to it by the same suite.
+ *
+ * @module
+ */
+import { MAX_TIME } from '../../core/arguments.ts'
+import type {
+  Check,
+  Commit,
+  CommitRequest,
+  Current,
+  Expiry,
+  FailedCheck,
+  Key,
+  Outcome,
+  Value,
+} from '../../core/driver.ts'
+import { isHoldfastError } from '../../core/errors.ts'
+import { encodeNumber, trimmedKey } from '../../core/keys.ts'
+import { type Room, roomFor, takesEntry } from '../../core/limits.ts'
+import { type RequestRecord, digestOf, late, partOf, recordOf, requireInTime, reused } from '../../core/requests.ts'
+
+/** A transaction: what was written through it is seen by the next read. */
+export interface Transaction {
+  /**
+   * The entry as it is stored; it may have expired.
+   *
+   * @param room - the longest value that is wanted, in bytes: a longer one may be left out, and of 0 any value
+   */
+  get(at: Key, room: number): Current | null
+  /** The number at which the log under this prefix ends, see `lastNumber` in `keys.ts`; 0 when it is empty. */
+  last(log: Key): number
+  put(at: Key, value: Value, version: string, expiresAt: number | null): void
+  delete(at: Key): void
+  deleteRange(part: string, start: string, end: string): void
+  deletePart(part: string): void
+}
+
+/** How much a request writes, in changes. */
+export const writesOf = ({ commits }: Pick<CommitRequest, 'commits'>): number =>
+  commits.reduce((sum, { ops }) => sum + ops.length, 0)
+
+/** Whether an entry is there at this moment: an expired one is absent. */
+export const isLive = <E extends { readonly expiresAt: number | null }>(
+  entry: E | null | undefined,
+  now: number,
+): entry is E => !!entry && (entry.expiresAt === null || entry.expiresAt > now)
+
+const holds = (check: Check, tx: Transaction, now: number): boolean => {
+  if ('log' in check) return tx.last(check.log) === check.last
+  const entry = tx.get(check.at, 0)
+  return (isLive(entry, now) ? entry.version : null) === check.version
+}
+
+/** What is there, with its value where that fits into the answer. */
+function current(check: Check, tx: Transaction, now: number, room: Room): FailedCheck['current'] {
+  if ('log' in check) return { last: tx.last(check.log) }
+  const entry = tx.get(check.at, room.left)
+  if (!isLive(entry, now)) return null
+  if (entry.value !== undefined && takesEntry(room, entry)) return entry
+  const { key, version, expiresAt } = entry
+  return { key, version, expiresAt }
+}
+
+function apply({ id, ops }: Commit, tx: Transaction, now: number): number[] {
+  const seqs: number[] = []
+  for (const op of ops) {
+    if ('deleteRange' in op) tx.deleteRange(op.deleteRange.part, op.deleteRange.start, op.deleteRange.end)
+    else if ('deletePart' in op) tx.deletePart(op.deletePart)
+    else if ('trim' in op) trim(op.trim, op.through, tx, id)
+  }
+  for (const op of ops) {
+    if ('append' in op) {
+      const { part, key } = op.append
+      const seq = tx.last(op.append) + 1
+      tx.put({ part, key: key + encodeNumber(seq) }, op.value, id, null)
+      if (op.ref !== undefined) tx.put({ part, key: op.ref }, String(seq), id, null)
+      seqs.push(seq)
+    } else if ('put' in op) tx.put(op.put, op.value, id, expiryOf(op.expires, now))
+    else if ('delete' in op) tx.delete(op.delete)
+  }
+  return seqs
+}
+
+function trim({ part, key }: Key, through: number, tx: Transaction, version: string): void {
+  const at = { part, key: trimmedKey(key) }
+  const trimmed = Number(tx.get(at, Infinity)?.value ?? 0)
+  const upTo = Math.min(through, tx.last({ part, key }))
+  if (upTo <= trimmed) return
+  tx.deleteRange(part, key + encodeNumber(trimmed + 1), key + encodeNumber(upTo + 1))
+  tx.put(at, String(upTo), version, null)
+}
+
+const expiryOf = (expires: Expiry | undefined, now: number): number | null =>
+  expires ? Math.min('in' in expires ? now + expires.in : expires.at, MAX_TIME) : null
+
+/**
+ * Applies the commits in order, each seeing the effects of those before it.
+ *
+ * @param commits - well-formed, inside the driver's limits
+ * @param tx - a transaction that undoes everything if this throws
+ * @param now - the backend's clock
+ * @param answerBytes - how much the answer may hold: the driver's limit
+ * @returns one outcome per commit
+ */
+export function applyCommits(commits: readonly Commit[], tx: Transaction, now: number, answerBytes: number): Outcome[] {
+  const room = roomFor(answerBytes)
+  return commits.map((commit) => {
+    const failed: FailedCheck[] = []
+    commit.checks.forEach((check, index) => {
+      if (!holds(check, tx, now)) failed.push({ check: index, current: current(check, tx, now, room) })
+    })
+    return failed.length > 0 ? { ok: false, failed } : { ok: true, seqs: apply(commit, tx, now) }
+  })
+}
+
+/**
+ * Where records of requests are kept, for two windows: for the first a repeat is answered, for the second it is known to
+ * come too late, also where it names no deadline.
+ */
+export interface Records {
+  /** What is kept under this id, and until when a repeat is answered. */
+  find(id: string): { readonly record: RequestRecord; readonly until: number } | undefined
+  keep(id: string, record: RequestRecord, until: number): void
+}
+
+/**
+ * Applies a request that was not seen before, and answers a repeated one with the verdicts and numbers that it was given,
+ * and what the failed checks would see now.
+ *
+ * @param window - how long a repetition is recognised, in milliseconds
+ * @throws `CONFLICT` where the id was used with other content, `UNAVAILABLE` where the request comes too late; see
+ *   {@link Transaction} and {@link applyCommits} for the rest
+ */
+export function applyRequest(
+  request: CommitRequest,
+  records: Records,
+  tx: Transaction,
+  now: number,
+  window: number,
+  answerBytes: number,
+): Outcome[] {
+  const digest = digestOf(request)
+  const kept = records.find(request.id)
+  if (kept !== undefined) {
+    if (kept.until <= now) throw late(now)
+    if (kept.record.digest !== digest) throw reused(request.id)
+    return replayed(request, kept.record, tx, now, answerBytes)
+  }
+  requireInTime(request, now, window)
+  const outcomes = applyCommits(request.commits, tx, now, answerBytes)
+  records.keep(request.id, recordOf(digest, outcomes), now + window)
+  return outcomes
+}
+
+function replayed(
+  { commits }: CommitRequest,
+  { verdicts }: RequestRecord,
+  tx: Transaction,
+  now: number,
+  answerBytes: number,
+): Outcome[] {
+  const room = roomFor(answerBytes)
+  // What is no log any more has no end; the verdict stands all the same.
+  const last: Transaction['last'] = (log) => {
+    try {
+      return tx.last(log)
+    } catch (refusal) {
+      if (isHoldfastError(refusal, 'INVALID_ARGUMENT')) return 0
+      throw refusal
+    }
+  }
+  const tolerant = { ...tx, last }
+  return commits.map(({ checks }, i) => {
+    const verdict = verdicts[i]!
+    return 'failed' in verdict
+      ? {
+          ok: false,
+          failed: verdict.failed.map((check) => ({ check, current: current(checks[check]!, tolerant, now, room) })),
+        }
+      : { ok: true, seqs: verdict }
+  })
+}
+
+/** The parts that the commits which took effect may have changed, each once: what `Driver.watch` announces. */
+export const changedParts = (commits: readonly Commit[], outcomes: readonly Outcome[]): string[] => [
+  ...new Set(commits.flatMap(({ ops }, i) => (outcomes[i]!.ok ? ops.map(partOf) : []))),
+]

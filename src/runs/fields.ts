@@ -1,0 +1,89 @@
+/** What callers say of a run: its status, its position, and how it is to be worked on. @module */
+import { requireGiven, requireInteger } from '../core/arguments.ts'
+import { decode, encode } from '../core/codec.ts'
+import { invalid } from '../core/errors.ts'
+import { encodeId } from '../core/keys.ts'
+import { defined } from '../core/objects.ts'
+import { encodeTags } from './indexes.ts'
+import { changed } from './record.ts'
+import type { Deadline, Priority, RetryState, RunRecord } from './state.ts'
+import { type Position, type RunStatus, isRunStatus, requirePosition, statusAt } from './status.ts'
+
+/** What may be said of a run; what is left out stays as it is. */
+export interface RunFields {
+  readonly workflow?: string | undefined
+  readonly definitionHash?: string | undefined
+  /** Follows from the position where that is given and this is not, but a paused run stays paused. */
+  readonly status?: RunStatus | undefined
+  /** Where the run is in its work; `null`: nowhere. */
+  readonly position?: Position | null | undefined
+  /** From 1, the most urgent, to 5; 3 by default. */
+  readonly priority?: Priority | undefined
+  /** What a worker must have to be offered the run; all of them together at most 250 bytes. */
+  readonly tags?: readonly string[] | undefined
+  /** How the attempts at steps went, by step; replaces what was there. */
+  readonly retries?: Readonly<Record<string, RetryState>> | undefined
+  readonly deadline?: Deadline | null | undefined
+  readonly traceParent?: string | undefined
+  /** Why the run failed. */
+  readonly error?: string | undefined
+}
+
+/** @throws `INVALID_ARGUMENT` for anything but text of well-formed Unicode */
+export function requireText(text: string, what: string): void {
+  if (typeof text !== 'string' || !text.isWellFormed()) throw invalid(`${what} must be well-formed text`)
+}
+
+/**
+ * A copy of the fields: records are remembered, and must not change when what was handed in does.
+ *
+ * @throws `INVALID_ARGUMENT` for malformed fields
+ */
+export function requireRunFields(fields: RunFields): RunFields {
+  const { workflow, definitionHash, status, position, priority, tags, retries, deadline, traceParent, error } = fields
+  if (workflow !== undefined) encodeId(workflow, 'workflow')
+  if (definitionHash !== undefined) encodeId(definitionHash, 'definitionHash')
+  if (traceParent !== undefined) encodeId(traceParent, 'traceParent')
+  if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+  if (position !== undefined && position !== null) requirePosition(position)
+  if (priority !== undefined) requireInteger(priority, 'priority', 1, 5)
+  if (tags !== undefined) encodeTags(tags)
+  if (retries !== undefined && Object.prototype.toString.call(retries) !== '[object Object]') {
+    throw invalid('retries must be an object')
+  }
+  for (const [stepId, state] of Object.entries(retries ?? {})) {
+    const { attempts, nextRetryAt = 0, lastError, lastFailedWorker } = requireGiven(state, 'retries')
+    encodeId(stepId, 'retries')
+    requireInteger(attempts, 'retries.attempts')
+    requireInteger(nextRetryAt, 'retries.nextRetryAt')
+    if (lastError !== undefined) requireText(lastError, 'retries.lastError')
+    if (lastFailedWorker !== undefined) encodeId(lastFailedWorker, 'retries.lastFailedWorker')
+  }
+  if (deadline !== undefined && deadline !== null) {
+    encodeId(deadline.stepId, 'deadline.stepId')
+    requireInteger(deadline.at, 'deadline.at')
+  }
+  if (error !== undefined) requireText(error, 'error')
+  const known = { workflow, definitionHash, status, position, priority, tags, retries, deadline, traceParent, error }
+  return decode(encode(defined(known))) as RunFields
+}
+
+/** The run with what is said of it. */
+export function withFields(run: RunRecord, fields: RunFields, now: number): RunRecord {
+  const { status, position, deadline, workflow, definitionHash, priority, tags, retries, traceParent, error } = fields
+  const told = defined({ workflow, definitionHash, priority, tags, retries, traceParent, error })
+  const isPaused = run.status === 'paused' && status === undefined
+  const follows = isPaused || !position ? run.status : statusAt(position)
+  return changed(
+    run,
+    {
+      ...told,
+      status: status ?? follows,
+      ...(position !== undefined && { position: position ?? undefined }),
+      // What it goes on as is what its position says by then.
+      ...(isPaused && position && run.stopped && { stopped: { ...run.stopped, from: statusAt(position) } }),
+      ...(deadline !== undefined && { deadline: deadline ?? undefined }),
+    },
+    now,
+  )
+}

@@ -1,0 +1,128 @@
+/**
+ * The record of a run: all that is known of it besides its log, its steps and its state.
+ *
+ * Every store that changes a run changes this one entry, under a check of what it was, and with it in the same commit
+ * the indexes that are made of it. So a run has one status, whoever asks, and no index can disagree with it.
+ *
+ * @module
+ */
+import { type NextContent, type Proposal, cells } from '../core/cells.ts'
+import { decode, encode } from '../core/codec.ts'
+import type { Database, WriteOptions } from '../core/database.ts'
+import type { Key, Value } from '../core/driver.ts'
+import { HoldfastError } from '../core/errors.ts'
+import { RUN, type TenantParts } from '../core/keys.ts'
+import { defined, isSame } from '../core/objects.ts'
+import { indexOps } from './indexes.ts'
+import type { RunRecord } from './state.ts'
+import { type Completion, type RunStatus, isTerminal } from './status.ts'
+
+/** What a change of a run wants committed. */
+export interface RunProposal<R> extends Omit<Proposal<RunRecord, R>, 'next'> {
+  /** The run afterwards; `null` to delete its record. Left out: as before. */
+  readonly next?: RunRecord | null | undefined
+}
+
+/** The run records of a tenant, remembered. */
+export interface RunRecords {
+  /** Changes a run, or makes it, with its indexes: see `Cells.change`. */
+  change<R>(
+    runId: string,
+    propose: (run: RunRecord | undefined, id: string) => RunProposal<R>,
+    options?: WriteOptions,
+  ): Promise<R>
+  /**
+   * Changes a run that must be there.
+   *
+   * @throws `NOT_FOUND`
+   */
+  changeExisting<R>(runId: string, propose: (run: RunRecord) => RunProposal<R>, options?: WriteOptions): Promise<R>
+}
+
+/** The run records of a tenant; all stores over one database share what is remembered. */
+export const runRecords = (db: Database, parts: TenantParts): RunRecords =>
+  db.shared(`run records of ${parts.runs}`, () => {
+    const { change } = cells(db, (entry) => decodeRun(entry.value))
+    const at = (runId: string): Key => ({ part: parts.run(runId), key: RUN })
+    const records: RunRecords = {
+      change: (runId, propose, options) =>
+        change(
+          at(runId),
+          (run, id) => {
+            const proposal = propose(run, id)
+            const { next, ops = [] } = proposal
+            if (next === undefined) return { ...proposal, next }
+            return {
+              ...proposal,
+              ops: [...ops, ...indexOps(parts, run, next ?? undefined)],
+              next: next && content(next),
+            }
+          },
+          options,
+        ),
+      changeExisting: (runId, propose, options) =>
+        records.change(
+          runId,
+          (run) => {
+            if (run === undefined) throw noRun(runId)
+            return propose(run)
+          },
+          options,
+        ),
+    }
+    return records
+  })
+
+const content = (run: RunRecord): NextContent<RunRecord> => ({ value: encode(run), holds: run })
+
+export const decodeRun = (value: Value): RunRecord => decode(value) as RunRecord
+
+/** A run that begins now. */
+export const newRun = (runId: string, tenant: string, status: RunStatus, now: number): RunRecord => ({
+  runId,
+  tenant,
+  createdAt: now,
+  updatedAt: now,
+  status,
+  since: now,
+})
+
+/** The record with changes; what is `undefined` in them is taken away. */
+export function changed(
+  run: RunRecord,
+  changes: { readonly [K in keyof RunRecord]?: RunRecord[K] | undefined },
+  now: number,
+): RunRecord {
+  const next = { ...run, ...changes }
+  const { position, status } = next
+  const isThere = isSame(position, run.position)
+  return defined({
+    ...next,
+    updatedAt: now,
+    since: status === run.status ? run.since : now,
+    // Of a run that goes on, nobody has stopped it.
+    stopped: status === 'paused' || status === 'cancelled' ? next.stopped : undefined,
+    enteredAt: isThere ? run.enteredAt : position && now,
+  }) as RunRecord
+}
+
+/** How and when a run ended; nothing of one that goes on. */
+export const completionOf = ({
+  status,
+  since,
+}: RunRecord): { readonly completion?: Completion; readonly completedAt?: number } =>
+  isTerminal(status) ? { completion: status, completedAt: since } : {}
+
+/** `NOT_FOUND`. */
+export const noRun = (runId: string): HoldfastError =>
+  new HoldfastError('NOT_FOUND', 'There is no such run', { details: { runId } })
+
+/** `WORKFLOW_MISMATCH`, with the workflow that the run is of. */
+export const mismatch = ({ runId, workflow }: Pick<RunRecord, 'runId' | 'workflow'>): HoldfastError =>
+  new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', { details: { runId, workflow } })
+
+/** `ALREADY_COMPLETED`, with how and when. */
+export const ended = (run: RunRecord): HoldfastError =>
+  new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${run.status}`, {
+    details: { runId: run.runId, ...completionOf(run) },
+  })

@@ -1,0 +1,52 @@
+/**
+ * Following a log: what is there, and then what comes. The announcements of the backend only say when to look.
+ *
+ * @module
+ */
+import { requireInteger } from '../../core/arguments.ts'
+import type { Database } from '../../core/database.ts'
+import type { Page, PageOptions } from '../../core/pages.ts'
+import type { RunEvent } from '../../runs/events.ts'
+import { type WatchOptions, looks } from '../../core/watch.ts'
+
+/** Options of `PersistenceStore.follow`. */
+export interface FollowOptions extends WatchOptions {
+  /** The number behind which to begin, from 0; 0 by default. */
+  readonly after?: number | undefined
+  /** How many events are read at once, from 1; 100 by default. */
+  readonly limit?: number | undefined
+}
+
+/** A part of a log, and whether the run had ended when it was read. */
+export interface LogPage {
+  readonly page: Page<RunEvent>
+  readonly isOver: boolean
+}
+
+/**
+ * Gives the events of a log, and waits for more.
+ *
+ * @param part - of the run
+ * @param read - reads what follows a number
+ */
+export async function* followed(
+  db: Database,
+  part: string,
+  read: (after: number, options: PageOptions) => Promise<LogPage>,
+  { after = 0, limit, ...options }: FollowOptions,
+): AsyncGenerator<RunEvent, void> {
+  let last = requireInteger(after, 'after')
+  const page = { ...(limit !== undefined && { limit }), signal: options.signal }
+  const next = (): Promise<LogPage> => read(last, page)
+  for await (let found of looks(db, part, next, options)) {
+    for (;;) {
+      for (const event of found.page.items) {
+        last = event.seq
+        yield event
+      }
+      if (found.page.cursor === undefined) break
+      found = await next()
+    }
+    if (found.isOver) return
+  }
+}

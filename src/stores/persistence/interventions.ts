@@ -1,0 +1,132 @@
+/**
+ * Interventions: what an operator tells a run to do, taken by the run one after the other.
+ *
+ * @module
+ */
+import { requireGiven, requireInteger } from '../../core/arguments.ts'
+import { decode, encode } from '../../core/codec.ts'
+import type { Database, Draft, WriteOptions } from '../../core/database.ts'
+import type { Entry } from '../../core/driver.ts'
+import { CONSUMED, INTERVENTIONS, type TenantParts, decodeNumber, encodeId, encodeNumber } from '../../core/keys.ts'
+import { defined } from '../../core/objects.ts'
+import { prepareAppend } from './append.ts'
+import type { NewEvent } from '../../runs/events.ts'
+import { type RunProposal, type RunRecords, ended } from '../../runs/record.ts'
+import { isTerminal } from '../../runs/status.ts'
+
+/** An instruction of an operator to a run, as it is handed in. */
+export interface NewIntervention {
+  readonly targetStep: string
+  /** What the step is to be given, or is taken to have given; any structured value. For `run` it is the step's result. */
+  readonly payload?: unknown
+  /** In milliseconds since 1970; now by default. */
+  readonly at?: number | undefined
+}
+
+/** A stored intervention. */
+export interface Intervention extends NewIntervention {
+  /** Its number within the run, from 1. */
+  readonly id: number
+  readonly at: number
+  readonly consumed: boolean
+}
+
+/** An event that tells of what it is committed with: nothing about its place in the log can be asked. */
+export type Note = Omit<NewEvent, 'runId' | 'workflow' | 'seq' | 'idempotencyKey'>
+
+/** Options of {@link InterventionStore.consumeIntervention}. */
+export interface ConsumeInterventionOptions extends WriteOptions {
+  /** Made of what is taken, and appended to the run's log in the same commit: what was decided is done, and on record. */
+  readonly event?: ((taken: Intervention) => Note) | undefined
+}
+
+/** The interventions of one tenant's runs. */
+export interface InterventionStore {
+  /**
+   * Leaves an instruction to the run, also to one that has ended.
+   *
+   * @throws `NOT_FOUND`, `SERIALIZATION`
+   */
+  saveIntervention(runId: string, intervention: NewIntervention, options?: WriteOptions): Promise<Intervention>
+  /**
+   * Takes the oldest intervention that was not taken yet: of several callers, exactly one gets it.
+   *
+   * @throws `ALREADY_COMPLETED` where an `event` is to be appended and the run has ended: then nothing is taken
+   */
+  consumeIntervention(runId: string, options?: ConsumeInterventionOptions): Promise<Intervention | undefined>
+}
+
+/** The part of a persistence store that handles interventions. */
+export function interventionStore(db: Database, parts: TenantParts, runs: RunRecords): InterventionStore {
+  return {
+    async saveIntervention(runId, intervention, options = {}) {
+      const { targetStep, payload, at = db.now() } = requireGiven(intervention, 'intervention')
+      encodeId(targetStep, 'targetStep')
+      const stored = defined({ targetStep, payload, at: requireInteger(at, 'at') })
+      const append = { append: { part: parts.run(runId), key: INTERVENTIONS }, value: encode(stored) }
+      return runs.changeExisting(
+        runId,
+        () => ({ ops: [append], done: ({ seqs: [id] }) => ({ ...stored, id: id!, consumed: false }) }),
+        options,
+      )
+    },
+    async consumeIntervention(runId, { event, ...options } = {}) {
+      const part = parts.run(runId)
+      return db.hold(async (held) => {
+        for (let guess = 0; ;) {
+          const consumed = { part, key: CONSUMED }
+          const next = { part, key: INTERVENTIONS + encodeNumber(guess + 1) }
+          const [cursor, entry] = await held.read([{ get: consumed }, { get: next }], options)
+          const taken = Number(cursor?.value ?? 0)
+          if (taken !== guess) {
+            guess = taken
+            continue
+          }
+          if (entry === null) return undefined
+          const intervention = toIntervention(entry, guess + 1)
+          const draft = {
+            checks: [
+              { at: consumed, version: cursor?.version ?? null },
+              // The run may be deleted in between, and nothing of it may come back.
+              { at: next, version: entry.version },
+            ],
+            ops: [{ put: consumed, value: String(guess + 1) }],
+          }
+          const isMine = event
+            ? await withEvent(runId, draft, requireGiven(event(intervention), 'event'), options)
+            : (await held.commit(draft, options)).ok
+          if (isMine) return intervention
+        }
+      }, options)
+    },
+  }
+
+  /** Commits with an event in the log of a run that goes on; tells whether the draft's checks held. */
+  function withEvent(
+    runId: string,
+    draft: Required<Pick<Draft, 'checks' | 'ops'>>,
+    event: Note,
+    options: WriteOptions,
+  ): Promise<boolean> {
+    const append = prepareAppend(db, parts.run(runId), [event])
+    return runs.changeExisting(
+      runId,
+      (run): RunProposal<boolean> => {
+        if (isTerminal(run.status)) throw ended(run)
+        return {
+          checks: draft.checks,
+          ops: [...draft.ops, ...append.ops],
+          done: () => true,
+          failed: (_, stale) => (stale ? undefined : false),
+        }
+      },
+      options,
+    )
+  }
+}
+
+/** Reads a stored intervention back; `taken` is how many of the run's were consumed. */
+export function toIntervention(entry: Entry, taken: number): Intervention {
+  const id = decodeNumber(entry.key)
+  return { ...(decode(entry.value) as NewIntervention & { at: number }), id, consumed: id <= taken }
+}

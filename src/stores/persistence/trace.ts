@@ -1,0 +1,118 @@
+/** A run as it is read whole: its record, its log and its interventions. @module */
+import type { Database } from '../../core/database.ts'
+import type { CallOptions, Entry, EntryPage, Range } from '../../core/driver.ts'
+import {
+  CONSUMED,
+  EVENTS,
+  INTERVENTIONS,
+  RUN,
+  type TenantParts,
+  decodeNumber,
+  encodeNumber,
+  under,
+} from '../../core/keys.ts'
+import { defined } from '../../core/objects.ts'
+import { type RunEvent, decodeEvent } from '../../runs/events.ts'
+import { type Intervention, toIntervention } from './interventions.ts'
+import { completionOf, decodeRun } from '../../runs/record.ts'
+import type { Completion } from '../../runs/status.ts'
+
+/** A run with all of its log. */
+export interface Trace {
+  readonly runId: string
+  /** `''` where the run has no event, and was not created as one of a workflow. */
+  readonly workflow: string
+  readonly createdAt: number
+  /** Of the event appended last. */
+  readonly definitionVersion?: string
+  readonly events: readonly RunEvent[]
+  readonly interventions: readonly Intervention[]
+  readonly resumedFromSeq?: number
+  readonly completion?: Completion
+  readonly completedAt?: number
+}
+
+/** Entries of a range. */
+const PAGE = 1000
+/** What is asked for at once of a log whose length is known, in characters or bytes: an answer carries several times as much. */
+const AT_ONCE = 2 ** 21
+
+/** The run from one moment; `undefined` where there is none. */
+export async function readTrace(
+  db: Database,
+  parts: TenantParts,
+  runId: string,
+  options?: CallOptions,
+): Promise<Trace | undefined> {
+  const part = parts.run(runId)
+  const limit = Math.min(PAGE, db.driver.capabilities.limits.rangeEntries)
+  const eventRange = { part, ...under(EVENTS), limit, reverse: true }
+  const interventionRange = { ...eventRange, ...under(INTERVENTIONS) }
+  const [record, cursor, events, interventions] = await db.read(
+    [
+      { get: { part, key: RUN } },
+      { get: { part, key: CONSUMED } },
+      { range: eventRange },
+      { range: interventionRange },
+    ],
+    options,
+  )
+  if (record === null) return undefined
+  const run = decodeRun(record.value)
+  const { workflow = '', definitionVersion, createdAt, resumedFromSeq } = run
+  const taken = Number(cursor?.value ?? 0)
+  const [log, asked] = await Promise.all([
+    readRest(db, eventRange, events, options),
+    readRest(db, interventionRange, interventions, options),
+  ])
+  return {
+    ...defined({ runId, workflow, definitionVersion, createdAt, resumedFromSeq }),
+    ...completionOf(run),
+    events: log.map((entry) => decodeEvent(entry, runId, workflow)),
+    interventions: asked.map((entry) => toIntervention(entry, taken)),
+  }
+}
+
+/**
+ * All entries of a log, of which the last page is there. From its end backwards, so that it is of the moment of that
+ * page: what is appended while this reads on lies behind it.
+ */
+async function readRest(db: Database, range: Range, page: EntryPage, options?: CallOptions): Promise<readonly Entry[]> {
+  const most = Math.min(db.driver.capabilities.limits.requestReads, Math.floor(AT_ONCE / weightOf(page)))
+  const entries = [...page.entries]
+  for (let isDone = !page.more; !isDone;) {
+    const ranges = rangesBefore(range, entries.at(-1)!.key, most)
+    isDone = ranges.at(-1)!.start === range.start
+    for (const { entries: before, more } of await db.read(
+      ranges.map((it) => ({ range: it })),
+      options,
+    )) {
+      entries.push(...before)
+      if (!more) continue
+      // A backend may answer fewer than it was asked for; it is asked on from there.
+      isDone = false
+      break
+    }
+  }
+  return entries.toReversed()
+}
+
+/** The ranges before a key, nearest first: since entries are numbered, it is known where each of them begins. */
+function rangesBefore(range: Range, key: string, most: number): readonly Range[] {
+  const ranges: Range[] = []
+  let end = decodeNumber(key)
+  do {
+    const start = Math.max(1, end - range.limit)
+    ranges.push({
+      ...range,
+      start: start === 1 ? range.start : range.start + encodeNumber(start),
+      end: range.start + encodeNumber(end),
+    })
+    end = start
+  } while (end > 1 && ranges.length < most)
+  return ranges
+}
+
+/** About how much an answer has to carry, in characters or bytes. */
+const weightOf = ({ entries }: EntryPage): number =>
+  entries.reduce((sum, { key, version, value }) => sum + key.length + version.length + value.length, 1)

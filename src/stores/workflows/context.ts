@@ -1,0 +1,162 @@
+/**
+ * Contexts: what the steps of a run share, kept beside its record and changed under a check that the run goes on.
+ *
+ * The words are those of distri's `update_context` and `patch_context`.
+ *
+ * @module
+ */
+import { requireInteger } from '../../core/arguments.ts'
+import { type Along, type Cells, cells } from '../../core/cells.ts'
+import { decode, encode } from '../../core/codec.ts'
+import type { Database, WriteOptions } from '../../core/database.ts'
+import type { Entry, Key } from '../../core/driver.ts'
+import { HoldfastError, invalid } from '../../core/errors.ts'
+import { CONTEXT, type TenantParts } from '../../core/keys.ts'
+import { type RunProposal, type RunRecords, ended } from '../../runs/record.ts'
+import { isTerminal } from '../../runs/status.ts'
+
+/** Options of {@link ContextStore.updateContext}. */
+export interface ContextOptions extends WriteOptions {
+  /** Writes only over this version; `0`: only where it was never written. */
+  readonly expectedVersion?: number
+}
+
+/** The contexts of one tenant's runs. */
+export interface ContextStore {
+  /**
+   * Replaces the context.
+   *
+   * @returns its version
+   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CONFLICT` where it has another version than expected
+   */
+  updateContext(
+    runId: string,
+    context: Readonly<Record<string, unknown>>,
+    options?: ContextOptions,
+  ): Promise<{ readonly version: number }>
+  /**
+   * Sets some members of the context; of concurrent patches none is lost.
+   *
+   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
+   */
+  patchContext(
+    runId: string,
+    patch: Readonly<Record<string, unknown>>,
+    options?: WriteOptions,
+  ): Promise<{ readonly version: number; readonly context: Readonly<Record<string, unknown>> }>
+}
+
+/** What is stored of a context. What is remembered is never what callers have in their hands. */
+export interface StoredContext {
+  readonly version: number
+  readonly context: Readonly<Record<string, unknown>>
+}
+
+/** A run whose context was never written has none stored. */
+const EMPTY: StoredContext = { version: 0, context: {} }
+
+/** The part of a workflow store that handles contexts, and what steps change of them. */
+export interface RunContexts {
+  readonly store: ContextStore
+  /** What sets some members of a run's context in the commit of another change. @throws `INVALID_ARGUMENT` */
+  patching(patch: Readonly<Record<string, unknown>>): (runId: string) => Along
+}
+
+/** The contexts of a tenant; what the stores of one database remember of them is shared. */
+export function runContexts(db: Database, parts: TenantParts, runs: RunRecords): RunContexts {
+  const contexts: Cells<StoredContext> = db.shared(`contexts of ${parts.runs}`, () => cells(db, readContext))
+  const contextAt = (runId: string): Key => ({ part: parts.run(runId), key: CONTEXT })
+
+  /** Changes a run's context in a commit that makes sure that the run goes on. */
+  function changeContext(
+    runId: string,
+    change: (before: StoredContext) => StoredContext,
+    options: WriteOptions,
+  ): Promise<StoredContext> {
+    return runs.changeExisting(
+      runId,
+      (run): RunProposal<StoredContext> => {
+        if (isTerminal(run.status)) throw ended(run)
+        let result: StoredContext | HoldfastError
+        const along = contexts.along(contextAt(runId), (stored = EMPTY) => {
+          try {
+            const next = change(stored)
+            result = next
+            return { value: encode(next), holds: next }
+          } catch (error) {
+            result = error as HoldfastError
+            return undefined
+          }
+        })
+        return {
+          along: [along],
+          done() {
+            if (result instanceof Error) throw result
+            return result
+          },
+        }
+      },
+      options,
+    )
+  }
+
+  return {
+    store: {
+      async updateContext(runId, context, options = {}) {
+        const { expectedVersion } = options
+        if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
+        const kept = copied(requireContext(context))
+        const { version } = await changeContext(
+          runId,
+          (before) => {
+            if (expectedVersion !== undefined && before.version !== expectedVersion) {
+              throw new HoldfastError('CONFLICT', `The context has version ${before.version}, not ${expectedVersion}`, {
+                details: { version: before.version },
+              })
+            }
+            return { version: before.version + 1, context: kept }
+          },
+          options,
+        )
+        return { version }
+      },
+      async patchContext(runId, patch, options = {}) {
+        const { version, context } = await changeContext(runId, patchWith(patch), options)
+        return { version, context: copied(context) }
+      },
+    },
+    patching(patch) {
+      const change = patchWith(patch)
+      return (runId) =>
+        contexts.along(contextAt(runId), (stored = EMPTY) => {
+          const next = change(stored)
+          return { value: encode(next), holds: next }
+        })
+    },
+  }
+}
+
+/** What a run begins with. @throws `INVALID_ARGUMENT` for what is no plain object */
+export const firstContext = (context: Readonly<Record<string, unknown>> | undefined): StoredContext =>
+  context === undefined ? EMPTY : { version: 1, context: requireContext(context) }
+
+/** Reads a stored context back. */
+export const readContext = (entry: Entry | null): StoredContext =>
+  entry ? (decode(entry.value) as StoredContext) : EMPTY
+
+/** @throws `INVALID_ARGUMENT` for what is no plain object */
+function requireContext(context: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const prototype: unknown = typeof context === 'object' && context !== null && Object.getPrototypeOf(context)
+  if (prototype === null || prototype === Object.prototype) return context
+  throw invalid('context must be a plain object')
+}
+
+/** An equal value that shares nothing with it, and only has what can be stored. */
+const copied = (context: StoredContext['context']): StoredContext['context'] =>
+  decode(encode(context)) as StoredContext['context']
+
+/** @throws `INVALID_ARGUMENT`, `SERIALIZATION` */
+function patchWith(patch: Readonly<Record<string, unknown>>): (before: StoredContext) => StoredContext {
+  const kept = copied(requireContext(patch))
+  return ({ version, context }) => ({ version: version + 1, context: { ...context, ...kept } })
+}

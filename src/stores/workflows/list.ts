@@ -1,0 +1,51 @@
+/** Runs as they are listed, by the index of their status or of all. @module */
+import { requireInteger } from '../../core/arguments.ts'
+import { decode } from '../../core/codec.ts'
+import type { Database } from '../../core/database.ts'
+import { invalid } from '../../core/errors.ts'
+import { EVERYTHING, type TenantParts, decodeId, encodeId, encodeNumber, under } from '../../core/keys.ts'
+import { type Page, type PageOptions, pageRange } from '../../core/pages.ts'
+import type { RunSummary } from '../../runs/indexes.ts'
+import { type RunStatus, isRunStatus } from '../../runs/status.ts'
+
+/** Options of {@link WorkflowStore.listRuns}. */
+export interface ListRunsOptions extends PageOptions {
+  /** Only runs of this status, in the order in which they came to it. */
+  readonly status?: RunStatus | undefined
+  readonly workflow?: string | undefined
+  readonly tag?: string | undefined
+  /** Only runs that came to their status before this moment, in milliseconds since 1970. */
+  readonly before?: number | undefined
+}
+
+/** One page of the runs of a tenant. */
+export async function listed(
+  db: Database,
+  parts: TenantParts,
+  { status, workflow, tag, before, ...options }: ListRunsOptions = {},
+): Promise<Page<RunSummary>> {
+  if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+  if (workflow !== undefined) encodeId(workflow, 'workflow')
+  if (tag !== undefined) encodeId(tag, 'tag')
+  if (before !== undefined) requireInteger(before, 'before')
+  const all = status === undefined ? EVERYTHING : under(`${status}!`)
+  // Times in keys are in order: what came later is cut off.
+  const bounds =
+    status === undefined || before === undefined ? all : { ...all, end: `${status}!${encodeNumber(before)}` }
+  const range = pageRange(db, status === undefined ? parts.runs : parts.status, bounds, options)
+  const [{ entries, more }] = await db.read([{ range }], options)
+  const items = entries.map(({ key, value }) => ({
+    runId: decodeId(key.slice(key.lastIndexOf('!') + 1)),
+    ...(decode(value) as Omit<RunSummary, 'runId'>),
+  }))
+  const last = entries.at(-1)
+  return {
+    items: items.filter(
+      (it) =>
+        (workflow === undefined || it.workflow === workflow) &&
+        (tag === undefined || it.tags?.includes(tag) === true) &&
+        (before === undefined || it.since < before),
+    ),
+    ...(more && last && { cursor: last.key }),
+  }
+}

@@ -1,0 +1,394 @@
+/**
+ * The steps of runs: one row each, in the order of their insertion, with results that are merged one by one.
+ *
+ * The surface joins distri's step rows with sayiir's task results: a result is the result of its row.
+ *
+ * @module
+ */
+import { requireGiven, requireInteger } from '../../core/arguments.ts'
+import type { Along } from '../../core/cells.ts'
+import { decode, encode } from '../../core/codec.ts'
+import type { Database, WriteOptions } from '../../core/database.ts'
+import type { CallOptions, Entry } from '../../core/driver.ts'
+import { HoldfastError, invalid } from '../../core/errors.ts'
+import { ORDER, RUN, STEPS, type TenantParts, encodeId, under } from '../../core/keys.ts'
+import { defined } from '../../core/objects.ts'
+import { type Page, type PageOptions, eachItem, pageRange } from '../../core/pages.ts'
+import { requireRunFields, requireText, withFields } from '../../runs/fields.ts'
+import { waitKey } from '../../runs/indexes.ts'
+import { type RunProposal, type RunRecords, changed, ended, noRun } from '../../runs/record.ts'
+import type { RunRecord } from '../../runs/state.ts'
+import { type Position, type StepStatus, isStepStatus, isStepTerminal, isTerminal } from '../../runs/status.ts'
+import type { StepRecord, StepRecords } from '../../runs/step-record.ts'
+
+/** A step as it is handed in. */
+export interface StepInput {
+  readonly stepId: string
+  /** `pending` by default. */
+  readonly status?: StepStatus | undefined
+  /** Any structured value. */
+  readonly result?: unknown
+  readonly error?: string | undefined
+  /** In milliseconds since 1970; by default when it was first neither pending nor passed over. */
+  readonly startedAt?: number | undefined
+  /** In milliseconds since 1970; when it ended by default. */
+  readonly completedAt?: number | undefined
+  /** Under which somebody outside completes it: of the tenant, used by one step at a time. */
+  readonly waitId?: string | undefined
+}
+
+/** What a patch of a step changes; what is left out stays. */
+export type StepPatch = Omit<StepInput, 'stepId'>
+
+/** Options of {@link StepStore.saveTaskResult}. */
+export interface SaveResultOptions extends WriteOptions {
+  /** Replaces a result that is there; `false` by default. */
+  readonly overwrite?: boolean
+}
+
+/** How a wait ends. */
+export interface WaitResult {
+  /** `completed` by default. */
+  readonly status?: 'completed' | 'failed' | undefined
+  readonly result?: unknown
+  readonly error?: string | undefined
+  /** Members of the run's context that are set in the same commit. */
+  readonly context?: Readonly<Record<string, unknown>> | undefined
+  /** Where the run is from then on; its status follows from that, but a paused run stays paused. */
+  readonly position?: Position | null | undefined
+}
+
+/** The steps of one tenant's runs. */
+export interface StepStore {
+  /**
+   * Stores a step, replacing what is there of it but its place.
+   *
+   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended, other than by being cancelled; `CONFLICT` where its
+   *   `waitId` is taken
+   */
+  upsertStep(runId: string, step: StepInput, options?: WriteOptions): Promise<StepRecord>
+  /**
+   * Changes a step, or makes it; of concurrent patches none is lost.
+   *
+   * @throws as {@link upsertStep}
+   */
+  patchStep(runId: string, stepId: string, patch: StepPatch, options?: WriteOptions): Promise<StepRecord>
+  /** The step; `undefined` where there is none. */
+  getStep(runId: string, stepId: string, options?: CallOptions): Promise<StepRecord | undefined>
+  /**
+   * Lists the steps of a run in the order of their insertion, by page; empty for an unknown run. Takes two requests a
+   * page: a step is shown as it is at the second.
+   */
+  listSteps(runId: string, options?: PageOptions): Promise<Page<StepRecord>>
+  /** The same, reading page by page; `limit` is the size of a page. */
+  steps(runId: string, options?: PageOptions): AsyncIterable<StepRecord>
+  /**
+   * Completes a step with a result, and touches no other: of concurrent branches none is lost. The first result stays. Of
+   * a run that stands at a fork, the step counts as done from then on.
+   *
+   * @returns `duplicate` where the same result was stored before
+   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended, other than by being cancelled; `CONFLICT` where
+   *   another result is stored
+   */
+  saveTaskResult(
+    runId: string,
+    stepId: string,
+    result: unknown,
+    options?: SaveResultOptions,
+  ): Promise<{ readonly duplicate: boolean }>
+  /**
+   * The result of a step, also after its run has ended; `undefined` where it has none.
+   *
+   * @throws `NOT_FOUND` for an unknown run
+   */
+  loadTaskResult<R = unknown>(
+    runId: string,
+    stepId: string,
+    options?: CallOptions,
+  ): Promise<{ readonly result: R } | undefined>
+  /** The step that waits under this id, or has waited, which its status tells; `undefined` where there is none. */
+  findStepByWaitId(
+    waitId: string,
+    options?: CallOptions,
+  ): Promise<{ readonly runId: string; readonly step: StepRecord } | undefined>
+  /**
+   * Ends the wait of a step: somebody outside has done what it waits for. Of several callers one does. Of a run that
+   * stands at a fork, the step counts as done if it is completed.
+   *
+   * @throws `NOT_FOUND` where no step waits, or has waited, under this id; `CONFLICT` where another has ended the wait;
+   *   `ALREADY_COMPLETED` where the run has ended, other than by being cancelled
+   */
+  completeWait(waitId: string, result?: WaitResult, options?: WriteOptions): Promise<StepRecord>
+}
+
+interface Wait {
+  readonly runId: string
+  readonly stepId: string
+}
+
+/** The part of a workflow store that handles steps. */
+export function stepStore(
+  db: Database,
+  parts: TenantParts,
+  runs: RunRecords,
+  steps: StepRecords,
+  preparePatch: (patch: Readonly<Record<string, unknown>>) => (runId: string) => Along,
+): StepStore {
+  /** What a change of a step decides: its row afterwards, or why not. */
+  type Verdict<R> = { readonly next?: StepRecord | undefined; readonly result: () => R }
+
+  /** Changes one step in a commit that makes sure of its run. */
+  function changeStep<R>(
+    runId: string,
+    stepId: string,
+    decide: (step: StepRecord | undefined, run: RunRecord, now: number) => Verdict<R>,
+    options: WriteOptions | undefined,
+    more: (run: RunRecord, now: number) => { run?: RunRecord | undefined; along?: readonly Along[] } = () => ({}),
+  ): Promise<R> {
+    encodeId(stepId, 'stepId')
+    return runs.changeExisting(
+      runId,
+      (run): RunProposal<R> => {
+        const now = db.now()
+        let verdict: Verdict<R> | undefined
+        let before: StepRecord | undefined
+        const { along, ops } = steps.along(runId, stepId, (step) => {
+          before = step
+          verdict = decide(step, run, now)
+          return verdict.next
+        })
+        const { next, result } = verdict!
+        if (!next) return { along: [along], done: result }
+        const other = more(run, now)
+        // An id that was waited under stays taken, so that whoever comes late is told.
+        const opened = next.waitId === before?.waitId ? undefined : next.waitId
+        const base = other.run ?? run
+        const holder = opened !== undefined && Object.hasOwn(run.waits ?? {}, opened) ? run.waits?.[opened] : undefined
+        if (holder !== undefined && holder !== stepId) throw taken(opened!)
+        const wait = opened === undefined || holder ? undefined : waitKey(parts, opened)
+        return {
+          next: wait ? changed(base, { waits: { ...run.waits, [opened!]: stepId } }, now) : other.run,
+          checks: wait ? [{ at: wait, version: null }] : [],
+          along: [along, ...(other.along ?? [])],
+          ops,
+          done: result,
+          failed(_, stale) {
+            if (stale) return undefined
+            throw taken(opened!)
+          },
+        }
+      },
+      options,
+    )
+  }
+
+  /** A row as a caller wants it, with the times that follow. */
+  function toRecord(
+    input: StepInput & { readonly timedOut?: true | undefined },
+    before: StepRecord | undefined,
+    run: RunRecord,
+    now: number,
+  ): { readonly next: StepRecord; readonly result: () => StepRecord } {
+    if (isTerminal(run.status) && run.status !== 'cancelled') throw ended(run)
+    const { stepId, status = 'pending', result, error, waitId, timedOut } = input
+    const hasStarted = !['pending', 'cancelled', 'skipped'].includes(status)
+    const next: StepRecord = defined({
+      stepId,
+      status,
+      result,
+      error,
+      waitId,
+      startedAt: input.startedAt ?? before?.startedAt ?? (hasStarted ? now : undefined),
+      completedAt:
+        input.completedAt ??
+        (isStepTerminal(status) ? ((before?.status === status ? before.completedAt : undefined) ?? now) : undefined),
+      updatedAt: now,
+      timedOut: isStepTerminal(status) ? timedOut : undefined,
+    })
+    // A copy: what is remembered must not change when what is given out does.
+    return { next, result: () => decode(encode(next)) as StepRecord }
+  }
+
+  const store: StepStore = {
+    async upsertStep(runId, step, options) {
+      const input = requireStep(step)
+      return changeStep(runId, input.stepId, (_, run, now) => toRecord(input, undefined, run, now), options)
+    },
+    async patchStep(runId, stepId, patch, options) {
+      const kept = defined(requireStep({ ...requireGiven(patch, 'patch'), stepId }))
+      return changeStep(
+        runId,
+        stepId,
+        (step, run, now) => toRecord({ ...step, completedAt: undefined, ...kept }, step, run, now),
+        options,
+      )
+    },
+    async getStep(runId, stepId, options) {
+      const [entry] = await db.read([{ get: steps.at(runId, stepId) }], options)
+      return entry ? toStep(entry) : undefined
+    },
+    async listSteps(runId, options = {}) {
+      const part = parts.run(runId)
+      const { requestReads } = db.driver.capabilities.limits
+      const all = pageRange(db, part, under(ORDER), options)
+      const range = { ...all, limit: Math.min(all.limit, requestReads) }
+      return db.hold(async (held) => {
+        const [{ entries, more }] = await held.read([{ range }], options)
+        const last = entries.at(-1)
+        if (!last) return { items: [] }
+        const rows = await held.read(
+          entries.map(({ value }) => ({ get: { part, key: STEPS + String(value) } })),
+          options,
+        )
+        // The run may be deleted in between.
+        return { items: rows.flatMap((row) => (row ? toStep(row) : [])), ...(more && { cursor: last.key }) }
+      }, options)
+    },
+    steps: (runId, options = {}) => eachItem(options, (page) => store.listSteps(runId, page)),
+    async saveTaskResult(runId, stepId, result, options = {}) {
+      const { overwrite = false } = options
+      const value = copyOf(result)
+      const text = encode(value)
+      return changeStep<{ readonly duplicate: boolean }>(
+        runId,
+        stepId,
+        (step, run, now) => {
+          const hasEnded = isTerminal(run.status) && run.status !== 'cancelled'
+          if (step?.status === 'completed' && !overwrite) {
+            if (!sameValue(encode(step.result), text)) {
+              return refused(
+                new HoldfastError('CONFLICT', 'The step has another result', { details: { runId, stepId } }),
+              )
+            }
+            // Whoever stored the row may not have told the run.
+            const next = hasEnded || !withBranch(run, stepId, now) ? undefined : step
+            return { next, result: () => ({ duplicate: true }) }
+          }
+          // Which it is rests on the row, so the commit has to say.
+          if (hasEnded) return refused(ended(run))
+          const { next } = toRecord(
+            {
+              ...step,
+              stepId,
+              status: 'completed',
+              result: value,
+              error: undefined,
+              completedAt: now,
+              timedOut: undefined,
+            },
+            step,
+            run,
+            now,
+          )
+          return { next, result: () => ({ duplicate: false }) }
+        },
+        options,
+        (run, now) => ({ run: withBranch(run, stepId, now) }),
+      )
+    },
+    async loadTaskResult<R>(runId: string, stepId: string, options?: CallOptions) {
+      const [run, entry] = await db.read(
+        [{ get: { part: parts.run(runId), key: RUN } }, { get: steps.at(runId, stepId) }],
+        options,
+      )
+      if (!run) throw noRun(runId)
+      const step = entry && toStep(entry)
+      return step?.status === 'completed' ? { result: step.result as R } : undefined
+    },
+    async findStepByWaitId(waitId, options) {
+      const at = waitKey(parts, waitId)
+      return db.hold(async (held) => {
+        const [wait] = await held.read([{ get: at }], options)
+        if (!wait) return undefined
+        const { runId, stepId } = decode(wait.value) as Wait
+        const [entry] = await held.read([{ get: steps.at(runId, stepId) }], options)
+        const step = entry && toStep(entry)
+        return step?.waitId === waitId ? { runId, step } : undefined
+      }, options)
+    },
+    async completeWait(waitId, given = {}, options) {
+      const { status = 'completed', result, error, context } = requireGiven(given, 'result')
+      if (status !== 'completed' && status !== 'failed') throw invalid('status must be completed or failed')
+      const { position } = requireRunFields({ error, position: given.position })
+      const value = copyOf(result)
+      const patch = context === undefined ? undefined : preparePatch(context)
+      const found = await store.findStepByWaitId(waitId, options)
+      if (!found) throw new HoldfastError('NOT_FOUND', 'No step waits under this id', { details: { waitId } })
+      const { runId, step } = found
+      return changeStep(
+        runId,
+        step.stepId,
+        (step, run, now) => {
+          if (step?.waitId !== waitId || isStepTerminal(step.status)) {
+            return refused(
+              new HoldfastError('CONFLICT', 'The wait is over', { details: { waitId, status: step?.status } }),
+            )
+          }
+          return toRecord({ ...step, status, result: value, error }, step, run, now)
+        },
+        options,
+        (run, now) => {
+          const forked = status === 'completed' ? withBranch(run, step.stepId, now) : undefined
+          return {
+            run: position === undefined ? forked : withFields(forked ?? run, { position }, now),
+            along: patch ? [patch(runId)] : [],
+          }
+        },
+      )
+    },
+  }
+  return store
+}
+
+const toStep = (entry: Entry): StepRecord => decode(entry.value) as StepRecord
+
+const taken = (waitId: string): HoldfastError =>
+  new HoldfastError('CONFLICT', 'Another step has this waitId', { details: { waitId } })
+
+/** A verdict that is no. */
+const refused = (error: HoldfastError): { readonly result: () => never } => ({
+  result() {
+    throw error
+  },
+})
+
+/** The run where a branch of its fork is done by this step; `undefined` where none is. */
+function withBranch(run: RunRecord, stepId: string, now: number): RunRecord | undefined {
+  const { position } = run
+  if (position?.kind !== 'fork' || !position.branches.includes(stepId)) return undefined
+  const { completed = [] } = position
+  if (completed.includes(stepId)) return undefined
+  // The other branches are where they were, and have waited as long.
+  return {
+    ...changed(run, { position: { ...position, completed: [...completed, stepId] } }, now),
+    enteredAt: run.enteredAt ?? now,
+  }
+}
+
+/**
+ * A copy of what is handed in.
+ *
+ * @throws `INVALID_ARGUMENT`, `SERIALIZATION`
+ */
+function requireStep(step: StepInput): StepInput {
+  const { stepId, status, result, error, startedAt, completedAt, waitId } = requireGiven(step, 'step')
+  encodeId(stepId, 'stepId')
+  if (status !== undefined && !isStepStatus(status)) throw invalid('status must be one of a step')
+  if (error !== undefined) requireText(error, 'error')
+  if (startedAt !== undefined) requireInteger(startedAt, 'startedAt')
+  if (completedAt !== undefined) requireInteger(completedAt, 'completedAt')
+  if (waitId !== undefined) encodeId(waitId, 'waitId')
+  return { stepId, status, result: copyOf(result), error, startedAt, completedAt, waitId }
+}
+
+/** An equal value that shares nothing with it, not even bytes. */
+function copyOf(value: unknown): unknown {
+  const stored = encode(value)
+  return typeof stored === 'string' ? decode(stored) : Uint8Array.from(stored)
+}
+
+/** What is stored of both is the same. */
+const sameValue = (a: string | Uint8Array, b: string | Uint8Array): boolean =>
+  typeof a === 'string' || typeof b === 'string'
+    ? a === b
+    : a.length === b.length && a.every((byte, i) => byte === b[i])
