@@ -29,6 +29,7 @@ import type {
 import { type ErrorCode, HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
 import { type FencedDraft, type Lease, fence, requireLease } from './fence.ts'
 import { lateAt, partOf } from './requests.ts'
+import { shareOf } from './sharing.ts'
 import { monotonic } from './turns.ts'
 import { validateCommits, validateReads } from './validate.ts'
 
@@ -122,7 +123,10 @@ export interface Database {
   watch(concerns: (part: string) => boolean, listener: () => void): () => void
   /** Reaches for the backend. */
   health(options?: CallOptions): Promise<Health>
-  /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
+  /**
+   * Refuses new calls, waits for those under way, lets go of the backend. Idempotent. The driver is closed with the last
+   * database that uses it.
+   */
   close(): Promise<void>
 }
 
@@ -150,6 +154,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   const { driver, groupCommit = true, clock = systemClock } = options
   const { maxQueuedCalls = MAX_QUEUED_CALLS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
   const newId = options.newId ?? idSource()
+  const share = shareOf(driver)
   const { limits, durability, replayWindow, timeout } = driver.capabilities
   requireInteger(maxQueuedCalls, 'maxQueuedCalls', 1)
   requireInteger(maxQueuedBytes, 'maxQueuedBytes', 1)
@@ -258,7 +263,7 @@ export function createDatabase(options: DatabaseOptions): Database {
 
   async function connect(ahead: boolean): Promise<void> {
     try {
-      await driver.open({ signal: opener.signal, ahead })
+      await share.open({ signal: opener.signal, ahead })
       isOpen = true
     } catch (cause) {
       // A failure is not kept: the next call tries again.
@@ -273,7 +278,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     await Promise.all([commits.idle(), reads.idle()])
     // Nobody waits for it any more.
     opener.abort()
-    await driver.close()
+    await share.close()
   }
 
   function watch(concerns: (part: string) => boolean, listener: () => void): () => void {

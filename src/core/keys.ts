@@ -108,6 +108,9 @@ export const decodeNumber = (key: string): number => Number(key.slice(-DIGITS))
 /** Where a log that was trimmed keeps the last number that was removed: number 0, before all entries. */
 export const trimmedKey = (prefix: string): string => prefix + encodeNumber(0)
 
+/** The highest number that a log can end with and still go on: the next one is a safe integer. */
+export const LAST_NUMBER: number = Number.MAX_SAFE_INTEGER - 1
+
 const NUMBER = new RegExp(`^\\d{${DIGITS}}$`)
 
 /**
@@ -116,11 +119,15 @@ const NUMBER = new RegExp(`^\\d{${DIGITS}}$`)
  * @param prefix - of the log
  * @param key - the last key under the prefix
  * @param value - gets the value under that key, which is asked for only where the log was trimmed to its end
- * @throws `INVALID_ARGUMENT` where the key does not end in a number: something else lives under the prefix
+ * @throws `INVALID_ARGUMENT` where that is no number, or the last there can be: something else lives under the prefix
  */
 export function lastNumber(prefix: string, key: string, value: () => unknown): number {
-  if (!NUMBER.test(key.slice(prefix.length))) throw notALog(prefix)
-  return decodeNumber(key) || Number(value())
+  const digits = key.slice(prefix.length)
+  const isTrimmed = digits === encodeNumber(0)
+  const number = isTrimmed ? value() : NUMBER.test(digits) ? digits : undefined
+  const last = typeof number === 'string' && /^\d{1,16}$/.test(number) ? Number(number) : Number.NaN
+  if (!(last <= LAST_NUMBER)) throw notALog(prefix)
+  return last
 }
 
 /** `INVALID_ARGUMENT`: the last key under the prefix does not end in a number. */

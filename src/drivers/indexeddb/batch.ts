@@ -151,7 +151,7 @@ export function judge(
     last(log) {
       const id = lastOf(log)
       if (!id) return 0
-      return lastNumber(log.key, keyOf(id), () => get({ part: log.part, key: keyOf(id) }, Infinity)?.value ?? 0)
+      return lastNumber(log.key, keyOf(id), () => get({ part: log.part, key: keyOf(id) }, Infinity)?.value)
     },
     put,
     delete: remove,

@@ -15,7 +15,7 @@
  * @module
  */
 import { MAX_TIME } from '../../core/arguments.ts'
-import { DIGITS, encodeNumber } from '../../core/keys.ts'
+import { DIGITS, LAST_NUMBER, encodeNumber } from '../../core/keys.ts'
 
 /** SQLSTATE where the last key of a log is no number; the message is the prefix. */
 export const NOT_A_LOG = 'HF001'
@@ -173,7 +173,8 @@ const END_OF_LOG = `SELECT e.key, e.text INTO e FROM holdfast_entries AS e
           WHEN substr(e.key, length(name) + 1) !~ '^[0-9]{${DIGITS}}$' THEN NULL
           WHEN right(e.key, ${DIGITS}) <> '${encodeNumber(0)}' THEN right(e.key, ${DIGITS})::bigint
           -- The log was trimmed to its end.
-          WHEN e.text ~ '^[0-9]{1,${DIGITS}}$' THEN e.text::bigint END;`
+          WHEN e.text ~ '^[0-9]{1,${DIGITS}}$' THEN e.text::bigint END;
+        IF seq > ${LAST_NUMBER} THEN seq := NULL; END IF;`
 const REFUSE_NO_LOG = `IF seq IS NULL THEN RAISE EXCEPTION USING MESSAGE = name, ERRCODE = '${NOT_A_LOG}',
             DETAIL = 'holdfast: what lives under this prefix is no log'; END IF;`
 

@@ -11,7 +11,7 @@
  * @module
  */
 import { MAX_TIME } from '../../core/arguments.ts'
-import { DIGITS } from '../../core/keys.ts'
+import { DIGITS, LAST_NUMBER } from '../../core/keys.ts'
 import { entryBytes } from '../../core/limits.ts'
 import { SWEEP } from '../shared/sweeps.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
@@ -39,17 +39,18 @@ const digits = (number: string): string => `printf('%0${DIGITS}d', ${number})`
 /** Where a log that was trimmed keeps the last number that was removed. */
 const TRIMMED = `NEW.key || '${FIRST}'`
 
-/** What lies behind the prefix of a log in its last key, of what `lastOf` reads. */
-const behind = (prefix: string): string => `substr(e.key, length(${prefix}) + 1)`
-const isForeign = (prefix: string): string =>
-  `length(e.key) <> length(${prefix}) + ${DIGITS} OR ${behind(prefix)} GLOB '*[^0-9]*'`
+/** The number in the last key of a log, or of a log that was trimmed to its end, in the value under it. */
+const lastDigits = (prefix: string): string => {
+  const name = `substr(e.key, length(${prefix}) + 1)`
+  return `CASE WHEN length(${name}) <> ${DIGITS} THEN NULL WHEN ${name} = '${FIRST}' THEN e.value ELSE ${name} END`
+}
 
 /** The number at which a log ends; NULL where it is empty. `foreign` is what becomes of a last key that is no number. */
 const lastOf = (part: string, prefix: string, end: string, foreign: string): string => `(
-  SELECT CASE WHEN ${isForeign(prefix)} THEN ${foreign} WHEN ${behind(prefix)} = '${FIRST}' THEN CAST(e.value AS INTEGER)
-    ELSE CAST(${behind(prefix)} AS INTEGER) END
-  FROM holdfast_entries AS e WHERE e.part = ${part} AND e.key >= ${prefix} AND e.key < ${end}
-  ORDER BY e.key DESC LIMIT 1)`
+  SELECT CASE WHEN typeof(l.digits) = 'text' AND length(l.digits) BETWEEN 1 AND ${DIGITS} AND l.digits NOT GLOB '*[^0-9]*'
+    AND CAST(l.digits AS INTEGER) <= ${LAST_NUMBER} THEN CAST(l.digits AS INTEGER) ELSE ${foreign} END
+  FROM (SELECT ${lastDigits(prefix)} AS digits FROM holdfast_entries AS e
+    WHERE e.part = ${part} AND e.key >= ${prefix} AND e.key < ${end} ORDER BY e.key DESC LIMIT 1) AS l)`
 const REFUSED = `RAISE(ABORT, '${NOT_A_LOG}')`
 /** The same of the log of an op. */
 const LAST = `coalesce(${lastOf('NEW.part', 'NEW.key', `substr(NEW.key, 1, length(NEW.key) - 1) || '"'`, REFUSED)}, 0)`

@@ -1,6 +1,7 @@
 /** The part of the script that applies commits. @module */
+import { LAST_NUMBER } from '../../core/keys.ts'
 
-export const COMMIT = `-- A batch of commits.
+export const COMMIT: string = `-- A batch of commits.
 local deadline, window, digest = take(), takeNumber(), take()
 budget = takeNumber()
 local request = KEYS[1]
@@ -47,9 +48,11 @@ local function numberOf(part, prefix, name)
   local digits = string.sub(name, #prefix + 1)
   if not isNumber(digits) then return nil end
   local number = tonumber(digits)
-  if number > 0 then return number end
-  local packed = redis.call('HGET', part.entries, name)
-  return packed and tonumber(string.match(packed, '^%d*\\n[^\\n]*\\nt(%d+)$'))
+  if number == 0 then
+    local packed = redis.call('HGET', part.entries, name)
+    number = packed and tonumber(string.match(packed, '^%d*\\n[^\\n]*\\nt(%d+)$'))
+  end
+  return number and number <= ${LAST_NUMBER} and number or nil
 end
 
 -- The end of a log, and whether another key lies there.

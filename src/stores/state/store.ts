@@ -9,9 +9,9 @@ import { MAX_TIME, requireInteger } from '../../core/arguments.ts'
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import type { Database, WriteOptions } from '../../core/database.ts'
-import type { CallOptions, Entry, Expiry, Key, Value } from '../../core/driver.ts'
+import type { CallOptions, Entry, EntryPage, Expiry, Key, Read, Value } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
-import { EVERYTHING, VALUES, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
+import { EVERYTHING, VALUES, behind, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
 import { type Page, type PageOptions, eachItem, readPage } from '../../core/pages.ts'
 import { pack, unpack } from './raw-values.ts'
 import { remove } from '../../core/remove.ts'
@@ -175,11 +175,11 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
 
   /** Which keys are there, and the versions of their values. */
   async function versionsOf(keys: readonly string[], options: ScopeOptions): Promise<Map<string, string>> {
-    const entries = await db.read(
-      keys.map((key) => ({ get: at(key, options) })),
+    const pages = (await db.read(
+      keys.map((key) => withoutValue(at(key, options))),
       options,
-    )
-    return new Map(keys.flatMap((key, i) => (entries[i] ? [[key, entries[i].version] as const] : [])))
+    )) as EntryPage[]
+    return new Map(keys.flatMap((key, i) => pages[i]!.entries.map(({ version }) => [key, version] as const)))
   }
 
   const listVersions = (options: ListKeysOptions): Promise<Page<readonly [string, string]>> => {
@@ -223,7 +223,10 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
       return found
     },
     delete: async (key, options) => remove(db, [at(key, options)], options),
-    exists: async (key, options) => (await store.get(key, options)) !== undefined,
+    async exists(key, options) {
+      const [page] = await db.read([withoutValue(at(key, options))], options)
+      return (page as EntryPage).entries.length > 0
+    },
     async describe(key, options) {
       const [entry] = await db.read([{ get: at(key, options) }], options)
       if (!entry) return undefined
@@ -294,6 +297,11 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
   }
   return store
 }
+
+/** Asks for one entry without its value, which may be megabytes. */
+const withoutValue = ({ part, key }: Key): Read => ({
+  range: { part, start: key, end: behind(key), limit: 1, keysOnly: true },
+})
 
 /** What increments and removals remember of a value. */
 type Content = Pick<Entry, 'value' | 'expiresAt'>

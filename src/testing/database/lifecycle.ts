@@ -1,4 +1,5 @@
 /** Opening at the first call, closing after the last, faults in between, and the backend's time. @module */
+import type { Database } from '../../core/database.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { append, at, atOnce, put, upTo } from '../build.ts'
@@ -103,6 +104,43 @@ export const closeTwice: Case = defineCase('DB-306', 'closing again is fine, and
   equal(spy.closes, 1)
   await t.db({ driver: spyOn(t.driver).driver }).close()
 })
+
+/** An application has one driver, and often a database per tenant or request. */
+export const closeShared: Case = defineCase(
+  'DB-316',
+  'a driver that several databases use is closed with the last of them',
+  async (t) => {
+    const spy = spyOn(t.driver)
+    const [one, other, late] = [1, 2, 3].map(() => t.db({ driver: spy.driver })) as [Database, Database, Database]
+    await one.commit({ ops: [put('k', 'v')] })
+    await other.open()
+    await one.close()
+    equal(spy.closes, 0)
+    equal((await other.read([{ get: at('k') }]))[0]?.value, 'v')
+    const closing = other.close()
+    equal((await late.read([{ get: at('k') }]))[0]?.value, 'v', 'Opened while the driver was closing')
+    await closing
+    const { closes } = spy
+    await late.close()
+    equal([spy.opens, spy.closes], [3, closes + 1])
+  },
+)
+
+/** A database that could not be opened uses nothing. */
+export const closeUnopened: Case = defineCase(
+  'DB-317',
+  'a database whose open failed keeps no driver open',
+  async (t) => {
+    const spy = spyOn(t.driver)
+    const [one, other] = [1, 2].map(() => t.db({ driver: spy.driver })) as [Database, Database]
+    spy.fail('open', new Error('The cable was cut'))
+    await rejects(other.open(), 'BACKEND')
+    await one.open()
+    await one.close()
+    equal(spy.closes, 1)
+    await other.close()
+  },
+)
 
 /** A fault under way does not keep the door open. */
 export const closeAfterFault: Case = defineCase('DB-307', 'close works while a request is failing', async (t) => {

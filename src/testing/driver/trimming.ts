@@ -117,7 +117,15 @@ export const foreign: Case = defineCase(
   'DR-1408',
   'an append behind a key that is no number is refused with its request, and nothing has changed',
   async (t) => {
-    for (const name of ['log!x', 'log!9', 'log!99999999999999999', 'log!9999999999999999x']) {
+    for (const name of [
+      'log!x',
+      'log!9',
+      'log!99999999999999999',
+      'log!9999999999999999x',
+      // Numbers, but none could come after them.
+      'log!9999999999999999',
+      entryKey('log!', Number.MAX_SAFE_INTEGER),
+    ]) {
       await t.write(append('log!', 'a'), put(name, 'not an entry'))
       const before = await t.all()
       for (const op of [append('log!', 'b'), append('log!', 'b', 'ref'), trim('log!', 1)]) {
@@ -128,6 +136,27 @@ export const foreign: Case = defineCase(
       equal(await t.all(), before)
       await t.write(remove(name))
       equal((await t.write(append('log!', 'b'))).seqs, [2])
+      await t.write(removePart())
+    }
+  },
+)
+
+/** A number that is none would begin the log anew, or end it for good. */
+export const strangeMark: Case = defineCase(
+  'DR-1410',
+  'an append to a log whose trimmed end is no number is refused with its request, and nothing has changed',
+  async (t) => {
+    for (const value of ['', 'x', '1x', '-1', '1e3', '99999999999999999', '9999999999999999', new Uint8Array([0x31])]) {
+      await t.write(put(entryKey('log!', 0), value))
+      const before = await t.all()
+      for (const op of [append('log!', 'b'), append('log!', 'b', 'ref'), trim('log!', 1)]) {
+        const error = await rejects(t.send([{ ops: [put('k', 'v')] }, { ops: [op] }]), 'INVALID_ARGUMENT')
+        equal([error.retryable, error.ambiguous], [false, false])
+      }
+      await rejects(t.send([{ checks: [ends('log!', 1)], ops: [put('k', 'v')] }]), 'INVALID_ARGUMENT')
+      equal(await t.all(), before)
+      await t.write(put(entryKey('log!', 0), '41'))
+      equal((await t.write(append('log!', 'b'))).seqs, [42])
       await t.write(removePart())
     }
   },

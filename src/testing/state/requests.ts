@@ -64,6 +64,24 @@ export const snapshots: Case = defineCase(
   },
 )
 
+/** A value may be megabytes. */
+export const withoutValues: Case = defineCase('ST-809', 'exists and watch ask for no value', async (t) => {
+  const { state, spy } = spied(t)
+  await state.set('k', 'v')
+  const before = spy.reads.length
+  equal(await state.exists('k'), true)
+  equal(await state.exists('k!'), false)
+  const changes = state.watch(['k', 'none'])[Symbol.asyncIterator]()
+  equal((await changes.next()).value, ['k'])
+  await changes.return!()
+  const asked = spy.reads.slice(before).flat()
+  equal(asked.length, 4)
+  ok(
+    asked.every((read) => 'range' in read && read.range.keysOnly === true),
+    'Keys only',
+  )
+})
+
 /** Reads are one request, whatever they ask for. */
 export const reads: Case = defineCase('ST-805', 'every read is one request', async (t) => {
   const { state, cost } = spied(t)
