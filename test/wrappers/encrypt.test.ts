@@ -3,7 +3,6 @@ import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, test } from 'vitest'
 import type { CommitRequest, Driver, Entry, PartPage } from '../../src/core/driver.ts'
-import type { Clock } from '../../src/core/clock.ts'
 import { createDatabase } from '../../src/core/database.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { sqlite } from '../../src/drivers/sqlite/better-sqlite3.ts'
@@ -30,9 +29,9 @@ const ANYWHERE = { ...KEYS, refs: () => true }
 conformanceOver('memory, encrypted', (driver) => encrypt(driver, ANYWHERE))
 
 /** SQLite that recognises repeats. */
-async function recognising(path: string, clock?: Clock): Promise<Driver> {
+async function recognising(path: string): Promise<Driver> {
   const db = await openBetterSqlite3(path)
-  const driver = sqlite({ db, replayWindow: 600_000, ...(clock && { clock }) })
+  const driver = sqlite({ db, replayWindow: 600_000 })
   return { ...driver, close: async () => (await driver.close(), void db.close()) }
 }
 
@@ -41,8 +40,9 @@ function overSqlite(name: string, wrap: (driver: Driver) => Driver, chosen: read
     name,
     async create() {
       let time = Date.UTC(2026, 0, 1)
-      const driver = await recognising(':memory:', () => time)
-      return { driver: wrap(driver), advance: (ms) => void (time += ms) }
+      const db = await openBetterSqlite3(':memory:')
+      const driver = sqlite({ db, replayWindow: 600_000, clock: () => time })
+      return { driver: wrap(driver), advance: (ms) => void (time += ms), dispose: async () => void db.close() }
     },
   }
   register(chosen, { harness, describe, it })
