@@ -127,7 +127,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
 
   async function run(): Promise<void> {
     while (isWanted()) {
-      await turn()
+      await turn.take()
       const opening = options.ready()
       if (opening) {
         await opened(opening)
@@ -283,7 +283,8 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
       waiting++
       waitingBytes += bytes
     })
-    running ??= run()
+    if (running === undefined) running = run()
+    else turn.askAgain()
     if (timeout !== undefined) stopTimer ??= after(timeout, expire)
     if (!signal) return result
     signal.addEventListener('abort', onAbort)
@@ -315,7 +316,12 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     return waiter.promise
   }
 
-  return { add, settled, idle: async () => running }
+  async function idle(): Promise<void> {
+    turn.askAgain()
+    await running
+  }
+
+  return { add, settled, idle }
 }
 
 const timedOut = (timeout: number, ambiguous: boolean): HoldfastError =>

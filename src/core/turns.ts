@@ -22,39 +22,78 @@ export function after(ms: number, callback: () => void): () => void {
 const TURNED = 5
 /** How long until it is waited for. */
 const MAX_TURN = 10
+/** After how many batches it is waited for in any case: in Workers the clock stands still while code is running. */
+const MANY_BATCHES = 500
+
+/** Lets the event loop turn where that has not happened for a while. */
+export interface Turns {
+  /** Called before every batch. @returns what to wait for, or `undefined` where there is no need to wait */
+  take(): Promise<void> | undefined
+  /**
+   * Called when a call was added. In Workers a timer belongs to the request that set it, or to the time before its object
+   * let nothing else in: it may never come. So whoever adds a call asks once more for the turn that is waited for.
+   */
+  askAgain(): void
+}
 
 /**
- * Makes what is called before every batch: it lets the event loop turn where that has not happened for a while. Answers
- * of a synchronous driver come in microtasks, and a loop of awaited calls would keep every timer and request waiting.
- *
- * @returns a function that gives what to wait for, or `undefined` where there is no need to wait
+ * Makes the turns of one loop. Answers of a synchronous driver come in microtasks, and a loop of awaited calls would keep
+ * every timer and request waiting.
  */
-export function turns(): () => Promise<void> | undefined {
-  const soon = turner()
-  let next: Promise<void> | undefined
+export function turns(): Turns {
+  const isWorkers = 'WebSocketPair' in globalThis
+  const soon = isWorkers ? (callback: () => void): unknown => setTimeout(callback, 0) : turner()
+  let next: { readonly promise: Promise<void>; readonly come: () => void } | undefined
+  let isWaitedFor = false
+  let hasAskedAgain = false
   let askedAt = 0
   let turnedAt = Number.NEGATIVE_INFINITY
-  return () => {
-    const now = monotonic()
-    if (next) return now - askedAt > MAX_TURN - TURNED ? next : undefined
-    if (now - turnedAt < TURNED) return undefined
-    askedAt = now
-    next = new Promise((resolve) => {
-      soon(() => {
+  let batches = 0
+
+  function ask(): void {
+    let resolve!: () => void
+    const promise = new Promise<void>((it) => (resolve = it))
+    const turn = {
+      promise,
+      come() {
+        if (next !== turn) return
         next = undefined
+        isWaitedFor = false
         turnedAt = monotonic()
         resolve()
-      })
-    })
-    return undefined
+      },
+    }
+    next = turn
+    batches = 0
+    soon(turn.come)
+  }
+
+  return {
+    take() {
+      const now = monotonic()
+      batches++
+      if (next) {
+        isWaitedFor = batches > MANY_BATCHES || now - askedAt > MAX_TURN - TURNED
+        return isWaitedFor ? next.promise : undefined
+      }
+      if (now - turnedAt < TURNED && batches <= MANY_BATCHES) return undefined
+      askedAt = now
+      ask()
+      return undefined
+    },
+    askAgain() {
+      if (!isWorkers || !isWaitedFor || hasAskedAgain) return
+      hasAskedAgain = true
+      // Calls that are made in one go have the same request.
+      queueMicrotask(() => (hasAskedAgain = false))
+      soon(next!.come)
+    },
   }
 }
 
 /** Makes what calls back in a turn of its own. A timer is the last choice: hidden tabs are given few of them. */
 function turner(): (callback: () => void) => void {
-  // An object of Workers that lets nothing in while it works gets no timer and no immediate from before that.
-  const isWorkers = 'WebSocketPair' in globalThis
-  if (setImmediate && !isWorkers) return setImmediate
+  if (setImmediate) return setImmediate
   if (!MessageChannel) return (callback) => setTimeout(callback, 0)
   let port: { postMessage(message: null): void } | undefined
   let called: () => void
