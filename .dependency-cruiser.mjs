@@ -9,8 +9,8 @@ const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error',
 /** Files that may import `node:` modules. */
 const NODE = '^src/(cli/|dev/|drivers/sqlite/(node|bun)-sqlite\\.ts$)'
 
-/** Folders of programs: they alone may import plain dependencies. */
-const PROGRAMS = '^src/(cli|dev)/'
+/** The libraries of the command line, which are bundled. */
+const LIBRARIES = '^src/cli/libraries\\.ts$'
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {
@@ -102,15 +102,15 @@ export default {
     ),
     forbid(
       'declared-packages',
-      'What users bundle imports declared peer dependencies only',
-      { path: '^src/', pathNot: PROGRAMS },
+      'What is published imports optional peer dependencies only, but for the libraries that the command line bundles',
+      { path: '^src/', pathNot: LIBRARIES },
       { dependencyTypes: ['npm', 'npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm-peer'] },
     ),
     forbid(
-      'declared-packages-of-tools',
-      'The command line and the local servers import declared dependencies only',
-      { path: PROGRAMS },
-      { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['npm', 'npm-peer'] },
+      'libraries-of-the-command-line',
+      'Only the command line uses the libraries that it bundles',
+      { path: '^src/', pathNot: '^src/cli/' },
+      { path: LIBRARIES },
     ),
     forbid(
       'src-is-closed',

@@ -43,9 +43,7 @@ const DOCUMENT = new URL('../docs/bundles.md', import.meta.url)
 /** Of the clients, what a driver needs in every bundle. */
 const INSIDE = new Set(['idb'])
 /** Modules of the runtime, clients of backends, and what only the command line and its servers use. */
-const OUTSIDE = ['node:*', 'bun:*']
-  .concat(Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }))
-  .filter((name) => !INSIDE.has(name))
+const OUTSIDE = ['node:*', 'bun:*'].concat(Object.keys(manifest.peerDependencies)).filter((name) => !INSIDE.has(name))
 /** A compressor of another version may come to a little more or less, in kB. */
 const TOLERANCE = 0.11
 

@@ -58,6 +58,7 @@ const GATES: readonly Gate[] = [
   gate('publint', ['publint', TARBALL, '--strict']),
   gate('attw', ['attw', TARBALL, '--profile', 'esm-only', '--no-emoji', '--no-color']),
   gate('closure', ['tsx', 'scripts/closure.ts', TARBALL]),
+  gate('installed', ['tsx', 'scripts/installed.ts', TARBALL]),
   gate('deno', ['tsx', 'scripts/deno.ts', TARBALL]),
   gate('knip', ['knip']),
   gate('size', ['tsx', 'scripts/bundles.ts', '--check']),

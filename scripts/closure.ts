@@ -23,8 +23,8 @@ const ENTRIES: Record<string, { packages?: string[]; builtins?: string[]; driver
   './postgres': { packages: ['drizzle-orm'] },
   './postgres-schema': { packages: ['drizzle-orm'] },
   './testing': { drivers: ['./memory'] },
-  // Runs in Node beside what is developed, never in a bundle.
-  './dev': { isProgram: true },
+  // Runs in Node beside what is developed, never in a bundle. The client of Redis is loaded by the server that needs it.
+  './dev': { isProgram: true, packages: ['redis'] },
 }
 
 const tarball = process.argv[2]
@@ -46,7 +46,7 @@ for (const entry of entries) {
   const allowed = ENTRIES[entry.name] ?? {}
   for (const specifier of new Set([...code.outside, ...types.outside])) {
     const name = packageOf(specifier)
-    if (allowed.isProgram && (specifier.startsWith('node:') || name in manifest.dependencies)) continue
+    if (allowed.isProgram && specifier.startsWith('node:')) continue
     if (/^(node|bun):/.test(specifier)) {
       if (!allowed.builtins?.includes(specifier)) problems.push(`${entry.name}: holds ${specifier}`)
     } else if (!allowed.packages?.includes(name)) {
@@ -104,10 +104,10 @@ function importsOf(file: string): string[] {
   ]
 }
 
-/** The driver that a file belongs to, when it is not the driver of `own` or a shared file of the same family. */
+/** The driver that a file belongs to, when it is neither the driver of `own`, nor a file of the same family, nor shared by all. */
 function otherDriver(own: string, file: string): string | undefined {
   const path = file.replace(/\.d\.ts$/, '.js')
-  if (!path.startsWith('dist/drivers/') || path === own) return undefined
+  if (!path.startsWith('dist/drivers/') || path.startsWith('dist/drivers/shared/') || path === own) return undefined
   const entry = entries.find((candidate) => candidate.dist === path)
   if (entry) return entry.name
   const family = dirname(path)

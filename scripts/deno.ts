@@ -26,7 +26,7 @@ const tarball = process.argv[2]
 if (!tarball) throw new Error('Usage: tsx scripts/deno.ts <tarball>')
 
 const jsr = JSON.parse(readFileSync('jsr.json', 'utf8')) as JsrManifest
-const packages = { ...manifest.peerDependencies, ...manifest.dependencies }
+const packages = manifest.peerDependencies
 const wanted: JsrManifest = {
   name: SCOPE + manifest.name,
   version: manifest.version,

@@ -19,7 +19,6 @@ export interface Manifest {
   readonly license: string
   readonly exports: Record<string, string>
   readonly bin: Record<string, string>
-  readonly dependencies: Record<string, string>
   readonly peerDependencies: Record<string, string>
 }
 

@@ -1,5 +1,5 @@
 /** What stands in the arguments of commands. @module */
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError } from './libraries.ts'
 import { decode } from '../core/codec.ts'
 
 const UNITS: Readonly<Record<string, number>> = {

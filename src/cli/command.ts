@@ -1,5 +1,5 @@
 /** What every command gets, and how it is put together. @module */
-import type { Command } from 'commander'
+import type { Command } from './libraries.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { type Opening, withStore } from './stores.ts'
 import { type CommonOptions, type Terminal, terminal } from './terminal.ts'

@@ -1,5 +1,5 @@
 /** Completion scripts, made of the commands themselves. @module */
-import type { Command } from 'commander'
+import type { Command } from './libraries.ts'
 
 /** What bash makes words of, too. */
 const SPLIT = ['=', ':']

@@ -1,5 +1,5 @@
 /** What goes wrong at the command line, and the exit code it ends with. @module */
-import { CommanderError } from 'commander'
+import { CommanderError } from './libraries.ts'
 import { type ErrorCode, type HoldfastError, isHoldfastError } from '../core/errors.ts'
 
 /** The exit codes, as docs/operations.md lists them. */

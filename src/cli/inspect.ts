@@ -1,5 +1,4 @@
 /** What `doctor` says of servers besides what every store has. @module */
-import { createClient } from 'redis'
 import { inTime } from '../core/abort.ts'
 import { FIND, SCHEMA_VERSION } from '../drivers/postgres/migrations.ts'
 import { policyIn } from '../drivers/upstash/decode.ts'
@@ -7,7 +6,7 @@ import { upstash } from '../drivers/upstash/driver.ts'
 import type { Finding } from '../ops/health.ts'
 import { schemaFinding } from './findings.ts'
 import { timeout } from '../wrappers/timeout.ts'
-import { CONNECTION_TIMEOUT, PATIENCE, load, requireRedisUrl, upstashClient } from './servers.ts'
+import { CONNECTION_TIMEOUT, PATIENCE, load, redisClient, upstashClient } from './servers.ts'
 
 /** A setting that is as it should be, or what to do about it. */
 const judged = (what: string, found: string, isWell: boolean, advice: string, level: Finding['level'] = 'warning') =>
@@ -53,8 +52,7 @@ const evictionFinding = (policy: string): Finding =>
 
 /** Looks at the settings of a Redis that decide what a commit survives, and whether entries are evicted. */
 export async function inspectRedis(url: string): Promise<readonly Finding[]> {
-  const client = createClient({ url: requireRedisUrl(url), socket: { reconnectStrategy: false } })
-  client.on('error', () => {})
+  const client = await redisClient(url)
   try {
     await inTime(client.connect(), CONNECTION_TIMEOUT)
     const info = await inTime(client.info(), CONNECTION_TIMEOUT)

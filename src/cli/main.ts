@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The command line: docs/operations.md tells of it. @module */
 import { readFileSync } from 'node:fs'
-import { CommanderError } from 'commander'
+import { CommanderError } from './libraries.ts'
 import { EXIT, endingOf } from './failures.ts'
 import { makeProgram } from './program.ts'
 

@@ -1,5 +1,5 @@
 /** The commands of `holdfast`, put together. @module */
-import { Command } from 'commander'
+import { Command } from './libraries.ts'
 import { examples } from './command.ts'
 import { addBenchCommand } from './commands/bench.ts'
 import { addCareCommands } from './commands/care.ts'

@@ -1,5 +1,4 @@
 /** Stores behind a network at the command line: the client of each is loaded when a URL asks for it. @module */
-import { createClient } from 'redis'
 import type { Driver } from '../core/driver.ts'
 import { postgres } from '../drivers/postgres/driver.ts'
 import { type UpstashClient, upstash } from '../drivers/upstash/driver.ts'
@@ -38,7 +37,7 @@ function requireUrl(text: string): string {
 }
 
 /** @throws {@link Failure} for what is no URL, or names a database by anything but its number */
-export function requireRedisUrl(text: string): string {
+function requireRedisUrl(text: string): string {
   if (/^\/?\d*$/.test(new URL(requireUrl(text)).pathname)) return text
   throw new Failure(EXIT.usage, 'The path in the URL of the store is no number of a database', 'Such as redis://host/1')
 }
@@ -78,11 +77,29 @@ export async function upstashClient(rest: string): Promise<UpstashClient> {
 export const openUpstash = async (rest: string): Promise<Driver> =>
   timeout(upstash({ redis: await upstashClient(rest) }), PATIENCE)
 
+/** The part of node-redis that the command line uses. */
+export interface RedisClient {
+  readonly isOpen: boolean
+  connect(): Promise<unknown>
+  sendCommand(command: string[]): Promise<unknown>
+  info(): Promise<string>
+  configGet(name: string): Promise<Readonly<Record<string, string>>>
+  destroy(): void
+}
+
+/** A client of a Redis, which does not connect again by itself. */
+export async function redisClient(url: string): Promise<RedisClient> {
+  const checked = requireRedisUrl(url)
+  const redis = await load('redis', () => import('redis'))
+  const client = redis.createClient({ url: checked, socket: { reconnectStrategy: false } })
+  // The call that fails reports what went wrong.
+  client.on('error', () => {})
+  return client
+}
+
 /** Opens a Redis by `redis://` or `rediss://`. */
 export async function openRedis(scheme: string, rest: string): Promise<Driver> {
-  const client = createClient({ url: requireRedisUrl(`${scheme}:${rest}`), socket: { reconnectStrategy: false } })
-  // What goes wrong is told by the call that it goes wrong for.
-  client.on('error', () => {})
+  const client = await redisClient(`${scheme}:${rest}`)
   const send = async (command: readonly string[]): Promise<unknown> => {
     if (!client.isOpen) await client.connect()
     return client.sendCommand([...command])

@@ -1,7 +1,6 @@
 /** What is printed and asked: tables and bars on a terminal, plain lines elsewhere, JSON where asked for. @module */
 import { createInterface } from 'node:readline/promises'
-import { SingleBar } from 'cli-progress'
-import Table from 'cli-table3'
+import { SingleBar, Table } from './libraries.ts'
 import { encode } from '../core/codec.ts'
 import type { Progress } from '../ops/options.ts'
 import { EXIT, Failure } from './failures.ts'

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { ErrorReply, MultiErrorReply, RESP_TYPES, createClient } from 'redis'
+import type * as Redis from 'redis'
 import { type Answered, type Asked, type Fault, type Handler, type LocalServer, inJson, listen } from './server.ts'
 import { type Reply, toJson, toResp } from './upstash-replies.ts'
 import { translateScripts } from './upstash-scripts.ts'
@@ -33,6 +33,7 @@ export interface UpstashServer extends LocalServer {
 }
 
 type Client = Awaited<ReturnType<typeof connect>>
+type Library = typeof Redis
 
 /** What the service takes of a request, and gives as an answer. */
 const MOST_BYTES = 10_000_000
@@ -55,13 +56,15 @@ class Refusal extends Error {
  *
  * @param options - the redis-server, tokens, port
  * @returns the server, listening on 127.0.0.1; closing it leaves the redis-server running
- * @throws when a redis-server cannot be reached, or the port is taken; then no connection is left
+ * @throws when the package `redis` is not installed, a redis-server cannot be reached, or the port is taken; then no
+ *   connection is left
  */
 export async function startUpstash(options: UpstashServerOptions): Promise<UpstashServer> {
   const { token = 'local', readOnlyToken, port = 0 } = options
+  const library = await load()
   const clients: Client[] = []
   async function connected(url: string): Promise<Client> {
-    const client = await connect(url)
+    const client = await connect(library, url)
     clients.push(client)
     return client
   }
@@ -71,7 +74,7 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
   try {
     const redis = await connected(options.redis)
     const replica = options.replica === undefined ? undefined : await connected(options.replica)
-    const server = await listen(handlerOf(redis, replica, token, readOnlyToken), { port })
+    const server = await listen(handlerOf(library, redis, replica, token, readOnlyToken), { port })
     return {
       ...server,
       token,
@@ -89,6 +92,7 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
 
 /** What answers the requests. */
 function handlerOf(
+  { ErrorReply, MultiErrorReply }: Library,
   redis: Client,
   replica: Client | undefined,
   token: string,
@@ -114,7 +118,7 @@ function handlerOf(
   }
 
   /** Why a token may not do this, if it may not. */
-  async function refusal(command: readonly string[], mayWrite: boolean): Promise<ErrorReply | undefined> {
+  async function refusal(command: readonly string[], mayWrite: boolean): Promise<Error | undefined> {
     const name = command[0]!.toLowerCase()
     if (REFUSED.test(name)) return new ErrorReply(`ERR Command is not available: '${name}'`)
     if (mayWrite || ['ping', 'echo', 'time'].includes(name)) return undefined
@@ -207,6 +211,12 @@ function handlerOf(
     return resp ? inResp(toResp(reply), status) : bounded(result(reply), status)
   }
 
+  function refused(error: unknown): Answered {
+    if (error instanceof Refusal) return inJson({ error: error.message }, error.status)
+    if (error instanceof ErrorReply) return inJson({ error: error.message }, 400)
+    return inJson({ error: 'The redis-server cannot be reached' }, 503)
+  }
+
   return async (request, fault) => {
     const syncToken = String(++served)
     const { headers, ...rest } = await answer(request, fault).catch(refused)
@@ -214,7 +224,16 @@ function handlerOf(
   }
 }
 
-async function connect(url: string) {
+/** Loads the client of Redis, an optional peer: who starts other servers does not need it. */
+async function load(): Promise<Library> {
+  try {
+    return await import('redis')
+  } catch (cause) {
+    throw new Error('The local Upstash needs the package redis. Run npm install redis', { cause })
+  }
+}
+
+async function connect({ RESP_TYPES, createClient }: Library, url: string) {
   let hasConnected = false
   // Where nothing answers from the start, the URL is wrong.
   const reconnectStrategy = (tries: number): number | false => hasConnected && Math.min(10 * tries, 100)
@@ -225,12 +244,6 @@ async function connect(url: string) {
   await client.connect()
   hasConnected = true
   return client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
-}
-
-function refused(error: unknown): Answered {
-  if (error instanceof Refusal) return inJson({ error: error.message }, error.status)
-  if (error instanceof ErrorReply) return inJson({ error: error.message }, 400)
-  return inJson({ error: 'The redis-server cannot be reached' }, 503)
 }
 
 /** An answer that is not longer than the service gives one. */

@@ -1,5 +1,5 @@
 /** `bench`: a few numbers of the user's own store. @module */
-import type { Command } from 'commander'
+import type { Command } from '../libraries.ts'
 import { aborted } from '../../core/errors.ts'
 import type { Holdfast } from '../../holdfast.ts'
 import { positive } from '../arguments.ts'

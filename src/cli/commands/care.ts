@@ -1,5 +1,5 @@
 /** `purge`, `verify`, `stats`, `doctor`. @module */
-import type { Command } from 'commander'
+import type { Command } from '../libraries.ts'
 import { type Finding, health } from '../../ops/health.ts'
 import { type PurgeOptions, purge } from '../../ops/purge.ts'
 import { stats } from '../../ops/stats.ts'

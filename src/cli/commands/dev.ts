@@ -1,7 +1,7 @@
 /** `dev`: local servers that speak the protocols of hosted ones. @module */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { type Command, Option } from 'commander'
+import { type Command, Option } from '../libraries.ts'
 import { type NeonBackend, overEmbedded, overPools, startNeon, withPassword } from '../../dev/neon.ts'
 import { startPostgres } from '../../dev/postgres-server.ts'
 import { startRedis } from '../../dev/redis-server.ts'
@@ -68,6 +68,7 @@ async function dev({ terminal, signal }: Context, _: readonly string[], options:
 }
 
 async function startRest(endings: Endings, token: string, port: number): Promise<Environment> {
+  await load('redis', () => import('redis'))
   const redis = await found('redis-server', 'Install Redis, or give --only neon', () => startRedis())
   endings.push(redis.stop)
   const server = await startUpstash({ redis: redis.url, token, port })

@@ -1,5 +1,5 @@
 /** `runs`, `show`, `events`. @module */
-import type { Command } from 'commander'
+import type { Command } from '../libraries.ts'
 import { sleep } from '../../core/abort.ts'
 import type { Holdfast } from '../../holdfast.ts'
 import type { RunEvent } from '../../runs/events.ts'

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Argument, type Command, Option } from 'commander'
+import { Argument, type Command, Option } from '../libraries.ts'
 import { type Context, action, examples } from '../command.ts'
 import { completionFor } from '../completion.ts'
 import { EXIT, Failure } from '../failures.ts'

@@ -1,5 +1,5 @@
 /** `cancel`, `pause`, `unpause`, `intervene`. @module */
-import type { Command } from 'commander'
+import type { Command } from '../libraries.ts'
 import { json } from '../arguments.ts'
 import { type Context, type Work, action, examples } from '../command.ts'
 import { plain } from '../terminal.ts'

@@ -1,5 +1,5 @@
 /** `get`, `set`, `delete`. @module */
-import type { Command } from 'commander'
+import type { Command } from '../libraries.ts'
 import { addAbortSignal } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { toBase64 } from '../../core/base64.ts'

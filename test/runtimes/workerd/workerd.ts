@@ -20,7 +20,7 @@ export async function workerOf(file: string, objects: readonly string[], setting
     conditions: ['workerd', 'worker'],
     external: ['cloudflare:*'],
   })
-  return { modules: true, script: outputFiles[0]!.text, compatibilityDate: '2026-06-01', ...settings } as WorkerOptions
+  return { modules: true, script: outputFiles[0]!.text, compatibilityDate: '2026-04-01', ...settings } as WorkerOptions
 }
 
 /** Starts Workers, of which the first answers; nothing is kept on disk unless what they share says where. */

@@ -1,0 +1,9 @@
+/**
+ * The libraries that the command line uses. The build bundles them into `dist/cli/libraries.js`, so that the package has
+ * no dependencies; nothing else may import them.
+ *
+ * @module
+ */
+export { SingleBar } from 'cli-progress'
+export { default as Table } from 'cli-table3'
+export { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
