@@ -73,7 +73,7 @@ export async function appendToLongLog(
           async time(ops) {
             let elapsed = 0
             for (let left = ops; left > 0; left -= SHORT) {
-              other.exec('DELETE FROM holdfast_entries')
+              other.exec('DELETE FROM holdfast_keys')
               const runId = `short-${runs++}`
               await fill(holdfasts.short, runId, SHORT)
               elapsed += await appends(holdfasts.short, runId, Math.min(left, SHORT))

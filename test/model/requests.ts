@@ -41,6 +41,8 @@ const value: fc.Arbitrary<Value> = fc.oneof(
   fc.constantFrom<Value>('', '0', '007', '1e3', 'null', 'a\u0001b', '\ufeffx', 'ß𝄞\uffff', new Uint8Array(0)),
   fc.string({ unit: 'grapheme', maxLength: 12 }).map((text) => text.replaceAll('\0', '')),
   fc.uint8Array({ maxLength: 12 }),
+  // Longer than what SQLite keeps with its key, in pages of 4 kB and of 8.
+  fc.constantFrom<Value>('l'.repeat(1500), 'é'.repeat(1500), new Uint8Array(1500), new Uint8Array(3000).fill(1)),
 )
 
 const expires: fc.Arbitrary<Expiry> = fc.oneof(

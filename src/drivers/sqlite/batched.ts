@@ -91,31 +91,31 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
   const ask = async (statements: Statement[], signal?: AbortSignal): Promise<readonly unknown[][]> =>
     (await send(statements, false, signal)).rows
 
-  /** The versions of the schema that all share, and of what is added here. */
-  async function versionsOf(signal?: AbortSignal): Promise<{ version: number; added: number }> {
+  /** The version of the schema that all share, and whether what is added here is of that version, too. */
+  async function versionOf(signal?: AbortSignal): Promise<{ version: number; isWhole: boolean }> {
     const [[found] = [], [fit] = []] = await ask(
       [statement(FIND_SCHEMA), ...(fitness ? [statement(fitness.sql)] : [])],
       signal,
     )
     fitness?.require(fit)
-    if (found === undefined) return { version: 0, added: 0 }
+    if (found === undefined) return { version: 0, isWhole: false }
     const [[row] = [], [own] = []] = await ask([statement(FIND_VERSION), statement(FIND_ADDED)], signal)
     const version = knownVersion((row as { version: number }).version)
-    return { version, added: own === undefined ? 0 : version }
+    return { version, isWhole: version === SCHEMA_VERSION && own !== undefined }
   }
 
   async function migrate(signal?: AbortSignal): Promise<void> {
-    const { version, added } = await versionsOf(signal)
-    if (added === SCHEMA_VERSION) return
+    const { version, isWhole } = await versionOf(signal)
+    if (isWhole) return
     try {
       await send(
-        upgradeFrom(version, added).map((query) => statement(query)),
+        upgradeFrom(version).map((query) => statement(query)),
         true,
         signal,
       )
     } catch (cause) {
       // Somebody else may have done it meanwhile.
-      if ((await versionsOf(signal)).added !== SCHEMA_VERSION) throw cause
+      if (!(await versionOf(signal)).isWhole) throw cause
     }
   }
 

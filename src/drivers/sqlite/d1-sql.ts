@@ -14,6 +14,7 @@ import { MAX_TIME } from '../../core/arguments.ts'
 import { DIGITS, LAST_NUMBER } from '../../core/keys.ts'
 import { entryBytes } from '../../core/limits.ts'
 import { SWEEP } from '../shared/sweeps.ts'
+import { isLong, octetsOf, valueOf } from './long-values.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 
 /** The clock of the database, in whole milliseconds since 1970. */
@@ -25,8 +26,7 @@ export const NOT_A_LOG = 'holdfast: the last key under the prefix of a log is no
 /** The value of an op: in its JSON as text or as hex, or bound to a statement of its own because it is large. */
 const VALUE = `CASE NEW.form WHEN 'text' THEN NEW.value WHEN 'hex' THEN unhex(NEW.value)
   ELSE (SELECT value FROM holdfast_staged WHERE request = NEW.request AND n = NEW.value) END`
-const REPLACE = `ON CONFLICT (part, key) DO UPDATE SET
-  version = excluded.version, expires_at = excluded.expires_at, value = excluded.value`
+const IS_LONG = isLong('NEW.part', 'NEW.key', 'NEW.value')
 const liveAt = (now: string): string => `(e.expires_at IS NULL OR e.expires_at > ${now})`
 const onOp = (kind: string): string =>
   `CREATE TRIGGER holdfast_${kind} INSTEAD OF INSERT ON holdfast_ops WHEN NEW.kind = '${kind}' BEGIN`
@@ -49,7 +49,7 @@ const lastDigits = (prefix: string): string => {
 const lastOf = (part: string, prefix: string, end: string, foreign: string): string => `(
   SELECT CASE WHEN typeof(l.digits) = 'text' AND length(l.digits) BETWEEN 1 AND ${DIGITS} AND l.digits NOT GLOB '*[^0-9]*'
     AND CAST(l.digits AS INTEGER) <= ${LAST_NUMBER} THEN CAST(l.digits AS INTEGER) ELSE ${foreign} END
-  FROM (SELECT ${lastDigits(prefix)} AS digits FROM holdfast_entries AS e
+  FROM (SELECT ${lastDigits(prefix)} AS digits FROM holdfast_keys AS e
     WHERE e.part = ${part} AND e.key >= ${prefix} AND e.key < ${end} ORDER BY e.key DESC LIMIT 1) AS l)`
 const REFUSED = `RAISE(ABORT, '${NOT_A_LOG}')`
 /** The same of the log of an op. */
@@ -57,7 +57,7 @@ const LAST = `coalesce(${lastOf('NEW.part', 'NEW.key', `substr(NEW.key, 1, lengt
 
 /** What an answer is charged for an entry, as in `core/limits.ts`. */
 const SIZE_OF_KEY = `${entryBytes({ key: '', version: '', expiresAt: null })} + length(e.key) + length(e.version)`
-const SIZE = `${SIZE_OF_KEY} + octet_length(e.value)`
+const SIZE = `${SIZE_OF_KEY} + ${octetsOf('e')}`
 
 /** Of bytes in one column of an answer, which holds 2 MB. */
 const HALF = 950_000
@@ -66,14 +66,14 @@ const HALF = 950_000
  * A value in an answer: text as it is, bytes as hex in two columns, since D1 would give a list of numbers, which takes
  * many times as much memory. `rest` is NULL of text, and both are where there is none.
  */
-const valueOf = (value: string): string => `CASE typeof(${value}) WHEN 'blob' THEN hex(substr(${value}, 1, ${HALF}))
+const columnsOf = (value: string): string => `CASE typeof(${value}) WHEN 'blob' THEN hex(substr(${value}, 1, ${HALF}))
     ELSE ${value} END AS value, CASE typeof(${value}) WHEN 'blob' THEN hex(substr(${value}, ${HALF + 1})) END AS rest`
 
 /** Whether a check of a commit failed: now, or by the record where the request is a repeat. */
 const hasFailed = (item: string, now: string): string => `CASE WHEN NEW.verdict IS NULL THEN ${now}
   ELSE ${item} IN (SELECT f.value FROM json_each(NEW.verdict, '$.failed') AS f) END`
 
-/** What these drivers have besides the schema that all share; the first version of it. */
+/** What these drivers have besides the schema that all share. A migration of that takes it away. */
 const TRIGGERS = [
   `CREATE TABLE holdfast_staged (
     request TEXT NOT NULL, n INTEGER NOT NULL, value ANY NOT NULL, PRIMARY KEY (request, n)
@@ -91,10 +91,11 @@ const TRIGGERS = [
   `CREATE VIEW holdfast_failed AS SELECT '' AS request, 0 AS n, 0 AS item, '' AS part, '' AS key, 0 AS now`,
   `CREATE VIEW holdfast_ops AS SELECT '' AS request, 0 AS n, '' AS version, '' AS kind, '' AS part, '' AS key,
     '' AS form, '' AS value, 0 AS expires_at, '' AS ref`,
+  `CREATE VIEW holdfast_puts AS SELECT '' AS part, '' AS key, '' AS version, 0 AS expires_at, '' AS value`,
   `CREATE VIEW holdfast_ends AS SELECT '' AS request, '' AS digest, 0 AS commits, 0 AS replay_window`,
   `CREATE TRIGGER holdfast_begin INSTEAD OF INSERT ON holdfast_begins BEGIN
-    DELETE FROM holdfast_entries WHERE (part, key) IN (
-      SELECT part, key FROM holdfast_entries WHERE expires_at <= NEW.now ORDER BY expires_at
+    DELETE FROM holdfast_keys WHERE (part, key) IN (
+      SELECT part, key FROM holdfast_keys WHERE expires_at <= NEW.now ORDER BY expires_at
       LIMIT max(NEW.writes, ${SWEEP}));
     DELETE FROM holdfast_requests WHERE id IN (
       SELECT id FROM holdfast_requests WHERE expires_at <= NEW.now - NEW.replay_window ORDER BY expires_at LIMIT ${SWEEP});
@@ -112,7 +113,7 @@ const TRIGGERS = [
   `CREATE TRIGGER holdfast_commit INSTEAD OF INSERT ON holdfast_commits BEGIN
     INSERT INTO holdfast_failed
       SELECT NEW.request, NEW.n, c.value ->> 0, c.value ->> 1, c.value ->> 2, NEW.now
-      FROM json_each(NEW.body, '$.at') AS c LEFT JOIN holdfast_entries AS e
+      FROM json_each(NEW.body, '$.at') AS c LEFT JOIN holdfast_keys AS e
         ON e.part = c.value ->> 1 AND e.key = c.value ->> 2 AND ${liveAt('NEW.now')}
       WHERE ${hasFailed('c.value ->> 0', 'e.version IS NOT c.value ->> 3')} ORDER BY c.key;
     INSERT INTO holdfast_answers (request, n, item, last)
@@ -137,41 +138,49 @@ const TRIGGERS = [
   `CREATE TRIGGER holdfast_fail INSTEAD OF INSERT ON holdfast_failed BEGIN
     INSERT INTO holdfast_answers (request, n, item, key, version, expires_at, value)
       SELECT NEW.request, NEW.n, NEW.item, e.key, e.version, e.expires_at,
-        CASE WHEN ${SIZE} <= room.last THEN e.value END
-      FROM holdfast_answers AS room LEFT JOIN holdfast_entries AS e
+        CASE WHEN ${SIZE} <= room.last THEN ${valueOf('e')} END
+      FROM holdfast_answers AS room LEFT JOIN holdfast_keys AS e
         ON e.part = NEW.part AND e.key = NEW.key AND ${liveAt('NEW.now')}
       WHERE room.request = NEW.request AND room.n = -1 AND room.item = -2;
     UPDATE holdfast_answers SET last = last - (
-        SELECT ${SIZE} FROM holdfast_answers AS e WHERE e.request = NEW.request AND e.n = NEW.n AND e.item = NEW.item)
+        SELECT ${SIZE_OF_KEY} + octet_length(e.value) FROM holdfast_answers AS e WHERE e.request = NEW.request AND e.n = NEW.n AND e.item = NEW.item)
       WHERE request = NEW.request AND n = -1 AND item = -2 AND EXISTS (
         SELECT 1 FROM holdfast_answers AS e
         WHERE e.request = NEW.request AND e.n = NEW.n AND e.item = NEW.item AND e.value IS NOT NULL);
   END`,
+  `CREATE TRIGGER holdfast_put_entry INSTEAD OF INSERT ON holdfast_puts BEGIN
+    DELETE FROM holdfast_long_values
+      WHERE id = (SELECT long_id FROM holdfast_keys WHERE part = NEW.part AND key = NEW.key);
+    INSERT INTO holdfast_long_values (value) SELECT NEW.value WHERE ${IS_LONG};
+    INSERT INTO holdfast_keys (part, key, version, expires_at, value, long_id, long_bytes)
+      SELECT NEW.part, NEW.key, NEW.version, NEW.expires_at, CASE WHEN ${IS_LONG} THEN '' ELSE NEW.value END,
+        CASE WHEN ${IS_LONG} THEN last_insert_rowid() END, CASE WHEN ${IS_LONG} THEN octet_length(NEW.value) END
+      WHERE true ON CONFLICT (part, key) DO UPDATE SET version = excluded.version, expires_at = excluded.expires_at,
+        value = excluded.value, long_id = excluded.long_id, long_bytes = excluded.long_bytes;
+  END`,
   `${onOp('put')}
-    INSERT INTO holdfast_entries (part, key, version, expires_at, value)
-      VALUES (NEW.part, NEW.key, NEW.version, NEW.expires_at, ${VALUE}) ${REPLACE};
+    INSERT INTO holdfast_puts VALUES (NEW.part, NEW.key, NEW.version, NEW.expires_at, ${VALUE});
   END`,
   `${onOp('append')}
     INSERT INTO holdfast_answers (request, n, item, said) VALUES (NEW.request, NEW.n, -1, json_array(1 + ${LAST}))
       ON CONFLICT (request, n, item) DO UPDATE SET said = json_insert(said, '$[#]', excluded.said ->> 0);
-    INSERT INTO holdfast_entries (part, key, version, expires_at, value)
-      VALUES (NEW.part, NEW.key || ${digits(APPENDED)}, NEW.version, NULL, ${VALUE});
-    INSERT INTO holdfast_entries (part, key, version, expires_at, value)
-      SELECT NEW.part, NEW.ref, NEW.version, NULL, CAST(${APPENDED} AS TEXT) WHERE NEW.ref IS NOT NULL ${REPLACE};
+    INSERT INTO holdfast_puts VALUES (NEW.part, NEW.key || ${digits(APPENDED)}, NEW.version, NULL, ${VALUE});
+    INSERT INTO holdfast_puts
+      SELECT NEW.part, NEW.ref, NEW.version, NULL, CAST(${APPENDED} AS TEXT) WHERE NEW.ref IS NOT NULL;
   END`,
-  `${onOp('delete')} DELETE FROM holdfast_entries WHERE part = NEW.part AND key = NEW.key; END`,
+  `${onOp('delete')} DELETE FROM holdfast_keys WHERE part = NEW.part AND key = NEW.key; END`,
   `${onOp('deleteRange')}
-    DELETE FROM holdfast_entries WHERE part = NEW.part AND key >= NEW.key AND key < NEW.value;
+    DELETE FROM holdfast_keys WHERE part = NEW.part AND key >= NEW.key AND key < NEW.value;
   END`,
-  `${onOp('deletePart')} DELETE FROM holdfast_entries WHERE part = NEW.part; END`,
+  `${onOp('deletePart')} DELETE FROM holdfast_keys WHERE part = NEW.part; END`,
   `${onOp('trim')}
-    INSERT INTO holdfast_entries (part, key, version, expires_at, value)
+    INSERT INTO holdfast_puts
       SELECT NEW.part, ${TRIMMED}, NEW.version, NULL, CAST(through AS TEXT)
       FROM (SELECT min(NEW.value, ${LAST}) AS through)
       WHERE through > coalesce((
-        SELECT CAST(value AS INTEGER) FROM holdfast_entries WHERE part = NEW.part AND key = ${TRIMMED}), 0) ${REPLACE};
-    DELETE FROM holdfast_entries WHERE part = NEW.part AND key > ${TRIMMED} AND key <= NEW.key || (
-      SELECT ${digits('CAST(value AS INTEGER)')} FROM holdfast_entries WHERE part = NEW.part AND key = ${TRIMMED});
+        SELECT CAST(value AS INTEGER) FROM holdfast_keys WHERE part = NEW.part AND key = ${TRIMMED}), 0);
+    DELETE FROM holdfast_keys WHERE part = NEW.part AND key > ${TRIMMED} AND key <= NEW.key || (
+      SELECT ${digits('CAST(value AS INTEGER)')} FROM holdfast_keys WHERE part = NEW.part AND key = ${TRIMMED});
   END`,
   // The record of a request, as `core/requests.ts` has it.
   `CREATE TRIGGER holdfast_end INSTEAD OF INSERT ON holdfast_ends BEGIN
@@ -196,16 +205,13 @@ const TRIGGERS = [
   END`,
 ]
 
-/** What leads from each version to the next; as long as the list that all share. */
-const ADDED: readonly (readonly string[])[] = [TRIGGERS]
-
 /** Whether what these drivers have besides is there, as a row or none: a file of another driver of SQLite does without. */
 export const FIND_ADDED: string = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_answers'`
 
-/** The statements that lead from a version of the schema, and of what these drivers have besides, to this one. */
-export const upgradeFrom = (version: number, added: number): string[] => [
-  ...ADDED.slice(added, version).flat(),
-  ...MIGRATIONS.slice(version).flatMap((statements, i) => [...statements, ...(ADDED[version + i] ?? [])]),
+/** The statements that lead from a version of the schema to this one, without what these drivers have besides. */
+export const upgradeFrom = (version: number): string[] => [
+  ...MIGRATIONS.slice(version).flat(),
+  ...TRIGGERS,
   `UPDATE holdfast_schema SET version = ${SCHEMA_VERSION}`,
 ]
 
@@ -230,13 +236,13 @@ export const COMMITS: string = `INSERT INTO holdfast_commits
 export const END: string = 'INSERT INTO holdfast_ends VALUES (?1, ?2, ?3, ?4)'
 
 /** (request): what came of it. */
-export const ANSWERS: string = `SELECT n, item, said, last, key, version, expires_at, ${valueOf('value')}
+export const ANSWERS: string = `SELECT n, item, said, last, key, version, expires_at, ${columnsOf('value')}
   FROM holdfast_answers WHERE request = ?1`
 
 /** (request): nothing stays of it but its record. */
 export const CLEAR: string = 'DELETE FROM holdfast_answers WHERE request = ?1'
 
-const step = (column: 'min' | 'max', where: string): string => `(SELECT ${column}(e.key) FROM holdfast_entries AS e
+const step = (column: 'min' | 'max', where: string): string => `(SELECT ${column}(e.key) FROM holdfast_keys AS e
   WHERE e.part = asked.part AND ${where} AND ${liveAt('asked.now')})`
 
 /** Flags of a question. */
@@ -256,6 +262,7 @@ const FITS = `(walk.key IS NOT NULL AND walk.n <> walk.most AND CASE
     ELSE walk.size <= min(walk.piece, walk.room) END)`
 /** Whether the next question comes now. */
 const IS_DONE = `(walk.flags & ${GET} OR NOT ${FITS})`
+const IS_WANTED = `walk.flags & ${KEYS_ONLY} = 0 AND ${FITS}`
 const IS_CUT = `(walk.n = 1 AND walk.key IS NOT NULL AND NOT ${FITS})`
 
 /**
@@ -280,22 +287,23 @@ export const READ: string = `WITH RECURSIVE
       CASE WHEN walk.flags & ${GET + KNOWN} = 0 AND ${FITS} THEN max(0, walk.room - walk.size) ELSE walk.room END,
       CASE WHEN walk.flags & ${KNOWN} = 0 AND ${FITS} THEN max(0, walk.piece - walk.size) ELSE walk.piece END
     FROM walk JOIN asked ON asked.i = walk.i + ${IS_DONE}
-      LEFT JOIN holdfast_entries AS e ON e.part = asked.part AND e.key = CASE WHEN asked.flags & ${REVERSE}
+      LEFT JOIN holdfast_keys AS e ON e.part = asked.part AND e.key = CASE WHEN asked.flags & ${REVERSE}
         THEN ${step('max', `e.key >= asked.start AND e.key < CASE WHEN ${IS_DONE} THEN asked.stop ELSE walk.key END`)}
         ELSE ${step('min', `e.key >= CASE WHEN ${IS_DONE} THEN asked.start ELSE walk.key || ' ' END AND e.key < asked.stop`)}
         END
     WHERE NOT ${IS_CUT}
   )
   SELECT clock.now, walk.i, ${FITS} AS fits, ${IS_CUT} AS cut, e.key, e.version, e.expires_at,
-    ${valueOf(`CASE WHEN walk.flags & ${KEYS_ONLY} = 0 AND ${FITS} THEN e.value END`)}
-  FROM walk CROSS JOIN clock LEFT JOIN holdfast_entries AS e ON e.part = walk.part AND e.key = walk.key
+    ${columnsOf(`CASE WHEN ${IS_WANTED} THEN coalesce(long.value, e.value) END`)}
+  FROM walk CROSS JOIN clock LEFT JOIN holdfast_keys AS e ON e.part = walk.part AND e.key = walk.key
+    LEFT JOIN holdfast_long_values AS long ON long.id = e.long_id AND ${IS_WANTED}
   WHERE walk.key IS NOT NULL OR walk.i = -1`
 
 /** (start, end, limit, room): the names of parts, a seek each. The last one may not fit any more. */
 export const PARTS: string = `WITH RECURSIVE names (name, room) AS (
-    SELECT min(part), ?4 FROM holdfast_entries WHERE part >= ?1 AND part < ?2
+    SELECT min(part), ?4 FROM holdfast_keys WHERE part >= ?1 AND part < ?2
     UNION ALL
-    SELECT (SELECT min(part) FROM holdfast_entries WHERE part > names.name AND part < ?2),
+    SELECT (SELECT min(part) FROM holdfast_keys WHERE part > names.name AND part < ?2),
       names.room - ${entryBytes({ key: '', version: '', expiresAt: null })} - length(names.name)
     FROM names WHERE names.name IS NOT NULL AND names.room >= 0
   ) SELECT name, room FROM names WHERE name IS NOT NULL LIMIT ?3`

@@ -16,6 +16,7 @@ import { HoldfastError } from '../../core/errors.ts'
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
 import type { SqliteHandle } from './handle.ts'
+import { shortBytes } from './long-values.ts'
 import { migrate, versionOf } from './migrations.ts'
 import { applyIn, sweeper } from './requests.ts'
 import { type RowTransaction, answerAll, transaction } from './rows.ts'
@@ -66,6 +67,8 @@ interface Connection {
 }
 
 const DEFAULT_BUSY_TIMEOUT = 5000
+/** A checkpoint copies a page once, however often it was written since the last one: 16 MB of pages of 8 kB. */
+const CHECKPOINT_PAGES = 2000
 /** In WAL mode a commit under NORMAL is not synced, yet never torn; elsewhere that takes one step more each. */
 const LEVELS_IN_WAL = { relaxed: 1, strict: 2 }
 const LEVELS_ELSEWHERE = { relaxed: 2, strict: 3 }
@@ -113,12 +116,15 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
       if (!engine.isShared || busyTimeout !== undefined) handle.exec(`PRAGMA busy_timeout = ${patience}`)
       // Without it, a sync on macOS ends in the cache of the disk.
       handle.exec('PRAGMA fullfsync = 1')
-      // Takes effect on a new file: rows of 1 kB to 2 kB then need no overflow page.
-      if (!engine.isShared) handle.exec('PRAGMA page_size = 8192')
+      if (!engine.isShared) {
+        // Takes effect on a new file: values up to nearly 2 kB then lie in the rows of their keys.
+        handle.exec('PRAGMA page_size = 8192')
+        handle.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+      }
       const isWal = await whileBusy(patience, () => prepareFile(handle, wal, engine.isMemory))
       const levels = isWal ? LEVELS_IN_WAL : LEVELS_ELSEWHERE
       const statements = prepareStatements(handle)
-      const tx = transaction(statements, engine.isShared)
+      const tx = transaction(statements, engine.isShared, shortBytes(Number(ask(handle, 'PRAGMA page_size'))))
       const sweep = sweeper(statements, replayWindow)
       return { handle, statements, tx, sweep, levels, level: readLevel(handle) }
     } catch (cause) {
@@ -207,13 +213,12 @@ async function whileBusy<T>(patience: number, attempt: () => T): Promise<T> {
 
 /** Journal mode and schema; tells whether the file is in WAL mode. */
 function prepareFile(handle: SqliteHandle, wal: boolean, isMemory: boolean): boolean {
-  const ask = (sql: string): unknown => handle.prepare(sql).get()?.[0]
   // Before anything is changed: the journal mode of a file that is not for this release is none of its business.
   versionOf(handle)
-  let mode = ask('PRAGMA journal_mode')
+  let mode = ask(handle, 'PRAGMA journal_mode')
   if (wal && mode !== 'wal' && !isMemory) {
     try {
-      mode = ask('PRAGMA journal_mode = WAL')
+      mode = ask(handle, 'PRAGMA journal_mode = WAL')
     } catch (cause) {
       // What cannot be written can still be read.
       if (resultOf(cause) !== 'READONLY') throw cause
@@ -226,8 +231,10 @@ function prepareFile(handle: SqliteHandle, wal: boolean, isMemory: boolean): boo
   return mode === 'wal'
 }
 
-// Asked anew each time: a prepared pragma would answer with what held when it was prepared.
-const readLevel = (handle: SqliteHandle): number => Number(handle.prepare('PRAGMA synchronous').get()?.[0])
+// Prepared anew each time: a prepared pragma would answer with what held when it was prepared.
+const ask = (handle: SqliteHandle, pragma: string): unknown => handle.prepare(pragma).get()?.[0]
+
+const readLevel = (handle: SqliteHandle): number => Number(ask(handle, 'PRAGMA synchronous'))
 
 function setLevel(connection: Connection, level: number): void {
   connection.handle.exec(`PRAGMA synchronous = ${level}`)

@@ -14,6 +14,7 @@ import type { Capabilities, Driver } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { toHoldfastError } from './errors.ts'
 import type { SqliteHandle, SqliteRow, SqliteValue } from './handle.ts'
+import { SHORT_BYTES } from './long-values.ts'
 import { upgrade } from './migrations.ts'
 import { applyIn, sweeper } from './requests.ts'
 import { answerAll, transaction } from './rows.ts'
@@ -117,7 +118,7 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
   const handle = handleOf(storage)
   const statements = prepareStatements(handle)
   // Another driver may be at work in the same object.
-  const tx = transaction(statements, true)
+  const tx = transaction(statements, true, SHORT_BYTES)
   const sweep = sweeper(statements, replayWindow)
   const readClock = (): number => Math.trunc(clock())
   let isOpen = false

@@ -8,8 +8,8 @@
  */
 import { HoldfastError } from '../../core/errors.ts'
 import type { SqliteHandle } from './handle.ts'
+import { isLong, valueOf } from './long-values.ts'
 
-// The value stands last: what precedes it is read without touching the overflow pages of a large one.
 const TABLES = [
   `CREATE TABLE holdfast_entries (
     part TEXT NOT NULL,
@@ -96,6 +96,36 @@ const VIEWS = [
   FROM holdfast_entries AS e WHERE ${IS_RUN} AND e.key >= 'value!' AND e.key < 'value"' AND ${LIVE}`,
 ]
 
+/** The names of {@link VIEWS}. */
+const NAMES = ['runs', 'steps', 'events', 'snapshots', 'values']
+
+/** The views of D1 and libSQL with their triggers, and their tables, see `d1-sql.ts`; they are made anew there. */
+const ADDED = ['VIEW begins', 'VIEW commits', 'VIEW failed', 'VIEW ops', 'VIEW ends', 'TABLE staged', 'TABLE answers']
+
+/** Long values leave the rows of their keys, see `long-values.ts`. What reads `holdfast_entries` reads the same as before. */
+const LONG_VALUES = [
+  ...[...NAMES.map((name) => `VIEW ${name}`), ...ADDED].map((it) => `DROP ${it.replace(' ', ' IF EXISTS holdfast_')}`),
+  'ALTER TABLE holdfast_entries RENAME TO holdfast_keys',
+  'ALTER TABLE holdfast_keys ADD COLUMN long_id INTEGER',
+  'ALTER TABLE holdfast_keys ADD COLUMN long_bytes INTEGER',
+  'CREATE TABLE holdfast_long_values (id INTEGER PRIMARY KEY, value ANY NOT NULL) STRICT',
+  `CREATE TRIGGER holdfast_forget AFTER DELETE ON holdfast_keys WHEN OLD.long_id IS NOT NULL BEGIN
+    DELETE FROM holdfast_long_values WHERE id = OLD.long_id;
+  END`,
+  `CREATE VIEW holdfast_entries AS SELECT part, key, version, expires_at,
+    ${valueOf('holdfast_keys')} AS value FROM holdfast_keys`,
+  ...VIEWS,
+  // One after the other, since each is given its id in between.
+  `CREATE VIEW holdfast_moves AS SELECT '' AS part, '' AS key`,
+  `CREATE TRIGGER holdfast_move INSTEAD OF INSERT ON holdfast_moves BEGIN
+    INSERT INTO holdfast_long_values (value) SELECT value FROM holdfast_keys WHERE part = NEW.part AND key = NEW.key;
+    UPDATE holdfast_keys SET long_id = last_insert_rowid(), long_bytes = octet_length(value), value = ''
+      WHERE part = NEW.part AND key = NEW.key;
+  END`,
+  `INSERT INTO holdfast_moves SELECT part, key FROM holdfast_keys WHERE ${isLong('part', 'key', 'value')}`,
+  'DROP VIEW holdfast_moves',
+]
+
 /** What leads from each version to the next; the first from an empty database. */
 export const MIGRATIONS: readonly (readonly string[])[] = [
   [
@@ -104,6 +134,7 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     ...TABLES,
     ...VIEWS,
   ],
+  LONG_VALUES,
 ]
 
 /** The version that a database is brought to. */

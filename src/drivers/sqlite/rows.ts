@@ -1,9 +1,9 @@
 /** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
 import { type Transaction, isLive } from '../shared/evaluate.ts'
 import type { Answer, Current, Entry, EntryPage, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
-import { DIGITS, SEPARATOR, behind, decodeNumber, lastNumber, under } from '../../core/keys.ts'
+import { DIGITS, SEPARATOR, behind, decodeNumber, lastNumber, under, utf8Bytes } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
-import type { SqliteRow } from './handle.ts'
+import type { SqliteRow, SqliteValue } from './handle.ts'
 import type { Statements } from './statements.ts'
 
 /** Between part and key in one text: neither holds it. */
@@ -31,16 +31,31 @@ export interface RowTransaction extends Transaction {
  *
  * @param isShared - whether others write through this very connection, which is not to be seen: then it is remembered
  *   for the length of one request
+ * @param shortBytes - how much part, key and value of a row may have together for the value to lie in it, in bytes
  */
-export function transaction(statements: Statements, isShared: boolean): RowTransaction {
+export function transaction(statements: Statements, isShared: boolean, shortBytes: number): RowTransaction {
   const entries = new Map<string, Current | null>()
   const ends = new Map<string, number>()
   let dataVersion: unknown
   let isCurrent = false
 
   function forget(): void {
-    entries.clear()
-    ends.clear()
+    // Clearing an empty map takes longer than looking.
+    if (entries.size > 0) entries.clear()
+    if (ends.size > 0) ends.clear()
+  }
+
+  function write(part: string, key: string, version: string, until: number | null, value: SqliteValue & Value): void {
+    if (isShort(value, shortBytes - part.length - key.length)) {
+      if (Number(statements.put.run(part, key, version, until, value).changes) > 0) return
+      statements.shorten.run(part, key)
+      statements.putInstead.run(version, until, value, part, key)
+    } else if (Number(statements.replaceLong.run(value, part, key).changes) > 0) {
+      statements.renew.run(version, until, part, key)
+    } else {
+      statements.addLong.run(value)
+      statements.putLong.run(part, key, version, until)
+    }
   }
 
   function recall<T>(memory: Map<string, T>, name: string): T | undefined {
@@ -67,7 +82,8 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
       const name = part + JOIN + key
       let entry = recall(entries, name)
       if (entry === undefined || (entry && entry.value === undefined && room > 0)) {
-        const row = statements.head.get(Math.max(room, LONGEST), part, key)
+        // A check that holds needs no value.
+        const row = room > 0 ? statements.entry.get(Math.max(room, LONGEST), part, key) : statements.head.get(part, key)
         entry = row === undefined ? null : toCurrent(row)
         remember(entries, name, entry && memorable(entry))
       }
@@ -90,7 +106,7 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
     put({ part, key }, value, version, expiresAt) {
       const stored = value.length === 0 && typeof value !== 'string' ? NO_BYTES : value
       // Under a clock of whole milliseconds, an entry that expires within one lives to its end.
-      statements.put.run(part, key, version, expiresAt === null ? null : Math.ceil(expiresAt), stored)
+      write(part, key, version, expiresAt === null ? null : Math.ceil(expiresAt), stored)
       entries.delete(part + JOIN + key)
       // Of every log that it may lie in: an entry moves the end on, and of anything else the end has to be looked up.
       for (let at = key.indexOf(SEPARATOR); at >= 0; at = key.indexOf(SEPARATOR, at + 1)) {
@@ -116,6 +132,10 @@ export function transaction(statements: Statements, isShared: boolean): RowTrans
     },
   }
 }
+
+/** Whether a value has at most so many bytes. The bytes of text are counted only where its length does not tell. */
+const isShort = (value: Value, bytes: number): boolean =>
+  value.length <= bytes && (typeof value !== 'string' || value.length * 3 <= bytes || utf8Bytes(value) <= bytes)
 
 /** Answers questions, with pages of so many bytes altogether. */
 export function answerAll(

@@ -22,7 +22,7 @@
  *
  * @module
  */
-import { type BuildColumns, type ColumnBuilderBase, type NotNull, isNotNull } from 'drizzle-orm'
+import { type BuildColumns, type ColumnBuilderBase, type NotNull } from 'drizzle-orm'
 import {
   type ConvertCustomConfig,
   type SQLiteCustomColumnBuilder,
@@ -70,7 +70,7 @@ export type Stored<Name extends string> = SQLiteCustomColumnBuilder<ConvertCusto
 const stored = customType<StoredType>({ dataType: () => 'any' })
 
 /** Every entry: `part` and `key` as `core/keys.ts` draws them, expiry in milliseconds since 1970. */
-export const entries: Table<
+export const entries: View<
   'holdfast_entries',
   {
     part: NotNull<Text<'part'>>
@@ -79,20 +79,13 @@ export const entries: Table<
     expiresAt: Integer<'expires_at'>
     value: NotNull<Stored<'value'>>
   }
-> = sqliteTable(
-  'holdfast_entries',
-  {
-    part: text('part').notNull(),
-    key: text('key').notNull(),
-    version: text('version').notNull(),
-    expiresAt: integer('expires_at'),
-    value: stored('value').notNull(),
-  },
-  (table) => [
-    primaryKey({ columns: [table.part, table.key] }),
-    index('holdfast_entries_expiry').on(table.expiresAt).where(isNotNull(table.expiresAt)),
-  ],
-)
+> = sqliteView('holdfast_entries', {
+  part: text('part').notNull(),
+  key: text('key').notNull(),
+  version: text('version').notNull(),
+  expiresAt: integer('expires_at'),
+  value: stored('value').notNull(),
+}).existing()
 
 /** Requests that took effect, for as long as their repetition is recognised. */
 export const requests: Table<

@@ -1,5 +1,6 @@
 /** All SQL of the driver, prepared once per connection. Text, so that no bundle has to hold what would make it. @module */
 import type { SqliteHandle, SqliteStatement } from './handle.ts'
+import { octetsOf, valueOf } from './long-values.ts'
 
 /** The statements, by what they do. */
 export type StatementName =
@@ -10,6 +11,7 @@ export type StatementName =
   | 'dataVersion'
   | 'get'
   | 'head'
+  | 'entry'
   | 'last'
   | 'rangeUp'
   | 'rangeDown'
@@ -17,6 +19,12 @@ export type StatementName =
   | 'keysDown'
   | 'parts'
   | 'put'
+  | 'shorten'
+  | 'putInstead'
+  | 'replaceLong'
+  | 'renew'
+  | 'addLong'
+  | 'putLong'
   | 'delete'
   | 'deleteRange'
   | 'deletePart'
@@ -28,14 +36,17 @@ export type StatementName =
 const IN_RANGE = 'part = ? AND key >= ? AND key < ?'
 
 const range = (columns: string, order: 'ASC' | 'DESC'): string =>
-  `SELECT key, version, expires_at, ${columns} FROM holdfast_entries
+  `SELECT key, version, expires_at, ${columns} FROM holdfast_keys
     WHERE ${IN_RANGE} AND (expires_at IS NULL OR expires_at > ?) ORDER BY key ${order} LIMIT ?`
 
+const VALUE = valueOf('holdfast_keys')
+const OCTETS = octetsOf('holdfast_keys')
+
 /**
- * The value and its length. A value longer than the parameter is NULL, and SQLite reads none of its overflow pages.
+ * The value and its length. A value longer than the parameter is NULL, and is not read.
  * Parameters have no numbers: better-sqlite3 takes numbered ones for named ones.
  */
-const UP_TO = 'CASE WHEN octet_length(value) <= ? THEN value END, octet_length(value)'
+const UP_TO = `CASE WHEN ${OCTETS} <= ? THEN ${VALUE} END, ${OCTETS}`
 
 const TEXTS: Readonly<Record<StatementName, string>> = {
   begin: 'BEGIN',
@@ -45,11 +56,13 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
   /** Another number when another connection has written to the file. */
   dataVersion: 'PRAGMA data_version',
   /** (part, key) */
-  get: 'SELECT key, version, expires_at, value FROM holdfast_entries WHERE part = ? AND key = ?',
+  get: `SELECT key, version, expires_at, ${VALUE} FROM holdfast_keys WHERE part = ? AND key = ?`,
+  /** (part, key) */
+  head: 'SELECT key, version, expires_at, NULL FROM holdfast_keys WHERE part = ? AND key = ?',
   /** (longest value, part, key) */
-  head: `SELECT key, version, expires_at, ${UP_TO} FROM holdfast_entries WHERE part = ? AND key = ?`,
+  entry: `SELECT key, version, expires_at, ${UP_TO} FROM holdfast_keys WHERE part = ? AND key = ?`,
   /** (part, start, end) */
-  last: `SELECT key FROM holdfast_entries WHERE ${IN_RANGE} ORDER BY key DESC LIMIT 1`,
+  last: `SELECT key FROM holdfast_keys WHERE ${IN_RANGE} ORDER BY key DESC LIMIT 1`,
   /** (longest value, part, start, end, now, limit) */
   rangeUp: range(UP_TO, 'ASC'),
   rangeDown: range(UP_TO, 'DESC'),
@@ -58,24 +71,45 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
   keysDown: range("'', 0", 'DESC'),
   /** (start, end, end, limit): one index seek per name, however many entries a part holds */
   parts: `WITH RECURSIVE names (name) AS (
-      SELECT min(part) FROM holdfast_entries WHERE part >= ? AND part < ?
+      SELECT min(part) FROM holdfast_keys WHERE part >= ? AND part < ?
       UNION ALL
-      SELECT (SELECT min(part) FROM holdfast_entries WHERE part > names.name AND part < ?)
+      SELECT (SELECT min(part) FROM holdfast_keys WHERE part > names.name AND part < ?)
       FROM names WHERE names.name IS NOT NULL
     ) SELECT name FROM names WHERE name IS NOT NULL LIMIT ?`,
-  /** (part, key, version, expires at, value) */
-  put: `INSERT INTO holdfast_entries (part, key, version, expires_at, value) VALUES (?, ?, ?, ?, ?)
+  /** (part, key, version, expires at, value): a short value; changes nothing where a long one is */
+  put: `INSERT INTO holdfast_keys (part, key, version, expires_at, value) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (part, key) DO UPDATE SET
-      version = excluded.version, expires_at = excluded.expires_at, value = excluded.value`,
+      version = excluded.version, expires_at = excluded.expires_at, value = excluded.value WHERE long_id IS NULL`,
+  /** (part, key): deletes a long value, in whose place `putInstead` puts a short one */
+  shorten: `DELETE FROM holdfast_long_values
+    WHERE id = (SELECT long_id FROM holdfast_keys WHERE part = ? AND key = ?)`,
+  /** (version, expires at, value, part, key) */
+  putInstead: `UPDATE holdfast_keys SET version = ?, expires_at = ?, value = ?, long_id = NULL, long_bytes = NULL
+    WHERE part = ? AND key = ?`,
+  /** (value, part, key): a long value for another, whose row `renew` changes */
+  replaceLong: `UPDATE holdfast_long_values SET value = ?
+    WHERE id = (SELECT long_id FROM holdfast_keys WHERE part = ? AND key = ?)`,
+  /** (version, expires at, part, key) */
+  renew: `UPDATE holdfast_keys SET version = ?, expires_at = ?,
+    long_bytes = (SELECT octet_length(long.value) FROM holdfast_long_values AS long WHERE long.id = long_id)
+    WHERE part = ? AND key = ?`,
+  /** (value): a long value, whose row `putLong` puts */
+  addLong: 'INSERT INTO holdfast_long_values (value) VALUES (?)',
+  /** (part, key, version, expires at) */
+  putLong: `INSERT INTO holdfast_keys (part, key, version, expires_at, value, long_id, long_bytes)
+    SELECT ?, ?, ?, ?, '', id, octet_length(long.value)
+    FROM holdfast_long_values AS long WHERE id = last_insert_rowid()
+    ON CONFLICT (part, key) DO UPDATE SET version = excluded.version, expires_at = excluded.expires_at,
+      value = excluded.value, long_id = excluded.long_id, long_bytes = excluded.long_bytes`,
   /** (part, key) */
-  delete: 'DELETE FROM holdfast_entries WHERE part = ? AND key = ?',
+  delete: 'DELETE FROM holdfast_keys WHERE part = ? AND key = ?',
   /** (part, start, end) */
-  deleteRange: `DELETE FROM holdfast_entries WHERE ${IN_RANGE}`,
+  deleteRange: `DELETE FROM holdfast_keys WHERE ${IN_RANGE}`,
   /** (part) */
-  deletePart: 'DELETE FROM holdfast_entries WHERE part = ?',
+  deletePart: 'DELETE FROM holdfast_keys WHERE part = ?',
   /** (now, limit) */
-  sweepEntries: `DELETE FROM holdfast_entries WHERE (part, key) IN
-    (SELECT part, key FROM holdfast_entries WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
+  sweepEntries: `DELETE FROM holdfast_keys WHERE (part, key) IN
+    (SELECT part, key FROM holdfast_keys WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,
   /** (now, limit) */
   sweepRequests: `DELETE FROM holdfast_requests WHERE id IN
     (SELECT id FROM holdfast_requests WHERE expires_at <= ? ORDER BY expires_at LIMIT ?)`,

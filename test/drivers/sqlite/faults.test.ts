@@ -139,7 +139,7 @@ describe('a connection that its owner uses', () => {
   test('is told when the tables are gone', async () => {
     const db = database()
     const driver = await opened(sqlite({ db }))
-    db.exec('DROP VIEW holdfast_runs; DROP TABLE holdfast_entries')
+    db.exec('DROP VIEW holdfast_runs; DROP VIEW holdfast_entries; DROP TABLE holdfast_keys')
     expect(await codeOf(driver.commit(request([append('one')])))).toBe('SCHEMA')
   })
 })

@@ -96,7 +96,7 @@ describe('statements', () => {
       (await during(() => driver.commit(checked()))).filter((statement) => statement !== 'PRAGMA')
     const looking = FIRST.filter((statement) => statement !== 'PRAGMA')
     for (let i = 0; i < 3; i++) expect(await withoutPragmas()).toEqual(looking)
-    db.exec('DELETE FROM holdfast_entries')
+    db.exec('DELETE FROM holdfast_keys')
     expect((await driver.commit(checked())).outcomes).toEqual([{ ok: true, seqs: [1] }])
   })
 
@@ -221,7 +221,7 @@ async function plans(): Promise<[string, string][]> {
   const listening = { ...handle, prepare: (sql: string) => (prepared.push(sql), handle.prepare(sql)) }
   await opened(sqliteDriver({ ...on, open: () => listening }, { replayWindow: 1000 }))
   return prepared
-    .filter((sql) => / holdfast_(entries|requests)\b/.test(sql))
+    .filter((sql) => / holdfast_(keys|long_values|requests)\b/.test(sql))
     .map((sql) => {
       const values = Array.from({ length: sql.split('?').length - 1 }, () => null)
       const steps = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values) as { detail: string }[]
