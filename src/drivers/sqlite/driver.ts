@@ -11,15 +11,25 @@
 import { writesOf } from '../shared/evaluate.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
-import type { Capabilities, CommitAnswer, CommitRequest, Driver, Durability, ReadAnswer } from '../../core/driver.ts'
+import type {
+  Answer,
+  Capabilities,
+  CommitAnswer,
+  CommitRequest,
+  Driver,
+  Durability,
+  Read,
+  ReadAnswer,
+} from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
+import { monotonic, turned } from '../../core/turns.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
 import type { SqliteHandle } from './handle.ts'
 import { shortBytes } from './long-values.ts'
 import { migrate, versionOf } from './migrations.ts'
 import { applyIn, sweeper } from './requests.ts'
-import { type RowTransaction, answerAll, transaction } from './rows.ts'
+import { type Reading, type RowTransaction, answering, entryAt, transaction } from './rows.ts'
 import { type Statements, prepareStatements } from './statements.ts'
 
 /** Options of every SQLite driver. */
@@ -67,6 +77,10 @@ interface Connection {
 }
 
 const DEFAULT_BUSY_TIMEOUT = 5000
+/** The longest that a read keeps the event loop from turning where it has several steps, in milliseconds. */
+const SLICE = 10
+/** How often a read is begun anew because somebody wrote while the event loop turned. */
+const MOST_RESTARTS = 3
 /** A checkpoint copies a page once, however often it was written since the last one: 16 MB of pages of 8 kB. */
 const CHECKPOINT_PAGES = 2000
 /** In WAL mode a commit under NORMAL is not synced, yet never torn; elsewhere that takes one step more each. */
@@ -140,6 +154,38 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
     return { now, outcomes: applyIn(request, connection.statements, connection.tx, now, replayWindow, ANSWER_BYTES) }
   }
 
+  /**
+   * Answers from one view, in as many transactions as it takes to let the event loop turn in between: what another one
+   * finds is of the same view as long as nobody has written. Otherwise all begins anew, the last time in one go.
+   */
+  async function readInSlices(reads: readonly Read[], { handle, statements }: Connection): Promise<ReadAnswer> {
+    const markOf = (): string => [statements.dataVersion, statements.totalChanges].map((it) => it.get()![0]).join()
+    for (let left = MOST_RESTARTS; ; left--) {
+      let now = 0
+      let mark: string | undefined
+      let reading: Reading<readonly Answer[]> | undefined
+      const slice = (): readonly Answer[] | 'paused' | 'changed' => {
+        if (mark !== undefined && mark !== markOf()) return 'changed'
+        now ||= readClock()
+        reading ??= answering(reads, statements, now, ANSWER_BYTES)
+        const end = left > 0 ? monotonic() + SLICE : Infinity
+        for (;;) {
+          const { done, value } = reading.next()
+          if (done) return value
+          if (monotonic() < end) continue
+          mark = markOf()
+          return 'paused'
+        }
+      }
+      for (;;) {
+        const found = inTransaction(handle, statements.begin, statements, slice)
+        if (found === 'changed') break
+        if (found !== 'paused') return { now, answers: found }
+        await turned()
+      }
+    }
+  }
+
   return {
     name: engine.name,
     capabilities: {
@@ -157,16 +203,18 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
       }
     },
     async read(reads) {
-      const { handle, statements } = connected()
+      const connection = connected()
+      const { statements } = connection
       try {
-        const look = (): ReadAnswer => {
-          const now = readClock()
-          return { now, answers: answerAll(reads, statements, now, ANSWER_BYTES) }
-        }
-        // The owner of a shared connection may be inside a transaction, whose view is old: that is refused here.
-        if (reads.length > 1 || engine.isShared) return inTransaction(handle, statements.begin, statements, look)
-        if (reads.length === 0) statements.ping.get()
-        return look()
+        // The owner of a shared connection may be inside a transaction, whose view is old: that is refused by `begin`.
+        if (reads.length > 1 || engine.isShared) return await readInSlices(reads, connection)
+        const [read] = reads
+        const now = readClock()
+        if (!read) statements.ping.get()
+        else if ('get' in read) return { now, answers: [entryAt(read.get, statements, now)] }
+        const { done, value } = answering(reads, statements, now, ANSWER_BYTES).next()
+        // One statement has one view; several need a transaction.
+        return done ? { now, answers: value } : await readInSlices(reads, connection)
       } catch (cause) {
         throw toHoldfastError(cause)
       }

@@ -17,7 +17,7 @@ import type { SqliteHandle, SqliteRow, SqliteValue } from './handle.ts'
 import { SHORT_BYTES } from './long-values.ts'
 import { upgrade } from './migrations.ts'
 import { applyIn, sweeper } from './requests.ts'
-import { answerAll, transaction } from './rows.ts'
+import { answering, transaction, whole } from './rows.ts'
 import { prepareStatements } from './statements.ts'
 
 /** What is used of a cursor of `ctx.storage.sql`. */
@@ -149,7 +149,7 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
     async read(reads) {
       return atomically(() => {
         const now = readClock()
-        return { now, answers: answerAll(reads, statements, now, ANSWER_BYTES) }
+        return { now, answers: whole(answering(reads, statements, now, ANSWER_BYTES)) }
       })
     },
     async commit(request) {

@@ -1,6 +1,17 @@
 /** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
 import { type Transaction, isLive } from '../shared/evaluate.ts'
-import type { Answer, Current, Entry, EntryPage, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
+import type {
+  Answer,
+  Current,
+  Entry,
+  EntryPage,
+  Key,
+  PartPage,
+  PartRange,
+  Range,
+  Read,
+  Value,
+} from '../../core/driver.ts'
 import { DIGITS, SEPARATOR, behind, decodeNumber, lastNumber, under, utf8Bytes } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow, SqliteValue } from './handle.ts'
@@ -137,26 +148,42 @@ export function transaction(statements: Statements, isShared: boolean, shortByte
 const isShort = (value: Value, bytes: number): boolean =>
   value.length <= bytes && (typeof value !== 'string' || value.length * 3 <= bytes || utf8Bytes(value) <= bytes)
 
-/** Answers questions, with pages of so many bytes altogether. */
-export function answerAll(
+/** Gives an answer step by step, so that whoever takes the steps can let other work have its turn in between. */
+export type Reading<T> = Generator<undefined, T, undefined>
+
+/** Answers questions, with pages of so many bytes altogether; a step is one question, or one statement of a page. */
+export function* answering(
   reads: readonly Read[],
   statements: Statements,
   now: number,
   answerBytes: number,
-): readonly Answer[] {
+): Reading<readonly Answer[]> {
   const room = roomFor(answerBytes)
-  return reads.map((read) => answer(read, statements, now, room))
+  const answers: Answer[] = []
+  for (const read of reads) {
+    if (answers.length > 0) yield
+    if ('range' in read) answers.push(yield* entryPage(read.range, statements, now, room))
+    else answers.push('parts' in read ? partPage(read.parts, statements, room) : entryAt(read.get, statements, now))
+  }
+  return answers
 }
 
-function answer(read: Read, statements: Statements, now: number, room: Room): Answer {
-  if ('range' in read) return entryPage(read.range, statements, now, room)
-  if ('parts' in read) return partPage(read.parts, statements, room)
-  const row = statements.get.get(read.get.part, read.get.key)
+/** Takes all steps at once. */
+export function whole<T>(reading: Reading<T>): T {
+  for (;;) {
+    const { done, value } = reading.next()
+    if (done) return value
+  }
+}
+
+/** The answer to a get. */
+export function entryAt({ part, key }: Key, statements: Statements, now: number): Entry | null {
+  const row = statements.get.get(part, key)
   const entry = row === undefined ? null : (toCurrent(row) as Entry)
   return isLive(entry, now) ? entry : null
 }
 
-function entryPage(range: Range, statements: Statements, now: number, room: Room): EntryPage {
+function* entryPage(range: Range, statements: Statements, now: number, room: Room): Reading<EntryPage> {
   const { part, limit, reverse, keysOnly } = range
   const name = `${keysOnly ? 'keys' : 'range'}${reverse ? 'Down' : 'Up'}` as const
   const entries: Entry[] = []
@@ -170,9 +197,11 @@ function entryPage(range: Range, statements: Statements, now: number, room: Room
       const { value, ...head } = toCurrent(row)
       const bytes = entryBytes(head) + Number(row[4])
       if (entries.length === limit || !room.takes(bytes, entries.length === 0)) return { entries, more: true }
+      if (value === undefined) yield
       entries.push({ ...head, value: value ?? toValue(statements.get.get(part, head.key)![3]) })
     }
     if (rows.length < asked) return { entries, more: false }
+    yield
     const last = entries.at(-1)!.key
     if (reverse) end = last
     else start = behind(last)

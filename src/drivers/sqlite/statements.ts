@@ -9,6 +9,7 @@ export type StatementName =
   | 'commit'
   | 'ping'
   | 'dataVersion'
+  | 'totalChanges'
   | 'get'
   | 'head'
   | 'entry'
@@ -55,6 +56,8 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
   ping: 'SELECT 1 FROM holdfast_schema',
   /** Another number when another connection has written to the file. */
   dataVersion: 'PRAGMA data_version',
+  /** Another number when this connection has written. */
+  totalChanges: 'SELECT total_changes()',
   /** (part, key) */
   get: `SELECT key, version, expires_at, ${VALUE} FROM holdfast_keys WHERE part = ? AND key = ?`,
   /** (part, key) */

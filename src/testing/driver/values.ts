@@ -160,27 +160,31 @@ export const mixed: Case = defineCase('DR-708', 'one commit writes values of dif
 })
 
 /** Wherever a driver draws the line between values that it stores differently. */
-export const lengths: Case = defineCase('DR-709', 'a value is replaced by one of any other length and kind', async (t) => {
-  // Four of them are written by one request.
-  const most = Math.min(50_000, t.limits.valueBytes, Math.floor((t.limits.requestBytes - 4096) / 4))
-  const lengths = [0, 800, 950, 1100, 1900, 2100, 5000, 9000, 20_000, most].filter((length) => length <= most)
-  const values = lengths.flatMap((length): Value[] => [
-    'x'.repeat(length),
-    'é'.repeat(length / 2),
-    new Uint8Array(length).fill(7),
-  ])
-  const orders = [values, values.toReversed(), values.filter((_, i) => i % 3 < 2), [...values.slice(10), ...values]]
-  for (let n = 0; n < values.length; n++) {
-    const ops = orders.map((order, i) => put(`k${i}`, order[n % order.length]!))
-    const { version } = await t.write(...ops)
-    equal(
-      await t.all(),
-      orders.map((order, i) => ({ key: `k${i}`, version, value: order[n % order.length], expiresAt: null })),
-    )
-    const failed = await t.commit({ checks: [absent('k3')] })
-    equal(failed, { ok: false, failed: [{ check: 0, current: await t.get(at('k3')) }] })
-  }
-  await t.write({ delete: at('k0') })
-  await t.write(put('k0', values.at(-1)!))
-  equal((await t.get(at('k0')))?.value, values.at(-1))
-})
+export const lengths: Case = defineCase(
+  'DR-709',
+  'a value is replaced by one of any other length and kind',
+  async (t) => {
+    // Four of them are written by one request.
+    const most = Math.min(50_000, t.limits.valueBytes, Math.floor((t.limits.requestBytes - 4096) / 4))
+    const lengths = [0, 800, 950, 1100, 1900, 2100, 5000, 9000, 20_000, most].filter((length) => length <= most)
+    const values = lengths.flatMap((length): Value[] => [
+      'x'.repeat(length),
+      'é'.repeat(length / 2),
+      new Uint8Array(length).fill(7),
+    ])
+    const orders = [values, values.toReversed(), values.filter((_, i) => i % 3 < 2), [...values.slice(10), ...values]]
+    for (let n = 0; n < values.length; n++) {
+      const ops = orders.map((order, i) => put(`k${i}`, order[n % order.length]!))
+      const { version } = await t.write(...ops)
+      equal(
+        await t.all(),
+        orders.map((order, i) => ({ key: `k${i}`, version, value: order[n % order.length], expiresAt: null })),
+      )
+      const failed = await t.commit({ checks: [absent('k3')] })
+      equal(failed, { ok: false, failed: [{ check: 0, current: await t.get(at('k3')) }] })
+    }
+    await t.write({ delete: at('k0') })
+    await t.write(put('k0', values.at(-1)!))
+    equal((await t.get(at('k0')))?.value, values.at(-1))
+  },
+)

@@ -46,7 +46,9 @@ describe.each(engines)('$name', ({ make }) => {
     // A row that stays in its page makes no page of its own.
     const spilt = db.prepare("SELECT count(*) FROM dbstat WHERE name = 'holdfast_keys' AND pagetype = 'overflow'")
     expect(spilt.pluck().get()).toBe(0)
-    const lengths = db.prepare('SELECT long_bytes AS told, octet_length(long.value) AS real FROM holdfast_keys JOIN holdfast_long_values AS long ON id = long_id')
+    const lengths = db.prepare(
+      'SELECT long_bytes AS told, octet_length(long.value) AS real FROM holdfast_keys JOIN holdfast_long_values AS long ON id = long_id',
+    )
     for (const { told, real } of lengths.all() as { told: number; real: number }[]) expect(told).toBe(real)
   })
 

@@ -187,7 +187,8 @@ test('a process of version 1 that has the file open reads on, and writes no more
   const { path } = old()
   const before = database(path)
   const get = before.prepare('SELECT value FROM holdfast_entries WHERE part = ? AND key = ?').pluck()
-  const set = before.prepare(`INSERT INTO holdfast_entries (part, key, version, expires_at, value) VALUES (?, ?, ?, ?, ?)
+  const set =
+    before.prepare(`INSERT INTO holdfast_entries (part, key, version, expires_at, value) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (part, key) DO UPDATE SET value = excluded.value`)
   const remove = before.prepare('DELETE FROM holdfast_entries WHERE part = ? AND key = ?')
   const at = ['default!values', encodeId('long 2100', 'key')] as const
