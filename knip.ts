@@ -7,7 +7,7 @@ const config: KnipConfig = {
   entry: [
     ...entries.map((entry) => entry.source),
     ...programs,
-    'scripts/{bundles,check,closure,deno,installed,matrix,parts,reporter}.ts',
+    'scripts/{bundles,check,closure,deno,installed,matrix,parts,reporter,test,test-store}.ts',
     // Child processes of tests are started by path.
     'test/crash/*.ts',
     'test/drivers/{libsql,sqlite}/child.ts',

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config'
 
-/** Set when the SQLite suites run a second time, under Node 24: see scripts/check.ts. */
+/** Set when the SQLite suites run a second time, under Node 24: see scripts/test.ts. */
 const node24 = process.env['HOLDFAST_SQLITE'] === 'node24'
 
 /** What goes through a SQLite engine. */

@@ -1,170 +1,122 @@
 /**
- * Everything that CI checks, one gate after the other, stopping at the first that fails.
+ * The gates: everything that is checked without running a test. Independent ones run at the same time; the first that fails
+ * ends the run.
  *
  * Usage: tsx scripts/check.ts [gate…]    (without names: all of them)
  */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { join, relative } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { spawn } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { environment } from './environment.ts'
 import { entries, manifest } from './entries.ts'
-import { reportMissing, part } from './parts.ts'
+
+type Command = readonly [command: string, ...args: string[]]
 
 interface Gate {
   readonly name: string
-  readonly commands: readonly (readonly [command: string, ...args: string[]])[]
-  readonly env?: Record<string, string>
-  /** Its output is shown as it comes, and its results are counted from this report of vitest's. */
-  readonly report?: string
-}
-
-interface Report {
-  readonly numPassedTests: number
-  readonly numFailedTests: number
-  readonly testResults: readonly {
-    readonly name: string
-    readonly status: string
-    readonly assertionResults: readonly {
-      readonly status: string
-      readonly title: string
-      readonly ancestorTitles: readonly string[]
-    }[]
-  }[]
+  readonly commands: readonly Command[]
+  /** Gates that must have passed before, when they run as well. */
+  readonly after: readonly string[]
 }
 
 const TARBALL = `build/${manifest.name}-${manifest.version}.tgz`
 
-const GATES: readonly Gate[] = [
-  gate('format', ['oxfmt', '--check']),
-  // Early: examples import the package by name, which leads to dist.
-  gate('build', ['tsdown']),
-  gate('lint', ['oxlint']),
-  gate('import-law', ['depcruise', '--config', '.dependency-cruiser.mjs', 'src', 'examples']),
-  gate(
-    'types',
-    ...[
-      'tsconfig.src.json',
-      'tsconfig.node.json',
-      'tsconfig.test.json',
-      'examples/browser/tsconfig.page.json',
-      'examples/browser/tsconfig.worker.json',
-      'examples/browser/tsconfig.test.json',
-      'examples/edge/tsconfig.worker.json',
-      'examples/edge/tsconfig.pages.json',
-    ].map((file) => ['tsc', '-p', file] as const),
-  ),
-  gate('pack', ['npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', 'build']),
-  gate('publint', ['publint', TARBALL, '--strict']),
-  gate('attw', ['attw', TARBALL, '--profile', 'esm-only', '--no-emoji', '--no-color']),
-  gate('closure', ['tsx', 'scripts/closure.ts', TARBALL]),
-  gate('installed', ['tsx', 'scripts/installed.ts', TARBALL]),
-  gate('deno', ['tsx', 'scripts/deno.ts', TARBALL]),
-  gate('knip', ['knip']),
-  gate('size', ['tsx', 'scripts/bundles.ts', '--check']),
-  gate('api-docs', ['typedoc', ...entries.map((entry) => entry.source)]),
-  vitest('test'),
-  ...node24(),
+const CONFIGS = [
+  'tsconfig.src.json',
+  'tsconfig.node.json',
+  'tsconfig.test.json',
+  'examples/browser/tsconfig.page.json',
+  'examples/browser/tsconfig.worker.json',
+  'examples/browser/tsconfig.test.json',
+  'examples/edge/tsconfig.worker.json',
+  'examples/edge/tsconfig.pages.json',
 ]
 
-function gate(name: string, ...commands: Gate['commands'][number][]): Gate {
-  return { name, commands }
-}
+/** Only what has changed since the last run is checked again. */
+const compile = (config: string): Command => [
+  'tsc',
+  '--project',
+  config,
+  '--incremental',
+  '--tsBuildInfoFile',
+  `build/types/${config.replaceAll('/', '-')}`,
+]
 
-function vitest(name: string, node = process.execPath, env: Record<string, string> = {}): Gate {
-  const report = `build/vitest/${name}.json`
-  const program = join(import.meta.dirname, '../node_modules/vitest/vitest.mjs')
-  const command = [
-    node,
-    program,
-    'run',
-    '--reporter=json',
-    `--outputFile.json=${report}`,
-    `--reporter=${join(import.meta.dirname, 'reporter.ts')}`,
-  ] as const
-  return { name, commands: [command], env, report }
-}
+const gate = (name: string, after: readonly string[], ...commands: readonly Command[]): Gate => ({
+  name,
+  commands,
+  after,
+})
 
-/** The SQLite suites once more, with `node:sqlite` and with the better-sqlite3 that newer Nodes take. */
-function node24(): Gate[] {
-  const node = part('node24')
-  const betterSqlite3 = part('betterSqlite13')
-  if (!node || !betterSqlite3) return []
-  const url = pathToFileURL(createRequire(import.meta.url).resolve(betterSqlite3)).href
-  return [vitest('test-node24', node, { HOLDFAST_SQLITE: 'node24', HOLDFAST_BETTER_SQLITE3: url })]
+/** In the order in which they are begun: what others wait for, and what takes long, comes first. */
+const GATES: readonly Gate[] = [
+  // Examples import the package by name, which leads to dist.
+  gate('build', [], ['tsdown']),
+  gate('format', [], ['oxfmt', '--check']),
+  gate('types', ['build'], ...CONFIGS.map(compile)),
+  gate('lint', ['build'], ['oxlint']),
+  gate('api-docs', [], ['typedoc', ...entries.map((entry) => entry.source)]),
+  gate('pack', ['build'], ['npm', 'pack', '--silent', '--ignore-scripts', '--pack-destination', 'build']),
+  gate('import-law', ['build'], ['depcruise', '--config', '.dependency-cruiser.mjs', 'src', 'examples']),
+  gate('attw', ['pack'], ['attw', TARBALL, '--profile', 'esm-only', '--no-emoji', '--no-color']),
+  gate('publint', ['pack'], ['publint', TARBALL, '--strict']),
+  gate('closure', ['pack'], ['tsx', 'scripts/closure.ts', TARBALL]),
+  gate('installed', ['pack'], ['tsx', 'scripts/installed.ts', TARBALL]),
+  gate('deno', ['pack'], ['tsx', 'scripts/deno.ts', TARBALL]),
+  gate('knip', ['build'], ['knip']),
+  gate('size', ['build'], ['tsx', 'scripts/bundles.ts', '--check']),
+]
+
+/** Runs a command; resolves to all that it said if it failed. */
+function failure([command, ...args]: Command): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { env: environment(), stdio: ['ignore', 'pipe', 'pipe'] })
+    let said = ''
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text: Buffer) => (said += String(text)))
+    child.once('error', (error) => resolve(`${said}${String(error)}`))
+    child.once('close', (code) => resolve(code === 0 ? undefined : said))
+  })
 }
 
 /** Whether it passed; what a gate says is shown only when it fails. */
-function passes(it: Gate): boolean {
-  const env = {
-    ...process.env,
-    ...it.env,
-    PATH: `${join(import.meta.dirname, '../node_modules/.bin')}:${process.env['PATH']}`,
+async function passes({ name, commands }: Gate): Promise<boolean> {
+  const start = performance.now()
+  let said: string | undefined
+  for (const command of commands) {
+    said = await failure(command)
+    if (said !== undefined) break
   }
-  if (!process.stdout.isTTY) Object.assign(env, { NO_COLOR: '1' })
-  return it.commands.every(([command, ...args]) => {
-    const result = spawnSync(command, args, {
-      env,
-      encoding: 'utf8',
-      stdio: it.report ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
-    })
-    const passed = result.status === 0
-    if (!passed && !it.report) console.log(`${result.stdout}${result.stderr}${result.error ?? ''}`)
-    return passed
-  })
+  const seconds = ((performance.now() - start) / 1000).toFixed(1)
+  if (said !== undefined) console.error(said)
+  console.log(`${said === undefined ? 'ok    ' : 'FAILED'} ${name.padEnd(12)} ${seconds.padStart(6)} s`)
+  return said === undefined
 }
 
 const wanted = process.argv.slice(2)
 for (const name of wanted) if (!GATES.some((it) => it.name === name)) throw new Error(`No gate named ${name}`)
+mkdirSync('build/types', { recursive: true })
 
-rmSync('build/vitest', { recursive: true, force: true })
-mkdirSync('build', { recursive: true })
-const summary: string[] = []
-const count = { passed: 0, failed: 0, runs: 0 }
-/** Run, file and suite -> how many tests in it were skipped. */
-const skipped = new Map<string, number>()
+const left = GATES.filter(({ name }) => wanted.length === 0 || wanted.includes(name))
+const running = new Map<Gate, Promise<void>>()
+const failed: string[] = []
 
-for (const it of GATES) {
-  if (wanted.length && !wanted.includes(it.name)) continue
-  const start = performance.now()
-  let passed = passes(it)
-  if (it.report && !countTests(it.name, it.report)) passed = false
-  const line = `${passed ? 'ok    ' : 'FAILED'} ${it.name.padEnd(12)} ${((performance.now() - start) / 1000).toFixed(1).padStart(6)} s`
-  console.log(line)
-  summary.push(line)
-  if (passed) continue
-  process.exitCode = 1
-  break
+/** The next gate that waits for no other. */
+function next(): Gate | undefined {
+  if (failed.length > 0 || running.size === availableParallelism()) return undefined
+  const unfinished = [...left, ...running.keys()].map(({ name }) => name)
+  return left.find(({ after }) => !after.some((name) => unfinished.includes(name)))
 }
 
-if (count.runs) {
-  console.log(['', ...summary].join('\n'))
-  for (const line of reportMissing()) console.log(line)
-  for (const [suite, tests] of skipped) console.log(`skipped ${suite}: ${tests} tests`)
-  console.log(`${count.passed} passed, ${count.failed} failed`)
+async function run(it: Gate): Promise<void> {
+  if (!(await passes(it))) failed.push(it.name)
+  running.delete(it)
 }
 
-/** Adds a report to the count; false when it is missing or nothing in it passed. */
-function countTests(run: string, path: string): boolean {
-  count.runs++
-  let report: Report
-  try {
-    report = JSON.parse(readFileSync(path, 'utf8')) as Report
-  } catch {
-    return false
+do {
+  for (let it = next(); it !== undefined; it = next()) {
+    left.splice(left.indexOf(it), 1)
+    running.set(it, run(it))
   }
-  // A file that does not load has no failed test of its own.
-  const broken = report.testResults.filter(
-    (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
-  )
-  count.passed += report.numPassedTests
-  count.failed += report.numFailedTests + broken.length
-  for (const file of report.testResults) {
-    for (const test of file.assertionResults) {
-      if (test.status === 'passed' || test.status === 'failed') continue
-      const suite = `${run} ${relative('.', file.name)} > ${test.ancestorTitles[0] ?? test.title}`
-      skipped.set(suite, (skipped.get(suite) ?? 0) + 1)
-    }
-  }
-  return report.numPassedTests > 0
-}
+  await Promise.race(running.values())
+} while (running.size > 0 || next() !== undefined)
+process.exitCode = failed.length > 0 ? 1 : 0

@@ -1,5 +1,5 @@
 /**
- * How many cases of the conformance suite each driver passes in each runtime, from the reports of the last `npm test`,
+ * How many cases of the conformance suite each driver passes in each runtime, from the reports of the last `CI=true npm test`,
  * written into the table of the README.
  *
  * Usage: tsx scripts/matrix.ts

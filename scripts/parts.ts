@@ -1,6 +1,6 @@
 /**
  * The real parts that tests need beside the npm dependencies: where each is found, how it is installed, and which
- * suites cannot run without it. Run as a script it installs what is missing and reports; tests ask `part()`.
+ * suites cannot run without it. Run as a script, `npm run parts`, it installs what is missing and reports; tests ask `part()`.
  *
  * Nothing is skipped in silence: what is missing is listed with its suites, and with CI=true it is a failure.
  */
@@ -253,8 +253,10 @@ function fromApt(program: string, packageName = program): Pick<Part, 'find' | 'i
 
 function installApt(...packageNames: string[]): void {
   if (process.getuid?.() !== 0 || !onPath('apt-get')) throw new Error('needs root and apt-get')
-  run('apt-get', 'update')
-  run('apt-get', 'install', '--yes', '--no-install-recommends', ...packageNames)
+  // Another apt may be at work, as on a machine that has just started.
+  const patient = ['-o', 'DPkg::Lock::Timeout=600']
+  run('apt-get', ...patient, 'update')
+  run('apt-get', ...patient, 'install', '--yes', '--no-install-recommends', ...packageNames)
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) setUp()

@@ -41,6 +41,28 @@ function work(home: string, decision: Decision, killAt = 0): Promise<Told | unde
   })
 }
 
+/** What the services were asked to do so far. */
+const deedsIn = (home: string): (string | undefined)[] =>
+  readFileSync(join(home, 'effects'), 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => line.split('\t')[1])
+
+/** Shows one order: what was done before the kill, and what after. */
+async function show(killAt: number): Promise<void> {
+  const home = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
+  try {
+    await work(home, 'approve', killAt)
+    const before = deedsIn(home)
+    console.log(`order-17 starts:        ${before.join(', ')}  <- killed with SIGKILL`)
+    const told = await work(home, 'approve')
+    console.log(`order-17 starts again:  ${deedsIn(home).slice(before.length).join(', ')}  <- nothing is done twice`)
+    console.log(`order-17 ends:          ${JSON.stringify(told?.outcome)}\n`)
+  } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
+}
+
 /** Kills it at one point, lets it come to its end, and tells how often it was killed, how many await points it had, and what is wrong. */
 async function attempt(
   decision: Decision,
@@ -50,10 +72,7 @@ async function attempt(
   try {
     const killed = killAt > 0 && (await work(home, decision, killAt)) === undefined
     const told = (await work(home, decision))!
-    const deeds = readFileSync(join(home, 'effects'), 'utf8')
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => line.split('\t')[1])
+    const deeds = deedsIn(home)
     const expected = EXPECTED[decision]
     const faults: string[] = []
     if (!isDeepStrictEqual(told.outcome, expected.outcome))
@@ -68,6 +87,7 @@ async function attempt(
 await build({ entryPoints: [join(import.meta.dirname, 'worker.ts')], outfile: WORKER, format: 'esm' })
 const decisions = Object.keys(EXPECTED) as Decision[]
 const whole = await Promise.all(decisions.map((decision) => attempt(decision, 0)))
+await show(Math.floor(whole[0]!.awaitPoints / 2))
 const kills = decisions.flatMap((decision, i) =>
   Array.from({ length: whole[i]!.awaitPoints }, (_, point) => ({ decision, killAt: point + 1 })),
 )

@@ -1,8 +1,10 @@
 /** The conformance suite in a real browser, each case a test of its own. */
 import { beforeAll, describe, it } from 'vitest'
-import { cases } from '../../src/testing/index.ts'
 import { part } from '../support/parts.ts'
+import type { Depth } from '../support/selections.ts'
+import { depth as depthOfRun } from '../support/slice.ts'
 import { type BrowserEngine } from './engines.ts'
+import { casesOf } from './programs/cases.ts'
 import type { Realm } from './programs/report.ts'
 import { isLongRun } from './runs.ts'
 import { gather } from './session.ts'
@@ -14,32 +16,38 @@ export interface Result {
   readonly error?: string
 }
 
-interface Report {
+/** Some results of a realm, in the order in which they came. */
+export interface Report {
   readonly realm: Realm
   readonly results: readonly Result[]
+  /** Whether these are the last. */
+  readonly isLast: boolean
 }
 
-/** Milliseconds that a browser may take, on a machine that has other things to do. */
-const PATIENCE = 400_000
-/** Over a port, of so many cases one; all of them over the ports of Node's threads, and in the long run. */
-const EVERY = isLongRun ? 1 : 8
+/** Milliseconds that a browser may take to its next report, on a machine that has other things to do. */
+const PATIENCE = 120_000
+/** Milliseconds for all of it; only a browser that reports and never ends takes as long. */
+const MOST_MS = 1_800_000
 
-const REALMS: readonly (readonly [Realm, string, every: number])[] = [
-  ['page', 'on a page', 1],
-  ['worker', 'in a worker', 1],
-  ['channel', 'on a page, over a port to a worker', EVERY],
+const depth: Depth = isLongRun ? 'whole' : depthOfRun
+
+const REALMS: readonly (readonly [Realm, string])[] = [
+  ['page', 'on a page'],
+  ['worker', 'in a worker'],
+  ['channel', 'on a page, over a port to a worker'],
 ]
 
 /** Registers a test for every case in every realm of this browser. */
 export function conformanceIn(engine: BrowserEngine): void {
-  describe.skipIf(!part(engine.part)).each(REALMS)(`${engine.name}: conformance %s, %s`, (realm, _, every) => {
+  describe.skipIf(!part(engine.part)).each(REALMS)(`${engine.name}: conformance %s, %s`, (realm) => {
     let results: ReadonlyMap<string, Result>
 
     beforeAll(async () => {
-      results = new Map((await reports(engine)).find((it) => it.realm === realm)!.results.map((it) => [it.id, it]))
-    }, PATIENCE + 10_000)
+      const own = (await reports(engine)).filter((report) => report.realm === realm)
+      results = new Map(own.flatMap((report) => report.results).map((result) => [result.id, result]))
+    }, MOST_MS)
 
-    it.each(cases.filter((_, i) => i % every === 0).map(({ id, name }) => [id, name]))('%s %s', (id) => {
+    it.each(casesOf(depth)[realm].map(({ id, name }) => [id, name]))('%s %s', (id) => {
       const result = results.get(id)
       if (result === undefined) throw new Error('The browser has not run it')
       if (result.error !== undefined) throw new Error(result.error)
@@ -51,8 +59,21 @@ const running = new Map<string, Promise<Report[]>>()
 
 /** One start of the browser for all: the page starts the workers. */
 function reports(engine: BrowserEngine): Promise<Report[]> {
-  const options = { reports: REALMS.length, patience: PATIENCE, query: [`?every=${EVERY}`] }
-  const run = running.get(engine.name) ?? gather<Report>(engine, 'conformance', options)
+  const run = running.get(engine.name) ?? start(engine)
   running.set(engine.name, run)
   return run
+}
+
+async function start(engine: BrowserEngine): Promise<Report[]> {
+  const all: Report[] = []
+  await gather<Report>(engine, 'conformance', {
+    reports: REALMS.length,
+    patience: PATIENCE,
+    query: [`?depth=${depth}`],
+    answer: async (report) => {
+      all.push(report)
+      return report.isLast
+    },
+  })
+  return all
 }

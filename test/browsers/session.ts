@@ -23,13 +23,13 @@ export async function withProfile<T>(work: (directory: string) => Promise<T>, pl
 export interface SessionOptions<T> {
   /** How many of the reports end it. */
   readonly reports: number
-  /** Milliseconds it may take. */
+  /** Milliseconds without a report after which the browser counts as stuck. One that is only slow goes on reporting. */
   readonly patience: number
   /** Of the address, one for each page; one page by default. */
   readonly query?: readonly string[]
   /** Where the browser keeps what it stores; in memory by default, where the machine can. */
   readonly place?: string
-  /** Whether a report counts; its program waits for the answer. By default every report does. */
+  /** Whether a report counts toward the end; its program waits for the answer. By default every report does. */
   readonly answer?: (report: T) => Promise<boolean>
 }
 
@@ -43,22 +43,28 @@ export const gather = <T>(
     const gathered: T[] = []
     let onEnough: () => void
     const enough = new Promise<void>((resolve) => (onEnough = resolve))
+    let timer: NodeJS.Timeout | undefined
+    let onStuck: (error: Error) => void
+    const stuck = new Promise<never>((_, reject) => (onStuck = reject))
+    function expectReport(): void {
+      clearTimeout(timer)
+      timer = setTimeout(() => {
+        const message = `${engine.name} has reported nothing for ${patience} ms, and ${gathered.length} of ${reports} times before`
+        onStuck(new Error(message))
+      }, patience)
+    }
     const server = await serve(program, async (report) => {
+      expectReport()
       if (await answer(report)) gathered.push(report)
       if (gathered.length === reports) onEnough()
     })
     const browser = launch(engine, directory, ...query.map((it) => server.url + it))
-    let timer: NodeJS.Timeout
-    const tooLong = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`${engine.name} has reported ${gathered.length} of ${reports} times in ${patience} ms`))
-      }, patience)
-    })
+    expectReport()
     try {
-      await Promise.race([enough, tooLong])
+      await Promise.race([enough, stuck])
       return gathered
     } finally {
-      clearTimeout(timer!)
+      clearTimeout(timer)
       await browser.kill()
       await server.close()
     }

@@ -1,10 +1,12 @@
 import { describe, it } from 'vitest'
 import { memory } from '../../src/drivers/memory.ts'
 import { type Harness, conformance } from '../../src/testing/index.ts'
+import { register } from '../../src/testing/suite.ts'
 import { prefix } from '../../src/wrappers/prefix.ts'
 import { replay } from '../../src/wrappers/replay.ts'
 import type { Clock } from '../../src/core/clock.ts'
 import type { Driver } from '../../src/core/driver.ts'
+import { driverSlice, slice } from '../support/slice.ts'
 
 /** A clock that is moved by hand: nothing waits. */
 const harness = (name: string, make: (clock: Clock) => Driver): Harness => ({
@@ -16,12 +18,16 @@ const harness = (name: string, make: (clock: Clock) => Driver): Harness => ({
 })
 
 conformance({ harness: harness('memory', (clock) => memory({ clock })), describe, it })
-conformance({ harness: harness('memory under a prefix', (clock) => prefix(memory({ clock }), 'app 1')), describe, it })
-conformance({
+register(slice, {
+  harness: harness('memory under a prefix', (clock) => prefix(memory({ clock }), 'app 1')),
+  describe,
+  it,
+})
+register(driverSlice, {
   harness: harness('memory that recognises repeats', (clock) => replay(memory({ clock }), { clock, window: 60_000 })),
   describe,
   it,
 })
 /** Cases that wait do so for real, so they wait at the same time. */
 const byTheRealClock: Harness = { name: 'memory by the real clock', create: async () => ({ driver: memory() }) }
-conformance({ harness: byTheRealClock, describe, it: it.concurrent })
+register(slice, { harness: byTheRealClock, describe, it: it.concurrent })

@@ -38,8 +38,17 @@ const COMMON: Readonly<Record<string, MakeDatabase>> = {
 /** Cases over a network at once, while the others wait for a server's clock. */
 const LANES = 4
 
-/** Runs all cases over what every runtime has, and over files of a directory, which is left to whoever made it. */
-export async function runSuite(directory: string, engines: Readonly<Record<string, MakeDatabase>>): Promise<void> {
+/**
+ * Runs cases over what every runtime has, and over files of a directory, which is left to whoever made it.
+ *
+ * @param wanted - by the name of a harness the ids of its cases, as JSON
+ */
+export async function runSuite(
+  directory: string,
+  wanted: string,
+  engines: Readonly<Record<string, MakeDatabase>>,
+): Promise<void> {
+  const ids = JSON.parse(wanted) as Readonly<Record<string, readonly string[]>>
   let files = 0
   for (const [name, make] of Object.entries({ ...COMMON, ...engines })) {
     const harness: Harness = {
@@ -51,7 +60,7 @@ export async function runSuite(directory: string, engines: Readonly<Record<strin
         return { driver: open(), advance, ...(make !== alone && { reopen: async () => open() }) }
       },
     }
-    for (const it of cases) await report(it, harness)
+    for (const it of cases) if (ids[name]!.includes(it.id)) await report(it, harness)
   }
 }
 

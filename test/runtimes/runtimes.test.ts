@@ -3,18 +3,19 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { cases } from '../../src/testing/index.ts'
+import type { Case } from '../../src/testing/index.ts'
 import { part } from '../support/parts.ts'
 import { withDirectory } from '../support/engines.ts'
-import { thinSlice } from '../support/slice.ts'
+import { costly, slice, thinSlice } from '../support/slice.ts'
 import { NETWORK } from './network.ts'
 import type { Result } from './run.ts'
 import { hasServers, startServers } from './servers.ts'
 
 const NODE_FLAGS = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning']
 
-/** What every runtime has, see run.ts. */
-const COMMON = ['memory', 'unstorage', 'http']
+/** What every runtime has, see run.ts: its engine's own go whole, what only runs over them by a slice. */
+const COMMON = { memory: costly, unstorage: slice, http: slice }
+const idsOf = (some: readonly Case[]): string[] => some.map(({ id }) => id)
 /** Cases at once are four, see run.ts, and each may want three databases. */
 const DATABASES = 12
 
@@ -38,12 +39,14 @@ describe.each([
   { name: 'Bun', binary: part('bun'), flags: [], program: 'bun.ts', engine: 'bun:sqlite', network: NETWORK },
 ])('$name', ({ name, binary, flags, program, engine, network = [] }) => {
   const results = new Map<string, Result>()
+  const suites = { ...COMMON, [engine]: costly }
 
   beforeAll(async () => {
     if (!binary) return
     await withDirectory(async (directory) => {
-      const args = [...flags, join(import.meta.dirname, program), directory]
-      if (servers) args.push(JSON.stringify({ ...servers, slice: thinSlice.map(({ id }) => id) }))
+      const wanted = Object.fromEntries(Object.entries(suites).map(([harness, some]) => [harness, idsOf(some)]))
+      const args = [...flags, join(import.meta.dirname, program), directory, JSON.stringify(wanted)]
+      if (servers) args.push(JSON.stringify({ ...servers, slice: idsOf(thinSlice) }))
       const { stdout } = await promisify(execFile)(binary, args, { maxBuffer: 2 ** 26 })
       for (const line of stdout.trim().split('\n')) {
         const result = JSON.parse(line) as Result
@@ -53,9 +56,9 @@ describe.each([
   }, 600_000)
   afterAll(() => results.clear())
 
-  for (const harness of [...COMMON, engine]) {
+  for (const [harness, some] of Object.entries(suites)) {
     describe(`holdfast conformance of ${harness} in ${name}`, () => {
-      for (const { id, name } of cases) {
+      for (const { id, name } of some) {
         it.skipIf(!binary)(`${id} ${name}`, () => {
           expect(results.get(`${harness} ${id}`)).toEqual({ harness, id })
         })

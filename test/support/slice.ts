@@ -1,26 +1,12 @@
 /**
- * What a backend goes through where the whole suite would take too long; with `HOLDFAST_SUITE=whole` it is the whole suite
- * after all.
+ * What a set-up goes through in this run. `CI=true` runs every backend's main set-up whole, `HOLDFAST_SUITE=whole` all of
+ * them; without either a run is quick.
  */
-import { type Case, cases } from '../../src/testing/index.ts'
+import { type Depth, selectionsOf } from './selections.ts'
 
-const isWhole = process.env['HOLDFAST_SUITE'] === 'whole'
+const isCi = process.env['CI'] === 'true'
 
-/** One in so many of the stores' cases. */
-const STORES = 12
-/** One in so many of all, for what only carries the bytes of a driver that goes through more elsewhere. */
-const THIN = 40
+/** How thorough this run is. */
+export const depth: Depth = process.env['HOLDFAST_SUITE'] === 'whole' ? 'whole' : isCi ? 'ci' : 'quick'
 
-/** All of the driver's cases. */
-export const driverSlice: readonly Case[] = isWhole ? cases : cases.filter(({ group }) => group === 'driver')
-
-/** All of the driver's cases, and some of each store. */
-export const slice: readonly Case[] = isWhole
-  ? cases
-  : [
-      ...cases.filter(({ group }) => group === 'driver'),
-      ...cases.filter(({ group }) => group !== 'driver').filter((_, i) => i % STORES === 0),
-    ]
-
-/** Some of each group. */
-export const thinSlice: readonly Case[] = isWhole ? cases : cases.filter((_, i) => i % THIN === 3)
+export const { costly, slice, driverSlice, thinSlice } = selectionsOf(depth)

@@ -8,9 +8,10 @@ import { spyOn } from '../../src/testing/spy.ts'
 import { replay } from '../../src/wrappers/replay.ts'
 import { type Retry, type RetryOptions, retry } from '../../src/wrappers/retry.ts'
 import { timeout } from '../../src/wrappers/timeout.ts'
+import { slice } from '../support/slice.ts'
 import { append, conformanceOver, entriesOf, errorOf, manualTime, put, request, unavailable } from './support.ts'
 
-conformanceOver('memory with retries', (driver) => retry(driver))
+conformanceOver('memory with retries', (driver) => retry(driver), { cases: slice })
 conformanceOver('memory that recognises repeats, with retries', (driver, clock) =>
   retry(replay(driver, { clock, window: 60_000 })),
 )

@@ -4,8 +4,9 @@ import type { Clock } from '../../src/core/clock.ts'
 import type { CommitRequest, Driver, Entry, EntryPage, Op } from '../../src/core/driver.ts'
 import { HoldfastError, isHoldfastError } from '../../src/core/errors.ts'
 import { memory } from '../../src/drivers/memory.ts'
-import { type Case, type Harness, type Skip, cases } from '../../src/testing/index.ts'
+import type { Case, Harness, Skip } from '../../src/testing/index.ts'
 import { register } from '../../src/testing/suite.ts'
+import { costly } from '../support/slice.ts'
 
 /** A time that passes when it is told to; waiting is letting it pass. */
 export function manualTime() {
@@ -23,7 +24,7 @@ export function manualTime() {
   }
 }
 
-/** The whole suite over a wrapper around memory. */
+/** The whole suite over a wrapper around memory; a slice of it in a quick run. */
 export function conformanceOver(
   name: string,
   wrap: (driver: Driver, clock: Clock) => Driver,
@@ -37,7 +38,12 @@ export function conformanceOver(
       return { driver: wrap(memory({ clock }), clock), advance: (ms) => void (time += ms) }
     },
   }
-  register(options.cases ?? cases, { harness, describe, it, skip: options.skip ?? [], log: () => {} })
+  const which = options.cases ?? costly
+  const skip = (options.skip ?? []).map(({ reason, cases }) => ({
+    reason,
+    cases: cases.filter((id) => which.some((it) => it.id === id)),
+  }))
+  register(which, { harness, describe, it, skip, log: () => {} })
 }
 
 export const PART = 'default!values'

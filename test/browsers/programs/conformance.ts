@@ -1,14 +1,18 @@
 /** The conformance suite in a browser: on the page, in a worker, and on the page over the driver of a worker. */
 import type { Driver } from '../../../src/core/driver.ts'
 import { indexedDb } from '../../../src/drivers/indexeddb/driver.ts'
-import { type Case, type Harness, cases, runCase } from '../../../src/testing/index.ts'
-import type { Result } from '../conformance.ts'
+import { type Case, type Harness, runCase } from '../../../src/testing/index.ts'
+import type { Depth } from '../../support/selections.ts'
+import type { Report, Result } from '../conformance.ts'
+import { casesOf } from './cases.ts'
 import { deleteDatabase, dump } from './raw.ts'
 import { QUERY, REALM, type Realm, describe, inLanes, report, startWorker } from './report.ts'
 import { servesHere, startServing } from './served.ts'
 
 /** Cases at a time: more of them get no faster, and each so slow that what it does in a moment takes seconds. */
 const LANES = 2
+/** Cases of a report: whoever waits for it sees that this goes on. */
+const BATCH = 20
 
 /** A database whose clock is ahead of the machine's. */
 interface Place {
@@ -50,23 +54,26 @@ function inWorker(): (name: string) => Place {
 }
 
 async function runAll(some: readonly Case[], suite: Harness, realm: Realm): Promise<void> {
-  const results: Result[] = []
+  let results: Result[] = []
+  async function tell(isLast: boolean): Promise<void> {
+    const told: Report = { realm, results, isLast }
+    results = []
+    await report(told)
+  }
   await inLanes(LANES, some, async (it) => {
     const error = await runCase(it, suite).then(
       () => undefined,
       (cause: unknown) => ({ error: describe(cause) }),
     )
     results.push({ id: it.id, ...error })
+    if (results.length === BATCH) await tell(false)
   })
-  await report({ realm, results })
+  await tell(true)
 }
 
 if (!servesHere()) {
   if (REALM === 'page') startWorker()
-  await runAll(cases, harness(REALM, here), REALM)
-  if (REALM === 'page') {
-    const every = Number(QUERY.get('every'))
-    const some = cases.filter((_, i) => i % every === 0)
-    await runAll(some, harness('channel', inWorker()), 'channel')
-  }
+  const some = casesOf(QUERY.get('depth') as Depth)
+  await runAll(some[REALM], harness(REALM, here), REALM)
+  if (REALM === 'page') await runAll(some.channel, harness('channel', inWorker()), 'channel')
 }

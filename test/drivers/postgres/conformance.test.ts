@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { postgres } from '../../../src/drivers/postgres/driver.ts'
 import { type Case, type Harness, cases } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
-import { driverSlice, thinSlice } from '../../support/slice.ts'
+import { costly, driverSlice, slice, thinSlice } from '../../support/slice.ts'
 import { bin, type Connection, type Database, databases, embedded, overServer, suiteOver } from './support.ts'
 
 describe.skipIf(!bin)('over a real server', () => {
@@ -15,12 +15,12 @@ describe.skipIf(!bin)('over a real server', () => {
   const suite = (name: string, which: readonly Case[], open: (database: Database) => Connection): void =>
     suiteOver(() => real.pool, { name, which, open })
 
-  suite('drizzle and a pool of pg', cases, ({ url }) => {
+  suite('drizzle and a pool of pg', costly, ({ url }) => {
     const client = new pg.Pool({ connectionString: url, max: 4 })
     return { db: drizzleNodePostgres(client), end: () => client.end() }
   })
 
-  suite('SQL over HTTP by @neondatabase/serverless', cases, ({ url }) => ({
+  suite('SQL over HTTP by @neondatabase/serverless', slice, ({ url }) => ({
     db: real.neon.open(url.split('/').at(-1)!),
     end: async () => {},
   }))

@@ -12,7 +12,7 @@ import { type Harness, conformance } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
 import { prefix } from '../../../src/wrappers/prefix.ts'
 import { betterSqlite3, hasNodeSqlite } from '../../support/parts.ts'
-import { slice } from '../../support/slice.ts'
+import { driverSlice, slice } from '../../support/slice.ts'
 
 const { default: Database } = (await import(betterSqlite3)) as { default: typeof Sqlite }
 
@@ -63,7 +63,11 @@ if (hasNodeSqlite) engines.push(['node:sqlite', overNodeSqlite])
 
 for (const [name, make] of engines) {
   conformance({ harness: harness(name, make), describe, it })
-  conformance({ harness: harness(`${name} that recognises repeats`, make, { replayWindow: 60_000 }), describe, it })
+  register(driverSlice, {
+    harness: harness(`${name} that recognises repeats`, make, { replayWindow: 60_000 }),
+    describe,
+    it,
+  })
   register(slice, {
     harness: harness(`${name} under a prefix`, (...of) => prefix(make(...of), 'app 1')),
     describe,

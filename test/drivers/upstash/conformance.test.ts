@@ -1,11 +1,12 @@
 /** The conformance suite over `@upstash/redis`, its protocol, and a real redis-server behind it. */
 import { describe } from 'vitest'
-import { conformance } from '../../../src/testing/index.ts'
+import { register } from '../../../src/testing/suite.ts'
+import { costly } from '../../support/slice.ts'
 import { atOnce, harness, hasRedis, upstashForFile, vendor } from './support.ts'
 
 describe.skipIf(!hasRedis)('upstash over @upstash/redis', () => {
   const own = upstashForFile()
-  conformance({
+  register(costly, {
     harness: harness(
       'upstash over @upstash/redis',
       () => own.client,

@@ -1,11 +1,12 @@
-/** The conformance suite over node-redis, against a real redis-server. */
+/** A slice of the conformance suite over node-redis, against a real redis-server. */
 import { describe } from 'vitest'
-import { conformance } from '../../../src/testing/index.ts'
+import { register } from '../../../src/testing/suite.ts'
+import { slice } from '../../support/slice.ts'
 import { atOnce, harness, hasRedis, redisForFile } from './support.ts'
 
 describe.skipIf(!hasRedis)('upstash over node-redis', () => {
   const redis = redisForFile()
-  conformance({
+  register(slice, {
     harness: harness(
       'upstash over node-redis',
       () => redis.client,

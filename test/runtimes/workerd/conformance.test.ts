@@ -2,8 +2,7 @@
 import { join } from 'node:path'
 import type { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { cases } from '../../../src/testing/index.ts'
-import { thinSlice } from '../../support/slice.ts'
+import { costly, driverSlice, thinSlice } from '../../support/slice.ts'
 import { hasServers, startServers } from '../servers.ts'
 import { DATABASES_PER_LANE } from './harnesses.ts'
 import { startWorkers, workerOf } from './workerd.ts'
@@ -50,13 +49,11 @@ async function run(path: string, id: string): Promise<string | undefined> {
   }
 }
 
-/** What repeats are is the driver's affair alone. */
-const ofTheDriver = cases.filter(({ group }) => group === 'driver')
-
 describe.each([
-  ['D1', 'd1?', cases],
-  ['a Durable Object', 'object?replayWindow=0', cases],
-  ['a Durable Object that recognises repeats', 'object?replayWindow=60000', ofTheDriver],
+  ['D1', 'd1?', costly],
+  ['a Durable Object', 'object?replayWindow=0', costly],
+  // What repeats are is the driver's affair alone.
+  ['a Durable Object that recognises repeats', 'object?replayWindow=60000', driverSlice],
   ['unstorage over a KV binding', 'kv?', thinSlice],
   ['http to another Worker', 'binding?', thinSlice],
 ] as const)('holdfast conformance of %s', (_, path, which) => {
