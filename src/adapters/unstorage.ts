@@ -1,8 +1,9 @@
 /**
- * A state store as a driver of unstorage, for whatever mounts one: Nitro, Nuxt, `createStorage`.
+ * A driver for unstorage over a state store, for everything that mounts one: Nitro, Nuxt, `createStorage`.
  *
- * Values are kept as they are, text as text and bytes as bytes: what is set through unstorage under `user:1` is what
- * `state.get('unstorage:user:1')` gives. Calls made at once leave in one request, those of `getItems` and `setItems` too.
+ * Values are kept as they are, text as text and bytes as bytes. A value set through unstorage as `user:1` is read by
+ * `state.get('unstorage:user:1')`. Concurrent calls are sent as one request, including those of `getItems` and
+ * `setItems`.
  *
  * @module
  */
@@ -10,74 +11,74 @@ import { requireId } from '../core/keys.ts'
 import { invalid, isHoldfastError } from '../core/errors.ts'
 import type { StateStore } from '../stores/state/store.ts'
 
-/** What unstorage hands to calls, as far as it is used here. */
+/** The options used of those that unstorage passes to calls. */
 export interface UnstorageCallOptions {
-  /** For how long an item is there, in seconds; `0` and `undefined` leave it to the driver. */
+  /** How long an item is kept, in seconds; with `0` and `undefined` the driver decides. */
   readonly ttl?: number | undefined
 }
 
-/** What unstorage is told of an item, beside what `setMeta` has stored. */
+/** The metadata of an item, in addition to what `setMeta` has stored. */
 export interface UnstorageMeta {
-  /** In bytes; of text, its UTF-8. */
+  /** The size in bytes; of text, in UTF-8. */
   readonly size: number
   /** Changes whenever the item is written. */
   readonly etag: string
-  /** When it expires; absent for never. */
+  /** When the item expires; absent for never. */
   readonly expires?: Date
-  /** How long it is still there, in whole seconds, by this machine's clock; absent for ever. */
+  /** How long the item is still kept, in whole seconds by this machine's clock; absent for ever. */
   readonly ttl?: number
   readonly [more: string]: number | string | Date | undefined
 }
 
-/** A driver as `createStorage` and `mount` of unstorage take it. Its methods need no `this`. */
+/** A driver for `createStorage` and `mount` of unstorage. Its methods need no `this`. */
 export interface UnstorageDriver {
   readonly name: string
   readonly flags: { readonly ttl: boolean }
-  /** Whether there is an item under the key that has not expired. */
+  /** Whether the key has an item that has not expired. */
   hasItem(key: string): Promise<boolean>
-  /** What is stored as bytes is read as UTF-8. */
+  /** Reads an item as text; bytes are decoded as UTF-8. */
   getItem(key: string): Promise<string | null>
-  /** Text or bytes, whichever was stored. */
+  /** Reads an item as text or bytes, as it was stored. */
   getItemRaw(key: string): Promise<string | Uint8Array | null>
-  /** Stores text under the key, in place of what was there. */
+  /** Stores text under the key and replaces any earlier item. */
   setItem(key: string, value: string, options?: UnstorageCallOptions): Promise<void>
-  /** Takes text, an ArrayBuffer or a view of one. */
+  /** Stores text, an ArrayBuffer or a view of one. */
   setItemRaw(key: string, value: unknown, options?: UnstorageCallOptions): Promise<void>
-  /** Removes the item under the key, if there is one. */
+  /** Removes the item, if there is one. */
   removeItem(key: string): Promise<void>
-  /** What is known of the item; `null` where there is none. */
+  /** The metadata of the item; `null` if there is none. */
   getMeta(key: string): Promise<UnstorageMeta | null>
-  /** The keys that begin with the base, all by default. */
+  /** The keys that start with the base; all by default. */
   getKeys(base?: string): Promise<string[]>
-  /** Removes the items whose keys begin with the base, all by default; nothing else of the state store. */
+  /** Removes the items whose keys start with the base, all by default; nothing else in the state store. */
   clear(base?: string): Promise<void>
-  /** Tells the listener of changes, whoever makes them, until the function that it resolves with is called. */
+  /** Calls the listener for changes, by anyone. Resolves with a function that stops it. */
   watch(listener: (event: 'update' | 'remove', key: string) => unknown): Promise<() => void>
-  /** Ends all watching; the state store stays open. */
+  /** Stops all watching. The state store stays open. */
   dispose(): void
 }
 
 /** Options of {@link unstorageDriver}. */
 export interface UnstorageDriverOptions {
-  /** Where items are kept, under `base`, a `:` and their key: together at most 256 UTF-8 bytes. */
+  /** The store of the items. An item's key there is `base`, a `:` and its key: together at most 256 UTF-8 bytes. */
   readonly state: StateStore
-  /** The prefix of its keys, `unstorage` by default; what lies outside is neither listed nor cleared. */
+  /** The prefix of its keys, `unstorage` by default. Keys outside are neither listed nor cleared. */
   readonly base?: string
-  /** The time to live of items that are set without one, in seconds, from 1; for ever by default. */
+  /** The time to live of items set without one, in seconds from 1; for ever by default. */
   readonly ttl?: number
   /** See `pollInterval` of `state.watch`, in milliseconds. */
   readonly pollInterval?: number
-  /** Told when watching has ended because reading failed; by default the rejection is left unhandled. */
+  /** Called when watching has ended because a read failed. By default the rejection is left unhandled. */
   readonly onWatchError?: (error: unknown) => void
 }
 
 /**
- * Makes a driver of unstorage over a state store.
+ * Makes a driver for unstorage over a state store.
  *
- * Calls throw what the state store throws, such as `INVALID_ARGUMENT` for a key that is too long. When an item was
- * modified is not kept, so the metadata has no `mtime`.
+ * Calls throw the errors of the state store, such as `INVALID_ARGUMENT` for a key that is too long. The time of
+ * modification is not stored, so the metadata has no `mtime`.
  *
- * @param options - the state store, and base, time to live, how to watch
+ * @param options - the state store, and optional base, time to live and watch settings
  * @returns a driver; making one does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
@@ -103,7 +104,7 @@ export function unstorageDriver(options: UnstorageDriverOptions): UnstorageDrive
 
   const nameOf = (key: string): string => prefix + key
   const keyOf = (name: string): string => name.slice(prefix.length)
-  // Zero is how others say that there is none.
+  // In unstorage, zero means no time to live.
   const lifeOf = ({ ttl }: UnstorageCallOptions = {}): { ttl?: number } => {
     const seconds = ttl || defaultTtl
     return seconds ? { ttl: Math.ceil(seconds * 1000) } : {}
@@ -170,7 +171,7 @@ export function unstorageDriver(options: UnstorageDriverOptions): UnstorageDrive
         stops.delete(stop)
         stopping.abort()
       }
-      // What is there already: from here on nothing is missed.
+      // Reads the current items first; from here on no change is missed.
       await watching.next()
       stops.add(stop)
       void follow(watching, listener, signal)
@@ -182,10 +183,10 @@ export function unstorageDriver(options: UnstorageDriverOptions): UnstorageDrive
   }
 }
 
-/** Keys that are listed, or taken away, at once. */
+/** The number of keys listed or removed at once. */
 const PAGE = 1000
 
-/** What the state store takes; anything else it refuses. */
+/** Converts to what the state store accepts, which refuses anything else. */
 function contentOf(value: unknown): Uint8Array {
   if (value instanceof ArrayBuffer) return new Uint8Array(value)
   if (!ArrayBuffer.isView(value) || value instanceof Uint8Array) return value as Uint8Array

@@ -1,16 +1,17 @@
-/** Waiting that a signal can end. @module */
+/** Waits that a signal can end. @module */
 import { aborted } from './errors.ts'
 
 /**
- * Waits for work; throws `ABORTED` as soon as the signal says so, while the work goes on.
+ * Waits for work until the signal is aborted. The work itself continues.
  *
  * @param ambiguous - whether the work may change something
+ * @throws `ABORTED` as soon as the signal is aborted
  */
 export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, ambiguous = false): Promise<T> {
   if (!signal) return work
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(aborted(signal, ambiguous))
-    // A signal may outlive many calls, and must not collect their listeners.
+    // A signal may outlive many calls and must not collect their listeners.
     const leave = (): void => signal.removeEventListener('abort', onAbort)
     signal.addEventListener('abort', onAbort)
     if (signal.aborted) onAbort()
@@ -18,7 +19,7 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, 
   })
 }
 
-/** Waits for work, but not longer than so many milliseconds; then throws an `Error`, while the work goes on. */
+/** Waits at most `ms` milliseconds for work, then throws an `Error`. The work itself continues. */
 export async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout>
   const late = new Promise<never>((_, reject) => {
@@ -31,10 +32,10 @@ export async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
   }
 }
 
-/** A way to wait; injected, so that tests need not. */
+/** A function that waits; injected so that tests do not have to wait. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
 
-/** Waits for so many milliseconds; throws `ABORTED` as soon as the signal says so. */
+/** Waits for `ms` milliseconds. @throws `ABORTED` as soon as the signal is aborted */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   let timer: ReturnType<typeof setTimeout>
   try {

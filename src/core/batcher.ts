@@ -1,9 +1,9 @@
 /**
- * Calls that are made together leave together.
+ * Group commit: calls made together are sent together.
  *
- * A call waits until the turn of the event loop has nothing more to add, or while an earlier batch is under way, and
- * then leaves with all that has gathered. A lone call pays a few microtasks for it; a hundred share one round trip.
- * Databases call it group commit.
+ * A call waits until the current turn of the event loop adds no more calls, or until the batch under way is answered.
+ * It is then sent with all other waiting calls. A lone call waits a few microtasks; a hundred calls share one round
+ * trip.
  *
  * @module
  */
@@ -11,18 +11,20 @@ import { HoldfastError, aborted } from './errors.ts'
 import { after, monotonic, turns } from './turns.ts'
 
 /**
- * Microtasks in a row without a new call after which the turn counts as over: enough for callers that were resumed by
- * the same answer to make their next call, however many `await`s of ours and theirs lie between.
+ * The number of microtasks in a row without a new call after which the turn counts as over. It is large enough for
+ * callers that were resumed by the same answer to make their next call, even through several `await`s.
  */
 const QUIET = 8
-/** For how long a batch of a synchronous driver is to keep the event loop from turning, in milliseconds. */
-const BLOCKING = 10
-/** The smallest batch that such a driver gets, and the first. */
-const FEW = 128
-const FIRST = 256
-/** How many parts of pending calls are looked through now and then, for those of settled ones. */
-const MANY = 10_000
-/** How much longer a call waits here than its driver tries it, in milliseconds: the driver's own error says more. */
+/** The longest that a batch of a synchronous driver should block the event loop, in milliseconds. */
+const MAX_BLOCKING = 10
+/** The smallest limit for a batch of a synchronous driver, in calls. */
+const MIN_BATCH = 128
+const FIRST_BATCH = 256
+/** When more parts of pending calls than this are indexed, those whose calls are settled are removed. */
+const MAX_INDEXED = 10_000
+/**
+ * How much longer a call under way waits than the driver's own timeout, in milliseconds: the driver's error says more.
+ */
 const GRACE = 500
 
 /** One call, waiting or under way. */
@@ -32,51 +34,56 @@ export interface Call<Item, Result> {
   readonly resolve: (result: Result) => void
   readonly reject: (error: unknown) => void
   readonly signal: AbortSignal | undefined
-  /** On the clock that nobody sets. */
+  /** When the call was made, by the monotonic clock. */
   readonly madeAt: number
-  /** Nobody waits for it any more. */
+  /** Whether the caller has stopped waiting. */
   isGone: boolean
-  /** Tells the batch that it is under way in that nobody waits for this call any more; absent while it waits. */
+  /** Tells the batch under way that this caller has stopped waiting; absent while the call is queued. */
   leave?: () => void
 }
 
-/** How much leaves together, and who takes it away. */
+/** The limits of batches and of the queue, and how batches are sent. */
 export interface BatcherOptions<Item, Result> {
-  /** How many items leave together. */
+  /** The most items in one batch. */
   readonly maxItems: number
-  /** How many bytes leave together. */
+  /** The most bytes in one batch. */
   readonly maxBytes: number
-  /** How many calls may wait. */
+  /** The most calls in the queue. */
   readonly maxQueuedCalls: number
-  /** How many bytes may wait: of more than one call. */
+  /** The most bytes in the queue. One call alone may exceed it. */
   readonly maxQueuedBytes: number
-  /** How long a call may take from when it was made, in milliseconds; for as long as it needs by default. */
+  /** The longest that a call may take, counted from when it was made, in milliseconds; unlimited by default. */
   readonly timeout?: number | undefined
-  /** Whether calls share batches at all. */
+  /** Whether calls share batches. */
   readonly group: boolean
-  /** Whether a call under way that is given up may have changed something. */
+  /** Whether a call that is given up while under way may have changed something. */
   readonly ambiguous: boolean
-  /** Which parts an item concerns, for {@link Batcher.settled}. */
+  /** The parts that an item changes, for {@link Batcher.settled}. */
   readonly partsOf: (item: Item) => readonly string[]
-  /** Waited for before a batch is made up; where it throws, all that waits has failed, and nothing was sent. */
+  /** Awaited before a batch is made. If it rejects, all waiting calls fail with its error, and nothing is sent. */
   readonly ready: () => Promise<void> | undefined
-  /** Answers every call of the batch, and never rejects. */
+  /** Sends the batch and answers every call in it. Never rejects. */
   readonly send: (batch: readonly Call<Item, Result>[], signal: AbortSignal | undefined) => Promise<void>
 }
 
-/** Gathers calls into batches, one under way at a time, in the order of the calls. */
+/** Sends calls in batches, one batch at a time, in the order of the calls. */
 export interface Batcher<Item, Result> {
-  /** @throws `OVERLOADED` where too much waits already */
+  /** @throws `OVERLOADED` if the queue is full */
   add(items: readonly Item[], bytes: number, signal: AbortSignal | undefined): Promise<Result>
-  /** Resolves when the calls made so far that concern such a part are settled; `undefined` where there are none. */
+  /**
+   * Resolves when an earlier call, and all before it, are settled; `undefined` if none is pending.
+   *
+   * @param concerns - picks the call: gets the number of the last pending call for each part, returns one of the
+   *   numbers
+   */
   settled(concerns: (pending: ReadonlyMap<string, number>) => number): Promise<void> | undefined
-  /** Resolves when nothing waits and nothing is under way. */
+  /** Resolves when no call is waiting or under way. */
   idle(): Promise<void>
 }
 
 const nothing = (): void => {}
 
-/** A signal for the driver: aborted when every caller of the batch has gone, and never before. */
+/** Makes a signal for the driver. It is aborted once every caller of the batch has stopped waiting. */
 function joint<Item, Result>(batch: readonly Call<Item, Result>[], canLeave: boolean): AbortSignal | undefined {
   if (!canLeave && !batch.every((call) => call.signal)) {
     for (const call of batch) call.leave = nothing
@@ -95,35 +102,35 @@ function joint<Item, Result>(batch: readonly Call<Item, Result>[], canLeave: boo
 export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   type C = Call<Item, Result>
   const { maxItems, timeout } = options
-  /** What waits, from `first` on, and among it calls that are gone: so aborting one moves none of the others. */
+  /** Waiting calls, from index `first` on. Calls that were given up stay in it, so that an abort moves no others. */
   let queue: C[] = []
   let first = 0
-  /** Of what waits and is not gone. */
+  /** The number of waiting calls that were not given up. */
   let waiting = 0
   let waitingBytes = 0
-  /** Calls are numbered as they are made; all up to this one are settled. */
+  /** Calls are numbered in order. All calls up to this number are settled. */
   let settledThrough = 0
   /** The number of the first call in the queue. */
   let firstNumber = 1
-  /** Under way. */
+  /** The calls of the batch under way. */
   let sent: readonly C[] = []
-  /** Set as long as something waits or is under way. */
+  /** Set while calls are waiting or under way. */
   let running: Promise<void> | undefined
-  /** Called when the last call that waited has gone. */
+  /** Called when the last waiting call is given up. */
   let onDeserted: (() => void) | undefined
-  /** How many calls a batch holds at most: as many as do not keep the event loop for too long. */
-  let most = FIRST
+  /** The most calls per batch: as many as do not block the event loop for too long. */
+  let batchLimit = FIRST_BATCH
   let stopTimer: (() => void) | undefined
   const turn = turns()
 
-  /** The last call of each part, of the calls up to `indexed`; made only while somebody asks. */
+  /** For each part, the number of its last call among those up to `indexed`. Filled only when asked for. */
   const pending = new Map<string, number>()
   let indexed = 0
   const settling = new Map<number, { promise: Promise<void>; resolve: () => void }>()
 
   const isWanted = (): boolean => waiting > 0
-  /** Whether the next batch is complete already. */
-  const isFull = (): boolean => waiting >= most
+  /** Whether the next batch is full already. */
+  const isFull = (): boolean => waiting >= batchLimit
 
   async function run(): Promise<void> {
     while (isWanted()) {
@@ -134,13 +141,13 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
         continue
       }
       await gathered()
-      // Where the last has gone meanwhile, others may have come since that want it opened again.
+      // If all waiting calls were given up while opening, new ones may need another open.
       if (options.ready()) continue
       const batch = take()
       if (batch.length > 0) await dispatch(batch)
     }
     running = undefined
-    // What is left is gone.
+    // Only calls that were given up are left.
     firstNumber += queue.length - first
     queue = []
     first = 0
@@ -149,7 +156,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     stopTimer = undefined
   }
 
-  /** Waits until calls can be sent, or nobody wants one. Where that fails, all that wait have failed. */
+  /** Waits until calls can be sent, or all were given up. If opening fails, all waiting calls fail. */
   async function opened(opening: Promise<void>): Promise<void> {
     try {
       await Promise.race([opening, new Promise<void>((resolve) => (onDeserted = resolve))])
@@ -159,7 +166,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     }
   }
 
-  /** Waits until nothing was added for some microtasks. */
+  /** Waits until some microtasks in a row have added no call. */
   async function gathered(): Promise<void> {
     let seen = 0
     for (let quiet = 0; quiet <= QUIET && !isFull(); quiet++) {
@@ -169,7 +176,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     }
   }
 
-  /** Takes the calls of a batch from the queue: at least the first, and no more than fit. */
+  /** Takes the calls of one batch from the queue: at least one, and as many as fit. */
   function take(): C[] {
     const batch: C[] = []
     let items = 0
@@ -179,8 +186,9 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
       if (call.isGone) continue
       items += call.items.length
       bytes += call.bytes
-      const isMore = batch.length > 0
-      if (isMore && (!options.group || batch.length === most || items > maxItems || bytes > options.maxBytes)) break
+      const isFurther = batch.length > 0
+      if (isFurther && (!options.group || batch.length === batchLimit || items > maxItems || bytes > options.maxBytes))
+        break
       batch.push(call)
     }
     return taken(batch)
@@ -196,8 +204,8 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
   function taken(calls: C[]): C[] {
     waiting -= calls.length
     for (const call of calls) waitingBytes -= call.bytes
-    // Moves what is left now and then only.
-    if (first > FIRST && first * 2 > queue.length) {
+    // The array is copied only now and then.
+    if (first > FIRST_BATCH && first * 2 > queue.length) {
       queue = queue.slice(first)
       first = 0
     }
@@ -209,19 +217,20 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     const start = monotonic()
     const sending = options.send(batch, joint(batch, timeout !== undefined))
     const blocked = monotonic() - start
-    // A driver that works synchronously has done so by now.
-    const fitting = blocked > 0 ? Math.floor((batch.length * BLOCKING) / blocked) : Infinity
-    if (fitting < most || batch.length === most) most = Math.max(FEW, Math.min(fitting, 2 * most, maxItems))
+    // A synchronous driver has finished its work by now.
+    const fitting = blocked > 0 ? Math.floor((batch.length * MAX_BLOCKING) / blocked) : Infinity
+    if (fitting < batchLimit || batch.length === batchLimit)
+      batchLimit = Math.max(MIN_BATCH, Math.min(fitting, 2 * batchLimit, maxItems))
     await sending
     sent = []
     settle()
   }
 
-  /** Everything before the queue is settled. */
+  /** Marks all calls before the queue as settled. */
   function settle(): void {
     settledThrough = firstNumber - 1
     if (waiting === 0) pending.clear()
-    else if (pending.size > MANY)
+    else if (pending.size > MAX_INDEXED)
       for (const [part, number] of pending) if (number <= settledThrough) pending.delete(part)
     for (const [number, { resolve }] of settling) {
       if (number > settledThrough) continue
@@ -230,7 +239,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     }
   }
 
-  /** Gives up what has taken too long, and looks again when the next one will have. */
+  /** Rejects calls that took too long, and sets the timer for the next one. */
   function expire(): void {
     const now = monotonic()
     let next = Infinity
@@ -288,7 +297,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     if (timeout !== undefined) stopTimer ??= after(timeout, expire)
     if (!signal) return result
     signal.addEventListener('abort', onAbort)
-    // A signal may outlive many calls, and must not collect their listeners.
+    // A signal may outlive many calls and must not collect their listeners.
     return result.finally(() => signal.removeEventListener('abort', onAbort))
   }
 
@@ -299,7 +308,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
       if (number <= indexed || call.isGone) return
       for (const item of call.items) for (const part of options.partsOf(item)) pending.set(part, number)
     }
-    // Those under way count as one: they are settled together.
+    // The calls under way share one number: they are settled together.
     for (const call of sent) index(call, firstNumber - 1)
     for (let i = Math.max(first, first + indexed + 1 - firstNumber); i < queue.length; i++) {
       index(queue[i]!, firstNumber + i - first)
@@ -328,10 +337,14 @@ const timedOut = (timeout: number, ambiguous: boolean): HoldfastError =>
   new HoldfastError('TIMEOUT', `The backend did not answer within ${timeout} ms`, { retryable: true, ambiguous })
 
 const notSent = (timeout: number): HoldfastError =>
-  new HoldfastError('UNAVAILABLE', `The call waited ${timeout} ms behind others and was not sent`, { retryable: true })
+  new HoldfastError('UNAVAILABLE', `The call waited ${timeout} ms in the queue and was not sent`, { retryable: true })
 
 const overloaded = (calls: number, bytes: number): HoldfastError =>
-  new HoldfastError('OVERLOADED', `Too much waits for the backend already: ${calls} calls, ${bytes} bytes`, {
-    retryable: true,
-    details: { calls, bytes },
-  })
+  new HoldfastError(
+    'OVERLOADED',
+    `Too many calls wait for the backend: ${calls} calls, ${bytes} bytes; try again later`,
+    {
+      retryable: true,
+      details: { calls, bytes },
+    },
+  )

@@ -1,16 +1,15 @@
-/** Waiting for a time, or for whoever rings. @module */
+/** Waits for a time, or until somebody rings. @module */
 import { abortable } from './abort.ts'
 
-/** Something that can be rung at any time, also while nobody waits. */
+/** A bell that can be rung at any time, also while nobody waits. */
 export interface Bell {
   ring(): void
-  /** Forgets what has rung: before a look that answers it. */
+  /** Forgets earlier rings. Call it before reading the state that the rings announced. */
   silence(): void
-  /** Waits until it rings, or has rung since it was silenced, but no longer than so many ms. @throws `ABORTED` */
+  /** Waits until the bell rings, or has rung since it was silenced, at most `ms` milliseconds. @throws `ABORTED` */
   wait(ms: number, signal: AbortSignal | undefined): Promise<void>
 }
 
-/** Makes a bell. */
 export function bell(): Bell {
   let hasRung = false
   let stopWaiting = (): void => {}

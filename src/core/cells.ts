@@ -1,12 +1,13 @@
 /**
- * Read-modify-write in one round trip: guess what an entry holds, let the commit check the guess, learn from the answer.
+ * Read-modify-write in one round trip: guess the entry's content, let the commit check the guess, learn from the
+ * answer.
  *
  * A store remembers the entries it last saw or wrote, with their versions: see `guesses.ts`. A change is proposed from
- * the remembered state and committed under a check of that version. Where the guess was right, that was one round trip;
- * where not, the failed check brought what is there instead, and the change is proposed again from that. Changes made one
- * after the other without waiting build on each other's outcome before it is known, and so leave in one batch.
+ * the remembered state and committed under a check of the version. If the guess was right, that took one round trip. If
+ * not, the failed check brought the current entry, and the change is proposed again from that. Changes made without
+ * waiting for each other build on each other's expected outcome, so they fit in one batch.
  *
- * Nothing is ever decided by the memory alone: a proposal that refuses is made again from what the backend says now.
+ * The memory alone never decides a refusal: a proposal that refuses is made again from the backend's current state.
  *
  * @module
  */
@@ -18,30 +19,30 @@ import { type NextContent, guesses } from './guesses.ts'
 
 export type { NextContent } from './guesses.ts'
 
-/** What became of a change that took effect. */
+/** The result of a change that took effect. */
 export interface Committed {
   /** The numbers of its appends, in the order of its ops. */
   readonly seqs: readonly number[]
-  /** The outcome of the draft that was proposed as `before`; `undefined` where there was none. */
+  /** The outcome of the draft proposed as `before`; `undefined` if there was none. */
   readonly before: Outcome | undefined
 }
 
-/** What a change wants committed, given what the cell holds. */
+/** The commit that a change proposes, based on the content of the cell. */
 export interface Proposal<T, R> {
-  /** What the cell holds afterwards; `null` to delete it. Left out: as before. */
+  /** The new content of the cell; `null` deletes it. Left out, the cell stays as it is. */
   readonly next?: NextContent<T> | null | undefined
   readonly checks?: readonly Check[]
   readonly ops?: readonly Op[]
-  /** Other cells that are changed, or looked at, in the same commit. */
+  /** Other cells that the same commit changes or checks. */
   readonly along?: readonly Along[]
-  /** Committed in the same request, just before. */
+  /** A draft to commit in the same request, just before this one. */
   readonly before?: Draft
-  /** Makes the result of a commit that took effect; `db` is for what it has to ask. */
+  /** Makes the result after the commit took effect. `db` serves further requests. */
   readonly done: (committed: Committed, db: Database) => R | Promise<R>
   /**
-   * Judges failed {@link checks}, by their index in it: returns the result or throws, or returns `undefined` to have the
-   * change proposed again. `stale` tells that a cell did not hold what the proposal was made from; `db` is for what it
-   * has to ask.
+   * Judges failed {@link checks}, by index: returns the result, throws, or returns `undefined` to have the change
+   * proposed again. `stale` is true if a cell differed from what the proposal was made from. `db` serves further
+   * requests.
    */
   readonly failed?: (
     failed: readonly WholeFailedCheck[],
@@ -50,51 +51,51 @@ export interface Proposal<T, R> {
   ) => R | undefined | Promise<R | undefined>
 }
 
-/** Another cell in a change of one: made by {@link Cells.along} inside of `propose`, for that proposal. */
+/** Another cell in the commit of a change. {@link Cells.along} makes it inside `propose`, for that proposal only. */
 export interface Along {
   readonly check: Check
   readonly op: Op | undefined
-  /** Believes that the commit of this id takes effect. */
+  /** Assumes that the commit with this id takes effect. */
   expect(id: string): void
-  /** The commit failed, and this is there instead of what was believed. */
+  /** The commit failed, and the guess was wrong: remembers the real entry. */
   correct(entry: Entry | null): void
-  /** The commit failed for another reason. */
+  /** The commit failed for another reason; the guess was right. */
   confirm(): void
-  /** Nobody knows what became of the commit. */
+  /** Forgets the entry: the outcome of the commit is unknown. */
   forget(): void
 }
 
-/** Entries of one kind, remembered. */
+/** A memory of entries of one kind, and changes to them. */
 export interface Cells<T> {
   /**
    * Changes the entry at a key.
    *
-   * @param key - where it is
-   * @param propose - given what it holds, or `undefined` where it is absent, and the id of the commit to be, says what to
-   *   commit, or throws to refuse. Called again with newer state until a commit's check held.
-   * @param options - of the commit
+   * @param key - the key of the entry
+   * @param propose - gets the content, or `undefined` if the entry is absent, and the id of the commit; returns the
+   *   commit to make, or throws to refuse. Called again with newer content until the commit's checks hold
+   * @param options - options of the commit
    */
   change<R>(key: Key, propose: (holds: T | undefined, id: string) => Proposal<T, R>, options?: WriteOptions): Promise<R>
   /**
-   * Has the entry at a key changed, or only looked at, by the commit of another cell's change. What it is believed to
-   * hold is checked by that commit, so a refusal that rests on it belongs into `done`, where it is certain.
+   * Adds the entry at a key to the commit of another cell's change, to change it or only to check it. The commit checks
+   * the remembered content. So a refusal that depends on it belongs in `done`, where it is certain.
    *
-   * @param next - called at once: its new content, `null` to delete it, `undefined` to leave it
+   * @param next - called at once; returns the new content, `null` to delete the entry, `undefined` to leave it
    */
   along(key: Key, next: (holds: T | undefined) => NextContent<T> | null | undefined): Along
 }
 
-/** How often a change may lose against other processes before it waits a little between attempts. */
+/** How often a change may lose against other processes before it waits between attempts. */
 const PATIENCE = 2
-/** The longest it waits, in milliseconds. */
+/** The longest wait between two attempts, in milliseconds. */
 const MAX_WAIT = 128
 
 /**
  * Makes a memory of cells.
  *
- * @param db - where they are
- * @param decode - says what a stored entry means
- * @param capacity - how many are remembered at most, fewer where they are large; the least recently used is forgotten
+ * @param db - the database of the entries
+ * @param decode - decodes a stored entry
+ * @param capacity - the most entries to remember, fewer if they are large; the least recently used are forgotten
  */
 export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1000): Cells<T> {
   const memory = guesses(decode, capacity)
@@ -105,10 +106,10 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
     propose: (holds: T | undefined, id: string) => Proposal<T, R>,
     options: WriteOptions,
   ): Promise<R> {
-    /** The version that the backend has just told; `undefined` where it has told none. */
-    let told: string | null | undefined
+    /** The version the backend reported last; `undefined` if the last answer reported none. */
+    let reported: string | null | undefined
     for (let attempt = 0; ; attempt++) {
-      // Every other time only: what was just learnt is tried at once.
+      // Only every other time: a version just learned is tried at once.
       if (attempt > PATIENCE && attempt % 2 === 0) await pause(attempt, options.signal)
       const guess = memory.at(key)
       const own: Check = { at: key, version: guess.version }
@@ -118,9 +119,9 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
       try {
         proposal = propose(guess.holds, id)
       } catch (refusal) {
-        // Made from what the backend has just said, it counts.
-        if (guess.version === told) {
-          // What was refused may be large, and is not likely to be needed again.
+        // The refusal is final: it was made from the backend's current state.
+        if (guess.version === reported) {
+          // The refused content may be large, and is unlikely to be needed again.
           guess.forget()
           throw refusal
         }
@@ -129,7 +130,7 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
           guess.forget()
           throw refusal
         }
-        told = guess.correct(current).version
+        reported = guess.correct(current).version
         continue
       }
 
@@ -149,18 +150,18 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
       const outcome = outcomes.at(-1)!
       if (outcome.ok) return proposal.done({ seqs: outcome.seqs, before: before && outcomes[0] }, db)
       const failed = await withValues(db, draft.checks, outcome.failed, options)
-      // In a draft the checks of the proposal come first, then those of other cells, then that of its own.
+      // The draft's checks are in this order: the proposal's, those of other cells, this cell's own.
       const count = draft.checks.length - along.length - 1
-      const foundBy = (index: number): Entry | null | undefined =>
+      const currentAt = (index: number): Entry | null | undefined =>
         failed.find(({ check }) => check === index)?.current as Entry | null | undefined
       along.forEach((other, i) => {
-        const current = foundBy(count + i)
+        const current = currentAt(count + i)
         if (current === undefined) other.confirm()
         else other.correct(current)
       })
-      const current = foundBy(count + along.length)
+      const current = currentAt(count + along.length)
       if (current === undefined) guess.confirm()
-      told = current === undefined ? current : guess.correct(current).version
+      reported = current === undefined ? current : guess.correct(current).version
       const others = failed.filter(({ check }) => check < count)
       const result = others.length > 0 ? await proposal.failed?.(others, others.length < failed.length, db) : undefined
       if (result !== undefined) return result
@@ -184,7 +185,10 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
   }
 }
 
-/** An empty commit instead of a read: it stays in order with earlier calls. @returns `undefined` where the check holds */
+/**
+ * Checks the entry by an empty commit instead of a read: it stays in order with earlier calls. @returns `undefined` if
+ * the check holds
+ */
 async function look(
   db: Database,
   check: Check,
@@ -212,6 +216,6 @@ function draftOf<T, R>(
 const opOf = (key: Key, next: NextContent<unknown> | null | undefined): Op | undefined =>
   next === undefined ? next : next ? { put: key, value: next.value, expires: next.expires } : { delete: key }
 
-/** Waits with full jitter, so that processes in each other's way stop meeting. */
+/** Waits with full jitter, so that competing processes drift apart. */
 const pause = (attempt: number, signal: AbortSignal | undefined): Promise<void> =>
   sleep(Math.random() * Math.min(2 ** attempt, MAX_WAIT), signal)

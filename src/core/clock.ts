@@ -1,4 +1,4 @@
-/** Where time and uniqueness come from; injected, so that tests can hold them still. @module */
+/** Sources of time and of unique ids; injected, so that tests can control them. @module */
 
 /** Milliseconds since 1970. */
 export type Clock = () => number
@@ -7,12 +7,13 @@ export type Clock = () => number
 export const systemClock: Clock = () => Date.now()
 
 /**
- * Measures how long ago this was called, in milliseconds.
+ * Starts a stopwatch.
  *
- * By two clocks, whichever says more: one may stand still while the machine sleeps, the other may be set back. So the time
- * is never too short, though it is too long where the machine's clock was set forward.
+ * It reads two clocks and returns the longer time: one clock may stop while the machine sleeps, the other may be set
+ * back. So the time is never too short, but too long if the machine's clock was set forward.
  *
- * @param clock - measures instead of both
+ * @param clock - the only clock to use, instead of these two
+ * @returns a function that gives the time since the start, in milliseconds
  */
 export function stopwatch(clock?: Clock): () => number {
   const clocks = clock ? [clock] : [() => performance.now(), systemClock]
@@ -23,7 +24,7 @@ export function stopwatch(clock?: Clock): () => number {
 /**
  * Makes a source of globally unique ids: 80 random bits once, then a counter, so that an id costs no randomness.
  *
- * Called inside functions only: Workers refuse randomness at module scope.
+ * Call it inside functions only: Workers refuse randomness at module scope.
  */
 export function idSource(): () => string {
   let prefix = ''

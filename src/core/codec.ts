@@ -1,9 +1,9 @@
 /**
  * Structured values as stored text or bytes, format version 1.
  *
- * What JSON can say is stored as just that. What it cannot is an object whose key is `$` and the format version:
- * `{"$1":"Date","value":"2026-01-01T00:00:00.000Z"}`. A key of the caller's that looks like it gets one more `$`. Bytes
- * by themselves stay bytes.
+ * A value that JSON can express is stored as plain JSON. Other values are stored as objects whose key is `$` and the
+ * format version: `{"$1":"Date","value":"2026-01-01T00:00:00.000Z"}`. If a key of the caller looks like such a tag, one
+ * more `$` is put in front of it. A Uint8Array that is the whole value is stored as bytes.
  *
  * @module
  */
@@ -12,15 +12,15 @@ import type { Value } from './driver.ts'
 import { HoldfastError } from './errors.ts'
 
 const TAG = '$1'
-/** Keys that are tags, of this or another version, or escaped keys of the caller. */
+/** Matches keys that are tags of any format version, and escaped keys of the caller. */
 const RESERVED = /^\$+\d+$/
-/** Far beyond what documents need, and far from the end of any runtime's stack. */
+/** Far deeper than documents need, and far less than any runtime's stack allows. */
 const MAX_DEPTH = 500
 
-/** How a type that JSON lacks is written, and read from what may be malformed: then it throws. */
+/** How to write and read a type that JSON lacks. Reading throws for malformed content. */
 type Form = readonly [write: (value: never) => unknown, read: (content: never) => unknown]
 
-/** A form with a single text for every value: no hexadecimal numbers, no dates in words. */
+/** A form that accepts exactly one text per value, so no hexadecimal numbers and no dates in words. */
 const exact = <T>(write: (value: T) => unknown, read: (content: string) => T): Form => [
   write,
   (content: string) => {
@@ -30,12 +30,15 @@ const exact = <T>(write: (value: T) => unknown, read: (content: string) => T): F
   },
 ]
 
-/** By what `typeof` or else the brand says. Methods called like these throw for what only claims the brand. */
+/**
+ * By `typeof`, or by brand for objects. Calling the built-in methods this way throws for objects that only claim a
+ * brand.
+ */
 const FORMS: Record<string, Form> = {
   undefined: [() => undefined, () => undefined],
   number: exact((value: number) => (value === 0 ? '-0' : `${value}`), Number),
   BigInt: exact(String, BigInt),
-  // An invalid date has no text, but null.
+  // An invalid date is stored as null.
   Date: exact(
     (value: Date) => new Date(Date.prototype.getTime.call(value)).toJSON(),
     (content) => new Date(content ?? Number.NaN),
@@ -43,13 +46,13 @@ const FORMS: Record<string, Form> = {
   Map: [
     (value: Map<unknown, unknown>) => [...Map.prototype.entries.call(value)],
     (content: [unknown, unknown][]) => {
-      if (content.every((entry) => entry.length === 2)) return new Map(revived(content) as typeof content)
+      if (content.every((entry) => entry.length === 2)) return new Map(decodeTagged(content) as typeof content)
       throw new TypeError('Malformed content')
     },
   ],
   Set: [
     (value: Set<unknown>) => [...Set.prototype.values.call(value)],
-    (content: unknown[]) => new Set(content.map(revived)),
+    (content: unknown[]) => new Set(content.map(decodeTagged)),
   ],
   Uint8Array: [toBase64, fromBase64],
   ArrayBuffer: [
@@ -62,14 +65,15 @@ const refuse = (message: string, details?: Record<string, unknown>, cause?: unkn
   new HoldfastError('SERIALIZATION', message, { details: { reason: 'payload', ...details }, cause })
 
 /**
- * Encodes a structured value: JSON, and besides Date, BigInt, Map, Set, undefined, NaN, infinities, -0, Uint8Array and
- * ArrayBuffer anywhere in it. The value is neither changed nor kept, but bytes by themselves are returned as they are.
+ * Encodes a structured value: JSON, plus Date, BigInt, Map, Set, undefined, NaN, infinities, -0, Uint8Array and
+ * ArrayBuffer at any depth. The value is neither changed nor kept. A Uint8Array that is the whole value is returned as
+ * it is.
  *
- * @param value - holes in arrays count as undefined; properties that are not enumerable, and those of an array besides
- *   its items, are left out; an object that is there twice is stored twice
- * @returns bytes for a Uint8Array by itself, text for anything else
+ * @param value - holes in arrays count as undefined; properties that are not enumerable, and properties of an array
+ *   other than its items, are left out; an object that occurs twice is stored twice
+ * @returns bytes for a Uint8Array, text for anything else
  * @throws `SERIALIZATION` for functions, symbols, class instances, cycles, lone surrogates, getters that throw and
- *   nesting deeper than 500; `details.path` tells where
+ *   nesting deeper than 500; `details.path` names the place
  *
  * @example
  * ```ts
@@ -85,20 +89,21 @@ export function encode(value: unknown): Value {
   try {
     if (isPlain(value, MAX_DEPTH)) {
       const text = JSON.stringify(value)
-      // How a lone surrogate is written; or a backslash in a string, which the second look tells apart.
+      // JSON writes a lone surrogate as `\ud…`. A backslash in a string can look the same; the slow path tells them
+      // apart.
       if (!text.includes('\\ud')) return text
     }
   } catch {
-    // The second look meets it again, and knows where.
+    // The slow path meets the same error and knows its place.
   }
   return taggedText(value)
 }
 
-/** Whether JSON says all of it. Deeper than it looks, it answers no, which is how it ends on a cycle. */
+/** Whether plain JSON can express the value. Returns false beyond `depth`, so it ends on a cycle. */
 function isPlain(value: unknown, depth: number): boolean {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
   if (typeof value === 'number') return value === 0 ? 1 / value > 0 : Number.isFinite(value)
-  // One that is not enumerable would be called all the same.
+  // `in`, because JSON.stringify also calls a `toJSON` that is not enumerable.
   if (typeof value !== 'object' || depth === 0 || 'toJSON' in value) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   if (Array.isArray(value)) {
@@ -106,7 +111,7 @@ function isPlain(value: unknown, depth: number): boolean {
     return prototype === Array.prototype
   }
   if (prototype !== Object.prototype || Object.getOwnPropertySymbols(value).length > 0) return false
-  // What others have added to the prototype is looked at too, which is faster than asking whose a key is.
+  // This also visits keys that others added to the prototype, but is faster than asking for own keys.
   for (const key in value) {
     if ((key[0] === '$' && RESERVED.test(key)) || !isPlain((value as Record<string, unknown>)[key], depth - 1)) {
       return false
@@ -115,9 +120,9 @@ function isPlain(value: unknown, depth: number): boolean {
   return true
 }
 
-/** The same value as JSON with tags, or the reason why not. */
+/** Encodes the value as JSON with tags. @throws `SERIALIZATION` if that is not possible */
 function taggedText(root: unknown): string {
-  // Both are left standing by a throw, so that the way to what threw is known.
+  // A throw leaves both as they are, so the path to the failing value is known.
   const path: (string | number)[] = []
   const parents: unknown[] = []
   let refusal: HoldfastError | undefined
@@ -151,7 +156,7 @@ function taggedText(root: unknown): string {
     const isObject = typeof value === 'object'
     if (!isObject || !isRecord(value)) {
       const kind = isObject ? brandOf(value) : typeof value === 'bigint' ? 'BigInt' : typeof value
-      // The built-in type itself, not a class that extends it, nor a box: right below `Object.prototype`. A Buffer is bytes.
+      // Accepts only the built-in type itself: no subclass and no wrapper object. A Buffer counts as bytes.
       const isBuiltIn =
         !isObject ||
         (kind === 'Uint8Array'
@@ -162,13 +167,13 @@ function taggedText(root: unknown): string {
       const content = FORMS[kind]![0](value as never)
       return { [TAG]: kind, value: Array.isArray(content) ? list(content) : content }
     }
-    // Without a prototype, `__proto__` is a key like any other.
+    // Without a prototype, `__proto__` is an ordinary key.
     const made = Object.create(null) as Record<string, unknown>
     for (const key of Object.keys(value!)) {
       if (!key.isWellFormed()) throw no('a key with a lone surrogate')
       made[RESERVED.test(key) ? `$${key}` : key] = inside(() => (value as Record<string, unknown>)[key], key)
     }
-    // The copy has only what is enumerable.
+    // The spread copies only enumerable symbols.
     if (Object.getOwnPropertySymbols({ ...value }).length > 0) throw no('a symbol key')
     return made
   }
@@ -180,23 +185,26 @@ function taggedText(root: unknown): string {
   }
 }
 
-/** What it was made as, also in another realm. */
+/** The value's built-in type, also for objects of another realm. */
 const brandOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
 
-/** Whether it has no class: below it is nothing, or the `Object.prototype` of some realm. True of that itself, too. */
+/**
+ * Whether an object has no class: its prototype is null or the `Object.prototype` of any realm. True for
+ * `Object.prototype` itself.
+ */
 function isRecord(value: unknown): boolean {
   const prototype: unknown = value && Object.getPrototypeOf(value)
   return !prototype || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'))
 }
 
 /**
- * Reads a stored value back.
+ * Decodes a stored value.
  *
- * @param stored - what {@link encode} made; of text that something else wrote, a tag spelled with escapes may be read as
+ * @param stored - the result of {@link encode}; in text from other sources, a tag spelled with escapes may be read as
  *   plain JSON
- * @returns an equal value, made anew, but bytes by themselves as they are
- * @throws `SERIALIZATION`; `details.reason` is `unsupported_version` for a newer format, `payload` for anything else
- *   that cannot be read
+ * @returns a new, equal value; bytes are returned as they are
+ * @throws `SERIALIZATION` if the value cannot be read; `details.reason` is `unsupported_version` for a newer format,
+ *   otherwise `payload`
  *
  * @example
  * ```ts
@@ -211,33 +219,35 @@ export function decode(stored: Value): unknown {
   if (typeof stored !== 'string') return stored
   try {
     const value: unknown = JSON.parse(stored)
-    // The first is much cheaper, and mostly enough.
-    return stored.includes('$') && stored.includes('"$') ? revived(value) : value
+    // The first test is much cheaper, and mostly enough.
+    return stored.includes('$') && stored.includes('"$') ? decodeTagged(value) : value
   } catch (cause) {
-    throw cause instanceof HoldfastError ? cause : refuse('The stored value cannot be read', undefined, cause)
+    throw cause instanceof HoldfastError
+      ? cause
+      : refuse('The stored value is not readable JSON of this format', undefined, cause)
   }
 }
 
-/** The value that tagged JSON stands for, in place where nothing is renamed. */
-function revived(value: unknown): unknown {
+/** Decodes tagged JSON, in place unless keys are renamed. */
+function decodeTagged(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const record = value as Record<string, unknown>
   const keys = Object.keys(record)
   const reserved = keys.filter((key) => key[0] === '$' && RESERVED.test(key))
   const tag = reserved.find((key) => key[1] !== '$')
-  // Before anything inside is revived: a tag does that itself, and once.
+  // Before the members are decoded: the tag's form decodes them itself.
   if (tag) {
     if (tag !== TAG) {
-      throw refuse(`The stored value has format ${tag.slice(1)}, this release reads 1`, {
+      throw refuse(`The stored value has format ${tag.slice(1)}; this release reads only format 1`, {
         reason: 'unsupported_version',
       })
     }
     const type = record[TAG]
     if (typeof type === 'string' && Object.hasOwn(FORMS, type)) return FORMS[type]![1](record['value'] as never)
-    throw refuse('The stored value has a tag that is not known')
+    throw refuse('The stored value has an unknown type tag')
   }
-  // An own `__proto__`, as the parser makes it, is written like any other.
-  for (const key of keys) record[key] = revived(record[key])
+  // JSON.parse makes `__proto__` an own key, so assigning to it is safe.
+  for (const key of keys) record[key] = decodeTagged(record[key])
   return reserved.length > 0
     ? Object.fromEntries(keys.map((key) => [RESERVED.test(key) ? key.slice(1) : key, record[key]]))
     : record

@@ -1,12 +1,12 @@
 /**
- * One error class with a closed set of codes. Errors are told apart by `code`, never by `instanceof`: two copies of
- * this package in one bundle make two classes, and a code crosses processes.
+ * One error class with a closed set of codes. Tell errors apart by `code`, never by `instanceof`: two copies of this
+ * package in one bundle have two classes, and a code survives the way between processes.
  *
  * @module
  */
 
 /**
- * What went wrong.
+ * The kinds of errors.
  *
  * | code | raised when |
  * | --- | --- |
@@ -16,22 +16,22 @@
  * | `NOT_FOUND` | a run that the call needs does not exist |
  * | `ALREADY_COMPLETED` | the run has ended: append, resume, or another completion |
  * | `WORKFLOW_MISMATCH` | the run belongs to another workflow |
- * | `ALREADY_EXISTS` | a run, or what else must be new, is there |
+ * | `ALREADY_EXISTS` | a run, or something else that must be new, exists already |
  * | `DEFINITION_MISMATCH` | the run was started by another definition of its workflow |
  * | `CANNOT_CANCEL`, `CANNOT_PAUSE`, `CANNOT_UNPAUSE` | the state of the run does not allow it |
- * | `CLAIM_LOST` | the claim that the call names has expired, was released, or is in other hands |
- * | `CONFLICT` | an expected seq or version is not there, or a key was used with other content |
- * | `SCHEMA` | the store is of a newer format, or is not ours |
+ * | `CLAIM_LOST` | the claim that the call names has expired, was released, or has another holder |
+ * | `CONFLICT` | an expected seq or version does not match, or a key was used with other content |
+ * | `SCHEMA` | the store has a newer format, or was not made by holdfast |
  * | `UNSUPPORTED` | the backend lacks what the call needs |
  * | `QUOTA_EXCEEDED` | the disk or the quota is full |
  * | `READ_ONLY` | the store cannot be written |
- * | `UNAUTHORIZED` | the backend does not know the caller, or does not let it do this |
+ * | `UNAUTHORIZED` | the backend does not know the caller, or does not allow the call |
  * | `UNAVAILABLE` | the backend cannot be reached or is locked; retrying may help |
- * | `OVERLOADED` | too many calls wait already; nothing was sent, and retrying later may help |
- * | `TIMEOUT` | the backend did not answer in time; a commit may have taken effect all the same |
+ * | `OVERLOADED` | too many calls wait already; nothing was sent, retry later |
+ * | `TIMEOUT` | the backend did not answer in time; a commit may still have taken effect |
  * | `ABORTED` | the caller's signal was aborted |
  * | `CLOSED` | the database was closed |
- * | `BACKEND` | anything else that the backend threw, with its error as `cause` |
+ * | `BACKEND` | any other error of the backend, which is the `cause` |
  */
 export type ErrorCode =
   | 'INVALID_ARGUMENT'
@@ -59,15 +59,15 @@ export type ErrorCode =
   | 'CLOSED'
   | 'BACKEND'
 
-/** What an error carries besides its code and message. */
+/** Properties of an error besides its code and message. */
 export interface ErrorOptions {
-  /** Facts for programs: never a stored value. `retryAfter` is how long the backend asks to wait, in milliseconds. */
+  /** Facts for programs, never a stored value. `retryAfter` is how long the backend asks to wait, in milliseconds. */
   readonly details?: Readonly<Record<string, unknown>> | undefined
-  /** Whether the same call may succeed when made again. */
+  /** Whether the same call may succeed when repeated. */
   readonly retryable?: boolean
-  /** Whether the change may have taken effect all the same. */
+  /** Whether the change may have taken effect despite the error. */
   readonly ambiguous?: boolean
-  /** The error underneath. */
+  /** The underlying error. */
   readonly cause?: unknown
 }
 
@@ -90,9 +90,12 @@ export interface ErrorOptions {
 export class HoldfastError extends Error {
   override readonly name = 'HoldfastError'
   readonly code: ErrorCode
-  /** Whether the same call may succeed when made again. */
+  /** Whether the same call may succeed when repeated. */
   readonly retryable: boolean
-  /** Whether the change may have taken effect all the same: repeat it under its idempotency key, or read. */
+  /**
+   * Whether the change may have taken effect despite the error. To find out, repeat it under its idempotency key, or
+   * read.
+   */
   readonly ambiguous: boolean
   readonly details: Readonly<Record<string, unknown>> | undefined
 
@@ -105,27 +108,27 @@ export class HoldfastError extends Error {
   }
 }
 
-/** How long the backend asks to wait before another attempt, in milliseconds; 0 where it does not say. */
+/** How long the backend asks to wait before the next attempt, in milliseconds; 0 if it does not say. */
 export function pauseAsked({ details }: Pick<HoldfastError, 'details'>): number {
   const asked = Number(details?.['retryAfter'] ?? 0)
   return Number.isFinite(asked) ? asked : 0
 }
 
 /**
- * Tells a {@link HoldfastError}, of this or another copy of the package, by name and code.
+ * Recognises a {@link HoldfastError} by name and code, also one from another copy of the package.
  *
- * @param error - anything caught
- * @param code - also require this code
- * @returns whether it is one
+ * @param error - any caught value
+ * @param code - a code that the error must have; any code by default
+ * @returns whether `error` is such an error
  */
 export function isHoldfastError(error: unknown, code?: ErrorCode): error is HoldfastError {
   const e = error as Partial<HoldfastError> | null | undefined
   return e?.name === 'HoldfastError' && (code === undefined ? typeof e.code === 'string' : e.code === code)
 }
 
-/** `INVALID_ARGUMENT` with a message that names the argument and what is wrong with it. */
+/** Makes an `INVALID_ARGUMENT` error. The message names the argument and what is wrong with it. */
 export const invalid = (message: string): HoldfastError => new HoldfastError('INVALID_ARGUMENT', message)
 
-/** `ABORTED` with the signal's reason as cause; `ambiguous` when a commit was under way. */
+/** Makes an `ABORTED` error with the signal's reason as cause. @param ambiguous - whether a commit was under way */
 export const aborted = (signal: AbortSignal, ambiguous: boolean): HoldfastError =>
   new HoldfastError('ABORTED', 'The call was aborted', { cause: signal.reason, ambiguous, retryable: true })

@@ -1,8 +1,8 @@
-/** Failed checks with the values that an answer had no room for. @module */
+/** Fills in the values that an answer had no room for. @module */
 import type { Database } from './database.ts'
 import type { CallOptions, Check, Entry, FailedCheck } from './driver.ts'
 
-/** A failed check whose entry came with its value. */
+/** A failed check that includes the value of its entry. */
 export interface WholeFailedCheck extends FailedCheck {
   readonly current: Entry | null | { readonly last: number }
 }
@@ -13,12 +13,12 @@ const isWhole = (failed: FailedCheck): failed is WholeFailedCheck => {
 }
 
 /**
- * Reads the values that were left out of failed checks. What is there by now may be newer.
+ * Reads the values that were left out of failed checks. A value may be newer than the failed check.
  *
- * @param db - where they are
- * @param checks - of the commit
- * @param failed - its failed checks
- * @returns the same failed checks, in one request more where values are missing
+ * @param db - the database that made the commit
+ * @param checks - the checks of the commit
+ * @param failed - the failed ones
+ * @returns the same failed checks with their values; one more request if any were missing
  */
 export async function withValues(
   db: Pick<Database, 'read'>,

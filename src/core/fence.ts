@@ -1,36 +1,35 @@
 /**
- * Fencing: a commit that names a lease takes effect only while that lease is live and in the same hands.
+ * Fencing: a commit that names a lease takes effect only while that lease is held by the same holder.
  *
- * A lease is an entry that expires by the backend's clock and whose JSON value has an `id`. The check is one of the
- * commit's own, so nothing can come between: a process that was stopped for an hour and goes on finds its writes refused.
- * Martin Kleppmann's "How to do distributed locking" tells why a lock without this is none.
+ * A lease is an entry that expires by the backend's clock and whose JSON value has an `id`. The commit itself checks
+ * the lease, so nothing can come between check and write: a process that was suspended for an hour finds its writes
+ * rejected. Martin Kleppmann's "How to do distributed locking" explains why a lock without fencing is unsafe.
  *
  * @module
  */
 import type { Check, Current, Entry, Key, Op, Outcome } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
 
-/** Names a lease, in a form that can be stored and sent. */
+/** A lease, in a form that can be stored and sent. */
 export interface Lease {
-  /** Where it is. */
+  /** The key of the lease's entry. */
   readonly at: Key
-  /** Of whoever took it, globally unique; also the version that its entry had then. */
+  /** The globally unique id of this holder's lease. It was also the version of the entry when the lease was taken. */
   readonly id: string
 }
 
 /**
- * `CLAIM_LOST`: the lease has expired, was released, or is in other hands.
+ * `CLAIM_LOST`: the lease has expired, was released, or has another holder.
  *
- * @param free - the id of the lease, where nobody has it any more
+ * @param free - the id of the lease if nobody holds it now
  */
 export const lost = (free?: string): HoldfastError =>
   new HoldfastError(
     'CLAIM_LOST',
-    `The claim ${free === undefined ? 'is lost: another has it now' : 'has expired or was released'}; the write was rejected`,
+    `The claim ${free === undefined ? 'was lost: another worker holds it now' : 'has expired or was released'}; the write was rejected`,
     { details: { free } },
   )
 
-/** Whether an entry is this lease. */
 function isLease({ value }: Pick<Entry, 'value'>, { id }: Lease): boolean {
   try {
     return (JSON.parse(String(value)) as { id?: unknown } | null)?.id === id
@@ -39,20 +38,20 @@ function isLease({ value }: Pick<Entry, 'value'>, { id }: Lease): boolean {
   }
 }
 
-/** @throws `INVALID_ARGUMENT` for what cannot be a lease */
+/** @throws `INVALID_ARGUMENT` unless `lease` has the form of a {@link Lease} */
 export function requireLease(lease: Lease): void {
   if (typeof lease?.id === 'string' && typeof lease.at?.part === 'string' && typeof lease.at.key === 'string') return
-  throw invalid('claim must be one that was given, such as by claimTask')
+  throw invalid('claim must be a claim that a store returned, such as one from claimTask')
 }
 
-/** A commit under a lease; its id is known, because it may be the lease's next version. */
+/** A commit under a lease. Its id is given, because it may become the lease's next version. */
 export interface FencedDraft {
   readonly id: string
   readonly checks?: readonly Check[]
   readonly ops?: readonly Op[]
 }
 
-/** What a fence asks of the database. */
+/** The database calls that a fence makes. */
 export interface FencedBy {
   commit(drafts: readonly FencedDraft[]): Promise<readonly Outcome[]>
   read(at: Key): Promise<Entry | null>
@@ -66,10 +65,10 @@ export type Fence = (
 ) => Promise<readonly Outcome[]>
 
 /**
- * Makes what commits under leases. An extension changes the version of a lease's entry: it is remembered, and learnt from
- * the failed check where somebody else extended it.
+ * Makes a function that commits under leases. Extending a lease changes the version of its entry. The new version is
+ * remembered, or learned from a failed check if somebody else extended the lease.
  *
- * @returns a function that throws `CLAIM_LOST` where a lease is not held; then nothing has changed
+ * @returns a function that throws `CLAIM_LOST` and changes nothing if a lease is not held
  */
 export function fence(): Fence {
   const versions = new Map<string, string>()
@@ -78,11 +77,11 @@ export function fence(): Fence {
     versions.delete(id)
     if (version === undefined || version === id) return
     versions.set(id, version)
-    // Evict the oldest; learning it again costs one round trip.
+    // Evict the oldest; relearning it costs one round trip.
     if (versions.size > MAX_REMEMBERED) versions.delete(versions.keys().next().value!)
   }
 
-  /** The lease's entry is another than was believed. @throws `CLAIM_LOST` unless it is the same lease, extended */
+  /** Corrects a wrong version. @throws `CLAIM_LOST` unless the entry still is this lease, extended */
   async function learn(lease: Lease, current: Current | null, by: FencedBy): Promise<void> {
     const entry = current && (current.value === undefined ? await by.read(lease.at) : (current as Entry))
     remember(lease, undefined)
@@ -93,12 +92,12 @@ export function fence(): Fence {
   return async (drafts, leases, by) => {
     const held = distinct(leases)
     const outcomes: Outcome[] = []
-    /** What has no outcome yet. */
+    /** Indexes of the drafts without an outcome. */
     let open = [...drafts.keys()]
     while (open.length > 0) {
       const versionOf = ({ id }: Lease): string => versions.get(id) ?? id
-      // A commit may check the lease's entry itself. One check serves both, and where it expects another version than
-      // the lease has now, it cannot hold.
+      // A commit may check the lease's entry itself. One check then serves both. If the commit expects a version other
+      // than the lease's current one, its check fails.
       for (const lease of held) {
         const isOther = (i: number): boolean => {
           const own = checkAt(drafts[i]!, lease.at)
@@ -119,7 +118,7 @@ export function fence(): Fence {
         held.forEach((lease, n) => {
           const { at } = lease
           if (indexAt(checks, at) < 0) checks.push({ at, version: expected[n]! })
-          // What follows in the same request sees what this one writes.
+          // Later commits of the same request see this one's write.
           if (renews(draft, lease)) expected[n] = draft.id
         })
         return { ...draft, checks }
@@ -146,7 +145,7 @@ export function fence(): Fence {
 
 const MAX_REMEMBERED = 1000
 
-/** The leases without repetitions. @throws `CLAIM_LOST` for two in one place: one of them is over */
+/** The leases without repetitions. @throws `CLAIM_LOST` for two leases with one key: one of them is over */
 function distinct(leases: readonly Lease[]): readonly Lease[] {
   const found: Lease[] = []
   for (const lease of leases) {
@@ -165,10 +164,10 @@ const indexAt = (checks: readonly Check[], at: Key): number =>
 const checkAt = ({ checks = [] }: FencedDraft, at: Key): Extract<Check, { at: Key }> | undefined =>
   checks[indexAt(checks, at)] as Extract<Check, { at: Key }> | undefined
 
-/** Whether a commit writes the lease anew: anything else in its place ends it. */
+/** Whether a commit writes the lease again. Any other write to its key ends the lease. */
 const renews = ({ ops = [] }: FencedDraft, lease: Lease): boolean =>
   ops.some((op) => 'put' in op && isAt(op.put, lease.at) && isLease(op, lease))
 
-/** What a check found instead; `undefined` where it held. */
+/** The current state that a failed check reports; `undefined` if the check held. */
 const currentOf = (outcome: Outcome, index: number): Current | null | undefined =>
   outcome.ok ? undefined : (outcome.failed.find(({ check }) => check === index)?.current as Current | null | undefined)

@@ -1,60 +1,62 @@
 /**
- * What is remembered of entries: what they are believed to hold, before it is known.
+ * A memory of entries: guesses of their content that a commit then checks.
  *
- * A guess is right or wrong together with those that were built on it: they share an epoch. The first of them to fail
- * corrects the memory for all; what the others learn then is older than what is remembered.
+ * Guesses built on each other are right or wrong together: they share an epoch. The first of them to fail corrects the
+ * memory for all. Whatever the others report after that is older than the memory, and ignored.
  *
  * @module
  */
 import type { Entry, Expiry, Key, Value } from './driver.ts'
 
-/** A new content of an entry. */
+/** New content of an entry. */
 export interface NextContent<T> {
   readonly value: Value
   readonly expires?: Expiry | undefined
-  /** What it means; left out where that cannot be known beforehand. */
+  /** The decoded value; left out if it is not known before the commit. */
   readonly holds?: T
 }
 
-/** What an entry is believed to hold, by one who is about to change it or to rely on it. */
+/** The remembered content of an entry, as a guess for a change that depends on it. */
 export interface Guess<T> {
-  /** The version that it is believed to have; `null` for absent, also where nothing is known. */
+  /** The version that the entry should have; `null` if it should be absent, or if nothing is known. */
   readonly version: string | null
-  /** What it means; `undefined` for absent. */
+  /** The decoded value; `undefined` if absent. */
   readonly holds: T | undefined
-  /** Believes that a commit takes effect: with `null` it deletes the entry, with `undefined` it leaves it as it is. */
+  /** Assumes that a commit takes effect. `null` deletes the entry, `undefined` leaves it as it is. */
   expect(next: NextContent<T> | null | undefined, id: string): void
-  /** The entry was something else: learns it. @returns a guess that is known to be right at that moment */
+  /** The guess was wrong: remembers the real entry. @returns a guess that is right at this moment */
   correct(entry: Entry | null): Guess<T>
-  /** The commit failed for another reason: this guess was right. */
+  /** The commit failed for another reason; this guess was right. */
   confirm(): void
-  /** Nothing is known any more. */
+  /** Forgets the entry: its state is unknown. */
   forget(): void
 }
 
 /** A memory of entries of one kind. */
 export interface Guesses<T> {
-  /** What is believed of the entry at a key. */
+  /** The guess for the entry at a key. */
   at(key: Key): Guess<T>
 }
 
 interface Belief<T> {
   readonly version: string | null
   readonly holds?: T | undefined
-  /** Beliefs built on each other share it, and fail together. */
+  /** Guesses built on each other share an epoch and fail together. */
   readonly epoch: number
-  /** Of what is stored, in characters or bytes. */
+  /** Size of the stored value, in characters or bytes. */
   readonly weight: number
 }
 
-/** All that is remembered together, in characters or bytes: what is held is about as large as what is stored. */
+/**
+ * The most to remember, in characters or bytes of stored values. A decoded value is about as large as the stored one.
+ */
 const MAX_WEIGHT = 2 ** 22
 
 /**
  * Makes a memory.
  *
- * @param decode - says what a stored entry means
- * @param capacity - how many are remembered at most, fewer where they are large; the least recently used is forgotten
+ * @param decode - decodes a stored entry
+ * @param capacity - the most entries to remember, fewer if they are large; the least recently used are forgotten
  */
 export function guesses<T>(decode: (entry: Entry) => T, capacity: number): Guesses<T> {
   const memory = new Map<string, Belief<T>>()
@@ -76,7 +78,7 @@ export function guesses<T>(decode: (entry: Entry) => T, capacity: number): Guess
 
   function guess(name: string, belief: Belief<T>): Guess<T> {
     const { version, holds, epoch } = belief
-    // Forgotten counts: what is learnt now is better than nothing.
+    // A forgotten guess counts as well: new knowledge is better than none.
     const isMine = (): boolean => (memory.get(name)?.epoch ?? epoch) === epoch
     return {
       version,
@@ -111,7 +113,7 @@ export function guesses<T>(decode: (entry: Entry) => T, capacity: number): Guess
   }
 }
 
-/** What the entry will hold if the commit takes effect; `undefined` where that is not known beforehand. */
+/** The guess for the entry after the commit; `undefined` if its content is not known before. */
 const expected = <T>(next: NextContent<T> | null, version: string, epoch: number): Belief<T> | undefined =>
   next === null
     ? { version: null, epoch, weight: 0 }

@@ -1,16 +1,16 @@
-/** A hash of 64 bits that is fast, and the same in every process: against mistakes, not against attacks. @module */
+/** A fast 64-bit hash, the same in every process. It guards against mistakes, not attacks. @module */
 import type { Value } from './driver.ts'
 
-/** Takes what is to be hashed, piece by piece. */
+/** Hashes its inputs in order. */
 export interface Hasher {
   text(text: string): void
   value(value: Value): void
   number(n: number): void
-  /** 16 hexadecimal digits. */
+  /** Returns the hash: 16 hexadecimal digits. */
   finish(): string
 }
 
-/** Two lanes of 32 bits, mixed as in MurmurHash and cyrb53: about a gigabyte in a second or two. */
+/** Two lanes of 32 bits, mixed as in MurmurHash and cyrb53. Hashes about 500 MB to 1 GB per second. */
 export function hasher(): Hasher {
   let a = 0xdeadbeef
   let b = 0x41c6ce57
@@ -27,14 +27,14 @@ export function hasher(): Hasher {
     },
     value(value) {
       if (typeof value === 'string') return hash.text(value)
-      // Bytes and text of the same numbers differ.
+      // Bytes and text with the same numbers must differ.
       mix(~value.length)
       for (let i = 0; i < value.length; i++) mix(value[i]!)
     },
     number(n) {
       mix(n | 0)
       mix(Math.floor(n / 2 ** 32) | 0)
-      // Fractions count, too.
+      // Fractions count too.
       mix(Math.trunc((n % 1) * 2 ** 31))
     },
     finish() {

@@ -1,10 +1,10 @@
 /**
- * The key codec and the key space: tuples of ids and numbers, as printable ASCII that sorts as the tuples do.
+ * The key codec and the key space: tuples of ids and numbers, encoded as printable ASCII that sorts like the tuples.
  *
- * A part is `tenant!family[!runId]`, a key `family[!id…]`. Every id is encoded so that no id can reach into another
- * element, another family or another tenant: code units `$` to `}` stand for themselves, `!` only separates.
+ * A part is `tenant!family[!runId]`, a key `family[!id…]`. Ids are encoded so that no id can reach into another
+ * element, family or tenant: code units `$` to `}` are kept as they are, and `!` is only a separator.
  *
- * The key space, drawn once:
+ * The key space:
  *
  * | part | key | holds |
  * | --- | --- | --- |
@@ -13,7 +13,7 @@
  * | `tenant!status` | `status` + since when + `runId` | index: the runs of a status, oldest first |
  * | `tenant!due` | when + `runId` | index: the run waits until then |
  * | `tenant!ready!tags` | priority + since when + `runId` + `stepId` | index: a step can be worked on |
- * | `tenant!waits` | `waitId` | index: the step that waits for somebody outside |
+ * | `tenant!waits` | `waitId` | index: the step that waits for an outside answer |
  * | `tenant!snapshots` | `runId` | index: summary of the run's snapshot |
  * | `tenant!tokens` | hash of `runId` and `stepId` | the last fencing token; it outlives the run |
  * | `tenant!marks` | what was compensated | the mark |
@@ -25,9 +25,9 @@
  * | | `consumed` | how many interventions were consumed |
  * | | `snapshot` | the snapshot document |
  * | | `history!` + version | earlier snapshots |
- * | | `definition`, `input`, `context` | what the run was started with, and the bag its steps share |
+ * | | `definition`, `input`, `context` | the definition and input of the run, and the context its steps share |
  * | | `step!` + stepId | a step: status, result, error |
- * | | `order!` + number | the id of the step that was inserted so many-th |
+ * | | `order!` + number | the id of the n-th step inserted |
  * | | `message!` + name + number | messages, in order |
  * | | `sent!` + name + key | the number of the message sent under this key |
  * | | `taken!` + name | how many messages were consumed |
@@ -40,11 +40,11 @@
  */
 import { type HoldfastError, invalid } from './errors.ts'
 
-/** Between the elements of a tuple; sorts below every character of an encoded id, so `a` comes before `a…`. */
+/** Separates the elements of a tuple. Sorts below every character of an encoded id, so `a` comes before `a…`. */
 export const SEPARATOR = '!'
-/** Sorts above the separator and below everything an id is made of: the end of a family's range. */
+/** Sorts above the separator and below every character of an id: the end of a family's range. */
 const AFTER = '"'
-/** All but the characters that stand for themselves. */
+/** Every character that needs an escape. */
 const ESCAPED = /[^$-}]/gu
 const MAX_ID_BYTES = 256
 /** The tenant of stores that name none. */
@@ -54,7 +54,7 @@ export const DIGITS = 16
 
 const ASCII = /^[\0-\x7f]*$/
 
-/** UTF-8 length of well-formed text, without encoding what is ASCII. */
+/** The UTF-8 length of well-formed text. ASCII text is not encoded to measure it. */
 export const utf8Bytes = (text: string): number =>
   ASCII.test(text) ? text.length : new TextEncoder().encode(text).length
 
@@ -73,17 +73,18 @@ export function requireId(id: string, what: string): string {
 }
 
 /**
- * Encodes one id, order-preserving (by code point) and injective.
+ * Encodes one id. Distinct ids stay distinct, and their order by code point is kept.
  *
- * An escape is 36-ary, whose digits sort below its letters in ASCII. Below `$` it is `#` and one digit. Above `}` it is
- * `~`, the number of digits, and how far above in that many, so that the longer number is the larger one.
+ * An escape uses base 36, whose digits sort below its letters in ASCII. Below `$` it is `#` and one digit. Above `}` it
+ * is `~`, the number of digits, and the distance above `}` in that many digits, so that a longer number sorts as the
+ * larger one.
  *
  * @param id - 1 to 256 UTF-8 bytes of well-formed Unicode
  * @param what - the argument's name, for the message
  * @throws `INVALID_ARGUMENT` for anything else
  */
 export const encodeId = (id: string, what: string): string =>
-  // Asked first, because a replacement that finds nothing is slow.
+  // Search first: replacing is slow even if nothing matches.
   requireId(id, what).search(ESCAPED) < 0
     ? id
     : id.replace(ESCAPED, (char) => {
@@ -93,7 +94,7 @@ export const encodeId = (id: string, what: string): string =>
         return `~${above.length}${above}`
       })
 
-/** The id that {@link encodeId} made this of. */
+/** Decodes an id encoded by {@link encodeId}. */
 export const decodeId = (encoded: string): string =>
   encoded.replace(/#(.)|~(?:1.|2..|3.{3}|4.{4})/g, (escape, low?: string) =>
     String.fromCodePoint(low ? Number.parseInt(low, 36) : Number.parseInt(escape.slice(2), 36) + 0x7e),
@@ -105,21 +106,22 @@ export const encodeNumber = (n: number): string => String(n).padStart(DIGITS, '0
 /** The number at the end of a log key. */
 export const decodeNumber = (key: string): number => Number(key.slice(-DIGITS))
 
-/** Where a log that was trimmed keeps the last number that was removed: number 0, before all entries. */
+/** The key of a trimmed log that holds the last number removed: number 0, before all entries. */
 export const trimmedKey = (prefix: string): string => prefix + encodeNumber(0)
 
-/** The highest number that a log can end with and still go on: the next one is a safe integer. */
+/** The highest number that a log can end with and still grow: the next number is a safe integer. */
 export const LAST_NUMBER: number = Number.MAX_SAFE_INTEGER - 1
 
 const NUMBER = new RegExp(`^\\d{${DIGITS}}$`)
 
 /**
- * The number at which a log ends.
+ * The last number of a log.
  *
- * @param prefix - of the log
+ * @param prefix - the prefix of the log
  * @param key - the last key under the prefix
- * @param value - gets the value under that key, which is asked for only where the log was trimmed to its end
- * @throws `INVALID_ARGUMENT` where that is no number, or the last there can be: something else lives under the prefix
+ * @param value - gets the value under that key; called only if the log was trimmed to its end
+ * @throws `INVALID_ARGUMENT` if the key does not end in a number, or in one too high to continue: something other than
+ *   a log lives under the prefix
  */
 export function lastNumber(prefix: string, key: string, value: () => unknown): number {
   const digits = key.slice(prefix.length)
@@ -132,21 +134,21 @@ export function lastNumber(prefix: string, key: string, value: () => unknown): n
 
 /** `INVALID_ARGUMENT`: the last key under the prefix does not end in a number. */
 export const notALog = (prefix: string): HoldfastError =>
-  invalid(`The keys under ${prefix} must be numbers to append to it; delete what else is there`)
+  invalid(`The keys under ${prefix} must end in numbers to append to it; delete all others`)
 
-/** What comes right behind a key or part: a space sorts below everything that either is made of. */
+/** The first possible name after a key or part: a space sorts below every character of either. */
 export const behind = (name: string): string => `${name} `
 
-/** The keys that begin with this prefix, as the bounds of a range. A prefix ends with the separator. */
+/** The bounds of the range of all keys with this prefix. A prefix ends with the separator. */
 export const under = (prefix: string): { start: string; end: string } => ({
   start: prefix,
   end: prefix.slice(0, -1) + AFTER,
 })
 
-/** Every part or key there is, as the bounds of a range: no encoded id has two `~` in a row. */
+/** The bounds of the range of all parts or keys: no encoded id has two `~` in a row. */
 export const EVERYTHING: { readonly start: string; readonly end: string } = { start: ' ', end: '~~' }
 
-/** Names inside the part of a run; with a `!` at the end, prefixes. */
+/** Names inside the part of a run. Those that end in `!` are prefixes. */
 export const RUN = 'run'
 export const SNAPSHOT = 'snapshot'
 export const CONSUMED = 'consumed'
@@ -172,7 +174,7 @@ export interface TenantParts {
   readonly snapshots: string
   readonly status: string
   readonly due: string
-  /** A prefix: every set of tags has a part of its own. */
+  /** A prefix: each set of tags has its own part. */
   readonly ready: string
   readonly waits: string
   readonly tokens: string
@@ -183,14 +185,14 @@ export interface TenantParts {
 }
 
 /**
- * The parts of a tenant. A store handle takes its parts from here alone, so no call can reach another tenant's keys.
+ * The parts of a tenant. A store takes its parts only from here, so no call can reach another tenant's keys.
  *
  * @param tenant - the tenant's id; `default` by default
  * @throws `INVALID_ARGUMENT` for a malformed id
  */
 export function tenantParts(tenant: string = DEFAULT_TENANT): TenantParts {
   const root = encodeId(tenant, 'tenant') + SEPARATOR
-  /** Mostly it is asked for one run many times. */
+  /** The last result: most callers ask for one run many times. */
   let last = { runId: '', part: '' }
   return {
     values: `${root}values`,
@@ -210,21 +212,21 @@ export function tenantParts(tenant: string = DEFAULT_TENANT): TenantParts {
   }
 }
 
-/** What a part of a tenant holds. */
+/** The decoded name of a part. */
 export interface PartName {
   readonly tenant: string
-  /** As in the table above: `values`, `runs`, `run`, … */
+  /** As in the table of this module: `values`, `runs`, `run`, … */
   readonly family: string
-  /** The run, where the part is of one. */
+  /** The run, if the part belongs to one. */
   readonly runId?: string
 }
 
 const FAMILIES = /^(?:values|runs|snapshots|status|due|ready|waits|tokens|marks|marked|run)$/
 
-/** Whether this is what the parts of a tenant are called by, as in the table above. */
+/** Whether a family of this name exists in the table of this module. */
 export const isFamily = (name: string): boolean => FAMILIES.test(name)
 
-/** Reads the name of a part; `undefined` for what {@link tenantParts} did not make, such as a part under a prefix. */
+/** Decodes the name of a part; `undefined` if {@link tenantParts} did not make it, such as a part under a prefix. */
 export function partName(part: string): PartName | undefined {
   const [tenant, family, id, ...rest] = part.split(SEPARATOR)
   const hasId = family === 'run' || family === 'ready'
@@ -232,6 +234,6 @@ export function partName(part: string): PartName | undefined {
   return { tenant: decodeId(tenant), family, ...(family === 'run' && { runId: decodeId(id!) }) }
 }
 
-/** The parts of one tenant, or all there are, as the bounds of a range. */
+/** The bounds of the range of one tenant's parts, or of all parts. */
 export const tenantBounds = (tenant?: string): { start: string; end: string } =>
   tenant === undefined ? EVERYTHING : under(encodeId(tenant, 'tenant') + SEPARATOR)

@@ -1,8 +1,8 @@
-/** Limits that several drivers share, and what an answer is charged for an entry. @module */
+/** Limits that several drivers share, and the size of an entry in an answer. @module */
 import type { Current, Limits } from './driver.ts'
 import { utf8Bytes } from './keys.ts'
 
-/** Of drivers that work synchronously in this process: what can be written while the event loop stands still. */
+/** For drivers that work synchronously in this process: the event loop stands still while they write. */
 export const IN_PROCESS_LIMITS: Limits = {
   valueBytes: 2 ** 26,
   requestBytes: 2 ** 28,
@@ -13,7 +13,7 @@ export const IN_PROCESS_LIMITS: Limits = {
   answerBytes: 2 ** 23,
 }
 
-/** Of drivers over a network whose requests and answers hold at most 10 MB, as text inside of text. */
+/** For drivers over a network whose requests and answers hold at most 10 MB, as text inside text. */
 export const NETWORK_LIMITS: Limits = {
   valueBytes: 4 * 2 ** 20,
   requestBytes: 6 * 2 ** 20,
@@ -24,28 +24,32 @@ export const NETWORK_LIMITS: Limits = {
   answerBytes: 6 * 2 ** 20,
 }
 
-/** What an answer is charged for each entry besides its key, version and value: what surrounds them on the way. */
+/**
+ * Bytes counted for each entry of an answer in addition to its key, version and value: its share of the syntax around
+ * it.
+ */
 const ENTRY_BYTES = 64
 
-/** What an answer is charged for an entry, in bytes. */
+/** The bytes that an entry takes up in an answer. */
 export const entryBytes = ({ key, version, value = '' }: Current): number =>
   ENTRY_BYTES + key.length + version.length + (typeof value === 'string' ? utf8Bytes(value) : value.length)
 
-/** What is left of an answer's size. */
+/** The room left in an answer. */
 export interface Room {
   /** In bytes, from 0. */
   readonly left: number
   /**
-   * Takes so many bytes, see {@link entryBytes}; tells whether they fit.
+   * Takes up room, see {@link entryBytes}.
    *
-   * @param isForced - for what has to be in the answer even if it does not fit
+   * @param isForced - takes the room even if it is not there, for content that the answer must have
+   * @returns whether the bytes were taken
    */
   takes(bytes: number, isForced?: boolean): boolean
 }
 
-/** The room of an answer, in bytes: {@link Limits.answerBytes}. */
+/** Makes the room of an answer. @param answerBytes - its size, see {@link Limits.answerBytes} */
 export function roomFor(answerBytes: number): Room {
-  // No accessor: an object with one takes longer to make than most commits take to judge.
+  // No accessor: creating an object with one takes longer than judging most commits.
   const room = {
     left: answerBytes,
     takes(bytes: number, isForced = false): boolean {
@@ -58,9 +62,10 @@ export function roomFor(answerBytes: number): Room {
 }
 
 /**
- * Takes an entry; tells whether it fits. Long text that does not is not measured.
+ * Takes up room for an entry. Text that is clearly too long is not measured.
  *
- * @param isForced - for what has to be in the answer even if it does not fit
+ * @param isForced - takes the room even if it is not there, for an entry that the answer must have
+ * @returns whether the entry was taken
  */
 export const takesEntry = (room: Room, entry: Current, isForced = false): boolean =>
   (isForced || (entry.value?.length ?? 0) <= room.left) && room.takes(entryBytes(entry), isForced)

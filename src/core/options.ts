@@ -2,6 +2,9 @@
 
 /** Options of a store. */
 export interface StoreOptions {
-  /** Whose data the store handles, 1 to 256 UTF-8 bytes; no call reaches another tenant's. `default` by default. */
+  /**
+   * The tenant whose data the store handles, 1 to 256 UTF-8 bytes; `default` by default. No call reaches another
+   * tenant's data.
+   */
   readonly tenant?: string
 }

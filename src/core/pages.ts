@@ -1,4 +1,6 @@
-/** Lists as pages with an opaque cursor, stable under inserts, and as iterators that hold one page. @module */
+/**
+ * Lists as pages with an opaque cursor, stable under inserts, and as iterators that hold one page at a time. @module
+ */
 import { requireInteger } from './arguments.ts'
 import type { Database } from './database.ts'
 import type { CallOptions, Entry, Range } from './driver.ts'
@@ -8,22 +10,22 @@ import { behind } from './keys.ts'
 /** One page of a list. */
 export interface Page<T> {
   readonly items: readonly T[]
-  /** Asks for the page behind this one; absent on the last. Its content is ours, and may change between releases. */
+  /** Pass it to get the next page; absent on the last page. Its content is internal and may change between releases. */
   readonly cursor?: string
 }
 
 /** Options of every list. */
 export interface PageOptions extends CallOptions {
-  /** The most items of a page, from 1; 100 by default. A page may be shorter. */
+  /** The most items per page, from 1; 100 by default. A page may be shorter. */
   readonly limit?: number
-  /** From the page before. */
+  /** The cursor of the previous page; left out for the first page. */
   readonly cursor?: string | undefined
 }
 
 const DEFAULT_LIMIT = 100
 const CURSOR = /^[!-~]{1,2048}$/
 
-/** The range that a page asks for: keys strictly behind the cursor, and no more than the backend gives at once. */
+/** The range for a page: keys strictly after the cursor, at most as many as the backend returns at once. */
 export function pageRange(
   db: Database,
   part: string,
@@ -35,7 +37,7 @@ export function pageRange(
     cursor !== undefined &&
     !(typeof cursor === 'string' && CURSOR.test(cursor) && cursor >= bounds.start && cursor < bounds.end)
   ) {
-    throw invalid('cursor must be one that a page of this list gave')
+    throw invalid('cursor must come from a page of this list')
   }
   return {
     part,
@@ -45,13 +47,13 @@ export function pageRange(
   }
 }
 
-/** Makes a page of a range's answer. */
+/** Turns the answer to a range into a page. */
 export function toPage<T>(entries: readonly Entry[], more: boolean, item: (entry: Entry) => T): Page<T> {
   const last = entries.at(-1)
   return { items: entries.map(item), ...(more && last && { cursor: last.key }) }
 }
 
-/** Reads a page of a list that is a range. */
+/** Reads one page of a list that is a range. */
 export async function readPage<T>(
   db: Database,
   part: string,
@@ -65,7 +67,7 @@ export async function readPage<T>(
   return toPage(entries, more, item)
 }
 
-/** Goes through all pages from where the options say, one in memory at a time. */
+/** Iterates over all pages, starting at the cursor of the options, with one page in memory at a time. */
 export async function* eachItem<T, O extends PageOptions>(
   options: O,
   page: (options: O) => Promise<Page<T>>,

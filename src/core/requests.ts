@@ -1,6 +1,6 @@
 /**
- * What a driver keeps of a request so that its repetition is recognised: the verdict on each commit, refusals included,
- * and a digest of the content. Values are never kept.
+ * Records of requests, by which a driver recognises a repeat: the verdict on each commit, refusals included, and a
+ * digest of the content. Values are never kept.
  *
  * @module
  */
@@ -8,27 +8,27 @@ import type { CommitRequest, Op, Outcome } from './driver.ts'
 import { HoldfastError } from './errors.ts'
 import { hasher } from './hash.ts'
 
-/** The numbers that a commit's appends were given, or the checks that failed, by their index. */
+/** The numbers assigned to a commit's appends, or the indexes of its failed checks. */
 export type Verdict = readonly number[] | { readonly failed: readonly number[] }
 
-/** What became of a request. */
+/** The result of a request. */
 export interface RequestRecord {
-  /** Of the request, by {@link digestOf}. */
+  /** The request's digest, from {@link digestOf}. */
   readonly digest: string
-  /** One per commit. */
+  /** One verdict per commit. */
   readonly verdicts: readonly Verdict[]
 }
 
-/** The record of a request that was judged. */
+/** Makes the record of an executed request. */
 export const recordOf = (digest: string, outcomes: readonly Outcome[]): RequestRecord => ({
   digest,
   verdicts: outcomes.map((outcome) => (outcome.ok ? outcome.seqs : { failed: outcome.failed.map((f) => f.check) })),
 })
 
 /**
- * Refuses a request that cannot be told from a repeat whose record is gone.
+ * Refuses a request that could be a repeat whose record is gone.
  *
- * @param now - the backend's clock
+ * @param now - the backend's clock, in milliseconds since 1970
  * @param window - the driver's replay window, in milliseconds
  * @throws `UNAVAILABLE`, see {@link late}
  */
@@ -37,32 +37,36 @@ export function requireInTime({ deadline }: Pick<CommitRequest, 'deadline'>, now
 }
 
 /**
- * `UNAVAILABLE`: the request was not executed now, because its deadline does not fit the backend's clock. A first attempt
- * may be made again under another id, with a deadline by the clock that `details.now` tells.
+ * `UNAVAILABLE`: the request was not executed now, because its deadline does not fit the backend's clock. A first
+ * attempt may be sent again under another id, with a deadline by the clock in `details.now`.
  *
  * @param now - the backend's clock, in milliseconds since 1970
  */
 export const late = (now: number): HoldfastError =>
-  new HoldfastError('UNAVAILABLE', 'The request came too late to be told from a repeat, and was not executed', {
-    retryable: true,
-    details: { late: true, now },
-  })
+  new HoldfastError(
+    'UNAVAILABLE',
+    'The request arrived outside of its replay window and was not executed, because it could be a repeat',
+    {
+      retryable: true,
+      details: { late: true, now },
+    },
+  )
 
-/** The backend's clock, where an error is one of {@link late}; otherwise `undefined`. */
+/** The backend's clock if the error comes from {@link late}, in milliseconds since 1970; otherwise `undefined`. */
 export function lateAt(error: unknown): number | undefined {
   const { details } = Object(error) as Partial<HoldfastError>
   return details?.['late'] === true && typeof details['now'] === 'number' ? details['now'] : undefined
 }
 
-/** `CONFLICT`: the id of a request was used before with other content. Nothing was executed. */
+/** `CONFLICT`: the request id was used before with other content. Nothing was executed. */
 export const reused = (id: string): HoldfastError =>
   new HoldfastError('CONFLICT', `The request id ${id} was used before with other content; make a new one`, {
     details: { id },
   })
 
 /**
- * A digest of all that a request says but its id and deadline: 64 bits, against mistakes and not against attacks. The same in every
- * process, whatever order the members of objects are in.
+ * Hashes everything in a request except its id and deadline. The 64 bits guard against mistakes, not attacks. The
+ * result is the same in every process and for every order of an object's members.
  */
 export function digestOf({ commits }: Pick<CommitRequest, 'commits'>): string {
   const hash = hasher()

@@ -1,7 +1,7 @@
-/** Several databases over one driver: it is closed with the last of them. @module */
+/** Several databases over one driver: the last one to close closes the driver. @module */
 import type { Driver, OpenOptions } from './driver.ts'
 
-/** How many databases use a driver, and its close while that is under way. */
+/** The number of databases that use a driver, and the driver's close while that is under way. */
 interface Use {
   users: number
   closing: Promise<void> | undefined
@@ -9,15 +9,15 @@ interface Use {
 
 const uses = new WeakMap<object, Use>()
 
-/** The share of one database in its driver. */
+/** One database's share in its driver. */
 export interface Share {
-  /** Opens the driver. An open that fails gives the share back. */
+  /** Opens the driver. If that fails, the share is returned. */
   open(options: OpenOptions): Promise<void>
-  /** Gives the share back, and closes the driver if no other database has one. */
+  /** Returns the share, and closes the driver if no other database has one. */
   close(): Promise<void>
 }
 
-/** Makes the share of a database. It counts from its first open on. */
+/** Makes a database's share in a driver. It counts from its first `open`. */
 export function shareOf(driver: Driver): Share {
   const use = uses.get(driver) ?? { users: 0, closing: undefined }
   uses.set(driver, use)
@@ -33,7 +33,7 @@ export function shareOf(driver: Driver): Share {
       if (!isUser) use.users++
       isUser = true
       try {
-        // Drivers can be opened again after their close, not during it.
+        // A driver can be opened again after its close, not during it.
         if (use.closing) await use.closing.catch(() => {})
         await driver.open(options)
       } catch (error) {

@@ -1,18 +1,18 @@
 /**
- * Turns of the event loop, and the clock they are measured by.
+ * Turns of the event loop, and the clock to measure them.
  *
- * All of it is the runtime's own, taken when this module is loaded: tests that put fake timers in place of the globals
- * stop neither the clock nor the turns.
+ * Both use the runtime's own functions, read when this module is loaded. So tests that replace the globals with fake
+ * timers stop neither the clock nor the turns.
  *
  * @module
  */
 const { setImmediate, setTimeout, clearTimeout, MessageChannel } = globalThis
 const readNow = performance.now.bind(performance)
 
-/** Milliseconds on a clock that nobody sets. */
+/** Milliseconds on a monotonic clock, which nobody can set. */
 export const monotonic = (): number => readNow()
 
-/** Calls back after so many milliseconds. @returns what stops it */
+/** Calls back after `ms` milliseconds. @returns a function that cancels it */
 export function after(ms: number, callback: () => void): () => void {
   const timer = setTimeout(callback, ms)
   return () => clearTimeout(timer)
@@ -21,27 +21,27 @@ export function after(ms: number, callback: () => void): () => void {
 /** Lets the event loop turn once. For Node, Bun and Deno: there it costs least. */
 export const turned = (): Promise<void> => new Promise((resolve) => (setImmediate ?? setTimeout)(resolve))
 
-/** How long the event loop may go without a turn until one is asked for, in milliseconds: asking has its price. */
+/** The longest time without a turn before one is requested, in milliseconds. Each request has a cost. */
 const TURNED = 5
-/** How long until it is waited for. */
+/** The longest time without a turn before batches wait for one, in milliseconds. */
 const MAX_TURN = 10
-/** After how many batches it is waited for in any case: in Workers the clock stands still while code is running. */
+/** Batches wait for a turn after this many batches in any case: in Workers the clock stands still while code runs. */
 const MANY_BATCHES = 500
 
-/** Lets the event loop turn where that has not happened for a while. */
+/** Lets the event loop turn if it has not done so for a while. */
 export interface Turns {
-  /** Called before every batch. @returns what to wait for, or `undefined` where there is no need to wait */
+  /** Called before every batch. @returns a promise to wait for, or `undefined` if there is no need to wait */
   take(): Promise<void> | undefined
   /**
-   * Called when a call was added. In Workers a timer belongs to the request that set it, or to the time before its object
-   * let nothing else in: it may never come. So whoever adds a call asks once more for the turn that is waited for.
+   * Called after a call was added. In Workers a timer belongs to the request that set it, or to the initialization of
+   * the object, and may never fire after that. So every caller that adds a call requests the awaited turn once more.
    */
   askAgain(): void
 }
 
 /**
- * Makes the turns of one loop. Answers of a synchronous driver come in microtasks, and a loop of awaited calls would keep
- * every timer and request waiting.
+ * Makes the turns of one loop. A synchronous driver answers in microtasks, so without turns a loop of awaited calls
+ * would hold up every timer and request.
  */
 export function turns(): Turns {
   const isWorkers = 'WebSocketPair' in globalThis
@@ -87,21 +87,21 @@ export function turns(): Turns {
     askAgain() {
       if (!isWorkers || !isWaitedFor || hasAskedAgain) return
       hasAskedAgain = true
-      // Calls that are made in one go have the same request.
+      // Calls made in the same microtask belong to the same request.
       queueMicrotask(() => (hasAskedAgain = false))
       soon(next!.come)
     },
   }
 }
 
-/** Makes what calls back in a turn of its own. A timer is the last choice: hidden tabs are given few of them. */
+/** Picks a way to call back in a later turn. A timer is the last choice: hidden tabs throttle timers. */
 function turner(): (callback: () => void) => void {
   if (setImmediate) return setImmediate
   if (!MessageChannel) return (callback) => setTimeout(callback, 0)
   let port: { postMessage(message: null): void } | undefined
   let called: () => void
   return (callback) => {
-    // One at a time: nobody asks again before the turn has come.
+    // One callback is enough: nobody requests a turn before the last one came.
     called = callback
     if (!port) {
       const { port1, port2 } = new MessageChannel()

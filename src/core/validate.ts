@@ -1,6 +1,6 @@
 /**
- * What a request must be before any I/O: the same for every driver, so that drivers check nothing and one poisoned
- * commit cannot take its neighbours down.
+ * Checks of requests before any I/O. They are the same for every driver, so drivers check nothing, and one invalid
+ * commit cannot fail the others in its batch.
  *
  * @module
  */
@@ -18,13 +18,13 @@ function within(limits: Limits, limit: LimitName, size: number): void {
 }
 
 const NAME = /^[ -~]+$/
-/** The longest half of a key: pages and lists hold a thousand of them. */
+/** The longest half of a key. Pages and lists hold a thousand of them. */
 const MAX_NAME = 4096
 
 /**
- * Requires half a key, or an id.
+ * Requires half of a key, or an id.
  *
- * @returns its bytes: as many as its characters, as are those of ids and versions
+ * @returns its size in bytes, which equals its number of characters
  * @throws `INVALID_ARGUMENT` for anything but 1 to 4096 characters of printable ASCII
  */
 export function requireName(name: string): number {
@@ -35,14 +35,13 @@ export function requireName(name: string): number {
 const weighKey = ({ part, key }: Key, { keyOverhead = 0 }: Limits): number =>
   requireName(part) + requireName(key) + keyOverhead
 
-/** A prefix that ended elsewhere would have the entries of other keys among its own. */
+/** With any other ending, the prefix would also cover the entries of other keys. */
 function weighLog(log: Key, limits: Limits): number {
   const bytes = weighKey(log, limits)
   if (log.key.endsWith(SEPARATOR)) return bytes
   throw invalid(`The key of a log must end in ${SEPARATOR}`)
 }
 
-/** It lies in the part of the log. */
 const weighRef = (ref: string | undefined, { keyOverhead = 0 }: Limits): number =>
   ref === undefined ? 0 : requireName(ref) + keyOverhead
 
@@ -63,7 +62,7 @@ function weighOp(op: Op, limits: Limits): number {
   if ('put' in op) {
     const { expires } = op
     if (expires && !(Math.abs('in' in expires ? expires.in : expires.at) <= MAX_TIME)) {
-      throw invalid('expires must be a time')
+      throw invalid('expires must be a number of milliseconds, at most 8.64e15')
     }
     return weighKey(op.put, limits) + weighValue(op.value, limits)
   }
@@ -79,7 +78,7 @@ function weighOp(op: Op, limits: Limits): number {
 }
 
 function refuseTwice(ops: readonly Op[]): void {
-  /** What it writes to by name. The numbers of appends are not known yet, and bulk deletes go first. */
+  /** The keys the ops write. Numbers of appends are not known yet, and bulk deletes are applied first. */
   const seen = new Set<string>()
   for (const op of ops) {
     const { part, key }: Partial<Key> =
@@ -94,7 +93,7 @@ function refuseTwice(ops: readonly Op[]): void {
               : {}
     if (key === undefined) continue
     const name = `${part}\n${key}`
-    if (seen.has(name)) throw invalid(`A commit must touch ${key} once`)
+    if (seen.has(name)) throw invalid(`A commit must touch the key ${key} only once`)
     seen.add(name)
   }
 }
@@ -104,17 +103,17 @@ function refuseTwiceChecked(checks: readonly Check[]): void {
   for (const check of checks) {
     const { part, key } = 'at' in check ? check.at : check.log
     const name = `${part}\n${key}`
-    if (seen.has(name)) throw invalid(`A commit must check ${key} once`)
+    if (seen.has(name)) throw invalid(`A commit must check the key ${key} only once`)
     seen.add(name)
   }
 }
 
 /**
- * Checks commits that travel together.
+ * Checks the commits of one request.
  *
- * @returns their size in bytes: of all keys, versions and values
- * @throws `PAYLOAD_TOO_LARGE` for more than the driver takes, `INVALID_ARGUMENT` for a commit that is malformed,
- *   touches or checks a key twice or names a log by a key that does not end in `!`
+ * @returns their size in bytes: all keys, versions and values
+ * @throws `PAYLOAD_TOO_LARGE` for more than the driver accepts; `INVALID_ARGUMENT` for a commit that is malformed,
+ *   touches or checks a key twice, or names a log by a key that does not end in `!`
  */
 export function validateCommits(commits: readonly Commit[], limits: Limits): number {
   within(limits, 'requestCommits', commits.length)
@@ -135,9 +134,9 @@ export function validateCommits(commits: readonly Commit[], limits: Limits): num
 }
 
 /**
- * Checks questions that travel together.
+ * Checks the reads of one request.
  *
- * @throws `PAYLOAD_TOO_LARGE` for more than the driver takes, `INVALID_ARGUMENT` for a malformed name or page length
+ * @throws `PAYLOAD_TOO_LARGE` for more than the driver accepts; `INVALID_ARGUMENT` for a malformed name or page length
  */
 export function validateReads(reads: readonly Read[], limits: Limits): void {
   within(limits, 'requestReads', reads.length)

@@ -1,6 +1,6 @@
 /**
- * Watching: values, and what has changed since the last look. Announcements only say when to look; what is reported rests on
- * the versions that are read then, so a lost, late or repeated one costs time and nothing else.
+ * Watching values for changes. Announcements only say when to read; reports rest on the versions read then. So a lost,
+ * late or repeated announcement costs time and nothing else.
  *
  * @module
  */
@@ -11,28 +11,28 @@ import type { Database } from './database.ts'
 import type { CallOptions } from './driver.ts'
 import { invalid } from './errors.ts'
 
-/** The values that are watched: those under some keys, or under all keys that begin with a prefix. */
+/** The values to watch: those under some keys, or under all keys with a prefix. */
 export type Watched = readonly string[] | { readonly prefix: string }
 
 /** Options of `StateStore.watch`. */
 export interface WatchOptions extends CallOptions {
   /**
-   * The longest between two looks, in milliseconds from 1 to 10^9. Where the backend announces changes it is only needed
-   * for values that expire and for announcements that are lost: 30 000 by default; otherwise 1000.
+   * The longest time between two reads, in milliseconds, 1 to 10^9. If the backend announces changes, polling only
+   * serves for expired values and lost announcements: 30 000 by default. Otherwise 1000 by default.
    */
   readonly pollInterval?: number | undefined
 }
 
-/** What comes so soon after a change belongs to the same report, in milliseconds. */
+/** Changes this close together belong to the same report, in milliseconds. */
 const BURST = 10
 const ANNOUNCED = 30_000
 const POLLED = 1000
 
 /**
- * Looks again and again: at once, then whenever a change is announced, or after a while.
+ * Reads repeatedly: at once, then after each announced change or after the poll interval.
  *
- * @param part - where all of it lies
- * @param look - reads it
+ * @param part - the part to watch
+ * @param look - reads the part
  */
 export async function* looks<T>(
   db: Database,
@@ -42,11 +42,11 @@ export async function* looks<T>(
 ): AsyncGenerator<T, void> {
   requireInteger(pollInterval, 'pollInterval', 1, 1e9)
   const { ring, silence, wait } = bell()
-  // Before the first look: what comes between the two must not be missed.
+  // Before the first read: a change between the two must not be missed.
   const unwatch = db.watch((it) => it === part, ring)
   try {
     for (;;) {
-      // What rings during a look calls for another one.
+      // An announcement during a read calls for another read.
       silence()
       yield await look()
       await wait(pollInterval, signal)
@@ -58,10 +58,10 @@ export async function* looks<T>(
 }
 
 /**
- * Reports what has changed, as often as it is asked to.
+ * Yields the keys that have changed since the last report, all keys first.
  *
- * @param part - where all of it lies
- * @param look - reads the version of everything that is there
+ * @param part - the part to watch
+ * @param look - reads the version of every key
  */
 export async function* changes(
   db: Database,
@@ -69,21 +69,21 @@ export async function* changes(
   look: () => Promise<ReadonlyMap<string, string>>,
   options: WatchOptions,
 ): AsyncGenerator<string[], void> {
-  let known: ReadonlyMap<string, string> | undefined
-  for await (const found of looks(db, part, look, options)) {
-    const before = known
-    known = found
-    if (!before) yield [...found.keys()]
+  let previous: ReadonlyMap<string, string> | undefined
+  for await (const current of looks(db, part, look, options)) {
+    const before = previous
+    previous = current
+    if (!before) yield [...current.keys()]
     else {
-      const changed = [...new Set([...before.keys(), ...found.keys()])].filter(
-        (key) => before.get(key) !== found.get(key),
+      const changed = [...new Set([...before.keys(), ...current.keys()])].filter(
+        (key) => before.get(key) !== current.get(key),
       )
       if (changed.length > 0) yield changed
     }
   }
 }
 
-/** @throws `INVALID_ARGUMENT` for what is neither keys nor a prefix */
+/** @throws `INVALID_ARGUMENT` for anything but an array of keys or an object with a prefix */
 export function requireWatched(watched: Watched): Watched {
   if (Array.isArray(watched) || typeof (watched as { prefix?: unknown } | null)?.prefix === 'string') return watched
   throw invalid('watched must be an array of keys, or an object with a prefix')

@@ -1,8 +1,8 @@
 /**
- * The memory driver: the reference of the contract, for tests and for state that may die with the process.
+ * The memory driver: the reference for the contract, for tests and for state that may die with the process.
  *
- * Everything it promises holds inside one process: commits are applied synchronously, so nothing can come in between.
- * Bytes are copied on the way in and out, as if they had travelled.
+ * All its promises hold within one process: commits are applied synchronously, so nothing can come between them. Bytes
+ * are copied on the way in and out, as over a network.
  *
  * @module
  */
@@ -28,19 +28,19 @@ import { sortedMap } from './shared/sorted.ts'
 
 /** Options of {@link memory}. */
 export interface MemoryOptions {
-  /** Judges expiry; the machine's clock by default. */
+  /** The clock that judges expiry, in milliseconds since 1970; the machine's clock by default. */
   readonly clock?: Clock
 }
 
-/** Expired entries that one page takes away. */
-const MOST_EXPIRED = 10_000
-/** Entries with an expiry looked at per request, so that what nobody asks for again goes too. */
+/** The most expired entries that one page removes. */
+const MAX_EXPIRED = 10_000
+/** The number of expiring entries checked per request, so that entries nobody reads are removed too. */
 const SWEEP = 16
-/** Characters from which on text counts as long. */
+/** Text of this many characters or more counts as long. */
 const LONG = 10_000
-/** Between part and key: sorts below everything either is made of, so the pairs sort as such. */
+/** Separates part and key. It sorts below every character of either, so joined names sort as the pairs do. */
 const JOIN = '\n'
-/** Sorts above it. */
+/** Sorts right after the separator. */
 const AFTER = '\v'
 
 const CAPABILITIES: Capabilities = {
@@ -49,7 +49,7 @@ const CAPABILITIES: Capabilities = {
   durability: 'none',
   clock: 'local',
   network: false,
-  // Inside one process no outcome is ever unknown.
+  // Within one process no outcome is ever unknown.
   replayWindow: 0,
   limits: IN_PROCESS_LIMITS,
 }
@@ -58,7 +58,7 @@ const CAPABILITIES: Capabilities = {
  * Makes a driver that keeps everything in this process.
  *
  * @param options - the clock
- * @returns a driver; two of them share nothing
+ * @returns a driver; two drivers share no data
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   const { limits } = CAPABILITIES
   const entries = sortedMap<Entry>()
   const expiring = new Set<string>()
-  /** Of long text, whose bytes take a while to count. */
+  /** Sizes of long text, which are slow to count. */
   const sizes = new WeakMap<Entry, number>()
   const { watch, announce } = announcer()
   let isClosed = false
@@ -82,7 +82,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     if (isClosed) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
   }
 
-  /** What the request under way has replaced or removed, to be put back if it throws. */
+  /** Entries that the request under way has replaced or removed. They are restored if it throws. */
   const undo: (readonly [name: string, before: Entry | undefined])[] = []
 
   function bytesOf(entry: Entry): number {
@@ -119,7 +119,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     put({ part, key }, value, version, expiresAt) {
       const name = part + JOIN + key
       const entry = copied({ key, version, value, expiresAt })
-      // Counted by who brings it, for all who will ask for it.
+      // Counts the bytes once, at the write; reads use the cached size.
       bytesOf(entry)
       set(name, entry)
       if (expiresAt !== null) expiring.add(name)
@@ -142,7 +142,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
       const entry = entries.get(name)
       expiring.delete(name)
       if (!isLive(entry, now)) entries.delete(name)
-      // What is not due yet goes to the end of the queue.
+      // An entry that is not due goes to the end of the queue.
       else if (entry.expiresAt !== null) expiring.add(name)
       if (--left === 0) break
     }
@@ -151,7 +151,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   function page(range: Range, now: number, room: Room): EntryPage {
     const expired: string[] = []
     const found = livePage(range, now, room, expired)
-    // The next one need not pass them by again.
+    // The next page need not skip them again.
     for (const name of expired) {
       entries.delete(name)
       expiring.delete(name)
@@ -163,7 +163,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     const found: Entry[] = []
     for (const [name, stored] of inside(range)) {
       if (!isLive(stored, now)) {
-        if (expired.length < MOST_EXPIRED) expired.push(name)
+        if (expired.length < MAX_EXPIRED) expired.push(name)
         continue
       }
       const entry = range.keysOnly ? { ...stored, value: '' } : stored
@@ -207,7 +207,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     async commit({ commits }) {
       requireOpen()
       const now = clock()
-      // As much as is written, at least: otherwise what expires would pile up.
+      // At least as many as are written; otherwise expired entries would pile up.
       sweep(now, writesOf({ commits }))
       let outcomes
       try {
@@ -231,9 +231,8 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   }
 }
 
-/** The same entry, with bytes of its own. */
+/** The same entry with its own copy of the bytes. */
 const copied = (entry: Entry): Entry =>
   typeof entry.value === 'string' ? entry : { ...entry, value: new Uint8Array(entry.value) }
 
-/** The same entry, without its value. */
 const headOf = ({ key, version, expiresAt }: Entry): Current => ({ key, version, expiresAt })

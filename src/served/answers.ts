@@ -3,7 +3,7 @@ import type { Answer, CallOptions, CommitAnswer, Current, Driver, Outcome, Read,
 import { HoldfastError } from '../core/errors.ts'
 import { behind } from '../core/keys.ts'
 import { entryBytes, roomFor } from '../core/limits.ts'
-import { MOST_RESTARTS, again, confirm, headBytes, tooFast, tooMuch } from '../drivers/shared/split-reads.ts'
+import { MAX_RESTARTS, askAgain, confirm, headBytes, tooFast, tooMuch } from '../drivers/shared/split-reads.ts'
 
 /** Values that a driver is asked for at once, in bytes: pages are bounded by it, gets are not. */
 const AT_ONCE = 2 ** 24
@@ -46,7 +46,7 @@ export async function readWithin(
   { known, most, valueBytes, turn, ...options }: ReadWithinOptions,
 ): Promise<ReadAnswer> {
   const questions = reads.map((read, i) => (i < known ? withoutValues(read) : read))
-  for (let restarts = 0; restarts < MOST_RESTARTS; restarts++) {
+  for (let restarts = 0; restarts < MAX_RESTARTS; restarts++) {
     const shelf = shelfFor(known, most, valueBytes)
     let now = 0
     let requests = 0
@@ -62,7 +62,7 @@ export async function readWithin(
     const answers = shelf.answers.map((answer, i) => restored(reads[i]!, answer))
     if (requests <= 1) return { now, answers }
     await turn()
-    const asked = shelf.answers.map((answer, i) => withoutValues(again(questions[i]!, answer)))
+    const asked = shelf.answers.map((answer, i) => withoutValues(askAgain(questions[i]!, answer)))
     const last = await driver.read(asked, options)
     await turn()
     const confirmed = confirm(

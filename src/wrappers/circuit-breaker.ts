@@ -1,5 +1,5 @@
 /**
- * Refuses calls for a while after too many failed, so that a backend in trouble is left alone and callers need not wait.
+ * Refuses calls for a while after too many failures, to relieve a failing backend and answer callers quickly.
  *
  * @module
  */
@@ -10,46 +10,47 @@ import { type ErrorCode, HoldfastError, isHoldfastError } from '../core/errors.t
 import { tell } from './shared/hooks.ts'
 import { lateAt } from '../core/requests.ts'
 
-/** `closed`: calls pass. `open`: calls are refused. `half-open`: one call at a time passes, to see how it fares. */
+/** `closed`: calls pass. `open`: calls are refused. `half-open`: one call at a time passes, as a probe. */
 export type CircuitState = 'closed' | 'open' | 'half-open'
 
 /** Options of {@link circuitBreaker}. */
 export interface CircuitBreakerOptions {
   /** Failures in a row that open the circuit, from 1; 5 by default. */
   readonly failures?: number
-  /** Successful probes in a row that close it again, from 1; 1 by default. */
+  /** Successful probes in a row that close the circuit again, from 1; 1 by default. */
   readonly successes?: number
-  /** How long it stays open before a probe is let through, in milliseconds from 1; 10 seconds by default. */
+  /** How long the circuit stays open before a probe may pass, in milliseconds from 1; 10 seconds by default. */
   readonly cooldown?: number
-  /** Told whenever the state has changed; what it throws is ignored. */
+  /** Called after every change of state. Its errors are ignored. */
   readonly onChange?: (state: CircuitState) => void
-  /** Measures the cooldown, in milliseconds from any moment; `performance.now` by default. */
+  /** Measures the cooldown, in milliseconds from any start; `performance.now` by default. */
   readonly clock?: Clock
 }
 
-/** What tells of a backend in trouble; anything else tells of the call, and that the backend could judge it. */
+/** Codes that mean a failing backend. Other codes concern the call, and show that the backend works. */
 const TROUBLE: readonly ErrorCode[] = ['UNAVAILABLE', 'TIMEOUT', 'BACKEND']
-/** The caller or this side ended it, or nothing was sent: that tells nothing of the backend. */
+/** Codes of calls that this side ended or never sent. They say nothing about the backend. */
 const SILENT: readonly ErrorCode[] = ['ABORTED', 'CLOSED', 'OVERLOADED']
 
-/** What an error tells of the backend: whether it is in trouble, or nothing. */
+/** Whether an error means that the backend is failing; `undefined` if it says nothing. */
 function isTrouble(error: unknown): boolean | undefined {
   const code = isHoldfastError(error) ? error.code : 'BACKEND'
   if (SILENT.includes(code)) return undefined
-  // A request that came too late was judged by a backend that works.
+  // A request refused as too late was judged by a working backend.
   return TROUBLE.includes(code) && lateAt(error) === undefined
 }
 
 /**
- * Makes a driver that stops calling another one that fails.
+ * Makes a driver that stops calling a failing driver.
  *
- * Failures are `UNAVAILABLE`, `TIMEOUT` and `BACKEND`, but not of a request that came too late: any other error is the
- * judgement of a backend that works. `ABORTED`, `CLOSED` and `OVERLOADED` count neither way. While the circuit is open, calls throw `UNAVAILABLE` at once:
- * nothing was sent, so the error is never `ambiguous`, and its `details.retryAfter` tells when a probe will be let
- * through. After the cooldown, calls pass one at a time; a probe that fails, or has not ended after another cooldown,
- * makes room for the next after that. Put it underneath `retry`, which then waits as long as it is told.
+ * Failures are `UNAVAILABLE`, `TIMEOUT` and `BACKEND`, except for requests that came too late. Other errors show that
+ * the backend works. `ABORTED`, `CLOSED` and `OVERLOADED` count neither way. While the circuit is open, calls throw
+ * `UNAVAILABLE` at once. Nothing was sent, so the error is never `ambiguous`, and its `details.retryAfter` is the time
+ * until the next probe, in milliseconds. After the cooldown, one call at a time passes as a probe. If it fails, or has
+ * not ended after another cooldown, the next probe may pass after that. Put this wrapper inside `retry`, which then
+ * waits for `retryAfter`.
  *
- * @param driver - the one underneath; closing this closes it
+ * @param driver - the driver underneath; closing this one closes it
  * @param options - the thresholds
  * @returns the driver, with the capabilities of the one underneath
  * @throws `INVALID_ARGUMENT` for a malformed threshold
@@ -72,11 +73,13 @@ export function circuitBreaker(driver: Driver, options: CircuitBreakerOptions = 
   const cooldown = requireInteger(options.cooldown ?? 10_000, 'cooldown', 1)
 
   let state: CircuitState = 'closed'
-  /** Failures in a row while closed, successes in a row while half open. */
+  /** Failures in a row while closed, successes in a row while half-open. */
   let count = 0
-  /** While open: when a probe may pass. While half open: when the probe under way is given up, 0 for none. */
+  /**
+   * While open, the time when a probe may pass. While half-open, the time when the probe under way is given up, or 0.
+   */
   let until = 0
-  /** Changes with the state and with every probe: what comes back late says nothing of now. */
+  /** Changes with the state and with every probe, so that late results can be ignored. */
   let epoch = 0
 
   function become(next: CircuitState): void {
@@ -88,13 +91,13 @@ export function circuitBreaker(driver: Driver, options: CircuitBreakerOptions = 
   }
 
   function refuse(left: number | undefined): never {
-    throw new HoldfastError('UNAVAILABLE', `The circuit is ${state} after the backend has failed`, {
+    throw new HoldfastError('UNAVAILABLE', `The circuit is ${state} because the backend has failed`, {
       retryable: true,
       details: { circuit: state, ...(left !== undefined && { retryAfter: left }) },
     })
   }
 
-  /** Lets a call pass or refuses it. */
+  /** Lets a call pass. @throws `UNAVAILABLE` if it is refused */
   function enter(): number {
     if (state === 'closed') return epoch
     const now = clock()

@@ -1,5 +1,5 @@
 /**
- * Smaller values, for a driver whose backend charges by the byte or limits them.
+ * Compresses values, for a backend that charges by the byte or limits values.
  *
  * @module
  */
@@ -11,11 +11,11 @@ import { mapValues } from './shared/map-values.ts'
 
 /** Options of {@link compress}. */
 export interface CompressOptions {
-  /** Values of fewer bytes than this stay as they are: from 0; 1024 by default. */
+  /** Values with fewer bytes than this are not compressed; from 0; 1024 by default. */
   readonly threshold?: number
 }
 
-/** The first byte of what this wrapper has changed: no UTF-8 holds it. */
+/** The first byte of a value that this wrapper has changed. It never occurs in UTF-8. */
 const MARK = 0xf6
 /** The second byte, format 1. */
 const ESCAPED = 0
@@ -24,23 +24,23 @@ const BYTES = 2
 const HEADER = 2
 
 /**
- * Makes a driver that stores large values compressed (deflate with a checksum, by `CompressionStream`).
+ * Makes a driver that compresses large values (deflate with a checksum, through `CompressionStream`).
  *
- * Text comes back as text and bytes as bytes. What is below the threshold, or would not become smaller, is stored as it
- * is, so values that were there before stay readable, and the other way round it can be taken away only after all was
- * written anew. The size of a value is limited before it is compressed. Put it above `encrypt`: what is encrypted cannot
- * be compressed. Answers are cut to the driver's `answerBytes` by what they hold when decompressed.
+ * Text is returned as text and bytes as bytes. A value below the threshold, or one that would not become smaller, is
+ * stored as it is. So values stored before the wrapper was added stay readable, but it can be removed only after all
+ * values were rewritten. The limit for a value applies before compression. Answers are cut to the driver's
+ * `answerBytes` by their decompressed size. Put this wrapper around `encrypt`: encrypted data cannot be compressed.
  *
- * A repeated request is the same underneath where the same implementation compresses it with the same threshold. Where a repeat comes through
- * another version of a runtime that compresses otherwise, it is refused with `CONFLICT`, and never executed twice.
+ * A repeated request is stored equal if the same implementation compresses it with the same threshold. A repeat from
+ * another version of a runtime, which may compress differently, is refused with `CONFLICT` and never executed twice.
  *
- * Do not compress secrets together with what a stranger may choose, where that stranger can see sizes.
+ * Do not compress secrets together with data that a stranger chooses, if that stranger can see sizes.
  *
- * @param driver - the one underneath; closing this closes it
- * @param options - from which size on
- * @returns the driver; its values and requests may be smaller by two bytes per value
- * @throws `INVALID_ARGUMENT` for a malformed threshold, `UNSUPPORTED` where the runtime has no `CompressionStream`;
- *   reading throws `SERIALIZATION` for what is damaged
+ * @param driver - the driver underneath; closing this one closes it
+ * @param options - the threshold
+ * @returns the driver; the limits for values and requests are smaller by two bytes per value
+ * @throws `INVALID_ARGUMENT` for a malformed threshold; `UNSUPPORTED` if the runtime has no `CompressionStream`. Reads
+ *   throw `SERIALIZATION` for damaged values
  *
  * @example
  * ```ts
@@ -75,7 +75,7 @@ export function compress(driver: Driver, { threshold = 1024 }: CompressOptions =
     const content = value.subarray(HEADER)
     if (kind === ESCAPED) return new Uint8Array(content)
     if (kind !== TEXT && kind !== BYTES) throw unreadable('unsupported_version')
-    // More than can have been stored is a bomb, not a value.
+    // More than can have been stored is a decompression bomb.
     const bytes = await through(new DecompressionStream('deflate'), content, most + 1).catch((cause: unknown) => {
       throw unreadable('payload', cause)
     })
@@ -87,7 +87,7 @@ export function compress(driver: Driver, { threshold = 1024 }: CompressOptions =
 }
 
 const unreadable = (reason: string, cause?: unknown): HoldfastError =>
-  new HoldfastError('SERIALIZATION', 'A compressed value cannot be read', { details: { reason }, cause })
+  new HoldfastError('SERIALIZATION', `A compressed value cannot be read: ${reason}`, { details: { reason }, cause })
 
 function marked(kind: number, content: Uint8Array): Uint8Array {
   const made = new Uint8Array(content.length + HEADER)
@@ -96,14 +96,14 @@ function marked(kind: number, content: Uint8Array): Uint8Array {
   return made
 }
 
-/** What comes out of a stream, or `undefined` as soon as that is not less than so many bytes. */
+/** Collects the output of a stream; `undefined` as soon as it reaches so many bytes. */
 async function through(
   { readable, writable }: CompressionStream | DecompressionStream,
   bytes: Uint8Array,
   limit: number,
 ): Promise<Uint8Array | undefined> {
   const writer = writable.getWriter()
-  // What fails here fails the reader, too, who tells.
+  // An error here also fails the reader, which reports it.
   writer.write(bytes).catch(() => {})
   writer.close().catch(() => {})
   const reader = readable.getReader()

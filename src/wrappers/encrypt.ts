@@ -1,23 +1,24 @@
 /**
- * Values that only holders of a key can read or change, for a driver whose backend is in other hands.
+ * Encrypts values, so that only holders of a key can read or change them, for a backend that others operate.
  *
  * A record is bytes: the format version, the kind of value, the id of the key, a nonce, and the value under AES-GCM.
- * Everything before the nonce is authenticated, and so is the place of the record: its part and key, with the prefix of a
- * view (of a log the prefix of its keys, since numbers are assigned inside the commit).
+ * Everything before the nonce is authenticated, and so is the place of the record: its part and key, with the prefix of
+ * a view. For a log, the key is the prefix of its keys, because numbers are assigned inside the commit.
  *
- * **Nonces** of format 2 are synthetic, so that a repeated request is the same, byte for byte, in every process. A nonce is
- * the first 96 bits of an HMAC-SHA-256 over the bytes before it, `JSON.stringify([part, key, commit id, index of the op])`
- * in UTF-8, and the value; no two inputs read the same, as both of the first end by themselves. The key of the hash is the
- * first 32 bytes that AES-GCM makes of 32 zero bytes under the encryption key and the nonce 0, so it can be made of a key
- * that cannot be exported. RFC 5297 and RFC 8452 build on the same idea, a nonce that depends on all that is encrypted.
+ * **Nonces** of format 2 are synthetic, so that a repeated request is equal byte for byte in every process. A nonce is
+ * the first 96 bits of an HMAC-SHA-256 over the bytes before it, `JSON.stringify([part, key, commit id, index of the
+ * op])` in UTF-8, and the value. Two different inputs never give the same bytes, because the first two pieces are
+ * self-delimiting. The key of the hash is the first 32 bytes of AES-GCM over 32 zero bytes, under the encryption key
+ * and the nonce 0. So it can be made from a key that cannot be exported. RFC 5297 and RFC 8452 build on the same idea,
+ * a nonce that depends on everything that is encrypted.
  *
- * What equal nonces tell is that key, kind, place, commit, op and value are equal, and then the records are equal, too. Those are
- * one write and its repeat, which the backend can tell by the version already. Nonces of different writes are as good as
- * random. Two of them meet with a chance of n² / 2^97 among n values, 2^-33 among 2^32, which is the bound of NIST
- * SP 800-38D for random ones, and so the bound for one key here. The nonce 0, whose keystream makes the key of the hash, comes up
- * with a chance of n / 2^96.
+ * Equal nonces show that key, kind, place, commit, op and value are equal, and then the records are equal too. They
+ * belong to one write and its repeat, which the backend can already tell by the version. Nonces of different writes are
+ * as good as random. Among n values, two collide with a probability of n² / 2^97: 2^-33 among 2^32 values. That is the
+ * bound of NIST SP 800-38D for random nonces, and so the bound for one key here. The nonce 0, whose keystream makes the
+ * key of the hash, comes up with a probability of n / 2^96.
  *
- * Format 1 had random nonces, and its place had no prefix of a view; such records are still read.
+ * Format 1 had random nonces, and its place had no prefix of a view. Such records can still be read.
  *
  * @module
  */
@@ -32,92 +33,98 @@ import { requireGiven } from '../core/arguments.ts'
 /** Options of {@link encrypt}. */
 export interface EncryptOptions {
   /**
-   * The keys by their ids (1 to 64 printable ASCII characters): 16 or 32 random bytes each, or a `CryptoKey` for AES-GCM
-   * that may encrypt and decrypt. The id is stored with each value, so that old values stay readable while a new key is
-   * in use.
+   * The keys by their ids (1 to 64 printable ASCII characters): 16 or 32 random bytes each, or a `CryptoKey` for
+   * AES-GCM that may encrypt and decrypt. The id is stored with each value, so that old values stay readable while a
+   * new key is in use.
    */
   readonly keys: Readonly<Record<string, Uint8Array | CryptoKeyLike>>
-  /** The id of the key that new values are encrypted with. One key should encrypt at most 2^32 values. */
+  /** The id of the key that encrypts new values. One key should encrypt at most 2^32 values. */
   readonly current: string
   /**
-   * Whether the driver may keep the number of a log entry under this key, for `append … ref`. It writes such numbers
-   * itself, in plain text, so a plain number is accepted there and nowhere else. By default what the stores use for it.
+   * Whether the driver may store the number of a log entry under this key, for `append … ref`. The driver writes such
+   * numbers itself, in plain text, so a plain number is accepted there and nowhere else. By default the keys that the
+   * stores use.
    */
   readonly refs?: (at: Key) => boolean
   /**
-   * Hides names too, under this key of at least 32 random bytes, which has to stay the same for good: tenants, ids of runs
-   * and steps, tags, names of values and messages and idempotency keys are stored as keyed hashes with the name encrypted
-   * behind. Left out, they stay readable.
+   * Hides names too, under this key of at least 32 random bytes, which must never change. Tenants, ids of runs and
+   * steps, tags, names of values and messages, and idempotency keys are then stored as a keyed hash followed by the
+   * encrypted name. Left out, names stay readable.
    */
   readonly names?: Uint8Array | undefined
 }
 
-/** What is used of a `CryptoKey`. */
+/** The parts used of a `CryptoKey`. */
 export interface CryptoKeyLike {
   readonly type: string
   readonly algorithm: { readonly name: string }
 }
 
 type Subtle = NonNullable<typeof crypto.subtle>
-/** As each runtime declares it. */
+/** The type that each runtime declares. */
 type ImportedKey = Awaited<ReturnType<Subtle['importKey']>>
 
 const VERSION = 2
-/** Random nonces, and a place without the prefix of a view. */
+/** Format 1: random nonces, and a place without the prefix of a view. */
 const RANDOM_VERSION = 1
-/** Flags of the second byte. */
+/** Flags in the second byte. */
 const IS_BYTES = 1
 const IS_APPEND = 2
-/** Version, flags, and the length of the key's id. */
+/** The length of version, flags, and the length of the key's id. */
 const FIXED = 3
 const NONCE = 12
-/** Of the key of the hash that makes nonces, in bytes. */
+/** The length of the hash key that makes nonces, in bytes. */
 const HASH_KEY = 32
 const TAG = 16
 
 const ID = /^[ -~]{1,64}$/
 const REF = /^[1-9]\d{0,15}$/
-/** What a log key ends with. */
+/** The end of a log entry's key. */
 const NUMBER = new RegExp(`\\d{${DIGITS}}$`)
 
-/** A number by which the stores find an event or a message again. */
+/** Whether the stores keep here the number of an event or a message, to find it again. */
 const isRef = ({ key }: Key): boolean => key.startsWith(IDEMPOTENCY) || key.startsWith(SENT)
 
 /**
- * Makes a driver that stores its values encrypted with AES-GCM, by WebCrypto.
+ * Makes a driver that encrypts its values with AES-GCM, through WebCrypto.
  *
- * What was tampered with, cut short, moved to another key or part, stored in plain text, or encrypted with a key that is
- * not among `keys` is refused with `SERIALIZATION`, never returned; of a check that failed, `current` comes without a value then. What
- * stays visible: how many entries there are and how large, when they were written and expire, statuses, priorities and
- * times in indexes, the numbers of logs and of `append … ref`, up to where a log was trimmed; and without the option `names`
- * the ids in keys. Whoever can write to the backend can still delete
- * entries, bring back an older record of the same key, change the order of a log, trim it, and point a reference at another
- * entry of its log: only the values themselves are protected.
+ * A value that was tampered with, cut short, moved to another key or part, stored in plain text, or encrypted with a
+ * key that is not in `keys` is refused with `SERIALIZATION`, never returned. In a failed check, `current` then has no
+ * value.
  *
- * A driver keeps the number up to which a log was trimmed under the number 0 of the log, and reads it. So a plain number is
- * written and accepted at keys that end in `!0000000000000000`, unless that is a name in a key of the stores. Keep no
- * secret number at such a key of your own.
+ * Still visible are the number and size of entries, the times when they were written and expire, statuses, priorities
+ * and times in indexes, the numbers of logs and of `append … ref`, how far a log was trimmed, and, without the option
+ * `names`, the ids in keys. Anybody who can write to the backend can still delete entries, restore an older record of
+ * the same key, reorder or trim a log, and point a reference at another entry of its log. Only the values themselves
+ * are protected.
  *
- * With `names` the same id always looks the same, so it can be counted, but not read or guessed. Everything is still found
- * by its name, by status, by time and by number. The price: lists of runs, values, snapshots and steps of one moment come
- * in an order that tells nothing, though always the same; what depends on the order of names (the `prefix` of `keys` and
- * `watch`, ranges that begin or end at a name, `reverse` over names; see `idOrder` in the driver contract) is refused with
- * `UNSUPPORTED`; so are `backup`, `restore` and `copy`, which are made of the driver
- * underneath and so stay encrypted; and keys and parts grow, an id of few bytes to 24 characters.
+ * A driver keeps the number up to which a log was trimmed under the number 0 of the log, and reads it. So a plain
+ * number is written and accepted at keys that end in `!0000000000000000`, unless that is a name in a key of the stores.
+ * Keep no secret number at such a key of your own.
  *
- * A repeated request is the same underneath, byte for byte, also from another process, as long as `current` is the same. A repeat
- * under a new key is refused with `CONFLICT`, and never executed twice. Put it underneath `compress`. To rotate, hand the new
- * key to every process first, then make it `current`; the old one can go when all was written anew.
+ * With `names`, an id always has the same stored form, so it can be counted, but not read or guessed. Everything is
+ * still found by name, status, time and number. The price:
+ * - Lists of runs, values, snapshots and steps of the same moment come in a meaningless but constant order.
+ * - Calls that depend on the order of names throw `UNSUPPORTED`: the `prefix` of `keys` and `watch`, ranges that start
+ *   or end at a name, and `reverse` over names (see `idOrder` in the driver contract).
+ * - `backup`, `restore` and `copy` throw `UNSUPPORTED` too. Run them on the driver underneath; the data then stays
+ *   encrypted.
+ * - Keys and parts grow: a short id takes 24 characters.
  *
- * Over `prefix`, or underneath it, values are bound to the prefix as well, so tenants can share a key. Over `remote` they
- * cannot: the prefix is the server's, so give every tenant a key of its own. Records of format 1, made
- * over `prefix` by an earlier release, are bound to it when they are written anew.
+ * A repeated request is stored equal byte for byte, also from another process, as long as `current` is the same. A
+ * repeat under a new key is refused with `CONFLICT`, and never executed twice. Put this wrapper inside `compress`. To
+ * rotate keys, add the new key in every process, then make it `current`. Remove the old key after all values were
+ * rewritten.
  *
- * @param driver - the one underneath; closing this closes it
+ * Around `prefix`, or inside it, values are bound to the prefix as well, so tenants can share a key. Around `remote`
+ * they cannot be, because the server adds the prefix; give every tenant its own key. Records of format 1, made around
+ * `prefix` by an earlier release, are bound to the prefix when they are rewritten.
+ *
+ * @param driver - the driver underneath; closing this one closes it
  * @param options - the keys
- * @returns the driver; its values are smaller by 31 bytes and the longest id of a key
- * @throws `INVALID_ARGUMENT` for malformed keys, `UNSUPPORTED` where the runtime has no WebCrypto; reading throws
- *   `SERIALIZATION`, whose `details.reason` tells why
+ * @returns the driver; the largest value is smaller by 31 bytes and the longest id of a key
+ * @throws `INVALID_ARGUMENT` for malformed keys; `UNSUPPORTED` if the runtime has no WebCrypto. Reads throw
+ *   `SERIALIZATION`, with the reason in `details.reason`
  *
  * @example
  * ```ts
@@ -141,11 +148,11 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
   }
   const subtle = webCrypto()
   for (const [id, key] of Object.entries(keys)) requireKey(id, key)
-  if (!Object.hasOwn(keys, current)) throw invalid('current must name one of keys')
+  if (!Object.hasOwn(keys, current)) throw invalid('current must be the id of one of keys')
 
   const imported = new Map<string, Promise<ImportedKey>>()
 
-  /** Imported when first needed: a factory does no work that can fail later. */
+  /** Imports a key when it is first needed, because the factory does nothing that can fail later. */
   function keyOf(id: string): Promise<ImportedKey> {
     let key = imported.get(id)
     if (key === undefined) {
@@ -164,7 +171,7 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
 
   let hashKey: Promise<ImportedKey> | undefined
 
-  /** Of the key that encrypts. */
+  /** Makes the key of the hash from the current encryption key. */
   async function makeHashKey(): Promise<ImportedKey> {
     const bytes = await subtle.encrypt(
       { name: 'AES-GCM', iv: new Uint8Array(NONCE), additionalData: new Uint8Array(0) },
@@ -206,7 +213,7 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
     const id = new TextDecoder().decode(header.subarray(FIXED))
     if (!Object.hasOwn(keys, id)) throw refused('unknown_key')
     const isAppend = (flags & IS_APPEND) !== 0
-    // The number 0 is no entry of a log.
+    // The number 0 is not an entry of a log.
     if (isAppend && (!NUMBER.test(at.key) || at.key.endsWith(encodeNumber(0)))) throw refused('tampered')
     const home = isAppend ? { part: at.part, key: at.key.slice(0, -DIGITS) } : at
     const place = version === VERSION ? placeOf(home) : home
@@ -224,7 +231,7 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
   }
 
-  /** Refused before it is written: it could not be read again. */
+  /** Refuses an op whose value could not be read again. */
   function check(op: Op): void {
     if ('append' in op && op.ref !== undefined && !refs({ part: op.append.part, key: op.ref })) {
       throw invalid('ref must be a key that the option refs allows')
@@ -237,15 +244,15 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
 }
 
 /**
- * Makes a keyed hash for ids (HMAC-SHA-256), for programs whose run ids, tenants or names must not be read in a backend.
+ * Makes a keyed hash for ids (HMAC-SHA-256), for run ids, tenants or names that must not be readable in a backend.
  *
- * The option `names` of {@link encrypt} hides all of them from the backend, and lists give them back. This is for one id
- * that not even the holders of those keys shall read, or that is hidden where values are not: hash it before it is handed
- * in, and lists give the hash.
+ * The option `names` of {@link encrypt} hides all names from the backend, and lists return the original names. Use
+ * `idHash` for an id that even the holders of those keys must not read, or that is hidden while values are not. Hash
+ * the id before you pass it on; lists return the hash.
  *
- * @param key - at least 16 random bytes, the same for good: another key makes other ids
- * @returns a function from text to 64 hexadecimal digits, the same for the same text
- * @throws `INVALID_ARGUMENT` for a malformed key, `UNSUPPORTED` where the runtime has no WebCrypto
+ * @param key - at least 16 random bytes, which must never change: another key makes other ids
+ * @returns a function from text to 64 hexadecimal digits, always the same for the same text
+ * @throws `INVALID_ARGUMENT` for a malformed key; `UNSUPPORTED` if the runtime has no WebCrypto
  *
  * @example
  * ```ts
@@ -271,8 +278,8 @@ export function idHash(key: Uint8Array): (id: string) => Promise<string> {
 }
 
 function webCrypto(): Subtle {
-  // Pages that came over plain HTTP have none.
-  if (!crypto.subtle) throw new HoldfastError('UNSUPPORTED', 'This runtime has no WebCrypto here')
+  // Missing in pages served over plain HTTP.
+  if (!crypto.subtle) throw new HoldfastError('UNSUPPORTED', 'This runtime has no WebCrypto; serve pages over HTTPS')
   return crypto.subtle
 }
 
@@ -290,7 +297,10 @@ function headerOf(flags: number, id: string): Uint8Array {
   return joined(new Uint8Array([VERSION, flags, name.length]), name)
 }
 
-/** What a record is bound to: its header, which tells its own length, and where it lies. No part holds a line feed. */
+/**
+ * The data that a record is bound to: its header, which contains its own length, and its place. No part holds a line
+ * feed.
+ */
 const boundTo = (header: Uint8Array, { part, key }: Key): Uint8Array<ArrayBuffer> =>
   joined(header, new TextEncoder().encode(`${part}\n${key}`))
 
@@ -305,4 +315,4 @@ function joined(...pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 }
 
 const refused = (reason: string, cause?: unknown): HoldfastError =>
-  new HoldfastError('SERIALIZATION', 'An encrypted value cannot be read', { details: { reason }, cause })
+  new HoldfastError('SERIALIZATION', `An encrypted value cannot be read: ${reason}`, { details: { reason }, cause })

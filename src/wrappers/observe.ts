@@ -1,5 +1,5 @@
 /**
- * Tells what passes through a driver: to a function of one's own, or to OpenTelemetry.
+ * Reports all calls of a driver to a function of yours, or to OpenTelemetry.
  *
  * @module
  */
@@ -7,50 +7,50 @@ import type { CommitAnswer, CommitRequest, Driver, ReadAnswer } from '../core/dr
 import { type ErrorCode, isHoldfastError } from '../core/errors.ts'
 import { tell } from './shared/hooks.ts'
 
-/** A call that begins: what is asked for, never what is stored. */
+/** The start of a call. Contains no stored data. */
 export interface ObservedCall {
   /** The name of the driver. */
   readonly driver: string
   readonly operation: 'open' | 'read' | 'commit' | 'close'
-  /** How many questions or commits travel together; 0 for `open` and `close`. */
+  /** The number of questions or commits sent together; 0 for `open` and `close`. */
   readonly batchSize: number
-  /** How many checks and ops its commits have; 0 for anything else. */
+  /** The number of checks and ops of its commits; 0 for other operations. */
   readonly changes: number
 }
 
-/** How a call ended. */
+/** The end of a call. */
 export interface ObservedEnd {
-  /** In milliseconds. */
+  /** How long the call took, in milliseconds. */
   readonly duration: number
-  /** What it failed with: `BACKEND` for what is no error of this package. */
+  /** The code of its error, `BACKEND` for an error of any other kind; absent if the call succeeded. */
   readonly code?: ErrorCode
-  /** Whether a failed call may have taken effect all the same. */
+  /** Whether a failed call may have taken effect. */
   readonly ambiguous: boolean
-  /** Entries that a read gave. */
+  /** The number of entries that a read returned. */
   readonly entries: number
-  /** Commits that lost a race: their checks did not hold. */
+  /** The number of commits whose checks failed. */
   readonly conflicts: number
 }
 
-/** Watches calls. What it throws is ignored. */
+/** Observes calls. Its errors are ignored. */
 export interface Observer {
-  /** Told before each call; what it returns is told how the call ended. */
+  /** Called before each call. May return a function, which is called at the end of the call. */
   start(call: ObservedCall): ((end: ObservedEnd) => void) | void
 }
 
 /** Options of {@link observe}. */
 export interface ObserveOptions {
-  /** Measures durations, in milliseconds from any moment; `performance.now` by default. */
+  /** Measures durations, in milliseconds from any start; `performance.now` by default. */
   readonly clock?: () => number
 }
 
 /**
- * Makes a driver that tells an observer of every call to another.
+ * Makes a driver that reports every call to an observer.
  *
- * Above `retry` it sees the calls of the database, underneath every attempt.
+ * Around `retry`, it sees the calls of the database; inside `retry`, every attempt.
  *
- * @param driver - the one underneath; closing this closes it
- * @param observer - who is told
+ * @param driver - the driver underneath; closing this one closes it
+ * @param observer - the observer to report to
  * @param options - the clock
  * @returns the driver, with the capabilities of the one underneath
  *
@@ -129,60 +129,60 @@ const conflictsOf = ({ outcomes }: CommitAnswer): Partial<ObservedEnd> => ({
 /** Attributes of spans and measurements. */
 export type Attributes = Readonly<Record<string, string | number | boolean>>
 
-/** What is used of a `Span`. */
+/** The parts used of a `Span`. */
 export interface SpanLike {
-  /** Adds to it what is known of the call. */
+  /** Adds an attribute. */
   setAttribute(name: string, value: string | number | boolean): unknown
-  /** Says how it ended: code 2 is an error. */
+  /** Sets the outcome: code 2 is an error. */
   setStatus(status: { code: number; message?: string }): unknown
-  /** Ends it now. */
+  /** Ends the span now. */
   end(): void
 }
 
-/** What is used of a `Tracer` of `@opentelemetry/api`. */
+/** The parts used of a `Tracer` of `@opentelemetry/api`. */
 export interface TracerLike {
-  /** Begins a span; kind 2 is a client's. */
+  /** Starts a span. Kind 2 is a client. */
   startSpan(name: string, options: { kind: number; attributes: Attributes }): SpanLike
 }
 
-/** What is used of an instrument that is recorded with. */
+/** The parts used of a histogram. */
 export interface HistogramLike {
   /** Records one measurement. */
   record(value: number, attributes: Attributes): void
 }
 
-/** What is used of an instrument that counts. */
+/** The parts used of a counter. */
 export interface CounterLike {
-  /** Counts so many more. */
+  /** Adds to the count. */
   add(value: number, attributes: Attributes): void
 }
 
-/** What is used of a `Meter` of `@opentelemetry/api`. */
+/** The parts used of a `Meter` of `@opentelemetry/api`. */
 export interface MeterLike {
-  /** Makes an instrument for durations and sizes. */
+  /** Makes a histogram, for durations and sizes. */
   createHistogram(
     name: string,
     options: { description: string; unit: string; advice: { explicitBucketBoundaries: number[] } },
   ): HistogramLike
-  /** Makes an instrument that counts. */
+  /** Makes a counter. */
   createCounter(name: string, options: { description: string; unit: string }): CounterLike
 }
 
 /** Options of {@link openTelemetry}. */
 export interface OpenTelemetryOptions {
-  /** For a span per call; none are made without it. */
+  /** Makes a span per call; no spans without it. */
   readonly tracer?: TracerLike
-  /** For metrics; none are made without it. */
+  /** Makes the metrics; no metrics without it. */
   readonly meter?: MeterLike
 }
 
-/** An observer, and the hooks of other wrappers. */
+/** An observer that also has hooks for other wrappers. */
 export interface Telemetry extends Observer {
-  /** Counts retries: hand it to `retry` as `onRetry`. */
+  /** Counts retries. Pass it to `retry` as `onRetry`. */
   onRetry(retry: { readonly operation: string; readonly code: ErrorCode }): void
 }
 
-/** `SpanKind.CLIENT` and `SpanStatusCode.ERROR`: numbers that the API fixes. */
+/** `SpanKind.CLIENT` and `SpanStatusCode.ERROR`, numbers that the API fixes. */
 const CLIENT = 2
 const ERROR = 2
 
@@ -190,13 +190,13 @@ const SECONDS = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10]
 const SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 
 /**
- * Makes an observer that tells OpenTelemetry, in the names of the semantic conventions for database clients.
+ * Makes an observer that reports to OpenTelemetry, with the names of the semantic conventions for database clients.
  *
- * Each call is a span of kind client, named by its operation. Metrics: `db.client.operation.duration` in seconds,
- * `db.client.response.returned_rows`, `holdfast.batch.size` in commits or questions, `holdfast.conflicts` (commits that
- * lost a race), `holdfast.retries`, and `checkpoint_failures_total` (commits that threw). Attributes:
- * `db.system.name`, `db.operation.name`, `error.type`, which is the error's code; on spans also
- * `db.operation.batch.size` and `holdfast.ambiguous`. Keys and values are in none of them.
+ * Each call is a span of kind client, named after its operation. Metrics: `db.client.operation.duration` in seconds,
+ * `db.client.response.returned_rows`, `holdfast.batch.size` in commits or questions, `holdfast.conflicts` (commits
+ * whose checks failed), `holdfast.retries`, and `checkpoint_failures_total` (commit calls that threw). Attributes:
+ * `db.system.name`, `db.operation.name`, and `error.type`, the error's code. Spans also have `db.operation.batch.size`
+ * and `holdfast.ambiguous`. Nothing contains keys or values.
  *
  * @param options - the tracer, the meter, or both, of `@opentelemetry/api`
  * @returns an observer for {@link observe}
@@ -217,12 +217,12 @@ const SIZES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
 export function openTelemetry({ tracer, meter }: OpenTelemetryOptions): Telemetry {
   const histogram = (name: string, description: string, unit: string, explicitBucketBoundaries: number[]) =>
     meter?.createHistogram(name, { description, unit, advice: { explicitBucketBoundaries } })
-  const duration = histogram('db.client.operation.duration', 'How long a call took', 's', SECONDS)
-  const rows = histogram('db.client.response.returned_rows', 'Entries that a read gave', '{row}', SIZES)
-  const batches = histogram('holdfast.batch.size', 'What travels in one call', '{item}', SIZES)
+  const duration = histogram('db.client.operation.duration', 'Duration of a call', 's', SECONDS)
+  const rows = histogram('db.client.response.returned_rows', 'Entries that a read returned', '{row}', SIZES)
+  const batches = histogram('holdfast.batch.size', 'Commits or questions in one call', '{item}', SIZES)
   const counter = (name: string, description: string, unit: string) => meter?.createCounter(name, { description, unit })
-  const conflicts = counter('holdfast.conflicts', 'Commits that lost a race', '{commit}')
-  const retries = counter('holdfast.retries', 'Calls that are made again', '{retry}')
+  const conflicts = counter('holdfast.conflicts', 'Commits whose checks failed', '{commit}')
+  const retries = counter('holdfast.retries', 'Repeated calls', '{retry}')
   const failures = counter('checkpoint_failures_total', 'Commits that threw', '{request}')
 
   function endSpan(span: SpanLike | undefined, { code, ambiguous }: ObservedEnd): void {
@@ -237,7 +237,7 @@ export function openTelemetry({ tracer, meter }: OpenTelemetryOptions): Telemetr
   return {
     start({ driver, operation, batchSize }) {
       const call = { 'db.system.name': driver, 'db.operation.name': operation }
-      // As the conventions want it: a batch is more than one.
+      // By the conventions, a batch has more than one operation.
       const batch = batchSize > 1 ? { 'db.operation.batch.size': batchSize } : {}
       const span = tracer?.startSpan(operation, { kind: CLIENT, attributes: { ...call, ...batch } })
       return (end) => {

@@ -1,5 +1,5 @@
 /**
- * A view of a driver in which every part carries a prefix: several databases in one backend, each for itself.
+ * A view of a driver in which every part has a prefix: several separate databases in one backend.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { reused } from '../core/requests.ts'
 /**
  * Makes a driver that keeps everything under a prefix of another.
  *
- * @param driver - the one underneath; closing the view closes it
+ * @param driver - the driver underneath; closing the view closes it
  * @param name - the prefix, 1 to 256 UTF-8 bytes; views with different names share nothing
  * @returns the view, with the capabilities of the driver; the prefix counts toward the size of a request
  * @throws `INVALID_ARGUMENT` for a malformed name
@@ -29,7 +29,7 @@ import { reused } from '../core/requests.ts'
  * ```
  */
 export function prefix(driver: Driver, name: string): Driver {
-  // No id encodes to nothing, so no tenant of the driver underneath begins like this.
+  // No id is encoded as an empty element, so no tenant of the driver underneath starts like this.
   const root = `${encodeId(name, 'name')}!!`
 
   const { limits } = driver.capabilities
@@ -74,10 +74,10 @@ export function prefix(driver: Driver, name: string): Driver {
     },
     async commit({ id, commits, ...request }, options) {
       try {
-        // A request of one view is not taken for a repeat of another's, though it came under the same id.
+        // With the prefix, a request of one view is not taken for a repeat of another view's request with the same id.
         return await driver.commit({ ...request, id: root + id, commits: commits.map(commit) }, options)
       } catch (error) {
-        // The id that is told is the caller's own.
+        // The error names the caller's own id.
         throw isHoldfastError(error, 'CONFLICT') && error.details?.['id'] === root + id ? reused(id) : error
       }
     },

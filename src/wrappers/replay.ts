@@ -1,6 +1,6 @@
 /**
- * Recognises repeated requests for a driver that does not: where a driver inside one process is served to others, who
- * may lose an answer on the way and ask again.
+ * Recognises repeated requests for a driver that does not. Use it for an in-process driver that is served to others,
+ * who may lose an answer on the way and repeat the request.
  *
  * @module
  */
@@ -19,25 +19,27 @@ export interface ReplayOptions {
   readonly clock?: Clock
 }
 
-/** A request that was seen. */
+/** The record of a request. */
 interface Seen {
   readonly digest: string
-  /** Until when a repeat is answered, in milliseconds since 1970. It is known to come too late for as long again. */
+  /**
+   * Until when a repeat is answered, in milliseconds since 1970. For as long again, a repeat is known to be too late.
+   */
   readonly until: number
-  /** Settles when the request is judged. */
+  /** Settles when the request was executed. */
   readonly verdicts: Promise<RequestRecord['verdicts']>
 }
 
 /**
- * Makes a driver that gives the same verdicts again when a request is repeated under its id.
+ * Makes a driver that answers a request repeated under its id with the same verdicts.
  *
- * Records of requests, without any values, are kept in this process for two windows. That is enough where everything else
- * is too, as over `memory`; a driver whose data outlives the process keeps its own records. What the failed checks of a
- * repeat find is looked up anew in the driver, by a request that changes nothing.
+ * Records of requests, without any values, are kept in this process for two windows. That is enough if everything else
+ * is kept in the process too, as with `memory`. A driver whose data outlives the process must keep its own records. For
+ * the failed checks of a repeat, the current state is read again, by a request that changes nothing.
  *
- * @param driver - the one underneath; closing this closes it
+ * @param driver - the driver underneath; closing this one closes it
  * @param options - the window, and the driver's clock
- * @returns the driver, with `replayWindow` declared
+ * @returns the driver, with a `replayWindow`
  * @throws `INVALID_ARGUMENT` for a malformed window
  *
  * @example
@@ -54,7 +56,7 @@ interface Seen {
  */
 export function replay(driver: Driver, { window = 600_000, clock = systemClock }: ReplayOptions = {}): Driver {
   requireInteger(window, 'window', 1)
-  /** By the id of the request, in the order in which they were seen. */
+  /** By request id, in the order of arrival. */
   const requests = new Map<string, Seen>()
   let newId: (() => string) | undefined
 
@@ -65,15 +67,15 @@ export function replay(driver: Driver, { window = 600_000, clock = systemClock }
     }
   }
 
-  /** Executes a request that was not seen before. */
+  /** Executes a new request. */
   function begin(request: CommitRequest, digest: string, now: number): Promise<CommitAnswer> {
-    // Without the caller's signal: a repeat waits for the same answer.
+    // Without the caller's signal, because a repeat waits for the same answer.
     const answer = driver.commit(request)
     const verdicts = answer.then(({ outcomes }) => recordOf(digest, outcomes).verdicts.map(shared))
     const seen: Seen = { digest, until: now + window, verdicts }
     requests.set(request.id, seen)
     verdicts.catch((error: unknown) => {
-      // It did not happen: the next attempt is a first one. Where that is unknown, there must be none.
+      // It had no effect, so the next attempt is a first one. If the outcome is unknown, there must be no next attempt.
       const isCertain = isHoldfastError(error) && !error.ambiguous
       if (isCertain && requests.get(request.id) === seen) requests.delete(request.id)
     })
@@ -96,7 +98,7 @@ export function replay(driver: Driver, { window = 600_000, clock = systemClock }
     return { now: found.now, outcomes }
   }
 
-  /** What these checks find. A log that is none any more has no end; the verdict stands all the same. */
+  /** The current state for these checks. If the keys no longer form a log, its end is 0; the verdict still stands. */
   async function lookUp(
     failing: readonly (readonly Check[])[],
   ): Promise<{ readonly now: number; readonly currents: readonly (readonly FailedCheck['current'][])[] }> {
@@ -120,7 +122,10 @@ export function replay(driver: Driver, { window = 600_000, clock = systemClock }
     return { now, currents }
   }
 
-  /** Asks what these checks find: by commits that fail in all of them, since the driver bounds what it answers to those. */
+  /**
+   * Reads the current state by commits in which all these checks fail, because the driver limits the answer to failed
+   * checks.
+   */
   function ask(failing: readonly (readonly Check[])[]): Promise<CommitAnswer> {
     newId ??= idSource()
     const never = newId()
@@ -157,5 +162,5 @@ export function replay(driver: Driver, { window = 600_000, clock = systemClock }
 
 const NO_NUMBERS: Verdict = []
 
-/** Most commits append nothing, and need no list of their own for that. */
+/** Most commits append nothing and can share one empty list. */
 const shared = (verdict: Verdict): Verdict => ('failed' in verdict || verdict.length > 0 ? verdict : NO_NUMBERS)

@@ -1,5 +1,5 @@
 /**
- * Makes calls again that failed for a passing reason.
+ * Repeats calls that failed for a temporary reason.
  *
  * @module
  */
@@ -13,59 +13,59 @@ import { lateAt } from '../core/requests.ts'
 
 export type { Sleep } from '../core/abort.ts'
 
-/** What {@link RetryOptions.onRetry} is told: a call failed, and will be made again. */
+/** The argument of {@link RetryOptions.onRetry}: a call failed and will be repeated. */
 export interface Retry {
   readonly operation: 'open' | 'read' | 'commit'
-  /** How many attempts have failed so far, from 1. */
+  /** The number of attempts that have failed so far, from 1. */
   readonly attempt: number
-  /** How long it waits before the next one, in milliseconds. */
+  /** The wait before the next attempt, in milliseconds. */
   readonly delay: number
-  /** What the attempt failed with. */
+  /** The code of the attempt's error. */
   readonly code: ErrorCode
 }
 
 /** Options of {@link retry}. Durations are whole milliseconds, from 1. */
 export interface RetryOptions {
-  /** The most attempts per call, the first among them, from 1; 5 by default. */
+  /** The most attempts per call, including the first, from 1; 5 by default. */
   readonly attempts?: number
-  /** The longest wait before the second attempt, doubled with each further one; 100 by default. */
+  /** The longest wait before the second attempt; doubled for each further one; 100 by default. */
   readonly delay?: number
-  /** The longest wait before any attempt that the backend itself does not ask for; 5 seconds by default. */
+  /** The longest wait before any attempt, unless the backend asks for a longer one; 5 seconds by default. */
   readonly maxDelay?: number
-  /** No attempt begins later than this after the call; 30 seconds by default. */
+  /** How long after the call an attempt may start; 30 seconds by default. */
   readonly deadline?: number
-  /** Told before each wait; what it throws is ignored. */
+  /** Called before each wait. Its errors are ignored. */
   readonly onRetry?: (retry: Retry) => void
   /**
-   * Measures the deadline, in milliseconds from any moment. By default `performance.now` and the machine's clock, whichever
-   * says that more time has passed: the former may stand still while the machine sleeps.
+   * Measures the deadline, in milliseconds from any start. By default the larger time of `performance.now` and the
+   * machine's clock, because the former may stop while the machine sleeps.
    */
   readonly clock?: Clock
-  /** Numbers from 0 to below 1, for the jitter; `Math.random` by default. */
+  /** Returns numbers from 0 to below 1, for the jitter; `Math.random` by default. */
   readonly random?: () => number
-  /** Waits; a timer of this machine by default. */
+  /** Waits; uses a timer by default. */
   readonly sleep?: Sleep
 }
 
-/** Somebody wanted it so: to go on would be against the will of the caller. */
+/** The caller ended the call, so it must not be repeated. */
 const FINAL: readonly ErrorCode[] = ['ABORTED', 'CLOSED']
 
 /**
- * Makes a driver that repeats what failed at another, when that can help.
+ * Makes a driver that repeats failed calls if that can help.
  *
- * Repeated is what says that it is `retryable`, after a wait of random length up to a bound that doubles each time
- * ("full jitter", which spreads the callers of an outage best), or as long as the error's `details.retryAfter` says
- * where that is longer. Where the wait would pass the deadline, the error is thrown at once.
+ * Errors that are `retryable` are repeated after a wait. Its length is random, up to a bound that doubles each time
+ * ("full jitter", which spreads clients best after an outage), or the error's `details.retryAfter` if that is longer.
+ * If the wait would pass the deadline, the error is thrown at once.
  *
- * A commit whose outcome is unknown is repeated under its own id, and only where the driver underneath recognises
- * repeats: for half of its `replayWindow`, so that the repeat arrives inside it. Otherwise the error is thrown as it is.
- * The time is looked at right before each attempt, so a process that was stopped while it waited makes none. A request that
- * came too late is not repeated. After one unknown outcome the error of a call that fails for good is `ambiguous`, whatever
- * its last attempt said.
+ * A commit with an unknown outcome is repeated under its own id, and only if the driver underneath recognises repeats:
+ * for half of its `replayWindow`, so that the repeat arrives within it. Otherwise the error is thrown as it is. The
+ * time is checked right before each attempt, so a process that was suspended during the wait makes none. A request that
+ * came too late is not repeated. After one unknown outcome, the final error of the call is `ambiguous`, whatever its
+ * last attempt reported.
  *
- * @param driver - the one underneath; closing this closes it
- * @param options - how often, how long, and how to wait
- * @returns the driver, with the capabilities of the one underneath; where that has a `timeout`, it is longer by the deadline
+ * @param driver - the driver underneath; closing this one closes it
+ * @param options - how often to try, how long, and how to wait
+ * @returns the driver, with the capabilities of the one underneath; a `timeout` of that is extended by the deadline
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -88,13 +88,13 @@ export function retry(driver: Driver, options: RetryOptions = {}): Driver {
   const deadline = requireInteger(options.deadline ?? 30_000, 'deadline', 1)
   const { replayWindow, timeout } = driver.capabilities
 
-  /** How long after the call an attempt may begin. */
+  /** How long after the call an attempt may start. */
   const timeFor = (isUnknown: boolean): number => (isUnknown ? Math.min(deadline, replayWindow / 2) : deadline)
 
-  /** How long to wait before the next attempt, or `undefined` where there is none. */
+  /** The wait before the next attempt; `undefined` if there is none. */
   function waitAfter(error: HoldfastError, attempt: number, elapsed: number, isUnknown: boolean): number | undefined {
     if (!error.retryable || FINAL.includes(error.code) || attempt >= attempts) return undefined
-    // The same request comes even later next time.
+    // Repeated, the same request would come even later.
     if (lateAt(error) !== undefined) return undefined
     const backoff = random() * Math.min(maxDelay, delay * 2 ** (attempt - 1))
     const wait = Math.max(backoff, pauseAsked(error))
@@ -120,7 +120,7 @@ export function retry(driver: Driver, options: RetryOptions = {}): Driver {
         await sleep(wait, signal).catch((stop: unknown) => {
           throw unknown(stop, isUnknown)
         })
-        // The process may have been stopped meanwhile, or the machine.
+        // The process or the machine may have been suspended meanwhile.
         if (elapsed() >= timeFor(isUnknown)) throw unknown(error, isUnknown)
       }
     }
@@ -135,7 +135,7 @@ export function retry(driver: Driver, options: RetryOptions = {}): Driver {
   }
 }
 
-/** The error of a call of which an earlier attempt may have taken effect. */
+/** The error of a call whose earlier attempt may have taken effect. */
 function unknown(error: unknown, isUnknown: boolean): unknown {
   if (!isUnknown || (isHoldfastError(error) && error.ambiguous)) return error
   if (!isHoldfastError(error)) {

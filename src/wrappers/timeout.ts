@@ -1,5 +1,5 @@
 /**
- * An end to waiting, for a driver whose backend may never answer.
+ * Limits how long to wait, for a driver whose backend may never answer.
  *
  * @module
  */
@@ -8,31 +8,33 @@ import { requireInteger } from '../core/arguments.ts'
 import type { CallOptions, Driver } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 
-/** Options of {@link timeout}. Durations are in milliseconds, from 1 to 2147483647: what a timer can wait. */
+/**
+ * Options of {@link timeout}. Durations are in milliseconds, from 1 to 2147483647, the longest that a timer can wait.
+ */
 export interface TimeoutOptions {
-  /** For connecting and creating the schema; 30 seconds by default. */
+  /** For `open`, which connects and creates the schema; 30 seconds by default. */
   readonly open?: number
   /** For a read; 10 seconds by default. */
   readonly read?: number
   /** For a commit; 10 seconds by default. */
   readonly commit?: number
-  /** Waits; a timer of this machine by default. */
+  /** Waits; uses a timer by default. */
   readonly sleep?: Sleep
 }
 
 const MOST = 2 ** 31 - 1
 
 /**
- * Makes a driver that waits for another only so long.
+ * Makes a driver that waits for another for a limited time.
  *
- * When the time is up the call's signal is aborted and the call throws `TIMEOUT`, whether the driver underneath listens
- * or not. A commit may take effect all the same, also later: its error is `ambiguous`. Put it underneath `retry`, so
- * that every attempt has its own time.
+ * When the time is up, the call's signal is aborted and the call throws `TIMEOUT`, even if the driver underneath
+ * ignores the signal. A commit may still take effect, also later, so its error is `ambiguous`. Put this wrapper inside
+ * `retry`, so that every attempt has its own time.
  *
- * @param driver - the one underneath; closing this closes it
+ * @param driver - the driver underneath; closing this one closes it
  * @param options - how long each kind of call may take
- * @returns the driver, with the capabilities of the one underneath, and as its `timeout` the longer of `read` and `commit`, unless
- *   the driver gives up earlier
+ * @returns the driver, with the capabilities of the one underneath; its `timeout` is the longer of `read` and `commit`,
+ *   unless the driver gives up earlier
  * @throws `INVALID_ARGUMENT` for a malformed duration
  *
  * @example
@@ -77,7 +79,7 @@ export function timeout(driver: Driver, options: TimeoutOptions = {}): Driver {
       return await Promise.race([call({ signal: work.signal }), expire()])
     } finally {
       timer.abort()
-      // A signal may outlive many calls, and must not collect their listeners.
+      // A signal may outlive many calls and must not collect their listeners.
       signal?.removeEventListener('abort', onAbort)
     }
   }

@@ -1,27 +1,30 @@
-/** Announcements among the tabs and workers that use one database. @module */
+/** Announcements between the tabs and workers that use one database. @module */
 import { type Announcer, announcer } from '../shared/announcer.ts'
 import { type Broadcast, broadcast } from './api.ts'
 
-/** Announcements that reach every tab; where there are no channels, this driver's own listeners alone. */
+/** Announcements that reach every tab. Without a BroadcastChannel, they reach only this driver's own listeners. */
 export interface Announcements extends Pick<Announcer, 'watch'> {
-  /** Tells all tabs of changed parts. */
+  /** Announces changed parts to all tabs. */
   announce(parts: readonly string[]): void
-  /** Begins to hear the others. Idempotent. */
+  /** Starts listening to other tabs. Idempotent. */
   open(): void
-  /** Hears and tells the others no more; what is left open keeps a page from being put aside. */
+  /** Stops listening and announcing. An open channel would keep the page out of the back/forward cache. */
   close(): void
 }
 
-/** The version of these messages. */
+/** The format version of the messages. */
 const VERSION = 1
-/** The least between two messages, in milliseconds: one costs the browser a good part of what a small commit does. */
+/**
+ * The shortest time between two messages, in milliseconds. A message costs the browser almost as much as a small
+ * commit.
+ */
 const INTERVAL = 10
 
-/** @param name - of the database */
+/** @param name - the name of the database */
 export function announcements(name: string): Announcements {
   const { watch, announce } = announcer()
   let channel: Broadcast | undefined
-  /** Parts that the other tabs were not told of. */
+  /** Parts to announce to other tabs with the next message. */
   let untold = new Set<string>()
   /** Set for a while after each message. */
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -45,9 +48,9 @@ export function announcements(name: string): Announcements {
     open() {
       if (channel) return
       channel = broadcast(`holdfast ${name}`)
-      // Listening alone keeps no process alive.
+      // The channel alone must not keep a process alive.
       channel?.unref?.()
-      // Anything of this origin can speak here.
+      // Any code of this origin can send messages here.
       channel?.addEventListener('message', ({ data }) => announce(() => partsIn(data)))
     },
     close() {
@@ -58,7 +61,7 @@ export function announcements(name: string): Announcements {
   }
 }
 
-/** The parts that a message names; none in one of another release, or of somebody else. */
+/** The parts that a message names; none for a message of another release or another sender. */
 function partsIn(message: unknown): readonly string[] {
   const { holdfast, parts } = (message ?? {}) as { readonly holdfast?: unknown; readonly parts?: unknown }
   return holdfast === VERSION && Array.isArray(parts) ? parts.filter((it) => typeof it === 'string') : []

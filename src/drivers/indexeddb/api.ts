@@ -1,7 +1,7 @@
-/** What is used of IndexedDB and of the storage manager: the sources are compiled without a browser's types. @module */
+/** The parts used of IndexedDB and of the storage manager. The sources are compiled without browser types. @module */
 import { HoldfastError } from '../../core/errors.ts'
 
-/** An interval of keys, made by the browser. */
+/** An interval of keys. */
 export interface KeyRange {
   readonly lower: unknown
 }
@@ -17,11 +17,11 @@ export interface IdbRequest {
   readonly result: unknown
 }
 
-/** The request for a connection. */
+/** A request to open a connection. */
 export interface OpenRequest extends IdbRequest {
   readonly result: IdbConnection
   readonly error: unknown
-  /** While an upgrade is under way. */
+  /** Set while an upgrade is under way. */
   readonly transaction: IdbTransaction
   addEventListener(type: 'blocked' | 'success' | 'error', listener: () => void): void
   addEventListener(type: 'upgradeneeded', listener: (event: { readonly oldVersion: number }) => void): void
@@ -43,14 +43,14 @@ export interface IdbConnection {
   addEventListener(type: 'versionchange' | 'close', listener: () => void): void
 }
 
-/** A transaction: it is over when it completes or aborts, whatever its requests have said. */
+/** A transaction. It ends when it completes or aborts, whatever the results of its requests. */
 export interface IdbTransaction {
   readonly error: unknown
   objectStore(name: string): IdbStore
   abort(): void
   commit(): void
   addEventListener(type: 'complete' | 'abort', listener: () => void): void
-  /** Hears of the requests that fail. */
+  /** Listens for failed requests. */
   addEventListener(type: 'error', listener: (event: { readonly target: unknown }) => void): void
 }
 
@@ -61,42 +61,44 @@ export interface IdbStore {
   delete(query: string | KeyRange): IdbRequest
 }
 
-/** A place in a list of keys; `idb` answers the moves with a promise. */
+/** A position in a list of keys. With `idb`, moves return a promise. */
 export interface KeyCursor {
   readonly key: unknown
   advance(count: number): Promise<KeyCursor | null>
   continue(key: string): Promise<KeyCursor | null>
 }
 
-/** An object store as `idb` wraps it: requests are promises. */
+/** An object store wrapped by `idb`: requests are promises. */
 export interface PromisedStore<Row> {
   get(id: string): Promise<Row | undefined>
   getAll(query: KeyRange, count: number): Promise<Row[]>
-  /** Only of browsers that have `getAllRecords`, too. */
+  /** Only in browsers that also have `getAllRecords`. */
   getAll(options: { query: KeyRange; count: number; direction: 'prev' }): Promise<Row[]>
   getAllKeys(query: KeyRange, count: number): Promise<string[]>
   openKeyCursor(query: KeyRange | null, direction: 'next' | 'prev'): Promise<KeyCursor | null>
   index(name: string): { getAllKeys(query: KeyRange, count: number): Promise<string[]> }
 }
 
-/** Where databases are opened: `globalThis.indexedDB`, or the one of a storage bucket. */
+/** Opens databases: `globalThis.indexedDB`, or the one of a storage bucket. */
 export interface IdbFactory {
-  /** Requests a connection; typed loosely, so that the browser's own types and those of fakes fit. */
+  /** Requests a connection. Typed loosely, to accept the browser's own types and those of fakes. */
   open(name: string, version: number): object
 }
 
-/** What a browser tells of the storage of an origin. */
+/** Describes the storage of an origin. */
 interface StorageManager {
   persisted?(): Promise<boolean>
   estimate?(): Promise<{ usage?: number; quota?: number }>
 }
 
-/** Speaks to all of the same name in the other tabs and workers of the origin, and in this one, but not to itself. */
+/**
+ * A BroadcastChannel: reaches the same name in other tabs and workers of the origin, and other channels in this one.
+ */
 export interface Broadcast {
   postMessage(message: unknown): void
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void
   close(): void
-  /** There in Node and Deno. */
+  /** Only in Node and Deno. */
   unref?(): unknown
 }
 
@@ -107,13 +109,13 @@ interface Globals {
   readonly navigator?: { readonly storage?: StorageManager }
 }
 
-// Looked up anew each time: nothing may be touched while a module is loaded.
+// Read on each call: nothing may be touched while a module is loaded.
 const globals = (): Globals => globalThis as unknown as Globals
 
 /**
  * The IndexedDB of this page or worker.
  *
- * @throws `UNSUPPORTED` where there is none, or its use is forbidden
+ * @throws `UNSUPPORTED` if there is none, or its use is blocked
  */
 export function defaultFactory(): IdbFactory {
   let cause: unknown
@@ -121,13 +123,15 @@ export function defaultFactory(): IdbFactory {
     const { indexedDB } = globals()
     if (indexedDB) return indexedDB
   } catch (error) {
-    // Where site data is blocked, already the look at it throws.
+    // If site data is blocked, even reading the property throws.
     cause = error
   }
-  throw new HoldfastError('UNSUPPORTED', 'IndexedDB is missing or blocked here; use memory() to go without', { cause })
+  throw new HoldfastError('UNSUPPORTED', 'IndexedDB is missing or blocked here; use memory() to run without it', {
+    cause,
+  })
 }
 
-/** A channel of this name; `undefined` where the browser has none. */
+/** Opens a channel; `undefined` if the browser has none. */
 export function broadcast(name: string): Broadcast | undefined {
   const { BroadcastChannel } = globals()
   return BroadcastChannel && new BroadcastChannel(name)
@@ -136,7 +140,7 @@ export function broadcast(name: string): Broadcast | undefined {
 /** The keys with `start <= key < end`. */
 export const between = (start: string, end: string): KeyRange => globals().IDBKeyRange!.bound(start, end, false, true)
 
-/** The numbers up to this one. */
+/** The numbers up to and including this one. */
 export const upTo = (most: number): KeyRange => globals().IDBKeyRange!.upperBound(most)
 
 /** The numbers below this one. */
@@ -145,5 +149,5 @@ export const below = (limit: number): KeyRange => globals().IDBKeyRange!.upperBo
 /** All numbers from 0. */
 export const numbers = (): KeyRange => globals().IDBKeyRange!.bound(0, Number.MAX_SAFE_INTEGER, false, false)
 
-/** What the browser says of the storage; all is unknown where it says nothing. */
+/** The storage manager; without members if the browser has none. */
 export const storageManager = (): StorageManager => globals().navigator?.storage ?? {}

@@ -1,5 +1,6 @@
 /**
- * A request of commits, judged in memory by what is known, and what comes of it as requests that can all be made at once.
+ * Judges a request of commits in memory, by known facts, and turns the result into requests that can all be made at
+ * once.
  *
  * @module
  */
@@ -10,34 +11,36 @@ import { type IdbStore, between } from './api.ts'
 import { type Facts, type Needs, endOf, isNone, nameBelow, noNeeds, toHead } from './facts.ts'
 import { JOIN, type Row, boundsOf, idOf, isLong, keyOf, sizeOf } from './rows.ts'
 
-/** What comes of a request by what is known. */
+/** A judged request. */
 export interface Judged {
   readonly outcomes: readonly Outcome[]
-  /** What has to be known besides, before the outcomes count for anything. */
+  /** The facts that are still needed before the outcomes are valid. */
   readonly lacking: Needs | undefined
   /** About how much is written, in bytes. */
   readonly weight: number
   /** Whether a long value is written. */
   readonly hasLong: boolean
-  /** Whether something is taken away. */
+  /** Whether anything is deleted. */
   readonly hasDeletes: boolean
   /**
-   * Writes it.
+   * Makes the requests that write the result.
    *
-   * @param values - where long values are; may be left out where the database has none and nothing is taken away
+   * @param values - the store of long values; may be left out if the database has none and nothing is deleted
    */
   flush(entries: IdbStore, values: IdbStore | undefined): void
-  /** Brings the facts up to date, once it is written. */
+  /** Updates the facts after the write. */
   teach(): void
 }
 
-/** Around a row, in bytes. */
+/** Overhead of a row, in bytes. */
 const ROW_BYTES = 300
 
-/** About how much an op writes, in bytes. */
+/** The approximate size of an op's write, in bytes. */
 export const weightOf = (op: Op): number => ROW_BYTES + ('value' in op ? op.value.length : 0)
 
-/** What commits need to know at least: the rows that they check, and the ends of the logs that they check or append to. */
+/**
+ * The least facts that commits need: the rows that they check, and the ends of the logs that they check or append to.
+ */
 export function needsOf(commits: readonly Commit[]): Needs {
   const needs = noNeeds()
   const needEnd = (log: Key): void => void needs.ends.set(idOf(log), log)
@@ -55,11 +58,11 @@ export function needsOf(commits: readonly Commit[]): Needs {
 }
 
 /**
- * Judges commits by what is known.
+ * Judges commits by known facts.
  *
- * @param expired - ids of rows that have expired, to be taken away with what is written
- * @param now - the backend's clock
- * @throws `INVALID_ARGUMENT` where what is known says so, which may be out of date
+ * @param expired - ids of expired rows, to be deleted with the write
+ * @param now - the backend's clock, in milliseconds since 1970
+ * @throws `INVALID_ARGUMENT` if the facts demand it; they may be out of date
  */
 export function judge(
   commits: readonly Commit[],
@@ -68,13 +71,13 @@ export function judge(
   now: number,
   answerBytes: number,
 ): Judged {
-  /** What is written in the end: a key that many commits write is written once. `null`: taken away. */
+  /** The final writes: a key written by many commits is written once. `null` deletes. */
   const writes = new Map<string, Row | null>()
   const cleared: { readonly start: string; readonly end: string }[] = []
-  /** Last rows of logs, as far as they were asked for, by the id of the prefix. */
+  /** Last rows of logs that were asked for, by the id of the prefix. */
   const lasts = new Map<string, string | null>()
   const lacking = noNeeds()
-  /** Bytes of values that are lacking, so that no more of them are asked for than fit. */
+  /** Total size of the values still needed, in bytes, so that no more are requested than fit into the answer. */
   let promised = 0
 
   const isCleared = (id: string): boolean => cleared.some(({ start, end }) => id >= start && id < end)
@@ -114,7 +117,7 @@ export function judge(
     lasts.clear()
   }
 
-  /** The last row of a log; `undefined` where it is not known. */
+  /** The last row of a log; `undefined` if it is not known. */
   function lastOf(log: Key): string | null | undefined {
     const prefix = idOf(log)
     const known = lasts.get(prefix)
@@ -128,7 +131,7 @@ export function judge(
     return last
   }
 
-  /** The last row of a log that was there before and still is. */
+  /** The last row of a log in the database that the request has not deleted. */
   function lastStored(log: Key, prefix: string, end: string): string | null | undefined {
     for (let place = end; place > prefix;) {
       const name = nameBelow({ log, place })
@@ -139,7 +142,7 @@ export function judge(
       }
       if (!last) return last
       const bounds = cleared.find((it) => last >= it.start && last < it.end)
-      // What was written in its place counts by itself.
+      // If the request has written the row, its own writes decide.
       if (!bounds && !writes.has(last)) return last
       place = bounds?.start ?? last
     }
@@ -174,7 +177,7 @@ export function judge(
     hasLong: rows.some(({ apart }) => apart !== undefined),
     hasDeletes: cleared.length > 0 || rows.length < writes.size,
     flush(entries, values) {
-      // Before what was put into the ranges afterwards; what was put before is no longer among the writes.
+      // Ranges are deleted first. Rows written into them before the delete are no longer among the writes.
       for (const { start, end } of cleared) {
         entries.delete(between(start, end))
         values?.delete(between(start, end))
@@ -188,7 +191,7 @@ export function judge(
           entries.put(head)
           values!.put({ id, version: row.version, value: owned(value!) })
         }
-        // Where it is not known that there was no long value, there may have been one.
+        // Unless it is known that there was no long value, delete one.
         if (row?.apart === undefined && (before === undefined || before?.isApart)) values?.delete(id)
       }
     },
@@ -201,7 +204,7 @@ export function judge(
         facts.rows.set(id, row && toHead(row))
         for (const prefix of prefixesOf(id, facts.ends)) {
           const last = lasts.get(prefix)
-          // One that was not asked for here, or has just expired.
+          // A row that was not asked for here, or has just expired.
           if (last === undefined || (last === id && !row)) facts.ends.delete(prefix)
           else facts.ends.set(prefix, last)
         }
@@ -210,7 +213,7 @@ export function judge(
   }
 }
 
-/** The prefixes of logs among these that an id may be under. */
+/** The prefixes in `among` under which an id may be. */
 function* prefixesOf(id: string, among: ReadonlyMap<string, unknown>): Iterable<string> {
   if (among.size === 0) return
   for (let at = id.indexOf(SEPARATOR, id.indexOf(JOIN)); at >= 0; at = id.indexOf(SEPARATOR, at + 1)) {
@@ -229,5 +232,5 @@ function current(
   return { key, version, expiresAt, ...(isGiven && { value: owned(value) }) }
 }
 
-/** Bytes of its own: of a view, the browser would store all that it is a view of. */
+/** A copy with its own buffer: for a view, the browser would store the whole buffer. */
 const owned = (value: Value): Value => (typeof value === 'string' ? value : new Uint8Array(value))

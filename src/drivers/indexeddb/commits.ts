@@ -1,9 +1,9 @@
 /**
- * How a request of commits gets into the database: it is judged by what is known, and handed over whole, in one
- * transaction that waits for nothing but the disk. Where another commit came first, it is judged again.
+ * Writing a request of commits. The request is judged by known facts and handed over whole, in one transaction that
+ * waits only for the disk. If another commit came first, it is judged again.
  *
- * Where that happens again and again, as when another tab writes without a pause, the request is judged inside its
- * transaction. Only then do other tabs wait for the code of this one, between its reads and its writes.
+ * If that happens repeatedly, as when another tab writes without a pause, the request is judged inside its transaction.
+ * Only then do other tabs wait for code of this page, between its reads and its writes.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import { type Attempt, estimate, full } from './faults.ts'
 import type { Opened } from './opened.ts'
 import { COMMITS, ENTRIES, type Running, VALUES, begin } from './transactions.ts'
 
-/** What stays the same from commit to commit. */
+/** The constants of all commits of one driver. */
 export interface CommitContext {
   readonly clock: Clock
   readonly swept: Sweeps
@@ -40,16 +40,16 @@ export interface CommitContext {
 }
 
 /** How often another commit may come first before a request is judged inside its transaction. */
-const MOST_LOST = 6
+const MAX_LOST = 6
 /**
- * What a transaction writes at most that is handed over whole in a browser that tears some apart, in bytes: with no more,
- * nothing fails before the end, where all of it fails together.
+ * The most bytes handed over whole in a browser that may keep half of a failed transaction. A transaction this small
+ * cannot fail before its end, where it fails as a whole.
  */
 const SMALL = 2 ** 19
-/** How many times what is written has to fit into the quota in such a browser: it is first written to a log beside. */
+/** In such a browser, the quota must have room for this many times the write: it goes to a log first. */
 const SPARE = 3
 
-/** Applies commits. One call at a time: the next one builds on what this one has written. */
+/** Applies commits. Calls must not overlap: each builds on the writes of the last. */
 export async function commit(
   commits: readonly Commit[],
   opened: Opened,
@@ -59,7 +59,7 @@ export async function commit(
   const { db, facts } = opened
   const durability = commits.some((it) => it.durability === 'strict') ? 'strict' : 'relaxed'
   try {
-    for (let lost = 0; lost < MOST_LOST; lost++) {
+    for (let lost = 0; lost < MAX_LOST; lost++) {
       const found = await judgeBy(commits, facts, context, (lacking, expired) => {
         const running = begin(db, storesFor(lacking), 'readonly')
         const learnt = learn(running, facts, lacking, expired)
@@ -82,14 +82,14 @@ type Ask = (lacking: Needs, expired: { most: number; until: number }) => Promise
 interface Found {
   readonly answer: CommitAnswer
   readonly judged: Judged
-  /** Whether it holds only as long as what is known does. */
+  /** Whether the result depends on known facts, so that the write must check that they still hold. */
   readonly isGuarded: boolean
 }
 
 /**
- * Judges commits by what is known, and asks for what is not. A refusal is never given by what was known before alone.
+ * Judges commits by known facts, and reads missing ones. A refusal is never based on earlier facts alone.
  *
- * @returns what came of it; `undefined` where other commits came in between
+ * @returns the result; `undefined` if other commits came in between
  * @throws `INVALID_ARGUMENT`, see {@link judge}
  */
 async function judgeBy(
@@ -103,7 +103,7 @@ async function judgeBy(
   let most = swept.most(until, writesOf({ commits }))
   let expired: readonly string[] = []
   let isAsked = false
-  // What is old is asked for again before somebody has to wonder whether it can still be sent.
+  // Reads old facts again early, so that they do not expire before the write.
   let mustAsk = most > 0 || (!isNone(needs) && (facts.generation === undefined || facts.age() > MAX_AGE / 2))
   for (;;) {
     const lacking = missing(facts, needs)
@@ -141,9 +141,9 @@ async function judgeBy(
 }
 
 /**
- * Hands over what is to be written.
+ * Writes a judged request.
  *
- * @returns whether it was written; otherwise what it was judged by was out of date
+ * @returns whether it was written; if not, the facts were out of date
  */
 async function write(
   judged: Judged,
@@ -154,13 +154,13 @@ async function write(
 ): Promise<boolean> {
   const { db, facts } = opened
   const mayTear = await isLarge(judged, opened, attempt)
-  // What another tab has stored since is taken away all the same.
+  // Also deletes a long value that another tab has stored since.
   const hasValues = facts.hasLong || judged.hasLong || judged.hasDeletes
   const began = moment()
   const stores = hasValues ? [ENTRIES, COMMITS, VALUES] : [ENTRIES, COMMITS]
   const running = begin(db, stores, 'readwrite', durability)
   const { tx, store, ended, isTaken } = running
-  // Looked at when the transaction has its place among those of other tabs: this code may have been halted before that.
+  // Checked once the transaction has its turn among those of other tabs: this page may have been suspended before.
   if (isGuarded && facts.age() > MAX_AGE) {
     tx.abort()
     facts.forget()
@@ -171,7 +171,7 @@ async function write(
     tidy(numbers, opened)
     const mine = isGuarded ? undefined : numbers.put({})
     judged.flush(store(ENTRIES), hasValues ? store(VALUES) : undefined)
-    // The last request: Firefox heeds the failure of no other one.
+    // The last request: Firefox aborts a transaction for no other failure.
     return mine ?? numbers.add({ n: facts.generation! + 1 })
   })
   if (!mayTear) tx.commit()
@@ -192,10 +192,11 @@ async function write(
 }
 
 /**
- * Whether it is too much to be handed over whole here: the browser lets the code of the page say whether all went well.
+ * Whether a write is too large to hand over whole in this browser. If so, code of the page decides whether all went
+ * well.
  *
- * @throws `QUOTA_EXCEEDED` where there is hardly any room for it, before anything is written: where Firefox finds out in
- *   the middle of a transaction, it may keep the second half
+ * @throws `QUOTA_EXCEEDED` before anything is written if there is hardly any room: a transaction of Firefox that runs
+ *   out of room may keep its second half
  */
 async function isLarge({ weight }: Pick<Judged, 'weight'>, opened: Opened, attempt: Attempt): Promise<boolean> {
   if (weight <= SMALL || !(await opened.tearsApart())) return false
@@ -208,8 +209,8 @@ async function isLarge({ weight }: Pick<Judged, 'weight'>, opened: Opened, attem
 /**
  * Makes the requests that write.
  *
- * @throws what one of them has thrown, such as Firefox in the first transaction after one that was over the quota, which
- *   takes deletions only; then nothing was written
+ * @throws the error of one of them; nothing was written then. In Firefox the first transaction after one that exceeded
+ *   the quota accepts only deletions
  */
 function handOver<T>({ tx }: Running, attempt: Attempt, write: () => T): T {
   try {
@@ -222,7 +223,7 @@ function handOver<T>({ tx }: Running, attempt: Attempt, write: () => T): T {
   }
 }
 
-/** Takes away numbers that nobody counts on any more. */
+/** Deletes numbers of commits that no facts depend on any more. */
 function tidy(numbers: IdbStore, opened: Opened): void {
   const { mark, facts } = opened
   const at = Date.now()
@@ -232,7 +233,7 @@ function tidy(numbers: IdbStore, opened: Opened): void {
   numbers.put(opened.mark)
 }
 
-/** Judges commits inside of the transaction that writes them. */
+/** Judges commits inside the transaction that writes them. */
 async function commitInside(
   commits: readonly Commit[],
   opened: Opened,
@@ -241,7 +242,7 @@ async function commitInside(
   durability: 'strict' | 'relaxed',
 ): Promise<CommitAnswer> {
   const facts = noFacts()
-  // Inside, nothing else can be waited for. It is asked beforehand, for as much as the request may write.
+  // A transaction cannot wait for the quota, so it is checked beforehand, for the most that the request may write.
   const weight = commits.reduce((sum, { ops }) => sum + ops.reduce((bytes, op) => bytes + weightOf(op), 0), 0)
   const mayTear = await isLarge({ weight }, opened, attempt)
   const running = begin(opened.db, [ENTRIES, COMMITS, VALUES], 'readwrite', durability)

@@ -1,6 +1,6 @@
 /**
- * The connection to a database, for as long as the browser lets it live. It closes when another tab wants to upgrade or
- * delete the database, and browsers drop it without being asked; the next call opens another one.
+ * The connection to a database, as long as the browser keeps it open. It closes when another tab wants to upgrade or
+ * delete the database. Browsers may also drop it at any time. The next call opens a new one.
  *
  * @module
  */
@@ -10,29 +10,34 @@ import { type Attempt, foreign, isLost, toHoldfastError } from './faults.ts'
 import { type Opened, createStores, look } from './opened.ts'
 import { ENTRIES } from './transactions.ts'
 
-/** Of the stores; the first had only that of the entries. */
+/** The version of the object stores; version 1 had only the store of entries. */
 const VERSION = 2
-/** How often a call is begun again on another connection. */
+/** How often a call is tried, each time on a new connection. */
 const ATTEMPTS = 3
 
-/** How to get at the database. */
+/** How to open the database. */
 export interface ConnectionOptions {
   readonly name: string
   readonly factory: IdbFactory | undefined
-  /** How long to wait for other tabs that keep a connection, in milliseconds. */
+  /** How long to wait for other tabs that keep a connection open, in milliseconds. */
   readonly openTimeout: number
-  /** Makes the name of a database that did not exist. */
+  /** Makes the epoch of a new database. */
   readonly newEpoch: () => string
-  /** The database that is expected, if any. */
+  /** The epoch of the expected database, if any. */
   readonly epoch: string | undefined
-  /** Told of every connection, before it is used, and whether it is to another database than was expected or used before. */
+  /**
+   * Called for every connection, before it is used. `isOther` is true if the database is not the one expected or used
+   * before.
+   */
   readonly onOpen: (epoch: string, isOther: boolean) => void
 }
 
-/** A connection that is made when needed, and again when lost. */
+/** A connection that is made when needed, and again if lost. */
 export interface Connection {
   open(): Promise<void>
-  /** Does work on it; what has changed nothing is done again when the connection turns out to be dead. */
+  /**
+   * Does work on it. If the connection turns out to be dead and nothing was written, the work is repeated on a new one.
+   */
   use<T>(work: (opened: Opened, attempt: Attempt) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
@@ -40,14 +45,14 @@ export interface Connection {
 export function connection(options: ConnectionOptions): Connection {
   let opening: Promise<Opened> | undefined
   let isWanted = false
-  /** The database that was used last. */
+  /** The epoch of the database used last. */
   let { epoch } = options
-  /** Whether any database will do: one is opened that nothing was read of yet. */
+  /** Whether any database is acceptable, because nothing was read from one yet. */
   let isNew = true
-  /** Set when what was read or written is gone, until the driver is opened again. */
+  /** Set when the data read or written before was deleted, until the driver is opened again. */
   let gone: HoldfastError | undefined
 
-  /** The request leaves before anything is waited for: of two tabs, none can slip in between. */
+  /** Makes the request before anything is awaited, so that no other tab can come between. */
   function connected(): Promise<Opened> {
     if (!isWanted) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
     if (gone) throw gone
@@ -61,7 +66,7 @@ export function connection(options: ConnectionOptions): Connection {
     return mine
   }
 
-  /** Each connection is to one database, so it is enough to look when one is made. */
+  /** Compares the epochs. Once per connection is enough, because each connection is to one database. */
   function accepted(opened: Opened): Opened {
     const isOther = epoch !== undefined && epoch !== opened.epoch
     epoch = opened.epoch
@@ -85,7 +90,7 @@ export function connection(options: ConnectionOptions): Connection {
       } catch (cause) {
         const isDead = isLost(cause)
         if (isDead && opening === current) opening = undefined
-        // Where it is not gone after all, it must not stay open unseen.
+        // If the connection is alive after all, it must be closed.
         if (isDead)
           void current?.then(
             ({ db }) => db.close(),
@@ -98,7 +103,7 @@ export function connection(options: ConnectionOptions): Connection {
 
   return {
     async open() {
-      // What is gone was told once; who opens it again takes what there is.
+      // A deletion is reported once. Opening again accepts any database.
       isNew ||= !isWanted || gone !== undefined
       gone = undefined
       isWanted = true
@@ -109,7 +114,7 @@ export function connection(options: ConnectionOptions): Connection {
       isWanted = false
       const open = opening
       opening = undefined
-      // Transactions under way come to their end.
+      // Lets transactions under way finish.
       await open?.then(
         ({ db }) => db.close(),
         () => {},
@@ -119,11 +124,11 @@ export function connection(options: ConnectionOptions): Connection {
 }
 
 const evicted = (epoch: string): HoldfastError =>
-  new HoldfastError('CLOSED', 'The browser has deleted the data of this database; open it again to begin with none', {
+  new HoldfastError('CLOSED', 'The browser has deleted the data of this database; open it again to start empty', {
     details: { evicted: true, epoch },
   })
 
-/** @param onGone - called when the connection cannot be used any more */
+/** @param onGone - called when the connection can no longer be used */
 async function connect(options: ConnectionOptions, onGone: () => void): Promise<Opened> {
   const { name, factory = defaultFactory(), newEpoch } = options
   const request = factory.open(name, VERSION) as OpenRequest
@@ -139,7 +144,7 @@ async function connect(options: ConnectionOptions, onGone: () => void): Promise<
     db.close()
     onGone()
   }
-  // Another tab upgrades or deletes the database, and waits until we let go.
+  // Another tab upgrades or deletes the database and waits for this connection to close.
   db.addEventListener('versionchange', close)
   db.addEventListener('close', onGone)
   try {
@@ -150,7 +155,7 @@ async function connect(options: ConnectionOptions, onGone: () => void): Promise<
   }
 }
 
-/** Waits for the request, but not for ever; a connection that comes later is let go of. */
+/** Waits for the request, for a limited time. A connection that comes later is closed. */
 function settled(
   request: OpenRequest,
   { openTimeout }: ConnectionOptions,
@@ -164,7 +169,7 @@ function settled(
       reject(cause)
     }
     const giveUp = (): void => {
-      const message = 'Another tab keeps the database from being opened; close it or try again'
+      const message = 'Another tab blocks opening the database; close that tab or try again'
       fail(new HoldfastError('UNAVAILABLE', message, { retryable: true }))
     }
     const timer = setTimeout(giveUp, openTimeout)

@@ -1,16 +1,18 @@
 /**
  * The IndexedDB driver: one database of the browser, any number of tabs and workers.
  *
- * A request is written by one `readwrite` transaction, so a hundred commits cost little more than one. The transaction is
- * handed to the browser whole and never waits for the code of its page: a tab that is halted, as by an alert, a breakpoint
- * or a long computation, keeps no other tab from writing. A request that has to know what this tab does not is read first, by
- * a transaction of its own (`facts.ts`, `commits.ts`). The exceptions: a tab that meets other tabs' commits six times in
- * a row, a request of more than 512 kB in Firefox, a tab of WebKit halted in the same turn as it made a call, and reads that
- * one request cannot answer. Where those matter, let the driver live in a worker, by `holdfast/channel`.
+ * A request is written by one `readwrite` transaction, so a hundred commits cost little more than one. The transaction
+ * is handed to the browser whole and never waits for code of its page. So a suspended tab, as by an alert, a breakpoint
+ * or a long computation, keeps no other tab from writing. If a request depends on facts that this tab does not know, it
+ * first reads them in a transaction of its own (see `facts.ts` and `commits.ts`).
  *
- * A commit is answered when its transaction is complete, never before. `strict` asks the browser to sync to disk,
- * `relaxed` leaves that to the operating system. Then it is announced to the other tabs and workers over a
- * `BroadcastChannel`, where the browser has them.
+ * There are exceptions: a request that lost to other tabs' commits six times in a row, a request of more than 512 kB in
+ * Firefox, a tab of WebKit that is suspended in the same turn in which it made a call, and reads that one request
+ * cannot answer. If they matter, run the driver in a worker with `holdfast/channel`.
+ *
+ * A commit is answered when its transaction is complete, never before. `strict` asks the browser to sync to disk;
+ * `relaxed` leaves that to the operating system. The commit is then announced to other tabs and workers over a
+ * `BroadcastChannel`, if the browser has one.
  *
  * @module
  */
@@ -32,48 +34,48 @@ export type { IdbFactory } from './api.ts'
 
 /** Options of {@link indexedDb}. */
 export interface IndexedDbOptions {
-  /** The name of the database, which belongs to the origin. */
+  /** The name of the database, unique within the origin. */
   readonly name: string
-  /** Where to open it: the one of a storage bucket, for example; that of the page or worker by default. */
+  /** The factory to open it with, such as that of a storage bucket; by default that of the page or worker. */
   readonly indexedDB?: IdbFactory
-  /** Judges expiry, in milliseconds since 1970; the machine's clock by default. */
+  /** The clock that judges expiry, in milliseconds since 1970; the machine's clock by default. */
   readonly clock?: Clock
   /**
-   * How long opening waits for other tabs that are about to upgrade or delete the database, in milliseconds from 1;
-   * 10000 by default. Then it fails with `UNAVAILABLE`.
+   * How long opening waits for other tabs that upgrade or delete the database, in milliseconds from 1; 10 000 by
+   * default. After that, opening fails with `UNAVAILABLE`.
    */
   readonly openTimeout?: number
-  /** The database that is expected: what {@link IndexedDbReport.epoch} was when it was last used. */
+  /** The {@link IndexedDbReport.epoch} of the database when it was last used, to detect that it was deleted since. */
   readonly epoch?: string
   /**
-   * Called when the database opened is not the one that was expected or used before: what was in that is gone. Where it
+   * Called when the opened database is not the one expected or used before, so the earlier data is gone. If that data
    * was in use, calls fail with `CLOSED` and `details.evicted` until the driver is opened again.
    */
   readonly onEvicted?: (epoch: string) => void
 }
 
-/** How safe the data is from the browser itself. */
+/** How safe the data is from deletion by the browser. */
 export interface IndexedDbReport {
-  /** Whether the browser has promised to keep it: ask by `navigator.storage.persist()`. */
+  /** Whether the browser has promised to keep the data. Request that with `navigator.storage.persist()`. */
   readonly persisted: boolean
-  /** Whether the browser may delete it, when space runs out or the site is not visited for long. */
+  /** Whether the browser may delete the data when space runs out or the site is not visited for long. */
   readonly evictable: boolean
   /**
-   * Bytes that the origin uses and may use; `undefined` where the browser does not say. Chromium names a quota that is
-   * 10 GiB above what is used, whatever it is: only `QUOTA_EXCEEDED` tells that there is no more room.
+   * Bytes that the origin uses and may use; `undefined` if the browser does not say. Chromium reports a quota of 10 GiB
+   * above the usage in any case, so only `QUOTA_EXCEEDED` shows that there is no more room.
    */
   readonly usage: number | undefined
   readonly quota: number | undefined
-  /** Names this database, and no later one of the same name: keep it elsewhere to notice when this one is gone. */
+  /** Identifies this database among others of the same name over time. Keep it elsewhere to notice a deletion. */
   readonly epoch: string
 }
 
-/** A driver that can tell how safe its data is. */
+/** A driver that reports how safe its data is. */
 export interface IndexedDbDriver extends Driver {
   /**
    * Asks the browser how safe the data is.
    *
-   * @throws `CLOSED` before the driver is open, `UNAVAILABLE` where the database cannot be reached
+   * @throws `CLOSED` before the driver is open; `UNAVAILABLE` if the database cannot be reached
    */
   durability(): Promise<IndexedDbReport>
 }
@@ -81,9 +83,9 @@ export interface IndexedDbDriver extends Driver {
 const LIMITS: Limits = {
   // Chromium refuses rows of 127 MB.
   ...IN_PROCESS_LIMITS,
-  // A page gives one entry at least, so as many rows are read at once.
+  // Each page holds at least one entry, so as many rows are read at once.
   requestReads: 1000,
-  // Firefox takes longer for a row the more of them are asked for at once.
+  // In Firefox, the time per row grows with the number of rows requested at once.
   rangeEntries: 500,
 }
 
@@ -93,17 +95,17 @@ const CAPABILITIES: Capabilities = {
   durability: 'strict',
   clock: 'local',
   network: false,
-  // No answer is lost on the way but with the connection, which the error then tells.
+  // An answer is lost only with the connection, and the error then says so.
   replayWindow: 0,
   limits: LIMITS,
 }
 
 /**
- * Makes a driver over a database of the browser, to be used by many tabs and workers at once. Needs the package `idb`.
+ * Makes a driver over a browser database that many tabs and workers may use at once. Needs the package `idb`.
  *
- * @param options - the name of the database, and what to do differently
- * @returns a driver; it connects in `open()`, which throws `UNSUPPORTED` where IndexedDB is missing or blocked, and
- *   `SCHEMA` where the database is of a newer release or not ours
+ * @param options - the name of the database, and optional settings
+ * @returns a driver; it connects in `open()`, which throws `UNSUPPORTED` if IndexedDB is missing or blocked, and
+ *   `SCHEMA` if the database is of a newer release or was not made by holdfast
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -136,7 +138,7 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
     },
   })
 
-  /** The commit under way: the next one builds on what it has written. */
+  /** The commit under way. The next one builds on its writes. */
   let last: Promise<unknown> = Promise.resolve()
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = last.then(work)
@@ -157,7 +159,7 @@ export function indexedDb(options: IndexedDbOptions): IndexedDbDriver {
       }),
     async close() {
       await connected.close()
-      // Behind the connection, which may just have been opening.
+      // After the connection, which may just have been opening.
       news.close()
     },
     watch: news.watch,

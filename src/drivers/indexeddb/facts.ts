@@ -1,13 +1,13 @@
 /**
- * What a driver knows of the database, as of one commit.
+ * The facts that a driver knows about the database, as of one commit.
  *
- * Every commit, of any tab, adds a number to the store of commits: the next one. So two looks at the last number tell
- * whether anything was written in between, and a commit that was judged by what was known at number `n` adds `n + 1`
- * itself, which fails, and all of the transaction with it, if another commit came first. That is how a transaction can be
- * handed over whole: nothing in it has to be read and judged by the page, which may be halted.
+ * Every commit, by any tab, adds the next number to the store of commits. So reading the last number twice shows
+ * whether anything was written in between. A commit judged by facts as of number `n` adds `n + 1` itself. If another
+ * commit came first, that request fails, and the whole transaction with it. So a transaction can be handed over whole:
+ * nothing in it must be read and judged by the page, which may be suspended.
  *
- * Numbers are taken away after a while. By then nobody may still count on one: what is known is used for {@link MAX_AGE}
- * and no longer, and numbers are kept for {@link KEPT}.
+ * Numbers are deleted after a while. By then no facts may depend on them: facts are used for {@link MAX_AGE} at most,
+ * and numbers are kept for {@link KEPT}.
  *
  * @module
  */
@@ -18,58 +18,59 @@ import { type KeyCursor, type PromisedStore, between, numbers, upTo } from './ap
 import { type Row, type StoredValue, idOf, sizeOf } from './rows.ts'
 import { COMMITS, ENTRIES, type Running, VALUES } from './transactions.ts'
 
-/** For how long what is known is used, in milliseconds. */
+/** How long facts are used, in milliseconds. */
 export const MAX_AGE = 20_000
-/** For how long numbers of commits are kept at least, in milliseconds. */
+/** How long numbers of commits are kept at least, in milliseconds. */
 export const KEPT = 60_000
-/** Requests that are made at once: with more, what is read would be a burden on the memory. */
+/** The most requests made at once. More would hold too much in memory. */
 const AT_ONCE = 1000
-/** Rows and ends of logs remembered from call to call, and the longest value of a row that is. */
-const MOST = 5000
+/** The most rows, and the most ends of logs, kept between calls. */
+const MAX_REMEMBERED = 5000
+/** The longest value kept with a row, in characters or bytes. */
 const LONGEST = 300
-/** Bytes of values that are kept for the length of one call, so that failed checks need not ask for them again. */
+/** The most bytes of values kept during one call, so that failed checks need not read them again. */
 const KEPT_VALUES = 2 ** 23
 
-/** What is known of an entry. */
+/** The facts about an entry. */
 export interface Head {
   readonly version: string
   readonly expiresAt: number | null
-  /** Of the value, in bytes. */
+  /** The size of the value, in bytes. */
   readonly size: number
-  /** Whether the value is stored apart. */
+  /** Whether the value is in the store of long values. */
   readonly isApart: boolean
-  /** Absent where it was not kept. */
+  /** Absent if it was not kept. */
   readonly value?: Value
 }
 
-/** What has to be known. */
+/** The facts that a request needs. */
 export interface Needs {
   /** Ids of rows. */
   readonly rows: Set<string>
-  /** Ids of rows whose values are wanted. */
+  /** Ids of rows whose values are needed. */
   readonly values: Set<string>
-  /** Logs whose last rows are wanted, by the ids of their prefixes. */
+  /** Logs whose last rows are needed, by the ids of their prefixes. */
   readonly ends: Map<string, Key>
-  /** Last rows of logs below some id, by {@link nameBelow}. */
+  /** Needed last rows of logs below an id, by {@link nameBelow}. */
   readonly below: Map<string, Below>
 }
 
-/** The last row of a log below some id. */
+/** The last row of a log below an id. */
 export interface Below {
   readonly log: Key
   readonly place: string
 }
 
-/** The name of such a fact. */
+/** The name of a {@link Below}. */
 export const nameBelow = ({ log, place }: Below): string => `${idOf(log)}\n${place}`
 
-/** The id that comes behind all rows of a log. */
+/** The first id after all rows of a log. */
 export const endOf = ({ part, key }: Key): string => idOf({ part, key: under(key).end })
 
 /** Makes an empty set of needs. */
 export const noNeeds = (): Needs => ({ rows: new Set(), values: new Set(), ends: new Map(), below: new Map() })
 
-/** Whether nothing has to be known. */
+/** Whether nothing is needed. */
 export const isNone = ({ rows, values, ends, below }: Needs): boolean =>
   rows.size + values.size + ends.size + below.size === 0
 
@@ -83,28 +84,28 @@ export function addNeeds(to: Needs, more: Needs): void {
 
 /** Facts that all hold as of one commit. */
 export interface Facts {
-  /** The number of that commit; `undefined` where nothing is known. */
+  /** The number of that commit; `undefined` if nothing is known. */
   generation: number | undefined
-  /** Whether the database has long values: known for as long as it lives. */
+  /** Whether the database has long values. Once true, it stays true. */
   hasLong: boolean
-  /** Entries by the ids of their rows; `null`: known to be absent. */
+  /** Entries by the ids of their rows; `null` for an absent entry. */
   readonly rows: Map<string, Head | null>
-  /** Ids of the last rows of logs, by the ids of their prefixes; `null`: there is none. */
+  /** Ids of the last rows of logs, by the ids of their prefixes; `null` for an empty log. */
   readonly ends: Map<string, string | null>
-  /** Of the last rows below some id, by {@link nameBelow}, for the length of one call. */
+  /** Ids of the last rows below an id, by {@link nameBelow}. Kept during one call. */
   readonly below: Map<string, string | null>
-  /** Values for the length of one call. */
+  /** Values, kept during one call. */
   readonly values: Map<string, Value>
-  /** How old they are, in milliseconds: the larger of what two clocks tell, one of which may jump and one stop. */
+  /** The age of the facts in milliseconds: the larger one of two clocks, of which one may jump and the other stop. */
   age(): number
-  /** They were all true at a moment that began now. */
+  /** Marks the facts as true at this moment. */
   confirm(at: Moment): void
   forget(): void
-  /** Keeps no more than is good for the memory, between calls. */
+  /** Frees memory between calls. */
   trim(): void
 }
 
-/** A moment, by both clocks. */
+/** A moment on two clocks. */
 export interface Moment {
   readonly wall: number
   readonly steady: number
@@ -135,15 +136,16 @@ export function noFacts(): Facts {
     trim() {
       for (const all of [facts.below, facts.values]) all.clear()
       for (const all of [facts.rows, facts.ends]) {
-        // The longest known go, and some more, so that it need not be looked at each time.
-        if (all.size > MOST) for (const id of [...all.keys()].slice(0, all.size - MOST / 2)) all.delete(id)
+        // Evicts more than needed, oldest first, so that this does not happen each time.
+        if (all.size > MAX_REMEMBERED)
+          for (const id of [...all.keys()].slice(0, all.size - MAX_REMEMBERED / 2)) all.delete(id)
       }
     },
   }
   return facts
 }
 
-/** What is not known of what has to be, as much as is asked for at once; `undefined` where nothing is lacking. */
+/** The needed facts that are not known, as many as may be read at once; `undefined` if none is missing. */
 export function missing(facts: Facts, needs: Needs): Needs | undefined {
   const lacking = noNeeds()
   let left = AT_ONCE
@@ -172,22 +174,22 @@ export function missing(facts: Facts, needs: Needs): Needs | undefined {
   )
   take(
     needs.values,
-    // Where the row has gone meanwhile, nothing is wanted of it.
+    // If the row is gone, its value is not needed.
     (id) => facts.rows.get(id) !== null && !facts.values.has(id),
     (id) => lacking.values.add(id),
   )
   return isNone(lacking) ? undefined : lacking
 }
 
-/** What was found besides. */
+/** Other results of {@link learn}. */
 export interface Learnt {
   /** Ids of rows that have expired. */
   readonly expired: readonly string[]
-  /** Whether something else was committed since the facts were true: they were forgotten, but for what was just found. */
+  /** Whether another commit came since. If so, all facts were forgotten except those just read. */
   readonly hasChanged: boolean
 }
 
-/** The stores that {@link learn} asks. */
+/** The stores that {@link learn} reads. */
 export const storesFor = ({ values }: Needs): readonly string[] =>
   values.size > 0 ? [ENTRIES, COMMITS, VALUES] : [ENTRIES, COMMITS]
 
@@ -196,9 +198,9 @@ export const lastCommit = async (commits: PromisedStore<unknown>): Promise<numbe
   ((await commits.openKeyCursor(numbers(), 'prev'))?.key ?? 0) as number
 
 /**
- * Asks for what is lacking, all in one burst: with the call that made it, all of its requests are made.
+ * Reads missing facts. All requests are made synchronously, before the first await.
  *
- * @param expired - the most of what has expired that is asked for, and until when
+ * @param expired - the most expired rows to find, and the time by which they expired
  */
 export async function learn(
   running: Running,
@@ -242,13 +244,13 @@ export async function learn(
   for (const value of values)
     if (value && isOf(value, facts.rows.get(value.id))) facts.values.set(value.id, value.value)
   for (const id of lacking.values) {
-    // Asked for in vain, all in one view: it would be asked for without an end.
+    // A value missing in the same view as its row would be asked for again without end.
     if (!hasChanged && facts.rows.get(id) && !facts.values.has(id)) throw unreadable()
   }
   return { expired: ids, hasChanged }
 }
 
-/** What to keep of a row. */
+/** The facts kept about a row. */
 export const toHead = ({ version, expiresAt, value, apart }: Row): Head => {
   const size = apart ?? sizeOf(value!)
   const isKept = typeof value === 'string' && value.length <= LONGEST
@@ -261,4 +263,4 @@ const isOf = ({ version }: StoredValue, head: Head | null | undefined): boolean 
   head?.isApart === true && head.version === version
 
 const unreadable = (): HoldfastError =>
-  new HoldfastError('BACKEND', 'A stored value cannot be read any more; write it again or delete it')
+  new HoldfastError('BACKEND', 'A stored value can no longer be read; write it again or delete it')

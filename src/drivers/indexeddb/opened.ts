@@ -1,39 +1,39 @@
-/** A database that was opened, and what a driver remembers of it. @module */
+/** An opened database, and what a driver remembers of it. @module */
 import type { IdbConnection } from './api.ts'
 import { type Facts, lastCommit, noFacts } from './facts.ts'
 import type { Row } from './rows.ts'
 import { COMMITS, ENTRIES, VALUES, begin, tearsApart } from './transactions.ts'
 
-/** The row that tells one database from a later one of the same name. Sorts below every part. */
+/** The row that distinguishes a database from a later one of the same name. It sorts below every part. */
 const EPOCH = '\n'
 
-/** When the number of the last commit was looked at, so that those before can be taken away some time later. */
+/** When the last number of a commit was read, so that earlier numbers can be deleted some time later. */
 export interface Mark {
   readonly n: 'mark'
-  /** The number of the last commit then. */
+  /** The last number then. */
   readonly upTo: number
-  /** In milliseconds since 1970. */
+  /** The time, in milliseconds since 1970. */
   readonly at: number
 }
 
-/** A connection, and what belongs to it. */
+/** A connection, and the facts that belong to it. */
 export interface Opened {
   readonly db: IdbConnection
-  /** Names this database, and no later one of the same name. */
+  /** Identifies this database, unlike a later one of the same name. */
   readonly epoch: string
   readonly facts: Facts
-  /** Whether pages can be read from their end by one request. */
+  /** Whether one request can read a page in reverse. */
   readonly canReverse: boolean
   mark: Mark | undefined
-  /** See the function of this name. */
+  /** See `tearsApart` in `transactions.ts`. */
   tearsApart(): Promise<boolean>
 }
 
-/** Makes the stores of a database that has none of them, or only that of the first release. */
+/** Creates the stores in an empty database, or in one of the first release. */
 export function createStores(db: IdbConnection, newEpoch: () => string): void {
   if (!db.objectStoreNames.contains(ENTRIES)) {
     const entries = db.createObjectStore(ENTRIES, { keyPath: 'id' })
-    // Holds the rows that expire and no others.
+    // Only rows that expire are in this index.
     entries.createIndex('expiresAt', 'expiresAt')
     entries.put({ id: EPOCH, version: newEpoch(), value: '' })
   }
@@ -41,7 +41,7 @@ export function createStores(db: IdbConnection, newEpoch: () => string): void {
   db.createObjectStore(COMMITS, { keyPath: 'n', autoIncrement: true })
 }
 
-/** Looks into a database. */
+/** Reads the epoch and the abilities of an opened database. */
 export async function look(db: IdbConnection): Promise<Opened> {
   const { tx, store, ask, settled } = begin(db, [ENTRIES, VALUES, COMMITS], 'readonly')
   const canReverse = 'getAllRecords' in store(ENTRIES)

@@ -1,13 +1,13 @@
 /**
- * How questions are answered: all by one transaction that is handed over whole, so that no other tab waits for the code of
- * this one. Long values come by another one, when it is known which of them the answer has room for.
+ * Reads. One transaction answers all questions. It is handed over whole, so no other tab waits for code of this page. A
+ * second one reads long values, once it is known which of them the answer has room for.
  *
  * @module
  */
 import type { Clock } from '../../core/clock.ts'
 import type { Answer, Read, ReadAnswer } from '../../core/driver.ts'
 import { roomFor } from '../../core/limits.ts'
-import { MOST_RESTARTS, tooFast } from '../shared/split-reads.ts'
+import { MAX_RESTARTS, tooFast } from '../shared/split-reads.ts'
 import type { Opened } from './opened.ts'
 import { type Asking, type Row, type StoredValue, type Wanted, askAtOnce, askStepwise, rowsEach } from './rows.ts'
 import { ENTRIES, VALUES, begin } from './transactions.ts'
@@ -15,7 +15,7 @@ import { ENTRIES, VALUES, begin } from './transactions.ts'
 /**
  * Answers questions.
  *
- * @throws `UNAVAILABLE` where long values are replaced faster than they can be read
+ * @throws `UNAVAILABLE` if long values are replaced faster than they can be read
  */
 export async function read(
   reads: readonly Read[],
@@ -23,8 +23,8 @@ export async function read(
   clock: Clock,
   answerBytes: number,
 ): Promise<ReadAnswer> {
-  for (let restarts = 0; restarts < MOST_RESTARTS; restarts++) {
-    // Looked at when the first answer is there: before, another tab may still have been writing.
+  for (let restarts = 0; restarts < MAX_RESTARTS; restarts++) {
+    // Read at the first answer: before that, another tab may still have been writing.
     let time: number | undefined
     const wanted: Wanted[] = []
     const how = (): Omit<Asking, 'store'> => ({
@@ -40,7 +40,7 @@ export async function read(
   throw tooFast()
 }
 
-/** `undefined` where one request each is not enough. */
+/** `undefined` if one request per question is not enough. */
 async function readAtOnce(
   reads: readonly Read[],
   { db }: Opened,
@@ -50,13 +50,13 @@ async function readAtOnce(
   const store = ask<Row>(ENTRIES)
   const asked = Promise.all(reads.map((it) => askAtOnce(it, { ...asking, store })))
   tx.commit()
-  // What was read stays true however the transaction ends; where nothing is read, its end tells that all is well.
+  // Results stay valid however the transaction ends. Without any, its end shows that the connection works.
   const found = await (reads.length > 0 ? settled(asked) : ended(asked))
   if (!found.every((it) => it !== undefined)) return undefined
   return found.map((answer) => answer())
 }
 
-/** Holds one transaction until all is read: meanwhile other tabs cannot write. */
+/** Holds one transaction until everything is read. Other tabs cannot write meanwhile. */
 function readStepwise(
   reads: readonly Read[],
   { db }: Opened,
@@ -72,7 +72,7 @@ function readStepwise(
   return settled(steps())
 }
 
-/** Puts values into their places; `false` where one of them has been replaced since. */
+/** Puts long values into their places. @returns `false` if one of them was replaced meanwhile */
 async function fill(wanted: readonly Wanted[], { db, facts }: Opened): Promise<boolean> {
   if (wanted.length === 0) return true
   facts.hasLong = true

@@ -1,11 +1,11 @@
 /**
  * Entries as rows, and the answers of a read.
  *
- * A row holds its own key, so that a page is one `getAll`, the fastest way to read 20 000 rows in Chromium: the paired
- * `getAll` and `getAllKeys` that rows without it need took 1.2 times as long there, and `getAllRecords` 1.3 times.
+ * A row holds its own key, so that a page is one `getAll`, the fastest way to read 20 000 rows in Chromium. Without the
+ * key, `getAll` paired with `getAllKeys` took 1.2 times as long, and `getAllRecords` 1.3 times.
  *
- * Long values are in a store of their own. So a page of rows is never long, whatever its values are, and values that do
- * not fit into the answer are not read.
+ * Long values have a store of their own. So a page of rows is never large, and values that do not fit into the answer
+ * are not read.
  *
  * @module
  */
@@ -15,94 +15,93 @@ import { behind, utf8Bytes } from '../../core/keys.ts'
 import { type Room, entryBytes } from '../../core/limits.ts'
 import { type KeyCursor, type KeyRange, type PromisedStore, between } from './api.ts'
 
-/** An entry at rest. */
+/** A stored entry. */
 export interface Row {
-  /** Part and key. */
+  /** Part and key, joined. */
   readonly id: string
   readonly version: string
-  /** Absent where it is stored apart. */
+  /** Absent if the value is in the store of long values. */
   readonly value?: Value
-  /** The size in bytes of a value that is stored apart. */
+  /** The size of a value in the store of long values, in bytes. */
   readonly apart?: number
-  /** Absent where it never expires: an index holds those that have it. */
+  /** Absent if the entry never expires. An index holds the rows that have it. */
   readonly expiresAt?: number
 }
 
-/** A long value; that of the row with the same id and version, or left over from an earlier one. */
+/** A long value. It belongs to the row with the same id and version; otherwise it is left over from an earlier one. */
 export interface StoredValue {
   readonly id: string
   readonly version: string
   readonly value: Value
 }
 
-/** Between part and key: sorts below everything either is made of, so the pairs sort as such. */
+/** Separates part and key. It sorts below every character of either, so ids sort as the pairs do. */
 export const JOIN = '\n'
-/** Sorts above it. */
+/** Sorts right after the separator. */
 const AFTER = '\v'
-/** Rows fetched at once, for all pages of a read together: more would be a burden on the memory. */
+/** The most rows fetched at once, for all pages of a read together, to save memory. */
 const ROWS = 4096
-/** Rows fetched at once where a page is read step by step. */
+/** Rows fetched at once for a page that is read step by step. */
 const STEP = 512
-/** Keys fetched at once to find the parts that they are of. */
+/** Keys fetched at once to find their parts. */
 const KEYS = 1000
-/** The longest value in a row, in characters or bytes. */
+/** The longest value kept in a row, in characters or bytes. */
 const LONG = 2 ** 13
 
-/** The name of a row. */
+/** The id of a row. */
 export const idOf = ({ part, key }: Key): string => part + JOIN + key
 
-/** The key in the name of a row. */
+/** The key in the id of a row. */
 export const keyOf = (id: string): string => id.slice(id.indexOf(JOIN) + 1)
 
-/** The rows of a part. */
+/** The bounds of the rows of a part. */
 export const boundsOf = (part: string): { start: string; end: string } => ({ start: part + JOIN, end: part + AFTER })
 
-/** Whether a value is stored apart. */
+/** Whether a value belongs in the store of long values. */
 export const isLong = (value: Value): boolean => value.length > LONG
 
-/** In bytes. */
+/** The size of a value, in bytes. */
 export const sizeOf = (value: Value): number => (typeof value === 'string' ? utf8Bytes(value) : value.length)
 
-/** A value to be put into its place in the answer. */
+/** A long value that is missing in an answer. */
 export interface Wanted {
   readonly id: string
   readonly version: string
   fill(value: Value): void
 }
 
-/** How the questions of a read are asked. */
+/** How a read asks its questions. */
 export interface Asking {
   readonly store: PromisedStore<Row>
   readonly now: () => number
   readonly room: Room
-  /** How many rows a page may take at once. */
+  /** The most rows that a page may fetch at once. */
   readonly rows: number
-  /** Whether pages can be read from their end. */
+  /** Whether one request can read a page in reverse. */
   readonly canReverse: boolean
-  /** Called for each value that is stored apart and has its place in the answer. */
+  /** Called for each long value that the answer has room for. */
   readonly want: (value: Wanted) => void
 }
 
-/** How many rows each of the pages of a read may take at once: one, and one more to tell that there are more. */
+/** The most rows that each page of a read may fetch at once, including one that only shows whether there are more. */
 export const rowsEach = (reads: readonly Read[]): number =>
   Math.max(2, Math.floor(ROWS / Math.max(1, reads.filter((read) => 'range' in read).length)))
 
 /**
- * Asks a question by one request, which is made before anything is waited for.
+ * Asks a question by one request, made before anything is awaited.
  *
- * @returns the answer to be, which takes what is left of the room when it is called; `undefined` where one request is not
- *   enough
+ * @returns a function that makes the answer and takes up room when called; `undefined` if one request is not enough
  */
 export async function askAtOnce(read: Read, asking: Asking): Promise<(() => Answer) | undefined> {
   if ('get' in read) return getEntry(read.get, asking)
-  // The browser refuses a range that ends where it begins, or before; it is an empty one.
+  // The browser refuses an empty range, so it is not asked.
   if ('parts' in read) {
     return read.parts.start < read.parts.end ? partsAtOnce(read.parts, asking) : () => ({ parts: [], more: false })
   }
   return read.range.start < read.range.end ? pageAtOnce(read.range, asking) : () => ({ entries: [], more: false })
 }
 
-/** Asks a question by as many requests as it takes, one after the other. */
+/** Asks a question by as many requests as needed, one after the other. */
 export async function askStepwise(read: Read, asking: Asking): Promise<Answer> {
   if ('range' in read && read.range.start < read.range.end) {
     return read.range.reverse ? pageDown(read.range, asking) : pageUp(read.range, asking)
@@ -126,9 +125,9 @@ async function pageAtOnce(range: Range, asking: Asking): Promise<(() => EntryPag
     ? asking.store.getAll({ query, count, direction: 'prev' })
     : asking.store.getAll(query, count))
   const live = liveOf(rows, asking.now())
-  // The last one only tells that there are more: whether others come behind it is not known.
+  // The last row only shows that there are more. Whether others follow it is not known.
   const isCut = rows.length === count
-  // What has expired made no room for others.
+  // Too many expired rows: the page may be incomplete.
   if (isCut && (live.length < 2 || (count > limit && live.length <= limit))) return undefined
   return () => {
     const page = emptyPage(range, isCut ? Math.min(limit, live.length - 1) : limit, asking)
@@ -150,8 +149,8 @@ async function pageUp(range: Range, asking: Asking): Promise<EntryPage> {
 }
 
 /**
- * Where `getAll` goes upwards only: a cursor over values costs an event for each, so a cursor over keys jumps to where
- * the page begins, and the page is fetched from there.
+ * Reads a page in reverse where `getAll` only goes forward. A cursor over values costs an event per value, so a cursor
+ * over keys jumps to the start of the page, and `getAll` fetches the page from there.
  */
 async function pageDown(range: Range, asking: Asking): Promise<EntryPage> {
   const { part, start, end, limit } = range
@@ -162,22 +161,22 @@ async function pageDown(range: Range, asking: Asking): Promise<EntryPage> {
     const first = await skip(asking.store, between(from, to), wanted - 1)
     const rows = await asking.store.getAll(between(first ?? from, to), wanted)
     for (const row of liveOf(rows.toReversed(), asking.now())) if (!page.add(row)) return page.finish()
-    // The browser refuses a range that ends where it begins.
+    // The browser refuses an empty range.
     if (first === undefined || first === from) return page.finish()
     to = first
   }
 }
 
-/** The key that so many others follow in a range; `undefined` where there are fewer. */
+/** The key that is followed by `others` more keys in a range; `undefined` if there are fewer. */
 async function skip(store: PromisedStore<Row>, range: KeyRange, others: number): Promise<string | undefined> {
   const cursor = await store.openKeyCursor(range, 'prev')
   const found: KeyCursor | null | undefined = others > 0 ? await cursor?.advance(others) : cursor
   return found?.key as string | undefined
 }
 
-/** A page that is being filled. */
+/** A page under construction. */
 interface PageInMaking {
-  /** Takes an entry; `false` where the page ends before it. */
+  /** Adds an entry. @returns `false` if the page ends before it */
   add(row: Row): boolean
   finish(): EntryPage
 }
@@ -203,11 +202,11 @@ async function partsAtOnce({ start, end, limit }: PartRange, { store }: Asking):
   const parts = [...new Set(keys.map(partOf))]
   if (parts.length > limit) return () => ({ parts: parts.slice(0, limit), more: true })
   if (keys.length < KEYS) return () => ({ parts, more: false })
-  // Whether something comes behind the last part is not known.
+  // Whether anything follows the last part is not known.
   return parts.length > 1 ? () => ({ parts: parts.slice(0, -1), more: true }) : undefined
 }
 
-/** Jumps from part to part. */
+/** Reads names of parts, jumping from part to part. */
 async function partPage({ start, end, limit }: PartRange, store: PromisedStore<Row>): Promise<PartPage> {
   const parts: string[] = []
   let cursor = await store.openKeyCursor(between(start, end), 'next')
@@ -229,10 +228,10 @@ const headOf = ({ id, version, expiresAt }: Row): Omit<Entry, 'value'> => ({
   expiresAt: expiresAt ?? null,
 })
 
-/** The entry of a row; a value that is stored apart has yet to come. */
+/** The entry of a row. A long value is filled in later. */
 const toEntry = (row: Row): { value: Value } & Omit<Entry, 'value'> => ({ ...headOf(row), value: row.value ?? '' })
 
-/** The same entry, which gets its value if that is stored apart. */
+/** Returns the entry, and requests its value if that is long. */
 function filled(entry: ReturnType<typeof toEntry>, { id, version, apart }: Row, want: Asking['want']): Entry {
   if (apart !== undefined) want({ id, version, fill: (value) => void (entry.value = value) })
   return entry

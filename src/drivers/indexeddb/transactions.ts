@@ -1,11 +1,11 @@
-/** Transactions of one database: its stores, and how a transaction ends. @module */
+/** The stores of a database, and its transactions. @module */
 import { wrap } from 'idb'
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import type { IdbConnection, IdbStore, IdbTransaction, PromisedStore } from './api.ts'
 
 /** Entries, as rows; see `rows.ts`. */
 export const ENTRIES = 'entries'
-/** Long values of entries, apart from their rows. */
+/** The long values of entries. */
 export const VALUES = 'values'
 /** The numbers of commits; see `facts.ts`. */
 export const COMMITS = 'commits'
@@ -19,15 +19,15 @@ interface Failure {
 /** A transaction under way. */
 export interface Running {
   readonly tx: IdbTransaction
-  /** A store whose requests nobody waits for. */
+  /** A store whose requests nobody awaits. */
   store(name: string): IdbStore
   /** A store whose requests are promises. */
   ask<Row>(name: string): PromisedStore<Row>
-  /** Waits for work done in the transaction. @throws what the transaction says of the failure, or the work */
+  /** Waits for work in the transaction. @throws the transaction's error, or that of the work */
   settled<T>(work: Promise<T>): Promise<T>
   /** Waits for the work and for the end of the transaction. */
   ended<T>(work: Promise<T>): Promise<T>
-  /** Whether this request failed because its key was taken. */
+  /** Whether this request failed because its key exists. */
   isTaken(request: unknown): boolean
 }
 
@@ -40,8 +40,8 @@ export function begin(
 ): Running {
   const tx = db.transaction(stores, mode, { durability })
   let failure: Failure | undefined
-  // The requests behind the first failure only tell that they were aborted. Browsers tell more here than by `tx.error`
-  // once `commit()` was called.
+  // After the first failure, all other requests only report the abort. This event has more detail than `tx.error` once
+  // `commit()` was called.
   tx.addEventListener('error', ({ target }) => {
     const { error } = target as { error: { name?: string } | null }
     if (error?.name !== 'AbortError') failure ??= { request: target, error }
@@ -53,7 +53,7 @@ export function begin(
     })
     tx.addEventListener('abort', () => reject(failure?.error ?? tx.error))
   })
-  // The work may fail first.
+  // The work may fail first, and `end` must not be an unhandled rejection.
   end.catch(() => {})
 
   async function settled<T>(work: Promise<T>): Promise<T> {
@@ -63,7 +63,7 @@ export function begin(
       try {
         tx.abort()
       } catch {
-        // It is over already, or about to be.
+        // The transaction is over already, or about to be.
       }
       await end.catch(() => {})
       throw failure?.error ?? tx.error ?? cause
@@ -86,8 +86,9 @@ export function begin(
 }
 
 /**
- * Whether this browser completes a transaction of which a request has failed once `commit()` was called, as Firefox does
- * unless it was the last one. Such a browser must be let alone with what may fail in the middle.
+ * Whether this browser completes a transaction although a request in it failed after `commit()` was called. Firefox
+ * does, unless it was the last request. In such a browser, no transaction may contain requests that can fail in the
+ * middle.
  */
 export async function tearsApart(db: IdbConnection): Promise<boolean> {
   const { tx, store, ended } = begin(db, [COMMITS], 'readwrite', 'relaxed')
@@ -101,12 +102,12 @@ export async function tearsApart(db: IdbConnection): Promise<boolean> {
   } catch (cause) {
     return isHoldfastError(cause)
   }
-  // Not even the failure was told.
+  // The failure was not even reported.
   return true
 }
 
 const torn = (cause: unknown): HoldfastError =>
-  new HoldfastError('BACKEND', 'The browser has kept only some of the changes; the cause tells why', {
+  new HoldfastError('BACKEND', 'The browser has kept only some of the changes; see the cause', {
     cause,
     ambiguous: true,
   })

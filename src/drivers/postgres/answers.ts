@@ -1,11 +1,11 @@
-/** The rows that the functions of the schema answer with, as answers of the contract. @module */
+/** Decodes the rows that the functions of the schema return. @module */
 import { fromBase64 } from '../../core/base64.ts'
 import type { Answer, CommitRequest, Entry, FailedCheck, Outcome, Read, Value } from '../../core/driver.ts'
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import { type Verdict, late, reused } from '../../core/requests.ts'
 import type { Row } from './handle.ts'
 
-/** `n, key, version, expires_at, kind, value`; clients make numbers, bigints or text of numbers. */
+/** `n, key, version, expires_at, kind, value`. Numbers arrive as numbers, bigints or text, depending on the client. */
 type Answered = readonly [
   n: number | string | null,
   key: string | null,
@@ -29,13 +29,13 @@ function toHead([, key, version, expiresAt]: Answered): Omit<Entry, 'value'> {
 
 const toEntry = (row: Answered): Entry => ({ ...toHead(row), value: decodeValue(row[4], row[5]) })
 
-/** Takes an answer apart; one that cannot be was not given by our functions. */
-function takenApart<T>(ambiguous: boolean, take: () => T): T {
+/** Decodes an answer. @throws `BACKEND` for one that our functions cannot have made */
+function decodeRows<T>(ambiguous: boolean, take: () => T): T {
   try {
     return take()
   } catch (cause) {
     if (isHoldfastError(cause)) throw cause
-    throw new HoldfastError('BACKEND', 'PostgreSQL gave an answer that the functions of holdfast cannot have made', {
+    throw new HoldfastError('BACKEND', 'PostgreSQL returned rows that the functions of holdfast cannot have made', {
       ambiguous,
     })
   }
@@ -47,19 +47,19 @@ function requireNumber(value: unknown): number {
   return number
 }
 
-/** Takes the one row apart that tells the version of the schema; 0 where there is none yet. */
-export const readVersion = (rows: readonly Row[]): number => takenApart(false, () => requireNumber(rows[0]?.[0] ?? 0))
+/** Decodes the row with the version of the schema; 0 if there is none yet. */
+export const readVersion = (rows: readonly Row[]): number => decodeRows(false, () => requireNumber(rows[0]?.[0] ?? 0))
 
-/** What `holdfast_read` answered. */
+/** The decoded answer of `holdfast_read`. */
 export interface ReadRows {
   readonly now: number
-  /** Of the first questions: where the answer would have grown too large, the others wait. */
+  /** Answers to the first questions. The others must wait if the answer would grow too large. */
   readonly answers: readonly Answer[]
 }
 
-/** Takes the rows of `holdfast_read` apart. */
+/** Decodes the rows of `holdfast_read`. */
 export const readAnswers = (reads: readonly Read[], rows: readonly Row[]): ReadRows =>
-  takenApart(false, () => {
+  decodeRows(false, () => {
     const last = rows.at(-1) as Answered
     const groups: Answered[][] = reads.slice(0, requireNumber(last[0])).map(() => [])
     for (const row of rows.slice(0, -1) as unknown as Answered[]) groups[requireNumber(row[0])]!.push(row)
@@ -73,24 +73,24 @@ function toAnswer(read: Read, rows: readonly Answered[]): Answer {
   return 'parts' in read ? { parts: found.map((row) => row[1]!), more } : { entries: found.map(toEntry), more }
 }
 
-/** What `holdfast_commit` answered. */
+/** The decoded answer of `holdfast_commit`. */
 export interface CommitRows {
   readonly now: number
   readonly outcomes: readonly Outcome[]
-  /** Expired rows that were taken away. */
+  /** The number of expired rows that were removed. */
   readonly swept: number
 }
 
-/** Whether `holdfast_commit` has only made locks that the next call can share. */
+/** Whether `holdfast_commit` has only created locks, and must be called again to use them. */
 export const isAgain = (rows: readonly Row[]): boolean => rows.at(-1)?.[4] === 'again'
 
 /**
- * Takes the rows of `holdfast_commit` apart.
+ * Decodes the rows of `holdfast_commit`.
  *
- * @throws `UNAVAILABLE` where the request came too late, `CONFLICT` where its id was used with other content
+ * @throws `UNAVAILABLE` if the request came too late; `CONFLICT` if its id was used with other content
  */
 export const commitOutcomes = ({ id, commits }: CommitRequest, rows: readonly Row[]): CommitRows =>
-  takenApart(true, () => {
+  decodeRows(true, () => {
     const [n, , , now, refusal, verdicts] = rows.at(-1) as Answered
     if (refusal === 'late') throw late(requireNumber(now))
     if (refusal === 'reused') throw reused(id)
@@ -100,7 +100,7 @@ export const commitOutcomes = ({ id, commits }: CommitRequest, rows: readonly Ro
       const [n, , version, expiresAt, kind, value] = rows[next++] as Answered
       if ('log' in asked) return { last: requireNumber(value) }
       if (version === null) return null
-      // Its key is known, and so is not answered.
+      // The answer leaves out the key, which is known.
       const row: Answered = [n, asked.at.key, version, expiresAt, kind, value]
       return kind === 'x' ? toHead(row) : toEntry(row)
     }

@@ -1,4 +1,4 @@
-/** One statement, repeated until it is answered or there is no point. @module */
+/** Sends a statement and repeats it while that makes sense. @module */
 import { abortable, inTime, sleep } from '../../core/abort.ts'
 import type { CallOptions } from '../../core/driver.ts'
 import { HoldfastError, aborted, isHoldfastError } from '../../core/errors.ts'
@@ -8,38 +8,41 @@ import type { Row, Run } from './handle.ts'
 /** A statement that may be repeated. */
 export interface Statement {
   readonly text: string
-  /** Its parameters, from how long it may wait for locks, in milliseconds. */
+  /** Makes the parameters. @param wait - how long the statement may wait for locks, in milliseconds */
   readonly params: (wait: number) => string[]
   /**
-   * `read` changes nothing. A `commit` changes something, so that a lost answer leaves that unknown. A `schema` may take
-   * longer than one attempt, and is never cancelled.
+   * `read` changes nothing. `commit` changes something, so a lost answer leaves the outcome unknown. `schema` may take
+   * longer than one attempt and is never cancelled.
    */
   readonly kind: 'read' | 'commit' | 'schema'
-  /** Whether an answer asks for the statement to be made once more. */
+  /** Whether an answer asks for the statement to be sent once more. */
   readonly isAgain?: (rows: readonly Row[]) => boolean
 }
 
-/** What a statement was answered. */
+/** The answer to a statement. */
 export interface Answered {
   readonly rows: readonly Row[]
-  /** Whether an earlier attempt may have taken effect besides. */
+  /** Whether an earlier attempt may have taken effect as well. */
   readonly isRepeat: boolean
 }
 
 /**
- * Runs a statement until it is answered or the time is up.
+ * Sends a statement until it is answered or the time is up.
  *
- * @throws what {@link failureOf} makes of the last failure; `ambiguous` where a commit's outcome is unknown
+ * @throws the error that {@link failureOf} makes of the last failure; `ambiguous` if a commit's outcome is unknown
  */
 export type Call = (statement: Statement, options?: CallOptions) => Promise<Answered>
 
-/** The wait before a repetition, in milliseconds: a random part of one that doubles from the first to the last. */
+/**
+ * Bounds of the wait before a repeat, in milliseconds. The wait doubles each time and is shortened at random by up to
+ * half.
+ */
 const FIRST_WAIT = 20
 const LAST_WAIT = 500
-/** An attempt stops waiting for locks before it is given up, by this part of the timeout: then it is known what became of it. */
+/** An attempt stops waiting for locks this part of the timeout before it is given up, so that its outcome is known. */
 const MARGIN = 1 / 15
 
-/** Makes calls over a handle; each is tried for `timeout` milliseconds. */
+/** Makes calls over a handle. Each is tried for `timeout` milliseconds. */
 export const callsOver =
   (send: Run, timeout: number): Call =>
   async ({ text, params, kind, isAgain }, { signal } = {}) => {
@@ -54,10 +57,10 @@ export const callsOver =
       attempts.push(controller)
       const wait = Math.max(1, Math.floor(patience - margin))
       try {
-        // Given up when it takes too long: the attempt after it finds out what became of it.
+        // An attempt that takes too long is given up; the next one finds out whether it took effect.
         return await abortable(inTime(send(text, params(wait), controller.signal), patience), signal, changes)
       } catch (thrown) {
-        // A commit may still get done, and the next attempt then finds that it was.
+        // A commit may still take effect, and the next attempt then finds its record.
         if (kind === 'read') controller.abort()
         throw thrown
       }
@@ -77,7 +80,7 @@ export const callsOver =
           const last = (): HoldfastError => (isLost ? inDoubt(failure.error) : failure.error)
           if (!failure.again || performance.now() + pause + margin >= deadline) throw last()
           await abortable(sleep(pause), signal, isLost)
-          // A process that was halted meanwhile must not repeat what may have been forgotten by now.
+          // If the process was suspended meanwhile, the request's record may be gone, so it must not be repeated.
           if (performance.now() >= deadline) throw last()
         }
       }
@@ -86,9 +89,9 @@ export const callsOver =
     }
   }
 
-/** The same error, of a commit that may have taken effect all the same. */
+/** The same error, for a commit that may have taken effect. */
 export const inDoubt = ({ code, message, retryable, details, cause }: HoldfastError): HoldfastError =>
-  new HoldfastError(code, `${message}; whether the commit took effect is not known`, {
+  new HoldfastError(code, `${message}; the commit may have taken effect`, {
     retryable,
     ambiguous: true,
     details,

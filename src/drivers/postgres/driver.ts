@@ -1,13 +1,13 @@
 /**
- * The Postgres driver: any number of processes on one database, through whatever can run a statement.
+ * The Postgres driver: any number of processes on one database, through any client that can run a statement.
  *
- * A request is one statement, a call of a function in the database: it takes the locks of the keys it touches, looks at
- * the server's clock, and applies commit after commit. It waits for requests that share a key or a range with it, for a
- * while, and for no others. Nothing is left in the session: no prepared statement, no
- * setting, no lock; so it works through transaction poolers and over HTTP. `strict` is `synchronous_commit` as the
- * database has it, `on` where it is off; `relaxed` is `off`.
+ * A request is one statement, a call of a function in the database. The function takes the locks of the keys it
+ * touches, reads the server's clock, and applies commit after commit. For a while, it waits for requests that share a
+ * key or a range with it, and for no others. The driver leaves nothing in the session: no prepared statement, no
+ * setting, no lock. So it works through transaction poolers and over HTTP. `strict` is `synchronous_commit` as the
+ * database sets it, or `on` if that is off; `relaxed` is `off`.
  *
- * A lost answer is asked for again under the same request id, which the function recognises.
+ * After a lost answer the request is sent again under the same id, which the function recognises.
  *
  * @module
  */
@@ -38,27 +38,27 @@ export type {
 /** Options of {@link postgres}. */
 export interface PostgresOptions {
   /**
-   * What runs the statements: a `Pool` or `Client` of `pg`, what `postgres()` of postgres.js or `neon()` returns, a
-   * PGlite, a drizzle database over one of them or of `drizzle-orm/pg-proxy`, or a function `(text, params) => rows`. It
-   * stays open when the driver is closed. Through a transaction pooler postgres.js wants its option `prepare: false`, as
-   * it prepares statements of its own otherwise.
+   * Runs the statements: a `Pool` or `Client` of `pg`, the result of `postgres()` of postgres.js or of `neon()`, a
+   * PGlite, a drizzle database over one of them or of `drizzle-orm/pg-proxy`, or a function `(text, params) => rows`.
+   * It stays open when the driver is closed. With postgres.js through a transaction pooler, set its option `prepare:
+   * false`, or it prepares statements.
    */
   readonly db: PostgresHandle
   /**
-   * Over how many partitions a new database spreads its entries, by a hash of their part: 1 to 1024, or 0, the default,
-   * for a plain table. A database that is there stays as it is.
+   * The number of partitions over which a new database spreads its entries, by a hash of their part: 1 to 1024, or 0,
+   * the default, for a plain table. An existing database keeps its layout.
    */
   readonly partitions?: number
   /**
    * How long a call is tried, in milliseconds from 1000; 15 000 by default. An attempt without an answer is given up
-   * after a third of it, and repeated; on the server it ends by itself before, if it waits for others. What is left of a
-   * call when it is over is cancelled, where the client can: over HTTP, by postgres.js and by a pool of `pg`, which closes
-   * the connection.
+   * after a third of it and repeated. On the server it ends by itself before that if it waits for others. When the call
+   * is over, attempts still running are cancelled if the client can do that: over HTTP, with postgres.js, and with a
+   * pool of `pg`, which closes the connection.
    */
   readonly timeout?: number
   /**
-   * How long a repeated request is recognised, in milliseconds: 10 minutes by default, and more than `timeout`. One that
-   * comes later is refused. The database keeps a small record of each request for twice as long.
+   * How long a repeated request is recognised, in milliseconds; longer than `timeout`, 10 minutes by default. A later
+   * repeat is refused. The database keeps a small record of each request for twice as long.
    */
   readonly replayWindow?: number
 }
@@ -68,7 +68,7 @@ const READ = 'SELECT * FROM holdfast_read($1::text::jsonb)'
 
 const DEFAULT_TIMEOUT = 15_000
 const DEFAULT_REPLAY_WINDOW = 600_000
-const MOST_PARTITIONS = 1024
+const MAX_PARTITIONS = 1024
 
 const CAPABILITIES: Omit<Capabilities, 'replayWindow' | 'timeout'> = {
   writers: 'many',
@@ -82,13 +82,19 @@ const CAPABILITIES: Omit<Capabilities, 'replayWindow' | 'timeout'> = {
 /**
  * Makes a driver that keeps everything in a PostgreSQL database, 13 or newer, shared by any number of clients.
  *
- * It makes its tables and functions at the first call, in the first schema of the search path. What calls throw:
- * `UNAVAILABLE` where the server cannot be reached for as long as `timeout` (`ambiguous` where a commit may have taken
- * effect); `UNAUTHORIZED` where it refuses the user or the password; `INVALID_ARGUMENT` where the database does not exist;
- * `READ_ONLY` where the user may not create tables (`details.sql` is what somebody has to run who may) or not write;
- * `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the tables are missing or of a newer release; `UNSUPPORTED`
- * where the server is too old, the database not encoded in UTF8, or its isolation level not read committed; `CLOSED`
- * where the client was closed.
+ * The first call creates the tables and functions, in the first schema of the search path.
+ *
+ * Calls throw:
+ * - `UNAVAILABLE` if the server cannot be reached within `timeout`; `ambiguous` if a commit may have taken effect
+ * - `UNAUTHORIZED` if the server rejects the user or the password
+ * - `INVALID_ARGUMENT` if the database does not exist
+ * - `READ_ONLY` if the user may not write or may not create tables; `details.sql` is then the SQL that a user with the
+ *   right must run
+ * - `QUOTA_EXCEEDED` if the disk is full
+ * - `SCHEMA` if the tables are missing or of a newer release
+ * - `UNSUPPORTED` if the server is too old, the database is not encoded in UTF8, or its isolation level is not read
+ *   committed
+ * - `CLOSED` if the client was closed
  *
  * @param options - `db`, partitions of a new database, timeout and replay window in milliseconds
  * @returns a driver; it connects at the first call
@@ -109,14 +115,15 @@ export function postgres(options: PostgresOptions): Driver {
   const { db, partitions = 0, timeout = DEFAULT_TIMEOUT } = requireGiven(options, 'options')
   const { replayWindow = DEFAULT_REPLAY_WINDOW } = options
   const send = runOver(db)
-  requireInteger(partitions, 'partitions', 0, MOST_PARTITIONS)
+  requireInteger(partitions, 'partitions', 0, MAX_PARTITIONS)
   requireInteger(timeout, 'timeout', 1000)
   requireInteger(replayWindow, 'replayWindow', 1)
-  if (replayWindow <= timeout) throw invalid('replayWindow must be longer than timeout')
+  if (replayWindow <= timeout)
+    throw invalid(`replayWindow must be longer than timeout, which is ${timeout}, not ${replayWindow}`)
   const run = callsOver(send, timeout)
   let opening: Promise<void> | undefined
   let isOpen = false
-  /** Whether a call has met the schema: until then one may find that there is none. */
+  /** Whether a call has found the schema. Until then, a call may find that it is missing. */
   let isFound = false
   const swept = sweeps()
 
@@ -148,14 +155,14 @@ export function postgres(options: PostgresOptions): Driver {
     isFound = true
   }
 
-  /** A failure is not kept: the next one tries again. */
+  /** Opens once. A failure is not kept: the next call tries again. */
   const opened = (): Promise<void> =>
     (opening ??= connect().catch((cause: unknown) => {
       opening = undefined
       throw cause
     }))
 
-  /** Calls a function of the schema, which is made where a first call finds none. */
+  /** Calls a function of the schema. If the first call finds no schema, it is created. */
   async function call(statement: Statement, options?: CallOptions): Promise<Answered> {
     let answered
     try {
@@ -208,13 +215,13 @@ export function postgres(options: PostgresOptions): Driver {
   }
 }
 
-/** A statement that has to do with the schema. */
+/** A statement that finds or changes the schema. */
 const schema = (text: string): Statement => ({ text, params: () => [], kind: 'schema' })
 
 const noTables = ({ cause, details }: HoldfastError, sql: string): HoldfastError =>
   new HoldfastError(
     'READ_ONLY',
-    'The user may not create the tables; somebody who may has to run the SQL in details.sql',
+    'The user may not create the tables; have a user with that right run the SQL in details.sql',
     {
       cause,
       details: { ...details, sql },
@@ -224,6 +231,6 @@ const noTables = ({ cause, details }: HoldfastError, sql: string): HoldfastError
 const tooNew = (version: number): HoldfastError =>
   new HoldfastError(
     'SCHEMA',
-    `The database has schema version ${version}, and this release knows ${SCHEMA_VERSION}; use a newer release of holdfast`,
+    `The database has schema version ${version}, but this release supports only ${SCHEMA_VERSION}; use a newer release of holdfast`,
     { details: { found: version, known: SCHEMA_VERSION } },
   )

@@ -1,60 +1,61 @@
 /**
- * The two calls of the contract as PL/pgSQL functions: a request is one statement.
+ * The two calls of the contract as PL/pgSQL functions, so that a request is one statement.
  *
- * A function and not one statement with common table expressions, because the view of a statement is older than the
- * locks it takes; inside a volatile function every statement sees what was committed before the locks were had.
+ * A single statement with common table expressions would not do: its view is older than the locks it takes. Inside a
+ * volatile function, every statement sees everything that was committed before the locks were taken.
  *
- * Both answer rows of `n, key, version, expires_at, kind, value`; the last row tells the clock in `expires_at`. A value
- * is text (`t`), bytes (`b`) or text that would grow by escaping (`u`), the latter two as base64; `x` is one that was
- * left out, because the answer had no room for it. Values are looked at one by one, and only those that fit: the rest
- * stays where it is.
+ * Both functions return rows of `n, key, version, expires_at, kind, value`. The last row has the clock in `expires_at`.
+ * A value is text (`t`), bytes (`b`) or text that escaping would enlarge (`u`); the latter two are base64. `x` marks a
+ * value that was left out because the answer had no room for it. Values are read one by one, and only those that fit.
  *
- * An index takes rows of 2704 bytes. So a long part stands in `holdfast_long_parts`, and its entries under the number
- * it has there, behind a character that sorts above all parts.
+ * An index row holds at most 2704 bytes. So the name of a long part is stored in `holdfast_long_parts`, and its entries
+ * under the number it has there, after a character that sorts above all parts.
  *
  * @module
  */
 import { MAX_TIME } from '../../core/arguments.ts'
 import { DIGITS, LAST_NUMBER, encodeNumber } from '../../core/keys.ts'
 
-/** SQLSTATE where the last key of a log is no number; the message is the prefix. */
+/** SQLSTATE if the last key of a log is not a number. The message is the prefix. */
 export const NOT_A_LOG = 'HF001'
-/** SQLSTATE where even without values the answer would be too large. */
+/** SQLSTATE if the answer would be too large even without values. */
 export const ANSWER_TOO_LARGE = 'HF002'
 
-/** What both functions are pinned to: plans that stay good however much the tables have grown since they were made. */
+/** Settings of both functions: their plans stay good however much the tables grow. */
 const SETTINGS = `SET enable_seqscan = off SET enable_bitmapscan = off SET plan_cache_mode = force_generic_plan SET jit = off`
 
 const ROWS = `TABLE (r_n int, r_key text, r_version text, r_expires_at bigint, r_kind text, r_value text)`
 
-/** Parts of more characters than this are long; a key of 1600 still fits beside one that is not. */
+/** Parts with more characters are long. A key of 1600 characters still fits next to a part of this length. */
 const LONGEST_PART = 1000
-/** What entries of a long part have as their part, followed by its number. */
+/** The start of the stored part of a long part's entries; the number follows. */
 export const LONG = 'chr(127)'
 
-/** What the entries of a part are found under; nothing is found under {@link LONG} itself. */
+/** The stored part of a part. No entry is stored under {@link LONG} itself. */
 const placeOf = (part: string): string => `CASE WHEN length(${part}) <= ${LONGEST_PART} THEN ${part}
   ELSE ${LONG} || coalesce((SELECT l.id::text FROM holdfast_long_parts AS l WHERE l.name = ${part}), '') END`
 
 const NOW = `floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`
 
-/** How a value travels: PGlite takes a byte order mark off text, and escaping may make more of it than base64. */
+/** How a value is sent. PGlite removes a byte order mark from text, and escaping may make text larger than base64. */
 const KIND = `CASE WHEN e.bytes IS NOT NULL THEN 'b'
   WHEN left(e.text, 1) = chr(65279) OR octet_length(to_json(e.text)::text) * 3 > octet_length(e.text) * 4 + 64 THEN 'u' ELSE 't' END`
 const VALUE = (kind: string): string => `CASE ${kind} WHEN 't' THEN e.text
   ELSE translate(encode(CASE ${kind} WHEN 'b' THEN e.bytes ELSE convert_to(e.text, 'UTF8') END, 'base64'), E'\\n', '') END`
 
-/** What is stored at `e`, in bytes; known without looking at it. */
+/** The size of the value at `e`, in bytes, known without reading it. */
 const SIZE = 'coalesce(octet_length(e.text), octet_length(e.bytes), 0)'
-/** What an entry takes of the answer, as the limit counts it (see `entryBytes` of the core), with so much of its value. */
+/**
+ * The bytes that an entry takes of the answer's limit (see `entryBytes` of the core), with `size` bytes of its value.
+ */
 const charge = (size: string): string => `64 + length(e.key) + length(e.version) + ${size}`
-/** What its row takes on the way as JSON, at most. */
+/** The most bytes that its row takes as JSON. */
 const row = (key: string, version: string, size?: string): string =>
   `90 + length(${key}) + length(${version})${size === undefined ? '' : ` + 24 + ${size}::bigint * 4 / 3`}`
 
 const LIVE = `(e.expires_at IS NULL OR e.expires_at > moment)`
 
-/** The question at `item`, one order of keys. */
+/** The entries for the question at `item`, in one order of keys. */
 const page = (order: 'ASC' | 'DESC'): string => `(SELECT e.key, e.version, e.expires_at,
     CASE WHEN NOT keys_only THEN e.text END AS text, CASE WHEN NOT keys_only THEN e.bytes END AS bytes
   FROM holdfast_entries AS e
@@ -68,11 +69,10 @@ const nextLong = (from: '>' | '>=', name: string): string => `(SELECT l.name FRO
           AND EXISTS (SELECT FROM holdfast_entries AS e WHERE e.part = ${LONG} || l.id) ORDER BY l.name LIMIT 1)`
 
 /**
- * `holdfast_read({questions, room, most})`: a question is `["g", known, part, key]`,
- * `["r", known, part, start, end, limit, backwards, keysOnly]` or `["p", known, start, end, limit]`. Rows carry the number
- * of their question; one without a key tells that there is more. Pages are cut to their common room, but for those that
- * are known already. Where the answer gets larger than `most` bytes on the way, the rest of the questions is not
- * answered: the last row tells in `n` how many were.
+ * `holdfast_read({questions, room, most})`. A question is `["g", known, part, key]`, `["r", known, part, start, end,
+ * limit, backwards, keysOnly]` or `["p", known, start, end, limit]`. Rows carry the number of their question; a row
+ * without a key means that there is more. Pages are cut to the room they share, except known ones. If the answer grows
+ * beyond `most` bytes, the remaining questions are not answered: `n` of the last row is the number of those that were.
  */
 export const READ: string = `CREATE FUNCTION holdfast_read(request jsonb) RETURNS ${ROWS}
 LANGUAGE plpgsql STABLE ${SETTINGS} AS $read$
@@ -136,7 +136,7 @@ BEGIN
     ELSE
       most := (item->>4)::int;
       r_version := NULL; r_expires_at := NULL; r_kind := NULL; r_value := NULL;
-      -- One index seek per part, however many entries it holds.
+      -- One index seek per part, for any number of entries.
       place := (SELECT min(p.part) FROM holdfast_entries AS p WHERE p.part >= item->>2 AND p.part < item->>3);
       long := ${nextLong('>=', 'item->>2')};
       found_rows := 0;
@@ -166,7 +166,7 @@ BEGIN
   RETURN NEXT;
 END $read$`
 
-/** Finds the number in `seq` at which the log under `name` ends; null where something else lives there. */
+/** Finds the last number of the log under `name` as `seq`; null if something else is stored there. */
 const END_OF_LOG = `SELECT e.key, e.text INTO e FROM holdfast_entries AS e
           WHERE e.part = place AND e.key >= name AND e.key < left(name, -1) || '"' ORDER BY e.part DESC, e.key DESC LIMIT 1;
         seq := CASE WHEN e.key IS NULL THEN 0
@@ -181,19 +181,20 @@ const REFUSE_NO_LOG = `IF seq IS NULL THEN RAISE EXCEPTION USING MESSAGE = name,
 const UPSERT = `ON CONFLICT (part, key) DO UPDATE SET version = excluded.version, expires_at = excluded.expires_at,
   text = excluded.text, bytes = excluded.bytes`
 
-/** After so many milliseconds a row of `holdfast_locks` may be taken away: it is made again where it is wanted. */
+/** After this many milliseconds a row of `holdfast_locks` may be removed. It is created again if needed. */
 const LOCK_ROWS_LAST = 60_000
 
 /**
- * `holdfast_commit({id, digest, deadline, window, strict, sweep, room, most, locks, parts, commits}, wait)`. All locks are
- * had before anything is looked at, in one order, each in one mode, so there is no deadlock; they end with the
- * transaction, and waiting for them after `wait` milliseconds. See `locks.ts` for which they are. A commit is
- * `[id, checks, ops]`; a check `[part, key, version | null]` or, with a number, `[part, log, last]`; parts are indexes
- * into `parts`.
+ * `holdfast_commit({id, digest, deadline, window, strict, sweep, room, most, locks, parts, commits}, wait)`. All locks
+ * are taken before anything is read, in one order and each in one mode, so there is no deadlock. They end with the
+ * transaction. The function waits for them at most `wait` milliseconds. See `locks.ts` for the choice of locks. A
+ * commit is `[id, checks, ops]`. A check is `[part, key, version | null]` or, with a number, `[part, log, last]`. Parts
+ * are indexes into `parts`.
  *
- * Answers a row per failed check, in order, of what is there instead: of a log, its end in `value`. The last row tells
- * the verdicts in `value`, and in `n` how many expired rows were swept. A request that is not for this moment is answered
- * by one row of kind `late` or `reused`, and one that has to be made once more by one of kind `again` (see `locks.ts`).
+ * Returns a row per failed check, in order, with the current state; for a log, its end in `value`. The last row has the
+ * verdicts in `value`, and in `n` the number of expired rows swept. A request outside of its replay window returns one
+ * row of kind `late`, a reused id one of kind `reused`, and a request that must be sent once more one of kind `again`
+ * (see `locks.ts`).
  */
 export const COMMIT: string = `CREATE FUNCTION holdfast_commit(request jsonb, wait int) RETURNS ${ROWS}
 LANGUAGE plpgsql VOLATILE ${SETTINGS} AS $commit$
@@ -231,7 +232,7 @@ BEGIN
     ids := ARRAY(SELECT l.value::bigint FROM jsonb_array_elements(item->1) AS l);
     CASE item->>0
     WHEN 'R' THEN
-      -- Locks the rows that are there, without changing them.
+      -- Locks the existing rows without changing them.
       INSERT INTO holdfast_locks AS l (id, made_at) SELECT u.id, moment FROM unnest(ids) AS u (id)
         ON CONFLICT (id) DO UPDATE SET id = excluded.id WHERE false;
     WHEN 'r' THEN
@@ -261,7 +262,7 @@ BEGIN
       PERFORM set_config('lock_timeout', ceil(extract(epoch FROM given_up - asked) * 1000)::text, true);
     END IF;
   END LOOP;
-  -- now() would be the time before the wait.
+  -- now() would be the time before waiting for locks.
   moment := ${NOW};
   IF cardinality(missing) > 0 THEN
     INSERT INTO holdfast_locks (id, made_at) SELECT u.id, moment FROM unnest(missing) AS u (id) ORDER BY u.id
@@ -307,7 +308,7 @@ BEGIN
       IF jsonb_typeof(item->2) = 'number' THEN
         ${END_OF_LOG}
         IF kept IS NOT NULL THEN
-          -- What became of the request is known, whatever lives there now.
+          -- The verdict on the request stands, even if the keys no longer form a log.
           seq := coalesce(seq, 0);
         ELSE
           ${REFUSE_NO_LOG}
@@ -393,12 +394,12 @@ BEGIN
     RAISE EXCEPTION 'The answer is too large' USING ERRCODE = '${ANSWER_TOO_LARGE}';
   END IF;
   IF kept IS NULL THEN
-    -- For the second half of its life it only tells that a repeat comes too late.
+    -- In the second half of its life, the record only shows that a repeat is too late.
     INSERT INTO holdfast_requests (id, digest, record, answered_until, expires_at) VALUES (request->>'id', request->>'digest',
       r_value, moment + (request->>'window')::bigint, moment + 2 * (request->>'window')::bigint);
   END IF;
   IF (request->>'sweep')::int > 0 THEN
-    -- Last of all, and of rows that nobody else is at: it waits for nothing that it could be waited for with.
+    -- Comes last and skips rows that others have locked, so it cannot cause a deadlock.
     DELETE FROM holdfast_entries AS d WHERE (d.part, d.key) IN (SELECT e.part, e.key FROM holdfast_entries AS e
       WHERE e.expires_at <= moment ORDER BY e.expires_at LIMIT (request->>'sweep')::int FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS swept = ROW_COUNT;

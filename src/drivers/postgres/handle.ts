@@ -1,10 +1,10 @@
-/** How the driver gets at PostgreSQL: whatever runs one statement with parameters. @module */
+/** Ways to reach PostgreSQL: anything that runs one statement with parameters. @module */
 import { invalid } from '../../core/errors.ts'
 
 /**
  * Runs one statement and resolves with its rows, each an object or an array in the order of the columns. It must work
- * without a session: every call may go to another connection. Once the signal is aborted nobody waits for the rows: the
- * statement may be cancelled.
+ * without a session, because every call may go to another connection. Once the signal is aborted, nobody waits for the
+ * rows, and the statement may be cancelled.
  */
 export type PostgresFunction = (
   text: string,
@@ -12,56 +12,56 @@ export type PostgresFunction = (
   options: { readonly signal: AbortSignal },
 ) => PromiseLike<readonly unknown[]>
 
-/** A client with `query(text, params)`: `Pool` and `Client` of `pg`, PGlite, what `neon()` returns. */
+/** A client with `query(text, params)`: a `Pool` or `Client` of `pg`, PGlite, or the result of `neon()`. */
 export interface PostgresClient {
-  /** Resolves with rows, or with an object that has them as `rows`. */
+  /** Resolves with the rows, or with an object that has them as `rows`. */
   query(text: string, params: string[]): PromiseLike<unknown>
 }
 
-/** What `postgres()` of postgres.js returns. */
+/** The result of `postgres()` of postgres.js. */
 export interface PostgresJs {
-  /** Runs a statement that is text, without preparing it. What it returns can be cancelled. */
+  /** Runs a text as a statement, without preparing it. The result can be cancelled. */
   unsafe(text: string, params: string[]): PromiseLike<unknown>
 }
 
-/** A drizzle database over one of these clients, which it shows as `$client`. */
+/** A drizzle database over one of these clients, available as `$client`. */
 export interface DrizzleOverClient {
   /** The client underneath. */
   readonly $client: PostgresFunction | PostgresClient | PostgresJs
 }
 
-/** A drizzle database without a client, such as that of `drizzle-orm/pg-proxy`. */
+/** A drizzle database without a client, such as the one of `drizzle-orm/pg-proxy`. */
 export interface DrizzleProxy {
   /** Runs a drizzle query. */
   execute(query: unknown): PromiseLike<unknown>
 }
 
-/** Everything that {@link PostgresOptions} takes as `db`. */
+/** All types that {@link PostgresOptions} accepts as `db`. */
 export type PostgresHandle = PostgresFunction | PostgresClient | PostgresJs | DrizzleOverClient | DrizzleProxy
 
 /** One row as an array, in the order of the columns. */
 export type Row = readonly unknown[]
 
-/** Runs one statement; once the signal is aborted nobody waits for its rows any more. */
+/** Runs one statement. Once the signal is aborted, nobody waits for its rows. */
 export type Run = (text: string, params: string[], signal: AbortSignal) => Promise<readonly Row[]>
 
 type Send = (text: string, params: string[], signal: AbortSignal) => PromiseLike<unknown>
 
 /**
- * Makes the one way to run statements out of what was handed in.
+ * Makes a function that runs statements over any of the accepted handles.
  *
- * @throws `INVALID_ARGUMENT` when it is none of {@link PostgresHandle}
+ * @throws `INVALID_ARGUMENT` if `db` is none of {@link PostgresHandle}
  */
 export function runOver(db: PostgresHandle): Run {
   const send = sendOver(db)
-  // Clients return thenables that send the statement once for every time they are awaited: this is the only time.
+  // Clients return thenables that send the statement each time they are awaited, so await once.
   return async (text, params, signal) => rowsOf(await send(text, params, signal)).map(toRow)
 }
 
 function sendOver(db: PostgresHandle): Send {
   const client: unknown = Object(db) === db && '$client' in db ? db.$client : db
   if (has(client, 'execute')) return overDrizzle(client as unknown as DrizzleProxy)
-  // `neon()` has `unsafe` as well, which is another thing there; and both of them are functions themselves.
+  // Test for `query` first: `neon()` has an `unsafe` with another meaning, and is a function itself.
   if (has(client, 'query')) {
     if (isPool(client)) return overPool(client)
     const { query } = client as unknown as Fetching
@@ -73,15 +73,13 @@ function sendOver(db: PostgresHandle): Send {
   if (typeof client === 'function') {
     return (text, params, signal) => (client as PostgresFunction)(text, params, { signal })
   }
-  throw invalid(
-    'db must be a client of PostgreSQL, a drizzle database, or a function of a statement and its parameters',
-  )
+  throw invalid('db must be a client of PostgreSQL, a drizzle database, or a function (text, params) => rows')
 }
 
 const has = <Name extends string>(client: unknown, name: Name): client is Record<Name, unknown> =>
   typeof (Object(client) as Partial<Record<Name, unknown>>)[name] === 'function'
 
-/** Calls back when the signal is aborted, unless the work is done before. */
+/** Waits for work, and calls `onAbort` if the signal is aborted before it is done. */
 async function until<T>(work: PromiseLike<T>, signal: AbortSignal, onAbort: () => void): Promise<T> {
   signal.addEventListener('abort', onAbort)
   try {
@@ -91,7 +89,7 @@ async function until<T>(work: PromiseLike<T>, signal: AbortSignal, onAbort: () =
   }
 }
 
-/** What `neon()` returns: options of `fetch` go along. */
+/** The result of `neon()`, which passes on options of `fetch`. */
 interface Fetching {
   query(text: string, params: string[], options?: object): PromiseLike<unknown>
 }
@@ -100,11 +98,11 @@ const overPostgresJs =
   (client: PostgresJs): Send =>
   (text, params, signal) => {
     const query = client.unsafe(text, params) as PromiseLike<unknown> & { cancel?(): unknown }
-    // Where the server cannot be reached, it cannot be told either.
+    // If the server cannot be reached, it cannot be told to cancel either.
     return until(query, signal, () => void Promise.resolve(query.cancel?.()).catch(() => {}))
   }
 
-/** A `Pool` of `pg`, as far as it is used. */
+/** The parts used of a `Pool` of `pg`. */
 interface Pool {
   readonly totalCount: number
   connect(): Promise<PooledClient>
@@ -119,10 +117,13 @@ interface PooledClient extends PostgresClient {
 const isPool = (client: unknown): client is Pool =>
   has(client, 'connect') && typeof (client as { totalCount?: unknown }).totalCount === 'number'
 
-/** A connection is mostly back sooner than a new one is there: so long is waited before it is closed, in milliseconds. */
+/**
+ * How long to wait before a connection is closed, in milliseconds. Its statement mostly ends sooner than a new
+ * connection opens.
+ */
 const GRACE = 500
 
-/** A statement cannot be taken back, but its connection can be closed, so that others may have one in its place. */
+/** A statement cannot be withdrawn, but its connection can be closed, so that the pool opens another. */
 const overPool =
   (pool: Pool): Send =>
   async (text, params, signal) => {
@@ -141,10 +142,10 @@ const overPool =
       isBroken = true
       release()
     }
-    // The pool listens only while nobody has the connection. The statement under way is told as well.
+    // The pool listens for errors only while the connection is idle. The statement under way fails too.
     client.on('error', broken)
     try {
-      // Nobody waits for it any more: it need not be sent.
+      // The call was aborted, so the statement need not be sent.
       if (signal.aborted) return []
       return await until(client.query(text, params), signal, () => (timer = setTimeout(close, GRACE)))
     } finally {

@@ -1,15 +1,17 @@
 /**
- * What locks a request takes, so that it waits for those who share a key or a range with it, and for nobody else.
+ * The locks that a request takes, chosen so that it waits only for requests that share a key or a range with it.
  *
- * Locks of keys are rows of `holdfast_locks`. There can be any number of them, while the server's own table of locks,
- * which all connections share, has room for 64 of each. Parts are locked besides, for the sake of those who delete a
- * range: shared by everybody who touches a key of theirs, exclusively by who deletes a range of theirs. That is an
- * advisory lock. Of many parts only {@link MOST_ADVISORY} are locked so and the rest as rows; who deletes a range takes both.
+ * Keys are locked as rows of `holdfast_locks`. There can be any number of them, while the server's own lock table,
+ * which all connections share, has room for 64 per connection. In addition, a request locks parts, to protect against
+ * deletes of ranges: shared if it touches a key of the part, exclusively if it deletes a range of it. Locks of parts
+ * are advisory locks. If a request touches many parts, only {@link MAX_ADVISORY} are locked this way and the rest as
+ * rows; a delete of a range takes both.
  *
- * A row that is new is its maker's alone, so one that is to be shared has to be committed before: the function makes those
- * that it misses and asks to be called again. A part without entries needs none: nothing of it can be deleted.
+ * A new lock row belongs to the transaction that made it, so a row to be shared must be committed first: the function
+ * creates the missing rows and asks to be called again. A part without entries needs no row, because nothing in it can
+ * be deleted.
  *
- * All clients of a database have to agree on this: a change wants another name for the function that takes the locks.
+ * All clients of a database must agree on these rules. A change of them must rename the function that takes the locks.
  *
  * @module
  */
@@ -17,33 +19,36 @@ import type { Commit } from '../../core/driver.ts'
 import { hasher } from '../../core/hash.ts'
 import { DIGITS } from '../../core/keys.ts'
 
-/** Advisory locks of parts that one request shares: with all else it stays below what each connection has room for. */
-const MOST_ADVISORY = 48
-/** A request of more keys locks all of them exclusively, in bulk: that is quicker than to look at each. */
-const MOST_SHARED = 16
-/** Rows that are locked at once. */
+/** Advisory locks of parts that one request shares. With all others this stays below the room for each connection. */
+const MAX_ADVISORY = 48
+/** A request with more keys locks all of them exclusively, in bulk: that is faster than checking each key. */
+const MAX_SHARED = 16
+/** Rows locked at once. */
 const CHUNK = 16
 
-/** Names of locks: of a request, of a part, and of a key in it. No two kinds are alike. */
+/** Names of locks: for a request, and for a key in a part. They differ from each other and from names of parts. */
 const lockOfRequest = (id: string): string => `\r${id}`
 const lockOfKey = (part: string, key: string): string => `${part}\n${NUMBERED.test(key) ? key.slice(0, -DIGITS) : key}`
-/** Entries of a log share its lock, so that nobody sees the numbers in between while they grow. */
+/** The entries of a log share its lock, so that nobody sees gaps in the numbers while the log grows. */
 const NUMBERED = new RegExp(`!\\d{${DIGITS}}$`)
 
-/** 52 bits, which a number holds: where two names have the same, a wait too many is all that comes of it. */
+/** 52 bits, which a number holds exactly. Two names with the same hash only cause an unnecessary wait. */
 function hashOf(name: string): number {
   const hash = hasher()
   hash.text(name)
   return Number.parseInt(hash.finish().slice(0, 13), 16)
 }
 
-/** The mode of a lock: `a` and `A` for advisory ones, `r` and `R` for rows; a capital letter for exclusive ones. */
+/** The mode of a lock: `a` and `A` for advisory locks, `r` and `R` for rows. A capital letter means exclusive. */
 type Mode = 'a' | 'A' | 'r' | 'R'
 
-/** Locks of one mode that are taken together; those of parts tell which. */
+/** Locks of one mode that are taken together. Row locks of parts also name the parts. */
 export type Locks = readonly [mode: Mode, ids: readonly number[], parts?: readonly string[]]
 
-/** The locks that a request needs, in the order in which they are taken: the same for everybody, so nobody waits in a circle. */
+/**
+ * The locks that a request needs, in the order of taking. The order is the same for all requests, so there is no
+ * deadlock.
+ */
 export function locksOf(id: string, commits: readonly Commit[]): readonly Locks[] {
   const parts = new Map<string, { isExclusive: boolean; named: number }>()
   const keys = new Map<string, boolean>()
@@ -73,12 +78,12 @@ export function locksOf(id: string, commits: readonly Commit[]): readonly Locks[
     }
   }
 
-  // Those that are named most are those that others are at, too: their rows would have to be there already.
+  // The most used parts get advisory locks: other requests use them too, and their rows would have to exist first.
   const byUse = [...parts].toSorted(([, a], [, b]) => b.named - a.named)
   const advisory = new Map<number, Mode>()
   const partRows = new Map<number, Mode>()
   const partNames = new Map<number, string>()
-  let left = MOST_ADVISORY
+  let left = MAX_ADVISORY
   for (const [name, { isExclusive }] of byUse) {
     const hash = hashOf(name)
     if (isExclusive || left-- > 0) advisory.set(hash, isExclusive ? 'A' : 'a')
@@ -86,15 +91,15 @@ export function locksOf(id: string, commits: readonly Commit[]): readonly Locks[
     partNames.set(hash, name)
   }
   advisory.set(hashOf(lockOfRequest(id)), 'A')
-  const isLarge = keys.size > MOST_SHARED
+  const isLarge = keys.size > MAX_SHARED
   const keyRows = new Map<number, Mode>()
   for (const [name, isExclusive] of keys) keyRows.set(hashOf(name), isExclusive || isLarge ? 'R' : 'r')
   const named = inOrder(partRows).map(([mode, ids]): Locks => [mode, ids, ids.map((hash) => partNames.get(hash)!)])
-  // Whether a part has entries is looked at when all keys are had.
+  // Parts come last: whether a part has entries is checked once all keys are locked.
   return [...inOrder(advisory), ...inOrder(keyRows), ...named]
 }
 
-/** In the order of their numbers; neighbours of one mode are taken together, as far as that ends soon. */
+/** Sorts locks by number. Up to `CHUNK` neighbours of one mode are taken together. */
 function inOrder(locks: ReadonlyMap<number, Mode>): readonly Locks[] {
   const groups: [Mode, number[]][] = []
   for (const [id, mode] of [...locks].toSorted(([a], [b]) => a - b)) {

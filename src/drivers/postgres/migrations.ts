@@ -1,18 +1,19 @@
 /**
- * The schema as SQL, version by version: what drizzle cannot express (collations, functions, partitions, views).
+ * The schema as SQL, version by version. It uses collations, functions, partitions and views, which drizzle cannot
+ * express.
  *
- * A version that has been released is never edited. One that changes what rows mean gives the functions new names: what
- * an older process calls then fails instead of writing rows of the old kind.
+ * A released version is never edited. A version that changes the meaning of rows renames the functions: the calls of an
+ * older process then fail instead of writing rows of the old kind.
  *
  * @module
  */
 import { COMMIT, LONG, READ } from './functions.ts'
 
-/** Names sort by byte, as keys do. */
+/** Sorts names by byte, as keys do. */
 const NAME = `text COLLATE "C" NOT NULL`
 
 const tables = (partitions: number): readonly string[] => [
-  // The value stands last: large ones are kept out of the row.
+  // The value comes last, so that large ones are stored out of the row.
   `CREATE TABLE holdfast_entries (
     part ${NAME}, key ${NAME}, version ${NAME}, expires_at bigint, text text, bytes bytea,
     PRIMARY KEY (part, key), CHECK ((text IS NULL) <> (bytes IS NULL))
@@ -29,12 +30,12 @@ const tables = (partitions: number): readonly string[] => [
     answered_until bigint NOT NULL, expires_at bigint NOT NULL
   )`,
   'CREATE INDEX holdfast_requests_expiry ON holdfast_requests (expires_at)',
-  // A row means nothing but that it can be locked: it may go in a crash, or at any time when nobody has it.
+  // A row only serves to be locked. It may be lost in a crash, or removed whenever nobody holds it.
   'CREATE UNLOGGED TABLE holdfast_locks (id bigint PRIMARY KEY, made_at bigint NOT NULL)',
   'CREATE INDEX holdfast_locks_age ON holdfast_locks (made_at)',
 ]
 
-/** `decodeId` of core/keys.ts in SQL: text without escapes, nearly all of it, is returned as it is. */
+/** `decodeId` of core/keys.ts in SQL. Text without escapes, nearly all of it, is returned at once. */
 const DECODE = `CREATE FUNCTION holdfast_decode(id text) RETURNS text LANGUAGE plpgsql IMMUTABLE STRICT AS $decode$
 DECLARE
   result text := '';
@@ -66,7 +67,7 @@ BEGIN
   RETURN result;
 END $decode$`
 
-/** Text that is no JSON is null, and so are bytes. */
+/** Parses JSON; null for bytes and for text that is not JSON. */
 const JSON_OR_NULL = `CREATE FUNCTION holdfast_json(document text) RETURNS jsonb LANGUAGE plpgsql IMMUTABLE STRICT AS $json$
 BEGIN
   RETURN document::jsonb;
@@ -79,10 +80,10 @@ const PART = `CASE WHEN e.part < ${LONG} THEN e.part
   ELSE (SELECT l.name FROM holdfast_long_parts AS l WHERE l.id = substr(e.part, 2)::bigint) END`
 const TENANT = `holdfast_decode(split_part(${PART}, '!', 1))`
 const RUN_ID = `holdfast_decode(split_part(${PART}, '!', 3))`
-/** Exactly `tenant!run!runId`: parts under a prefix of several elements belong to another database. */
+/** Exactly `tenant!run!runId`. Parts under a prefix of several elements belong to another database. */
 const IS_RUN = `${PART} ~ '^[^!]+!run![^!]+$'`
 
-/** Such entries of all runs: hops from part to part, so that the length of logs does not matter. */
+/** Selects entries of every run. It jumps from part to part, so the length of logs does not matter. */
 const ofEachRun = (which: string, more = ''): string => `(
     WITH RECURSIVE parts (part) AS (
       (SELECT part FROM holdfast_entries ORDER BY part LIMIT 1)
@@ -125,13 +126,13 @@ const VIEWS = [
   FROM holdfast_entries AS e WHERE ${IS_RUN} AND e.key >= 'value!' AND e.key < 'value"' AND ${LIVE}`,
 ]
 
-/** Functions find the tables beside them, whoever calls them from wherever. */
+/** Pins functions to the schema of their tables, for all callers. */
 const pinned = (...signatures: string[]): string[] =>
   signatures.map(
     (signature) => `EXECUTE format('ALTER FUNCTION ${signature} SET search_path = %I, pg_temp', current_schema())`,
   )
 
-/** What leads from each version to the next; the first from a database without. */
+/** The statements that lead from each version to the next; the first list starts from an empty database. */
 const migrations = (partitions: number): readonly (readonly string[])[] => [
   [
     'CREATE TABLE holdfast_schema (version integer NOT NULL)',
@@ -146,20 +147,20 @@ const migrations = (partitions: number): readonly (readonly string[])[] => [
   ],
 ]
 
-/** The version that a database is brought to. */
+/** The current version of the schema. */
 export const SCHEMA_VERSION: number = migrations(0).length
 
-/** The oldest PostgreSQL whose planner and functions do what the driver needs, as `server_version_num`. */
+/** The oldest PostgreSQL whose planner and functions support the driver, as `server_version_num`. */
 const OLDEST_SERVER = 130_000
 
-/** Finds the schema: a row with its version, or the error that there is no such table. */
+/** Finds the schema: returns a row with its version, or fails because there is no such table. */
 export const FIND = 'SELECT max(version) AS version FROM holdfast_schema'
 
 /**
- * Brings the schema to this version, in one statement that may be run any number of times, by any number of clients at
- * once: they queue on a lock that ends with the statement, and all but the first find the work done.
+ * Makes the statement that brings the schema to the current version. It may be run any number of times, by any number
+ * of clients at once: they queue on a lock that ends with the statement, and all but the first find the work done.
  *
- * @param partitions - how many partitions the entries are spread over; 0 for a plain table
+ * @param partitions - the number of partitions for the entries; 0 for a plain table
  */
 export const migration = (partitions: number): string => `DO $holdfast$
 DECLARE

@@ -1,4 +1,4 @@
-/** What one answer cannot hold, asked for in several. @module */
+/** Reads that are too large for one answer. @module */
 import type { Answer, Read, ReadAnswer } from '../../core/driver.ts'
 import { entryBytes } from '../../core/limits.ts'
 import { readInPieces } from '../shared/split-reads.ts'
@@ -6,10 +6,10 @@ import { readAnswers } from './answers.ts'
 import type { Row } from './handle.ts'
 import { LIMITS, encodeRead, encodeReads } from './requests.ts'
 
-/** Sends questions, encoded, to `holdfast_read`, and resolves with its rows. */
+/** Sends encoded questions to `holdfast_read` and resolves with its rows. */
 export type Ask = (questions: string) => Promise<readonly Row[]>
 
-/** What the pages among the answers take of their common room. */
+/** The bytes that pages take of the room they share. */
 const pageBytes = (answers: readonly Answer[]): number =>
   answers.reduce((sum, answer) => {
     if (answer === null || !('more' in answer)) return sum
@@ -18,7 +18,7 @@ const pageBytes = (answers: readonly Answer[]): number =>
     return entries.reduce((all, entry) => all + entryBytes(entry), sum)
   }, 0)
 
-/** Asks in as many requests as the size of the answers wants, for answers of one moment; see {@link readInPieces}. */
+/** Reads in as many requests as the size of the answers needs, all of the same moment; see {@link readInPieces}. */
 export function readAll(reads: readonly Read[], ask: Ask): Promise<ReadAnswer> {
   let before: readonly Answer[] = []
   return readInPieces(reads, async (asked, known) => {

@@ -1,4 +1,4 @@
-/** Requests as the JSON that the functions of the schema take, and how large they and their answers get. @module */
+/** Encodes requests as JSON for the functions of the schema, and limits the size of requests and answers. @module */
 import { MAX_TIME } from '../../core/arguments.ts'
 import { toBase64 } from '../../core/base64.ts'
 import type { Check, CommitRequest, Expiry, Limits, Op, Read, Value } from '../../core/driver.ts'
@@ -8,36 +8,40 @@ import { NETWORK_LIMITS } from '../../core/limits.ts'
 import { digestOf } from '../../core/requests.ts'
 import { locksOf } from './locks.ts'
 
-/** A request or an answer over HTTP holds 10 MiB at most; a little is left for what surrounds ours. */
-const MOST_BYTES = 10 * 2 ** 20 - 2 ** 16
+/** A request or an answer over HTTP holds at most 10 MiB. A little is reserved for the surrounding syntax. */
+const MAX_BYTES = 10 * 2 ** 20 - 2 ** 16
 
 /**
- * Whatever characters they hold, values take at most a third more on the way than they are charged for, as base64 does
- * (see {@link encodeValue}); and the rest of a check or an op, its lock included, takes less than what is charged for its
- * key. So a request inside these limits fits, unless its names consist of quotes and backslashes.
+ * Whatever its characters, an encoded value is at most a third larger than its counted size, as with base64 (see {@link
+ * encodeValue}). The rest of a check or an op, with its lock, is smaller than what is counted for its key. So a request
+ * within these limits fits, unless its names consist of quotes and backslashes.
  *
- * An answer has room for these pages, for the versions of what they hold once more, and for one of the largest values
- * besides, which is asked for by name.
+ * An answer has room for its pages, for the versions of their entries once more, and for one largest value that a get
+ * asks for.
  */
 export const LIMITS: Limits = { ...NETWORK_LIMITS, keyOverhead: 128, answerBytes: 3 * 2 ** 20 }
 
-/** The JSON text, refused where it would not fit into a request. */
+/** Encodes a request as JSON. @throws `PAYLOAD_TOO_LARGE` if that does not fit into an HTTP request */
 function sized(request: object): string {
   const text = JSON.stringify(request)
-  // In the body of an HTTP request it is text inside JSON once more.
-  if (text.length * 3 <= MOST_BYTES) return text
+  // The body of an HTTP request holds this text as a string inside JSON, so it is escaped once more.
+  if (text.length * 3 <= MAX_BYTES) return text
   const size = utf8Bytes(text) + escapesOf(text).quotes
-  if (size <= MOST_BYTES) return text
-  throw new HoldfastError('PAYLOAD_TOO_LARGE', `A request must be at most ${MOST_BYTES} bytes as JSON, not ${size}`, {
-    details: { most: MOST_BYTES, size },
-  })
+  if (size <= MAX_BYTES) return text
+  throw new HoldfastError(
+    'PAYLOAD_TOO_LARGE',
+    `A request must be at most ${MAX_BYTES} bytes as JSON, not ${size}; split it`,
+    {
+      details: { most: MAX_BYTES, size },
+    },
+  )
 }
 
 const QUOTE = '"'.charCodeAt(0)
 const BACKSLASH = '\\'.charCodeAt(0)
 const SPACE = ' '.charCodeAt(0)
 
-/** Counts what JSON escapes. By its loop, because a pattern makes a list of millions. */
+/** Counts the characters that JSON escapes. A pattern would make a list of millions. */
 function escapesOf(text: string): { quotes: number; controls: number } {
   let quotes = 0
   let controls = 0
@@ -49,10 +53,10 @@ function escapesOf(text: string): { quotes: number; controls: number } {
   return { quotes, controls }
 }
 
-/** Kind and content: text as it is, or as base64 where escaping would make it longer than that. */
+/** Encodes a value as kind and content: text as it is, or as base64 if escaping would make it longer. */
 function encodeValue(value: Value): readonly [kind: string, content: string] {
   if (typeof value !== 'string') return ['b', toBase64(value)]
-  // Inside JSON inside of JSON a quote has three bytes more, other escapes up to six, and base64 a third: so text never
+  // In JSON inside JSON, a quote takes three extra bytes, other escapes up to six, and base64 a third. So text never
   // takes more than base64 would.
   const { quotes, controls } = escapesOf(value)
   if (quotes * 9 + controls * 18 < value.length + 64) return ['t', value]
@@ -60,9 +64,9 @@ function encodeValue(value: Value): readonly [kind: string, content: string] {
 }
 
 /**
- * A question.
+ * Encodes a read.
  *
- * @param isKnown - whether its answer is there already, and only the versions of what it finds are wanted
+ * @param isKnown - whether it was answered before, and only the versions are needed
  */
 export function encodeRead(read: Read, isKnown: boolean): readonly unknown[] {
   if ('get' in read) return ['g', isKnown, read.get.part, read.get.key]
@@ -72,22 +76,22 @@ export function encodeRead(read: Read, isKnown: boolean): readonly unknown[] {
 }
 
 /**
- * Questions as `holdfast_read` takes them.
+ * Encodes the request of `holdfast_read`.
  *
- * @param room - how much the pages may hold together, as `Limits.answerBytes` counts it
+ * @param room - the most bytes for all pages together, counted as in `Limits.answerBytes`
  */
 export const encodeReads = (questions: readonly (readonly unknown[])[], room: number): string =>
-  sized({ questions, room, most: MOST_BYTES })
+  sized({ questions, room, most: MAX_BYTES })
 
-/** What a commit request needs besides the commits. */
+/** What a commit request contains in addition to the commits. */
 export interface CommitSettings {
-  /** How long the repeated request is recognised, in milliseconds. */
+  /** How long a repeat of the request is recognised, in milliseconds. */
   readonly window: number
-  /** How many expired rows to take away. */
+  /** How many expired rows to remove. */
   readonly sweep: number
 }
 
-/** A request as `holdfast_commit` takes it. */
+/** Encodes the request of `holdfast_commit`. */
 export function encodeCommits(request: CommitRequest, { window, sweep }: CommitSettings): string {
   const { id, commits, deadline = null } = request
   const parts = new Map<string, number>()
@@ -109,7 +113,7 @@ export function encodeCommits(request: CommitRequest, { window, sweep }: CommitS
     sweep,
     strict: commits.some(({ durability }) => durability === 'strict'),
     room: LIMITS.answerBytes,
-    most: MOST_BYTES,
+    most: MAX_BYTES,
     locks: locksOf(id, commits).map(([mode, ids, names]) => (names ? [mode, ids, names.map(indexOf)] : [mode, ids])),
     parts: [...parts.keys()],
     commits: encoded,
@@ -118,7 +122,7 @@ export function encodeCommits(request: CommitRequest, { window, sweep }: CommitS
 
 const isBulk = (op: Op): boolean => 'deleteRange' in op || 'deletePart' in op || 'trim' in op
 
-/** Deletes of ranges and parts and trims first, as they are applied. */
+/** Deletes of ranges and parts and trims first, in the order of application. */
 const inOrder = (ops: readonly Op[]): readonly Op[] =>
   ops.some(isBulk) ? [...ops.filter(isBulk), ...ops.filter((op) => !isBulk(op))] : ops
 
@@ -144,7 +148,7 @@ function encodeOp(op: Op, indexOf: (part: string) => number): readonly unknown[]
   return ['r', indexOf(op.deleteRange.part), op.deleteRange.start, op.deleteRange.end]
 }
 
-/** Under a clock of whole milliseconds, an entry that expires within one lives to its end. */
+/** The clock has whole milliseconds: an entry that expires within one lives to the end of it. */
 function encodeExpiry(expires: Expiry | undefined): readonly unknown[] {
   if (!expires) return []
   return 'in' in expires ? [Math.ceil(expires.in)] : [null, Math.min(Math.ceil(expires.at), MAX_TIME)]

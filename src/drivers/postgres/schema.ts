@@ -1,9 +1,9 @@
 /**
- * The tables and views of the Postgres driver as a drizzle schema: to read and join what is stored with drizzle of your
- * own, in the same database. Writing to them is the driver's alone.
+ * The tables and views of the Postgres driver as a drizzle schema, to read and join the stored data with your own
+ * drizzle in the same database. Only the driver may write to them.
  *
- * The driver creates them itself, with collations, functions and partitions that drizzle cannot express; keep them out
- * of drizzle-kit with `tablesFilter: ['!holdfast_*']`.
+ * The driver creates them itself, with collations, functions and partitions that drizzle cannot express. Keep
+ * drizzle-kit away from them with `tablesFilter: ['!holdfast_*']`.
  *
  * @example
  * ```ts
@@ -43,16 +43,16 @@ import {
   text,
 } from 'drizzle-orm/pg-core'
 
-// Every type is written out: declarations of this package are made file by file, without inference.
+// All types are written out, because the declarations of this package are made file by file, without inference.
 
-/** A drizzle table of these columns. */
+/** A drizzle table with these columns. */
 export type Table<Name extends string, Columns extends Record<string, ColumnBuilderBase>> = PgTableWithColumns<{
   name: Name
   schema: undefined
   columns: BuildColumns<Name, Columns, 'pg'>
   dialect: 'pg'
 }>
-/** A drizzle view of these columns. */
+/** A drizzle view with these columns. */
 export type View<Name extends string, Columns extends Record<string, ColumnBuilderBase>> = PgViewWithSelection<
   Name,
   true,
@@ -67,7 +67,7 @@ export type Integer<Name extends string> = PgIntegerBuilderInitial<Name>
 export type Long<Name extends string> = PgBigInt53BuilderInitial<Name>
 /** A column of JSON, parsed by drizzle. */
 export type Json<Name extends string> = PgJsonbBuilderInitial<Name>
-/** What {@link Bytes} holds. */
+/** The data of a {@link Bytes} column. */
 export type BytesType = { data: Uint8Array; driverData: Uint8Array }
 /** A column of bytes. */
 export type Bytes<Name extends string> = PgCustomColumnBuilder<ConvertCustomConfig<Name, BytesType>>
@@ -78,8 +78,8 @@ const bytea = customType<BytesType>({ dataType: () => 'bytea' })
 const long = <Name extends string>(name: Name): Long<Name> => bigint(name, { mode: 'number' })
 
 /**
- * Every entry: `part` and `key` as `core/keys.ts` draws them, expiry in milliseconds since 1970, and the value, which is
- * either text or bytes.
+ * All entries: `part` and `key` as in the table in `core/keys.ts`, the expiry in milliseconds since 1970, and the
+ * value, either as text or as bytes.
  */
 export const entries: Table<
   'holdfast_entries',
@@ -107,7 +107,7 @@ export const entries: Table<
   ],
 )
 
-/** Requests, for as long as their repetition is recognised, and known to come too late for as long again. */
+/** Records of requests, kept as long as a repeat is answered, and as long again to recognise a late one. */
 export const requests: Table<
   'holdfast_requests',
   {
@@ -135,7 +135,7 @@ export const schemaVersion: Table<'holdfast_schema', { version: NotNull<Integer<
   { version: integer('version').notNull() },
 )
 
-/** The runs of all tenants; `data` is the whole record. What is no JSON reads as null, here and below. */
+/** The runs of all tenants; `data` is the whole record. In all views, text that is not JSON reads as null. */
 export const runs: View<
   'holdfast_runs',
   {
@@ -159,7 +159,7 @@ export const runs: View<
   data: jsonb('data'),
 }).existing()
 
-/** The steps of all runs, in no order; `data` is the whole record. */
+/** The steps of all runs, in no particular order; `data` is the whole record. */
 export const steps: View<
   'holdfast_steps',
   {
@@ -209,7 +209,7 @@ export const events: View<
   data: jsonb('data'),
 }).existing()
 
-/** The snapshots of all runs; `data` is the whole document around `state`. */
+/** The snapshots of all runs; `data` is the whole document that contains `state`. */
 export const snapshots: View<
   'holdfast_snapshots',
   {
@@ -231,7 +231,7 @@ export const snapshots: View<
   data: jsonb('data'),
 }).existing()
 
-/** The plain values of tenants (`runId` is null) and of runs, as they were stored: either text or bytes. */
+/** The plain values of tenants (`runId` is null) and of runs, either as text or as bytes. */
 export const values: View<
   'holdfast_values',
   {

@@ -1,23 +1,26 @@
-/** Who listens to a driver's announcements. @module */
+/** The listeners of a driver's announcements. @module */
 
-/** Listeners, and the way to tell them. */
+/** Listeners, and a way to announce changes to them. */
 export interface Announcer {
-  /** As of the contract. */
+  /** As `Driver.watch` in the contract. */
   watch(listener: (parts: readonly string[]) => void): () => void
-  /** Tells all who listen, soon: none of them can get in the way of the commit. Where nobody listens, nothing is asked. */
+  /**
+   * Calls the listeners in a later microtask, so that none can disturb the commit. `changed` is called only if there
+   * are listeners.
+   */
   announce(changed: () => readonly string[]): void
 }
 
 /**
  * Makes the listeners of one driver.
  *
- * @param onWanted - told when the first listener comes, and when the last has gone
+ * @param onWanted - called with `true` when the first listener is added, with `false` when the last is removed
  */
 export function announcer(onWanted: (isWanted: boolean) => void = () => {}): Announcer {
   const listeners = new Set<{ readonly tell: (parts: readonly string[]) => void }>()
   return {
     watch(tell) {
-      // An object of its own, for a function may be given twice.
+      // A separate object, because the same function may be passed twice.
       const listener = { tell }
       listeners.add(listener)
       if (listeners.size === 1) onWanted(true)

@@ -1,6 +1,6 @@
 /**
- * The meaning of a commit, once, for every driver that can read inside its write transaction. Drivers that leave the
- * evaluation to a script on the server say the same in its language, and are held to it by the same suite.
+ * The evaluation of commits, for every driver that can read inside its write transaction. Drivers that evaluate in a
+ * script on the server repeat it in the server's language. The same suite tests both.
  *
  * @module
  */
@@ -21,15 +21,15 @@ import { encodeNumber, trimmedKey } from '../../core/keys.ts'
 import { type Room, roomFor, takesEntry } from '../../core/limits.ts'
 import { type RequestRecord, digestOf, late, partOf, recordOf, requireInTime, reused } from '../../core/requests.ts'
 
-/** A transaction: what was written through it is seen by the next read. */
+/** A transaction. Reads see earlier writes of the same transaction. */
 export interface Transaction {
   /**
-   * The entry as it is stored; it may have expired.
+   * Returns the entry as it is stored, even if it has expired.
    *
-   * @param room - the longest value that is wanted, in bytes: a longer one may be left out, and of 0 any value
+   * @param room - the longest value wanted, in bytes: a longer one may be left out; with 0, any value may be
    */
   get(at: Key, room: number): Current | null
-  /** The number at which the log under this prefix ends, see `lastNumber` in `keys.ts`; 0 when it is empty. */
+  /** The last number of the log under this prefix, see `lastNumber` in `keys.ts`; 0 if the log is empty. */
   last(log: Key): number
   put(at: Key, value: Value, version: string, expiresAt: number | null): void
   delete(at: Key): void
@@ -37,11 +37,11 @@ export interface Transaction {
   deletePart(part: string): void
 }
 
-/** How much a request writes, in changes. */
+/** The number of ops in a request. */
 export const writesOf = ({ commits }: Pick<CommitRequest, 'commits'>): number =>
   commits.reduce((sum, { ops }) => sum + ops.length, 0)
 
-/** Whether an entry is there at this moment: an expired one is absent. */
+/** Whether an entry exists at this moment: an expired one counts as absent. */
 export const isLive = <E extends { readonly expiresAt: number | null }>(
   entry: E | null | undefined,
   now: number,
@@ -53,7 +53,7 @@ const holds = (check: Check, tx: Transaction, now: number): boolean => {
   return (isLive(entry, now) ? entry.version : null) === check.version
 }
 
-/** What is there, with its value where that fits into the answer. */
+/** The current state of what a check names, with the value if it fits into the answer. */
 function current(check: Check, tx: Transaction, now: number, room: Room): FailedCheck['current'] {
   if ('log' in check) return { last: tx.last(check.log) }
   const entry = tx.get(check.at, room.left)
@@ -96,12 +96,12 @@ const expiryOf = (expires: Expiry | undefined, now: number): number | null =>
   expires ? Math.min('in' in expires ? now + expires.in : expires.at, MAX_TIME) : null
 
 /**
- * Applies the commits in order, each seeing the effects of those before it.
+ * Applies commits in order. Each sees the effects of those before it.
  *
- * @param commits - well-formed, inside the driver's limits
- * @param tx - a transaction that undoes everything if this throws
- * @param now - the backend's clock
- * @param answerBytes - how much the answer may hold: the driver's limit
+ * @param commits - well-formed, within the driver's limits
+ * @param tx - a transaction that is rolled back if this throws
+ * @param now - the backend's clock, in milliseconds since 1970
+ * @param answerBytes - the most bytes in the answer: the driver's limit
  * @returns one outcome per commit
  */
 export function applyCommits(commits: readonly Commit[], tx: Transaction, now: number, answerBytes: number): Outcome[] {
@@ -116,22 +116,22 @@ export function applyCommits(commits: readonly Commit[], tx: Transaction, now: n
 }
 
 /**
- * Where records of requests are kept, for two windows: for the first a repeat is answered, for the second it is known to
- * come too late, also where it names no deadline.
+ * Records of requests, kept for two replay windows. In the first, a repeat is answered. In the second, it is known to
+ * be too late, even if it has no deadline.
  */
 export interface Records {
-  /** What is kept under this id, and until when a repeat is answered. */
+  /** Finds the record of a request, and until when a repeat is answered. */
   find(id: string): { readonly record: RequestRecord; readonly until: number } | undefined
   keep(id: string, record: RequestRecord, until: number): void
 }
 
 /**
- * Applies a request that was not seen before, and answers a repeated one with the verdicts and numbers that it was given,
- * and what the failed checks would see now.
+ * Applies a new request, or answers a repeated one: with the verdicts and numbers of the first time, and the current
+ * state for failed checks.
  *
- * @param window - how long a repetition is recognised, in milliseconds
- * @throws `CONFLICT` where the id was used with other content, `UNAVAILABLE` where the request comes too late; see
- *   {@link Transaction} and {@link applyCommits} for the rest
+ * @param window - how long a repeat is recognised, in milliseconds
+ * @throws `CONFLICT` if the id was used with other content; `UNAVAILABLE` if the request is too late; see {@link
+ *   Transaction} and {@link applyCommits} for the other parameters
  */
 export function applyRequest(
   request: CommitRequest,
@@ -162,7 +162,7 @@ function replayed(
   answerBytes: number,
 ): Outcome[] {
   const room = roomFor(answerBytes)
-  // What is no log any more has no end; the verdict stands all the same.
+  // The keys may no longer form a log. The verdict still stands.
   const last: Transaction['last'] = (log) => {
     try {
       return tx.last(log)
@@ -183,7 +183,7 @@ function replayed(
   })
 }
 
-/** The parts that the commits which took effect may have changed, each once: what `Driver.watch` announces. */
+/** The parts that successful commits may have changed, without duplicates, for `Driver.watch`. */
 export const changedParts = (commits: readonly Commit[], outcomes: readonly Outcome[]): string[] => [
   ...new Set(commits.flatMap(({ ops }, i) => (outcomes[i]!.ok ? ops.map(partOf) : []))),
 ]

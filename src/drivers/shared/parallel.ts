@@ -1,13 +1,13 @@
-/** Work on many things at once, within bounds. @module */
+/** Bounded parallel work. @module */
 
-/** So many at a time: files and connections are bounded. */
+/** Items processed at a time. Files and connections are limited. */
 const AT_ONCE = 16
 
 /**
- * Does the same with all items, some at a time.
+ * Processes all items, at most 16 at a time.
  *
- * @returns what came of each, in their order
- * @throws what the first that failed has thrown; then nothing is under way any more
+ * @returns the results, in the order of the items
+ * @throws the error of the first item that failed, once no other work is under way
  */
 export async function inParallel<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []

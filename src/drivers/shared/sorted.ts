@@ -1,26 +1,26 @@
 /**
- * A map in key order. Keys are kept in chunks, so that an insertion moves at most one chunk's worth of them: a plain
- * sorted array would move half of everything, and a tree is several times this code.
+ * A map in key order. Keys are kept in chunks, so that an insertion moves at most one chunk of them. A plain sorted
+ * array would move half of all keys, and a tree would need several times this code.
  *
- * The idea is that of Python's sortedcontainers.
+ * The idea comes from Python's sortedcontainers.
  *
  * @module
  */
 
 const CHUNK = 512
 
-/** A map with string keys that iterates in their order, from any of them, in both directions. */
+/** A map with string keys that iterates in key order, from any key, in both directions. */
 export interface SortedMap<V> {
   get(key: string): V | undefined
   set(key: string, value: V): void
   delete(key: string): void
-  /** Takes away the entries with `start <= key < end`, and gives them. */
+  /** Removes the entries with `start <= key < end` and returns them. */
   deleteRange(start: string, end: string): [string, V][]
-  /** The entries with `start <= key < end`; the map must not change in between. */
+  /** Iterates over the entries with `start <= key < end`. The map must not change meanwhile. */
   range(start: string, end: string, reverse?: boolean): Generator<[string, V], void>
 }
 
-/** The first place in sorted items that are no longer before something, by bisection. */
+/** Bisects sorted items. @returns the index of the first item for which `isBefore` is false */
 function seek<T>(items: readonly T[], isBefore: (item: T) => boolean): number {
   let low = 0
   let high = items.length
@@ -34,10 +34,13 @@ function seek<T>(items: readonly T[], isBefore: (item: T) => boolean): number {
 
 export function sortedMap<V>(): SortedMap<V> {
   const values = new Map<string, V>()
-  /** Sorted inside and among each other; none is empty, but the only one may be. */
+  /** Sorted chunks in sorted order. None is empty, except when it is the only one. */
   const chunks: string[][] = [[]]
 
-  /** Where a key is or would be: the last chunk that begins at or before it, and the place inside. */
+  /**
+   * The position of a key, or where it would be inserted: the last chunk that starts at or before the key, and the
+   * index in it.
+   */
   function locate(key: string): [chunk: number, place: number] {
     const c = Math.max(0, seek(chunks, ([first]) => first! <= key) - 1)
     return [c, seek(chunks[c]!, (other) => other < key)]

@@ -1,32 +1,33 @@
-/** What one answer cannot hold, asked for in several that are those of one moment all the same. @module */
+/** Reads that are too large for one answer: several requests whose answers form one consistent view. @module */
 import type { Answer, Current, Entry, EntryPage, PartPage, Read, ReadAnswer } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { entryBytes, roomFor, takesEntry } from '../../core/limits.ts'
 
-/** How often an answer in several pieces is begun again because something changed in between. */
-export const MOST_RESTARTS = 8
+/** How often a read in several pieces is restarted because something changed meanwhile. */
+export const MAX_RESTARTS = 8
 
 /**
- * Asks once.
+ * Sends one request.
  *
- * @param known - so many of the first questions are only asked for what they find; the values may be left out
- * @returns the answers of the first questions, as many as fit
+ * @param known - the number of leading questions that are only asked again to confirm their answers; values may be left
+ *   out
+ * @returns the answers to the first questions, as many as fit
  */
 export type AskPiece = (reads: readonly Read[], known: number) => Promise<ReadAnswer>
 
-/** What an entry is charged at least where its key and version are asked for again: many small ones take time, too. */
+/** The least bytes counted for an entry that is asked for again: many small ones take time too. */
 const HEAD_BYTES = 512
 
-/** What an entry without its value is charged where it is asked for again, in bytes. */
+/** The bytes counted for an entry that is asked for again without its value. */
 export const headBytes = (entry: Current): number => Math.max(HEAD_BYTES, entryBytes({ ...entry, value: '' }))
 
 /**
- * Asks in as many requests as the size of the answers wants. What was answered before is asked for again without its
- * values, so that all answers are those of the last moment; where something has changed, all of it begins again.
+ * Sends as many requests as the size of the answers needs. Each request asks again for the earlier answers, without
+ * values, so that all answers are of the same moment. If something has changed, the read starts over.
  *
- * @param answerBytes - the size that all pages share: what is beyond it is cut, but for the first entry of each
- * @throws `PAYLOAD_TOO_LARGE` where the questions leave no room for another answer; `UNAVAILABLE` where what they ask
- *   for changes faster than it can be read
+ * @param answerBytes - the size that all pages share: they are cut to it, but the first entry of each is kept
+ * @throws `PAYLOAD_TOO_LARGE` if the answers so far leave no room for another; `UNAVAILABLE` if the data changes faster
+ *   than it can be read
  */
 export async function readInPieces(
   reads: readonly Read[],
@@ -34,11 +35,11 @@ export async function readInPieces(
   answerBytes: number = Infinity,
 ): Promise<ReadAnswer> {
   let before: readonly Answer[] = []
-  for (let restarts = 0; restarts < MOST_RESTARTS;) {
-    // As long as what was found can be asked for again, and the heads of all other pages besides.
+  for (let restarts = 0; restarts < MAX_RESTARTS;) {
+    // Keeps room for confirming the answers so far and for the first entries of all other pages.
     const isFull = sizeOfPages(before) >= answerBytes / 4
     const asked = reads.map((read, i) =>
-      i < before.length ? again(read, before[i]!) : isFull ? shortened(read) : read,
+      i < before.length ? askAgain(read, before[i]!) : isFull ? shortened(read) : read,
     )
     const { now, answers } = await ask(asked, before.length)
     if (answers.length <= before.length && before.length < reads.length) throw tooMuch()
@@ -54,7 +55,7 @@ export async function readInPieces(
   throw tooFast()
 }
 
-/** Of all pages, as they are charged where they are asked for again, or with their values. */
+/** The size of all pages: the bytes counted for asking again, or for the entries with values if that is more. */
 function sizeOfPages(answers: readonly Answer[]): number {
   let sum = 0
   for (const answer of answers) {
@@ -65,7 +66,7 @@ function sizeOfPages(answers: readonly Answer[]): number {
   return sum
 }
 
-/** The same question, for the shortest page. */
+/** The same question with a page of one entry. */
 const shortened = (read: Read): Read =>
   'range' in read
     ? { range: { ...read.range, limit: 1 } }
@@ -73,7 +74,7 @@ const shortened = (read: Read): Read =>
       ? { parts: { ...read.parts, limit: 1 } }
       : read
 
-/** Cuts pages to what they share. */
+/** Cuts pages to the size that they share. */
 function cut(answers: readonly Answer[], answerBytes: number): readonly Answer[] {
   if (answerBytes === Infinity) return answers
   const room = roomFor(answerBytes)
@@ -85,8 +86,8 @@ function cut(answers: readonly Answer[], answerBytes: number): readonly Answer[]
   })
 }
 
-/** The same question, for as much of its answer as there was. */
-export const again = (read: Read, answer: Answer): Read =>
+/** The same question, limited to the number of entries answered before. */
+export const askAgain = (read: Read, answer: Answer): Read =>
   'range' in read
     ? { range: { ...read.range, limit: Math.max(1, (answer as EntryPage).entries.length) } }
     : 'parts' in read
@@ -94,14 +95,15 @@ export const again = (read: Read, answer: Answer): Read =>
       : read
 
 /**
- * Compares answers with those of a later moment.
+ * Compares earlier answers with those of a later moment.
  *
- * @param now - what the same questions found, with or without values; what follows behind them is not looked at
- * @returns the answers as those of that moment, or `undefined` where they are none of it
+ * @param now - the later answers to the same questions, with or without values; anything after the earlier pages is
+ *   ignored
+ * @returns the earlier answers, valid at the later moment, or `undefined` if something has changed
  */
 export function confirm(before: readonly Answer[], now: readonly Answer[]): readonly Answer[] | undefined {
   if (!before.every((answer, i) => isSame(answer, now[i]!))) return undefined
-  // What came or went behind a page changes nothing of what it holds.
+  // Changes after the end of a page do not change its content, only `more`.
   return before.map((answer, i) =>
     answer && 'more' in answer ? { ...answer, more: (now[i] as EntryPage).more } : answer,
   )
@@ -123,12 +125,12 @@ const areSame = (before: readonly Entry[], now: readonly Entry[]): boolean =>
   before.length === now.length &&
   before.every(({ key, version }, i) => key === now[i]!.key && version === now[i]!.version)
 
-/** What is thrown where all attempts to see one moment have failed. */
+/** Makes the error for a read that changes interrupted at every attempt. */
 export const tooFast = (): HoldfastError =>
   new HoldfastError('UNAVAILABLE', 'The entries change faster than they can be read; ask for less at once', {
     retryable: true,
   })
 
-/** What is thrown where the answers that are there already leave no room for another. */
+/** Makes the error for answers that leave no room for another. */
 export const tooMuch = (): HoldfastError =>
-  new HoldfastError('PAYLOAD_TOO_LARGE', 'The answers are too large for one view of all of them; ask for less at once')
+  new HoldfastError('PAYLOAD_TOO_LARGE', 'The answers are too large for one consistent view; ask for less at once')

@@ -1,23 +1,24 @@
-/** When a driver takes away what has expired, and how much of it at once. @module */
+/** When a driver removes expired entries, and how many at a time. @module */
 
-/** Expired entries taken away with a request that looks for them, at least. */
+/** The number of expired entries that a sweep removes, at least. */
 export const SWEEP = 64
-/** How often it is looked for while there is little, in milliseconds. */
+/** How long to wait after a sweep that found little, in milliseconds. */
 const INTERVAL = 1000
 
-/** What one driver remembers of its sweeps. Times are of one clock, in milliseconds; one that goes back does no harm. */
+/** The state of one driver's sweeps. Times are from one clock, in milliseconds. The clock may go back. */
 export interface Sweeps {
   /**
-   * How many expired entries a request takes away at most; 0 where it need not look.
+   * How many expired entries a request may remove; 0 if it need not sweep.
    *
-   * @param writes - how much the request writes: with less than that, what expires would pile up
+   * @param writes - the number of ops in the request: removing fewer would let expired entries pile up
    */
   most(now: number, writes: number): number
-  /** Where there was less than asked for, all is done for a while; otherwise the next request goes on with it. */
+  /**
+   * Reports a sweep. If it found fewer entries than allowed, the next one waits; otherwise the next request continues.
+   */
   found(now: number, count: number, most: number): void
 }
 
-/** Makes a memory of sweeps. */
 export function sweeps(): Sweeps {
   let sweptAt = Number.NEGATIVE_INFINITY
   return {

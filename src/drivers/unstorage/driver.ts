@@ -1,20 +1,20 @@
 /**
- * Anything that unstorage reaches, for one process at a time.
+ * A driver over any storage of unstorage, for one process at a time.
  *
- * unstorage has no transactions and no conditional writes, so atomicity is made here: what a request changes is first
- * written down as one item, then done item by item, then the note is taken away. Whoever opens the storage next completes
- * what it finds written down; a note that was cut off is as good as none. All keys are known in memory, read once while
- * opening, so a range costs no listing. Two processes at one storage would undo each other's work unseen, which nothing
- * here could prevent: hence the option `singleWriter`.
+ * unstorage has no transactions and no conditional writes, so the driver makes commits atomic by a journal. It first
+ * writes all changes of a request as one item, the note, then makes them item by item, then removes the note. The next
+ * driver that opens the storage completes the changes of any note it finds; a note that was cut off counts as none. All
+ * keys are kept in memory, read once at opening, so a range needs no listing. Two processes on one storage would
+ * silently undo each other's work, and nothing here could prevent it. Hence the option `singleWriter`.
  *
- * A note that was given up and lands late, as after a client's timeout, changes nothing any more. Of other writes that
- * cannot be told: **one that failed must not land later**, or it undoes what was written there since. So let the storage
- * wait for its answer; where it has a timeout, it has to be one that ends the write, too.
+ * A note that was given up and lands late, as after a client's timeout, has no effect. Other writes have no such
+ * protection: **a write that failed must not land later**, or it undoes newer data. So let the storage wait for its
+ * answers. If it has a timeout, the timeout must also end the write.
  *
- * The storage has to list what it holds, and to show what was written: on what answers from a copy that lags behind, as
- * Cloudflare's KV may for a minute, a driver that is opened soon after another one misses what that has written. KV also
- * takes one write of a name per second, and the note is a name. unstorage's http driver lists what is at the root of its
- * server alone. No name is longer than 384 bytes, of the 512 that KV takes: what would be, is named by a hash.
+ * The storage must list its items, and show every write at once. Cloudflare's KV may answer from a copy that is up to a
+ * minute old, so a driver opened soon after another one misses its writes. KV also accepts only one write per second to
+ * a name, and every note has the same name. unstorage's http driver lists only the root of its server. No name is
+ * longer than 384 bytes, of the 512 that KV accepts; longer names are replaced by a hash.
  *
  * @module
  */
@@ -46,21 +46,21 @@ export type { UnstorageStorage }
 
 /** Options of {@link unstorage}. */
 export interface UnstorageOptions {
-  /** The storage; it is not disposed of when the driver is closed. */
+  /** The storage. It is not disposed of when the driver is closed. */
   readonly storage: UnstorageStorage
   /**
-   * The caller's word that no other process, and no other driver of this one, writes under `base` while this driver is
-   * open. Everything here rests on it, so without it there is no driver.
+   * The caller's promise that no other process, and no other driver of this process, writes under `base` while this
+   * driver is open. All guarantees depend on it, so it is required.
    */
   readonly singleWriter: true
   /**
-   * The prefix of all items: at most 32 lower-case letters and digits, `holdfast` by default. Others' items are never
+   * The prefix of all items: 1 to 32 lower-case letters and digits, `holdfast` by default. Other items are never
    * touched.
    */
   readonly base?: string
-  /** What the storage keeps: `relaxed`, the default, what outlives the process; `none` for memory. */
+  /** What a stored item survives: `relaxed`, the default, the end of the process; `none`, for memory, nothing. */
   readonly durability?: 'relaxed' | 'none'
-  /** Judges expiry, in milliseconds since 1970; the machine's clock by default. */
+  /** The clock that judges expiry, in milliseconds since 1970; the machine's clock by default. */
   readonly clock?: Clock
 }
 
@@ -73,7 +73,7 @@ const CAPABILITIES: Capabilities = {
   replayWindow: 0,
   limits: {
     valueBytes: 2 ** 22,
-    // It is written down as one item, text inside of text: KV takes 25 MB, three times as much.
+    // A request is written as one item, text inside text. KV accepts 25 MB, three times as much.
     requestBytes: 2 ** 23,
     commitKeys: 1000,
     requestCommits: 1000,
@@ -85,24 +85,25 @@ const CAPABILITIES: Capabilities = {
 
 const { answerBytes: ANSWER_BYTES } = CAPABILITIES.limits
 
-/** Behind every key of a part: see memory. */
+/** Sorts after every key of a part: see the memory driver. */
 const AFTER = '\v'
 
-/** Items that are read at once: so many entries of any size are held besides those that fit into an answer. */
+/** Items read at once: this many entries of any size are held in addition to those that fit into an answer. */
 const AT_ONCE = 16
 
-/** Of an item, base included; what a mount puts before it comes on top. */
-const LONGEST_NAME = 384
+/** The longest name of an item, base included. A prefix that a mount adds is not counted. */
+const MAX_NAME_BYTES = 384
 
 /**
  * Makes a driver over a storage of unstorage.
  *
- * What opening and later calls throw: `BACKEND` where the storage fails, `ambiguous` where a commit may have been written
- * down, which the next call then completes or finds undone; `SERIALIZATION` where an item was changed by somebody else.
+ * Opening and later calls throw `BACKEND` if the storage fails; `ambiguous` if a commit may have been written to the
+ * journal, and the next call then completes it or finds that it was not. They throw `SERIALIZATION` if an item was
+ * changed by something else.
  *
- * @param options - the storage, the word that nobody else writes, and base, durability, clock
+ * @param options - the storage, `singleWriter: true`, and optional base, durability and clock
  * @returns a driver; it reads the names of all items at the first call
- * @throws `UNSUPPORTED` without `singleWriter: true`, `INVALID_ARGUMENT` for a malformed option
+ * @throws `UNSUPPORTED` without `singleWriter: true`; `INVALID_ARGUMENT` for a malformed option
  *
  * @example
  * ```ts
@@ -117,25 +118,29 @@ const LONGEST_NAME = 384
  */
 export function unstorage(options: UnstorageOptions): Driver {
   const { storage, base = 'holdfast', durability = 'relaxed', clock = systemClock } = options
-  if (typeof storage?.getKeys !== 'function') throw invalid('storage must be a storage of unstorage')
-  if (!/^[a-z0-9]{1,32}$/.test(base)) throw invalid('base must be at most 32 lower-case letters and digits')
+  if (typeof storage?.getKeys !== 'function')
+    throw invalid('storage must be a storage of unstorage, such as createStorage() returns')
+  if (!/^[a-z0-9]{1,32}$/.test(base)) throw invalid('base must be 1 to 32 lower-case letters and digits')
   if (!options.singleWriter) {
-    throw new HoldfastError('UNSUPPORTED', 'unstorage has no atomicity between processes; state singleWriter: true')
+    throw new HoldfastError(
+      'UNSUPPORTED',
+      'unstorage has no atomicity between processes; pass singleWriter: true if only this driver writes to it',
+    )
   }
   const notes = journal(storage, base)
   let names = sortedMap<true>()
-  /** The items of entries that are not named as {@link encodeName} would. */
+  /** Items whose names are hashes, by the name of their entry. */
   const hashed = new Map<string, string>()
-  /** Seen to have expired, to be taken away with the next commit. */
+  /** Entries found to have expired. The next commit removes them. */
   const expired = new Set<string>()
   let isOpen = false
-  /** Whether a commit was left in the middle: the storage has to be looked at before anything else is done. */
+  /** Whether a commit may be half done, so that the storage must be recovered before anything else. */
   let isTorn = true
-  /** Whether the call under way has sent a note: it may be stored, whatever was answered. */
+  /** Whether the call under way has sent a note. It may be stored, whatever the answer. */
   let isSent = false
   let last: Promise<unknown> = Promise.resolve()
 
-  /** One call after the other. */
+  /** Runs calls one after the other. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = last.then(async () => {
       isSent = false
@@ -154,7 +159,7 @@ export function unstorage(options: UnstorageOptions): Driver {
 
   async function itemOf(name: string): Promise<string> {
     const item = `${base}:${encodeName(name)}`
-    if (item.length <= LONGEST_NAME) return item
+    if (item.length <= MAX_NAME_BYTES) return item
     const hash = hashed.get(name) ?? `${base}:${await hashName(name)}`
     hashed.set(name, hash)
     return hash
@@ -181,7 +186,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     })
   }
 
-  /** The name of the entry in an item; `undefined` where it holds none. */
+  /** The name of the entry in an item; `undefined` if it holds none. */
   async function nameIn(item: string): Promise<string | undefined> {
     const own = item.slice(base.length + 1)
     if (!isHash(own)) return decodeName(own)
@@ -205,11 +210,11 @@ export function unstorage(options: UnstorageOptions): Driver {
   const nameOf = ({ part, key }: Key): string => part + JOIN + key
 
   /**
-   * What the checks of a request ask for, and where its logs were trimmed. Values are kept as far as the answer has room
-   * for them, of entries that a check will not find as it wants them.
+   * Loads the entries that a request checks, and the markers of its trimmed logs. Values are kept only for checks that
+   * will fail, as far as the answer has room for them.
    */
-  async function known(commits: readonly Commit[], now: number): Promise<Map<string, Current | null>> {
-    /** Names, and the versions that checks want. */
+  async function loadKnown(commits: readonly Commit[], now: number): Promise<Map<string, Current | null>> {
+    /** Names, and the versions that checks expect. */
     const asked = new Map<string, Set<string | null>>()
     const marks = new Set<string>()
     for (const { checks, ops } of commits) {
@@ -238,10 +243,10 @@ export function unstorage(options: UnstorageOptions): Driver {
     return entries
   }
 
-  /** What a request does, on top of what is stored. */
-  function overlay(known: ReadonlyMap<string, Current | null>) {
+  /** A transaction over the stored entries that collects the writes of a request. */
+  function overlay(loaded: ReadonlyMap<string, Current | null>) {
     const writes = new Map<string, Entry | null>()
-    /** The names that it has added and taken away, in order, to be put back if it is refused. */
+    /** The names it has added and removed, in order, to restore them if it is refused. */
     const undo: (readonly [name: string, wasThere: boolean])[] = []
     const remove = (start: string, end: string): void => {
       for (const [name] of [...names.range(start, end)]) write(name, null)
@@ -252,7 +257,7 @@ export function unstorage(options: UnstorageOptions): Driver {
       if (entry) names.set(name, true)
       else names.delete(name)
     }
-    const stored = (name: string): Current | null => (writes.has(name) ? writes.get(name) : known.get(name)) ?? null
+    const stored = (name: string): Current | null => (writes.has(name) ? writes.get(name) : loaded.get(name)) ?? null
     const tx: Transaction = {
       get(at, room) {
         const entry = stored(nameOf(at))
@@ -284,7 +289,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     const entries: Entry[] = []
     const candidates = names.range(part + JOIN + start, part + JOIN + end, reverse)
     for (;;) {
-      // One more than asked for tells whether there is more. What has expired makes room for others.
+      // One more than requested shows whether there is more. Expired entries make room for others.
       const some = take(candidates, Math.min(limit + 1 - entries.length, AT_ONCE))
       if (some.length === 0) return { entries, more: false }
       for (const found of await inParallel(some, (name) => loadLive(name, now))) {
@@ -345,11 +350,11 @@ export function unstorage(options: UnstorageOptions): Driver {
     commit: ({ commits }) =>
       inTurn(async () => {
         const now = clock()
-        const { outcomes, writes } = apply(commits, await known(commits, now), now)
+        const { outcomes, writes } = apply(commits, await loadKnown(commits, now), now)
         for (const name of expired) if (!writes.has(name) && names.get(name)) writes.set(name, null)
         expired.clear()
         if (writes.size > 0) {
-          // Memory is ahead of the storage, until the note is gone again.
+          // Memory is ahead of the storage until the note is removed.
           isTorn = true
           isSent = true
           await notes.begin(writes)
@@ -368,7 +373,7 @@ export function unstorage(options: UnstorageOptions): Driver {
   }
 }
 
-/** The same entry, with bytes of its own. */
+/** The same entry with its own copy of the bytes. */
 const owned = (entry: Current | null): Current | null =>
   entry?.value instanceof Uint8Array ? { ...entry, value: new Uint8Array(entry.value) } : entry
 
@@ -378,7 +383,7 @@ function withoutValue(entry: Entry | null): Current | null {
   return { key, version, expiresAt }
 }
 
-/** The next names, so many at most. */
+/** Takes the next names, at most `most`. */
 function take(names: Generator<[string, unknown], void>, most: number): string[] {
   const some: string[] = []
   while (some.length < most) {

@@ -1,8 +1,9 @@
 /**
- * Names and contents of items that come through every driver of unstorage as they are: names without what some fold or
- * cut off (`/`, `?`, capitals) or take for a folder, contents that nothing takes for JSON and turns into another type.
+ * Names and contents of items, chosen so that every driver of unstorage keeps them as they are. Names have no
+ * characters that some drivers fold or cut off (`/`, `?`, capitals) or take for a folder. Contents do not look like
+ * JSON, which would be parsed.
  *
- * A name that is too long for some is a hash instead, and the content says what it stands for.
+ * A name that is too long for some drivers is replaced by a hash, and the content then holds the name.
  *
  * @module
  */
@@ -10,16 +11,16 @@ import type { Entry } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { sha256 } from '../../core/sha256.ts'
 
-/** Of one element of a name: file systems take 255. */
+/** The longest element of a name. File systems accept 255 bytes. */
 const LONGEST = 200
 
-/** What has an escape of `-` and a digit of base 36; a capital letter has `_` and the small one. */
+/** Symbols escaped as `-` and a digit of base 36. A capital letter becomes `_` and the small letter. */
 const SYMBOLS = ' !"#$%&\'()*+,-./:;<=>?@[\\]^_`{|}~'
 
 const escape = (char: string): string =>
   /[A-Z]/.test(char) ? `_${char.toLowerCase()}` : `-${SYMBOLS.indexOf(char).toString(36)}`
 
-/** Chunks that are not the last end in `-`, so no file stands where another name needs a folder. */
+/** Every chunk except the last ends in `-`, so that no file has the name of a folder that another name needs. */
 const encodeHalf = (mark: string, half: string): string =>
   (mark + half.replace(/[^a-z0-9]/g, escape)).match(new RegExp(`.{1,${LONGEST}}`, 'g'))!.join('-:')
 
@@ -30,26 +31,26 @@ const decodeHalf = (half: string): string =>
       kind === '_' ? char.toUpperCase() : SYMBOLS[Number.parseInt(char, 36)]!,
     )
 
-/** Between a part and a key, in the name of an entry. */
+/** Separates part and key in the name of an entry. */
 export const JOIN = '\n'
 
-/** The item that holds the entry of this name. */
+/** The item for an entry's name. */
 export function encodeName(name: string): string {
   const [part, key] = name.split(JOIN) as [string, string]
   return `${encodeHalf('p', part)}:${encodeHalf('k', key)}`
 }
 
-/** What {@link encodeName} was given; `undefined` for an item that it did not name. */
+/** The name that {@link encodeName} made this item of; `undefined` for any other item. */
 export function decodeName(item: string): string | undefined {
   const [part, key, ...more] = item.replaceAll('-:', '').split(':')
   if (!part?.startsWith('p') || !key?.startsWith('k') || more.length > 0) return undefined
   return decodeHalf(part) + JOIN + decodeHalf(key)
 }
 
-/** The item in place of one whose name would be too long; its entry is stored with {@link encodeEntry} and a name. */
+/** The item for an entry whose name is too long. {@link encodeEntry} then stores the name with the entry. */
 export const hashName = async (name: string): Promise<string> => `h${await sha256(name)}`
 
-/** Whether {@link hashName} has named it. */
+/** Whether {@link hashName} made this item. */
 export const isHash = (item: string): boolean => /^h[0-9a-f]{64}$/.test(item)
 
 type Stored = readonly [version: string, expiresAt: number | null, text: string | null, bytes?: string]
@@ -67,17 +68,17 @@ const fromStored = (key: string, [version, expiresAt, text, bytes]: Stored): Ent
 const FORMAT = 'holdfast1 '
 
 /**
- * The content of the item of an entry.
+ * Encodes an entry as the content of an item.
  *
- * @param name - part and key where the item is named by a hash, the key alone by default
+ * @param name - part and key if the item is named by a hash; the key alone by default
  */
 export const encodeEntry = (entry: Entry, name: string = entry.key): string =>
   FORMAT + JSON.stringify([name, ...toStored(entry)])
 
 /**
- * The entry in an item, and the name it was stored with.
+ * Decodes an item as an entry and the name it was stored with.
  *
- * @throws `SERIALIZATION` for what is none
+ * @throws `SERIALIZATION` for any other content
  */
 export function decodeEntry(item: unknown): { readonly entry: Entry; readonly name: string } {
   if (typeof item === 'string' && item.startsWith(FORMAT)) {
@@ -85,17 +86,17 @@ export function decodeEntry(item: unknown): { readonly entry: Entry; readonly na
       const [name, ...stored] = JSON.parse(item.slice(FORMAT.length)) as [string, ...Stored]
       return { name, entry: fromStored(name.slice(name.indexOf(JOIN) + 1), stored) }
     } catch {
-      // Told below.
+      // Throws below.
     }
   }
-  throw new HoldfastError('SERIALIZATION', 'An item of the storage is not of holdfast, or is damaged')
+  throw new HoldfastError('SERIALIZATION', 'An item of the storage is damaged, or was not written by holdfast')
 }
 
-/** What a request is about to write, as one item. */
+/** Encodes the writes of a request as one item. */
 export const encodeNote = (writes: ReadonlyMap<string, Entry | null>): string =>
   FORMAT + JSON.stringify([...writes].map(([name, entry]) => [name, entry && [entry.key, ...toStored(entry)]]))
 
-/** What was about to be written; nothing where there is no note, or one that was cut off: that is no JSON. */
+/** Decodes the writes in a note. Empty if there is no note, or one that was cut off and so is not JSON. */
 export function decodeNote(item: unknown): Map<string, Entry | null> {
   if (typeof item !== 'string' || !item.startsWith(FORMAT)) return new Map()
   try {
@@ -108,7 +109,7 @@ export function decodeNote(item: unknown): Map<string, Entry | null> {
   }
 }
 
-/** The content of a fence: any, it is all in the name. */
+/** The content of a fence. Only its name matters. */
 export const FENCE: string = `${FORMAT}fence`
 
 function toBase64(bytes: Uint8Array): string {

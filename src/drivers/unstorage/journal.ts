@@ -1,10 +1,10 @@
 /**
- * What is about to be written, noted as one item, and the fence that tells which note counts.
+ * The journal: a note of the writes about to be made, and a fence that shows which note counts.
  *
- * A write that was given up, as by a client's timeout, may land much later. So a note is named by a number, and so is
- * the fence; the note of the highest number counts. Whoever has looked for it puts up a fence of the next number: from
- * then on the note is void, whenever it lands, and it lands on the place of no other. Only names are compared, so a
- * fence that is cut off or late does no harm. That takes two writes per recovery, none per commit.
+ * A write that was given up, as by a client's timeout, may land much later. So notes and fences are named by numbers,
+ * and only the note with the highest number of all counts. A recovery puts up a fence with the next number. From then
+ * on every earlier note is void, whenever it lands, and it cannot overwrite another. Only names are compared, so a
+ * fence that is cut off or late does no harm. A recovery costs two writes, a commit none.
  *
  * @module
  */
@@ -13,29 +13,29 @@ import { inParallel } from '../shared/parallel.ts'
 import { FENCE, decodeNote, encodeNote } from './items.ts'
 import type { UnstorageStorage } from './storage.ts'
 
-/** Entries by name; `null` for what is taken away. */
+/** Entries by name; `null` for a deletion. */
 export type Writes = ReadonlyMap<string, Entry | null>
 
 /** The notes under one base. */
 export interface Journal {
-  /** Notes what is about to be written; after {@link Journal.recover} only. */
+  /** Stores the note of the writes about to be made. Call {@link Journal.recover} first. */
   begin(writes: Writes): Promise<void>
-  /** Takes the note away: all of it is written. */
+  /** Removes the note after all writes are made. */
   end(): Promise<void>
   /**
-   * Has done what is noted, then voids every note so far.
+   * Redoes the writes of a note, then voids all notes so far.
    *
    * @param items - the names of all items under the base
-   * @param redo - writes what was noted, which may be nothing
-   * @returns what was noted
+   * @param redo - makes the writes of the note; there may be none
+   * @returns the writes of the note
    */
   recover(items: readonly string[], redo: (writes: Writes) => Promise<void>): Promise<Writes>
 }
 
-/** Makes a journal; `base` is what comes before the `:` of all items. */
+/** Makes a journal. @param base - the prefix of all items, without the `:` */
 export function journal(storage: UnstorageStorage, base: string): Journal {
   const mark = new RegExp(`^${base}:(?:note|fence)(\\d*)$`)
-  // Once there was one note, without a number: it comes before all others.
+  // The first releases had one note, without a number. It sorts before all others.
   const noteOf = (number: number): string => `${base}:note${number || ''}`
   let current = 0
 
@@ -47,7 +47,7 @@ export function journal(storage: UnstorageStorage, base: string): Journal {
       const newest = Math.max(0, ...marks.map((item) => Number(mark.exec(item)![1])))
       const writes = decodeNote(await storage.getItem(noteOf(newest)))
       await redo(writes)
-      // Above what this driver has tried before, too: that fence may be on its way.
+      // Above every number this driver has tried before: that fence may still land.
       current = Math.max(current, newest) + 1
       await storage.setItem(`${base}:fence${current}`, FENCE)
       await inParallel(marks, (item) => storage.removeItem(item))

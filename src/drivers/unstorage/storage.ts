@@ -1,13 +1,13 @@
-/** The storage that items are kept in. @module */
+/** The interface to a storage. @module */
 
-/** What is used of a `Storage` of unstorage. */
+/** The parts used of a `Storage` of unstorage. */
 export interface UnstorageStorage {
-  /** Reads an item; `null` where there is none. */
+  /** Reads an item; `null` if there is none. */
   getItem(key: string): Promise<unknown>
   /** Writes an item. */
   setItem(key: string, value: string): Promise<void>
-  /** Takes an item away. */
+  /** Removes an item. */
   removeItem(key: string): Promise<void>
-  /** The names of all items under a prefix. */
+  /** Lists the names of all items under a prefix. */
   getKeys(base: string): Promise<string[]>
 }

@@ -1,51 +1,51 @@
-/** One call of the script, repeated until it is answered or there is no point. @module */
+/** Sends the script and repeats it while that makes sense. @module */
 import { abortable, inTime, sleep } from '../../core/abort.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { utf8Bytes } from '../../core/keys.ts'
 import type { Link } from './client.ts'
-import { type Arguments, MOST_BYTES } from './encode.ts'
+import { type Arguments, MAX_BYTES } from './encode.ts'
 import { errorOf, type Fault, faultOf, saidBy } from './faults.ts'
 import { LOCKING, PLAIN, type Script } from './script.ts'
 
-/** How long to wait, and how often to try. */
+/** How long to wait, and how often to repeat. */
 export interface CallsOptions {
   readonly timeout: number
   readonly retries: number
 }
 
-/** What one call is about. */
+/** The terms of one call. */
 export interface CallTerms {
-  /** Whether the call may change something: then an unknown outcome is `ambiguous`. */
+  /** Whether the call may change something. If so, an unknown outcome is `ambiguous`. */
   readonly changes: boolean
-  /** How long after the first attempt another one may begin, in milliseconds. */
+  /** How long after the first attempt another one may start, in milliseconds. */
   readonly patience: number
   readonly signal: AbortSignal | undefined
 }
 
-/** What became of a call: its reply, and whether an attempt before may have been executed as well. */
+/** The reply to a call, and whether an earlier attempt may have been executed as well. */
 export interface Reply {
   readonly raw: unknown
   readonly repeated: boolean
 }
 
-/** Calls the script; every method throws what {@link errorOf} makes of the last fault. */
+/** Calls the script. Every method throws the error that {@link errorOf} makes of the last fault. */
 export interface Calls {
-  /** Sends the whole script, so that the server knows it from then on. */
+  /** Sends the whole script, so that the server knows it afterwards. */
   introduce(args: Arguments, terms: CallTerms): Promise<Reply>
   call(args: Arguments, terms: CallTerms): Promise<Reply>
   /** Sends another command. */
   ask(command: string[], terms: CallTerms): Promise<Reply>
 }
 
-/** Requests of fewer characters cannot come near what Upstash takes: JSON writes at most six for one. */
-const FEW = MOST_BYTES / 8
-/** What a request holds besides the script, keys and arguments, at most. */
+/** A request with fewer characters is always within the limit of Upstash: JSON needs at most six bytes for one. */
+const SMALL_REQUEST = MAX_BYTES / 8
+/** The most bytes of a request besides the script, keys and arguments. */
 const FRAME_BYTES = 1000
-/** Waits between attempts, in milliseconds: at first, and at most. */
+/** The first and the longest wait between attempts, in milliseconds. */
 const BACKOFF = 25
 const LONGEST_BACKOFF = 500
 
-/** How long a call takes at most, in milliseconds. */
+/** The longest that a call can take, in milliseconds. */
 export const longestCall = ({ timeout, retries }: CallsOptions, patience: number): number =>
   Math.min((retries + 1) * timeout + retries * LONGEST_BACKOFF, patience + timeout)
 
@@ -53,15 +53,15 @@ export const longestCall = ({ timeout, retries }: CallsOptions, patience: number
 export function callsOver(link: Link, { timeout, retries }: CallsOptions): Calls {
   let script: Script = link.isUpstash ? LOCKING : PLAIN
 
-  /** Sends a command whose answer is waited for until then, on the clock that no one sets. */
+  /** Sends a command and waits for the answer until a moment on the monotonic clock. */
   function send(command: string[], until: number): Promise<unknown> {
     const left = until - performance.now()
-    // As late as after a process was stopped, nothing more is sent.
+    // Too late, as after the process was suspended: nothing more is sent.
     if (left <= 0) return Promise.reject(new Error('No answer in time'))
     return inTime(link.send(command), left)
   }
 
-  /** One attempt: one command, and one more where the server does not know the script. */
+  /** Makes one attempt: one command, and one more if the server does not know the script. */
   async function evaluate(args: Arguments, command: 'EVAL' | 'EVALSHA', until: number): Promise<unknown> {
     const body = command === 'EVAL' ? script.source : script.sha
     try {
@@ -95,7 +95,7 @@ export function callsOver(link: Link, { timeout, retries }: CallsOptions): Calls
       repeated ||= fault.unknown
       const isLast = !fault.again || tried === retries || isOver()
       if (!isLast) await abortable(sleep(backoff(tried)), signal, changes && repeated)
-      // Asked again: a process may have been stopped meanwhile.
+      // Check again: the process may have been suspended meanwhile.
       if (isLast || isOver()) throw errorOf(fault, changes && repeated)
     }
   }
@@ -112,16 +112,16 @@ export function callsOver(link: Link, { timeout, retries }: CallsOptions): Calls
   }
 }
 
-/** Half of it by chance, so that those who failed together do not come back together. */
+/** The wait, shortened at random by up to half, so that clients that failed together do not return together. */
 const backoff = (tried: number): number => Math.min(BACKOFF * 2 ** tried, LONGEST_BACKOFF) * (0.5 + Math.random() / 2)
 
-/** Refuses what is too large once it is JSON, with the script: a server that has forgotten it wants it again. */
+/** Refuses a request that is too large as JSON together with the script, which a server that forgot it needs again. */
 function requireSendable({ keys, args }: Arguments, { source }: Script): void {
   const texts = [...keys, ...args]
-  if (texts.reduce((sum, text) => sum + text.length + 3, 0) < FEW) return
+  if (texts.reduce((sum, text) => sum + text.length + 3, 0) < SMALL_REQUEST) return
   const size = utf8Bytes(JSON.stringify([source, ...texts])) + FRAME_BYTES
-  if (size <= MOST_BYTES) return
-  throw new HoldfastError('PAYLOAD_TOO_LARGE', `A request must be at most ${MOST_BYTES} bytes of JSON, not ${size}`, {
-    details: { limit: 'requestBytes', most: MOST_BYTES, size },
+  if (size <= MAX_BYTES) return
+  throw new HoldfastError('PAYLOAD_TOO_LARGE', `A request must be at most ${MAX_BYTES} bytes of JSON, not ${size}`, {
+    details: { limit: 'requestBytes', most: MAX_BYTES, size },
   })
 }

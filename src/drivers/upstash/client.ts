@@ -1,20 +1,20 @@
 /**
- * How the driver reaches a server: through Upstash's client, with what would hurt here switched off, or through any
- * other by one function.
+ * Ways to reach a server: Upstash's client, with its retries and other harmful features off, or any other client
+ * through one function.
  *
  * @module
  */
 import { invalid } from '../../core/errors.ts'
 
-/** What is used of a client of `@upstash/redis`, 1.39 or newer. */
+/** The parts used of a client of `@upstash/redis`, 1.39 or newer. */
 export interface UpstashClient {
   /** Runs a command of Redis. */
   exec(args: [command: string, ...args: (string | number | boolean)[]]): Promise<unknown>
 }
 
 /**
- * Any other client: sends one command, its name first, and resolves with the reply as the client decodes it; rejects
- * with an error whose message is the server's error reply.
+ * Any other client. It sends one command, the name first, and resolves with the reply as the client decodes it. It
+ * rejects with an error whose message is the server's error reply.
  *
  * @example
  * ```ts
@@ -28,19 +28,19 @@ export interface UpstashClient {
  * ```
  */
 export interface RedisHandle {
-  /** Sends a command, its name first, and resolves with the server's reply. */
+  /** Sends a command, the name first, and resolves with the server's reply. */
   send(command: string[]): Promise<unknown>
 }
 
-/** A way to a server. */
+/** A connection to a server. */
 export interface Link {
   readonly name: string
-  /** Whether the server is Upstash's. */
+  /** Whether the server is Upstash. */
   readonly isUpstash: boolean
   send(command: string[]): Promise<unknown>
 }
 
-/** What Upstash's client keeps behind its commands. */
+/** The object through which Upstash's client sends commands. */
 interface Requester {
   readonly headers?: Readonly<Record<string, string>>
   readonly options?: Readonly<Record<string, unknown>>
@@ -48,9 +48,9 @@ interface Requester {
 }
 
 /**
- * Makes a link of what the user handed in.
+ * Makes a link from the given client.
  *
- * @throws `INVALID_ARGUMENT` for anything but a client of `@upstash/redis` and an object with `send`
+ * @throws `INVALID_ARGUMENT` for anything but a client of `@upstash/redis` or an object with `send`
  */
 export function linkOf(redis: UpstashClient | RedisHandle): Link {
   const given = Object(redis) as Partial<RedisHandle> & { readonly client?: Partial<Requester> }
@@ -63,17 +63,17 @@ export function linkOf(redis: UpstashClient | RedisHandle): Link {
 }
 
 /**
- * A requester of our own that inherits from the client's: the owner's settings stay as they are, and what we send goes
- * past automatic pipelines and deserialization, both of which sit in front of it.
+ * Makes a requester that inherits from the client's. The settings of the client stay as they are, and our commands
+ * bypass automatic pipelines and deserialization, which sit in front of the requester.
  */
 function overUpstash(client: Requester): Link {
   const { 'Upstash-Encoding': _, ...headers } = client.headers ?? {}
   const own = Object.assign(Object.create(client) as Requester, {
     headers,
-    // Text is stored as well-formed text. Browsers refuse bodies over 64 KiB under keepalive, and an aborted signal
-    // would look like an answer.
+    // Stored text is well-formed, so answers need no encoding. Browsers refuse bodies over 64 KiB with keepalive. The
+    // client answers an aborted signal with a normal reply.
     options: { ...client.options, responseEncoding: false, keepAlive: false, signal: undefined },
-    // Repeats are the driver's business, which knows when there is no point.
+    // The driver repeats requests itself, because it knows when that makes no sense.
     retry: { attempts: 0, backoff: () => 0 },
     readYourWrites: true,
     upstashSyncToken: '',

@@ -1,17 +1,18 @@
 /**
- * What the script answers: a list of texts, the server's clock first.
+ * Decodes the answers of the script: lists of texts, with the server's clock first.
  *
  * | answer to | is |
  * | --- | --- |
- * | open | the clock; a list of how it went, the schema version, the policy by which keys are evicted; the answers of what went along |
- * | `g` | a stored entry; `''` absent, `=` as known, `>` no room left in this answer |
+ * | open | the clock; a list of the state, the schema version and the eviction policy; the answers of the call that went along |
+ * | `g` | a stored entry; `''` if absent, `=` if unchanged, `>` if this answer has no room left |
  * | `r` | `1` or `0` for more, then key and stored entry in turn; or `=`, or `>` |
- * | `p` | names of parts, those of each shard in order; or `>` |
+ * | `p` | names of parts, sorted within each shard; or `>` |
  * | commits | `late`, `reused`, or `foreign` and the prefix of a log: nothing was executed |
- * | a commit | `+` and its numbers; or `-`, then the index of each failed check and what is there: a stored entry, `''`, or the end of the log |
+ * | a commit | `+` and its numbers; or `-`, then the index of each failed check and the current state: a stored entry, `''`, or the end of the log |
  *
- * A stored entry is `expiry \n version \n value`; without its value it ends there. Opening went `ok`; or nothing else was
- * done, because the server is `old`, or to `wait` for what is said of the policy.
+ * A stored entry is `expiry \n version \n value`; without its value it ends after the version. The state of opening is
+ * `ok`, or nothing else was done, because the server is `old`, or the call must `wait` until the eviction policy is
+ * known.
  *
  * @module
  */
@@ -35,23 +36,23 @@ import { notALog } from '../../core/keys.ts'
 import { late, reused } from '../../core/requests.ts'
 import { partsLimit } from './encode.ts'
 
-/** No room was left for it: to be asked for again. */
+/** The answer had no room for it; ask again. */
 export const LATER = '>'
-/** It is still what the caller knows. */
+/** The answer is the one that the caller knows. */
 const SAME = '='
 
 /** A raw answer of the script. */
 export type Raw = string | readonly string[]
 
 const malformed = (): HoldfastError =>
-  new HoldfastError('BACKEND', 'The server gave an answer that the script cannot have made', { ambiguous: true })
+  new HoldfastError('BACKEND', 'The server returned an answer that the script cannot have made', { ambiguous: true })
 
 function asText(raw: unknown): string {
   if (typeof raw !== 'string') throw malformed()
   return raw
 }
 
-/** Takes an answer apart; `count` is how many answers follow the clock. */
+/** Decodes an answer. @param count - the number of answers after the clock */
 export function decodeReply(raw: unknown, count?: number): { now: number; answers: readonly unknown[] } {
   if (!Array.isArray(raw)) throw malformed()
   const [time, ...answers] = raw as unknown[]
@@ -60,17 +61,17 @@ export function decodeReply(raw: unknown, count?: number): { now: number; answer
   return { now, answers }
 }
 
-/** What a server said of itself. */
+/** What a server reports about itself. */
 export interface Greeting {
-  /** Whether what went along was done: the server may be too old, or tell nothing good of how it evicts keys. */
+  /** Whether the call that went along was done: not if the server is too old, or its eviction policy is bad or unknown. */
   readonly state: 'ok' | 'old' | 'wait'
-  /** The version of the database; `''` where there is none yet. */
+  /** The version of the database; `''` if there is none yet. */
   readonly version: string
-  /** By which it evicts keys; `''` where it does not tell. */
+  /** The eviction policy; `''` if the server does not report it. */
   readonly policy: string
 }
 
-/** Takes what a first call is answered with apart: what the server says of itself, and the answer without it. */
+/** Splits the answer to a first call into the server's report and the rest. */
 export function decodeGreeting(raw: unknown): { greeting: Greeting; rest: readonly unknown[] } {
   if (!Array.isArray(raw)) throw malformed()
   const [time, greeting, ...answers] = raw as unknown[]
@@ -79,21 +80,21 @@ export function decodeGreeting(raw: unknown): { greeting: Greeting; rest: readon
   return { greeting: { state, version, policy }, rest: [time, ...answers] }
 }
 
-/** The policy that Redis tells among its other settings; `''` where it does not. */
+/** The eviction policy in the settings of Redis; `''` if it is missing. */
 export const policyIn = (info: unknown): string =>
   typeof info === 'string' ? (/^maxmemory_policy:([\w-]+)/m.exec(info)?.[1] ?? '') : ''
 
-/** Requires one raw answer to be a text or a list of texts. */
+/** @throws `BACKEND` for anything but a text or a list of texts */
 export function asRaw(raw: unknown): Raw {
   if (typeof raw === 'string') return raw
   if (!Array.isArray(raw) || !raw.every((item) => typeof item === 'string')) throw malformed()
   return raw
 }
 
-/** The raw answer, or the one before where the server says that it is still the same. */
+/** The raw answer, or the earlier one if the server says that it is unchanged. */
 export const merged = (raw: Raw, before: Raw | undefined): Raw => (raw === SAME ? (before ?? raw) : raw)
 
-/** By what the script tells whether an answer is still what the caller knows: versions and expiries, no values. */
+/** The text by which the script recognises a known answer: versions and expiries, without values. */
 export function digestOf(raw: Raw | undefined): string {
   if (raw === undefined || raw === LATER) return ''
   if (typeof raw === 'string') return raw === '' ? '-' : headOf(raw)
@@ -102,7 +103,7 @@ export function digestOf(raw: Raw | undefined): string {
 
 const headOf = (stored: string): string => stored.slice(0, stored.indexOf('\n', stored.indexOf('\n') + 1) + 1)
 
-/** The answer to one of the questions. */
+/** Decodes the answer to one question. */
 export function decodeAnswer(read: Read, raw: Raw, reads: readonly Read[]): Answer {
   if ('get' in read) return decodeEntry(read.get.key, asText(raw))
   if (typeof raw === 'string') throw malformed()
@@ -119,7 +120,7 @@ function decodePage([more, ...items]: readonly string[], keysOnly = false): Entr
   return { entries, more: more === '1' }
 }
 
-/** Every shard gave one name more than is asked for, so the first names of all are among them. */
+/** Each shard returns one name more than requested, so the first names of all shards are among them. */
 function decodeParts(raw: readonly string[], limit: number): PartPage {
   const parts = [...raw].sort(byCodeUnit)
   return { parts: parts.slice(0, limit), more: parts.length > limit }
@@ -128,10 +129,10 @@ function decodeParts(raw: readonly string[], limit: number): PartPage {
 const byCodeUnit = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /**
- * The verdicts on a request.
+ * Decodes the verdicts on a request.
  *
- * @param isRepeated - whether an attempt before may have been executed, or may still be
- * @throws what the script refused the whole request for
+ * @param isRepeated - whether an earlier attempt may have been executed, or still may be
+ * @throws the error with which the script refused the whole request
  */
 export function decodeOutcomes({ id, commits }: CommitRequest, raw: unknown, isRepeated: boolean): Outcome[] {
   const { now, answers } = decodeReply(raw)
@@ -143,7 +144,7 @@ export function decodeOutcomes({ id, commits }: CommitRequest, raw: unknown, isR
   return commits.map((commit, i) => decodeOutcome(commit, asRaw(answers[i])))
 }
 
-/** The same error, which says nothing of the attempts before. */
+/** The same error, ambiguous if the request was repeated: it says nothing about earlier attempts. */
 const doubted = (error: HoldfastError, isRepeated: boolean): HoldfastError => {
   const { code, message, retryable, details } = error
   return isRepeated ? new HoldfastError(code, message, { retryable, details, ambiguous: true }) : error

@@ -1,8 +1,8 @@
 /**
- * The Redis driver: Upstash over HTTP, or any Redis from 6.2 on through a client that can send a command.
+ * The Redis driver: Upstash over HTTP, or any Redis from 6.2 through a client that can send a command.
  *
- * A request is one call of one Lua script, in one round trip; the server's clock judges expiry, and what became of a
- * request is kept for a while, so that one whose answer was lost is repeated without harm. See `script.ts`.
+ * A request is one call of one Lua script, in one round trip. The server's clock judges expiry. The result of a request
+ * is kept for a while, so that a request whose answer was lost can be repeated safely. See `script.ts`.
  *
  * @module
  */
@@ -40,52 +40,52 @@ export type { RedisHandle, UpstashClient } from './client.ts'
 
 /** Options of {@link upstash}. */
 export interface UpstashOptions {
-  /** A client of `@upstash/redis`, or an object that sends a command through another client. It stays open. */
+  /** A client of `@upstash/redis`, or an object that sends commands through another client. It stays open. */
   readonly redis: UpstashClient | RedisHandle
   /**
-   * What the keys of this database begin with, in braces: 1 to 64 letters, digits, `_`, `.` and `-`; `holdfast` by
-   * default. Databases of different namespaces share nothing. In a cluster all keys of a namespace are in one slot.
+   * The prefix of all keys of this database, used in braces: 1 to 64 letters, digits, `_`, `.` and `-`; `holdfast` by
+   * default. Databases in different namespaces share nothing. In a cluster, all keys of a namespace are in one slot.
    */
   readonly namespace?: string
   /**
    * What an answered commit survives. By default `strict` over Upstash, which writes to disk and to replicas, and
-   * `relaxed` elsewhere; a Redis with `appendfsync always` is `strict`.
+   * `relaxed` otherwise. A Redis with `appendfsync always` is `strict`.
    */
   readonly durability?: Durability
   /** How long a repeated request is recognised, in milliseconds from 1000; 2 minutes by default. */
   readonly replayWindow?: number
-  /** How long to wait for an answer before asking again, in milliseconds from 1; 10 000 by default. */
+  /** How long to wait for an answer before repeating the request, in milliseconds from 1; 10 000 by default. */
   readonly timeout?: number
   /**
-   * How often to ask again when an answer was lost or the server takes no commands; 8 times by default. Nobody asks
-   * again after half of the `replayWindow`, or after the deadline of a commit.
+   * How often to repeat a request if an answer was lost or the server accepts no commands; 8 times by default. No
+   * request is repeated after half of the `replayWindow`, or after the deadline of a commit.
    */
   readonly retries?: number
   /**
-   * Whether the server may evict keys as its memory fills, so that entries, and what is kept of requests, get lost
-   * without an error; `false` by default. A server whose `maxmemory-policy` says so is then refused with `UNSUPPORTED`.
-   * One that does not tell its policy cannot be seen.
+   * Whether the server may evict keys when its memory is full. Entries and records of requests then get lost without an
+   * error. `false` by default: a server whose `maxmemory-policy` evicts keys is refused with `UNSUPPORTED`, unless it
+   * does not report its policy.
    */
   readonly allowEviction?: boolean
 }
 
 const CAPABILITIES: Omit<Capabilities, 'durability' | 'replayWindow' | 'timeout'> = {
   writers: 'many',
-  // A script runs where it can write: at the primary.
+  // Scripts run where they can write: at the primary.
   reads: 'strict',
   clock: 'shared',
   network: true,
   limits: LIMITS,
 }
 
-/** When asked often enough, what changes between two answers has had its chance. */
+/** Extra rounds of a read, in which data may change, before it is given up. */
 const SPARE_ROUNDS = 20
 
 /**
  * Makes a driver over Redis.
  *
- * @param options - the client, and what to do differently
- * @returns a driver; it reaches for the server at the first call
+ * @param options - the client, and optional settings
+ * @returns a driver; it contacts the server at the first call
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -108,13 +108,13 @@ export function upstash(options: UpstashOptions): Driver {
   if (durability !== 'strict' && durability !== 'relaxed') throw invalid('durability must be strict or relaxed')
   const names = namesOf(namespace)
   const calls = callsOver(link, { timeout, retries })
-  /** So that a repeat arrives while the first is remembered. */
+  /** Repeats arrive while the first attempt's record is kept. */
   const patience = replayWindow / 2
   let opening: Promise<void> | undefined
   let isOpen = false
-  /** Whether the server and the database are known to be right. */
-  let isKnown = false
-  /** The server's clock minus the one of this process that no one sets, once it was heard. */
+  /** Whether server and database were checked. */
+  let isChecked = false
+  /** The server's clock minus the monotonic one of this process, once a reply has brought it. */
   let offset: number | undefined
 
   function requireOpen(): void {
@@ -137,22 +137,25 @@ export function upstash(options: UpstashOptions): Driver {
     if (state === 'old') throw new HoldfastError('UNSUPPORTED', 'The server must be Redis 6.2 or newer')
     requireNoEviction(policy)
     if (state === 'ok' && version !== String(SCHEMA_VERSION)) {
-      throw new HoldfastError('SCHEMA', `The database is of version ${version}, not ${SCHEMA_VERSION}`)
+      throw new HoldfastError(
+        'SCHEMA',
+        `The database has schema version ${version}, but this release supports only ${SCHEMA_VERSION}`,
+      )
     }
   }
 
-  /** Which policy the server tells by a command of its own, where it tells scripts nothing. */
+  /** The eviction policy from a command of its own, for servers that do not tell it to scripts. */
   async function policy(signal: AbortSignal | undefined): Promise<string> {
     try {
       return policyIn((await calls.ask(['INFO', 'memory'], readTerms(signal))).raw)
     } catch (cause) {
-      // Many a hosted server keeps its settings to itself.
+      // Many hosted servers do not reveal their settings.
       if (isHoldfastError(cause) && ['UNAUTHORIZED', 'UNSUPPORTED', 'BACKEND'].includes(cause.code)) return ''
       throw cause
     }
   }
 
-  /** A first call: asks along what opening asks, and brings the script. */
+  /** Makes the first call: it checks the server, creates the schema, and brings the script. */
   async function introduce(args: Arguments | undefined, terms: CallTerms): Promise<Reply> {
     const ask = async (mayEvict: boolean): Promise<Reply & { readonly state: Greeting['state'] }> => {
       const { raw, repeated } = await calls.introduce(encodeOpen(names, mayEvict, args), terms)
@@ -165,19 +168,19 @@ export function upstash(options: UpstashOptions): Driver {
       requireNoEviction(await policy(terms.signal))
       reply = await ask(true)
     }
-    isKnown = true
+    isChecked = true
     return reply
   }
 
   const call = (args: Arguments, terms: CallTerms): Promise<Reply> =>
-    isKnown ? calls.call(args, terms) : introduce(args, terms)
+    isChecked ? calls.call(args, terms) : introduce(args, terms)
 
   async function connect(): Promise<void> {
     const { raw } = await introduce(undefined, readTerms(undefined))
     heard(decodeReply(raw, 0))
   }
 
-  /** One for all who open it at once: none of them takes it from the others by giving up. */
+  /** Opens once for all concurrent callers. One caller that gives up does not stop it for the others. */
   function connecting(): Promise<void> {
     const own = connect()
     own.catch(() => {
@@ -186,7 +189,10 @@ export function upstash(options: UpstashOptions): Driver {
     return own
   }
 
-  /** Mostly one round. What one answer cannot hold is asked for again, until one says that all of it still holds. */
+  /**
+   * Takes one round in most cases. If one answer cannot hold everything, asks again until an answer confirms all the
+   * rest.
+   */
   async function ask(reads: readonly Read[], signal: AbortSignal | undefined): Promise<ReadAnswer> {
     let raws: (Raw | undefined)[] = []
     for (let round = 0; round < reads.length + SPARE_ROUNDS || round === 0; round++) {
@@ -197,15 +203,15 @@ export function upstash(options: UpstashOptions): Driver {
       const before = raws
       raws = answers.map((answer, i) => merged(asRaw(answer), before[i]))
       if (!raws.includes(LATER)) return { now, answers: reads.map((read, i) => decodeAnswer(read, raws[i]!, reads)) }
-      // Names of parts share a room of their own, the same in every round.
+      // Names of parts have a room of their own, of the same size in every round.
       if (raws.some((it, i) => it === LATER && 'parts' in reads[i]!)) {
         throw new HoldfastError(
           'PAYLOAD_TOO_LARGE',
-          'The names of so many parts do not fit into an answer; ask for fewer',
+          'The names of the parts do not fit into one answer; ask for fewer at once',
         )
       }
     }
-    throw new HoldfastError('UNAVAILABLE', 'What was asked for changes faster than it can be read; ask for less', {
+    throw new HoldfastError('UNAVAILABLE', 'The entries change faster than they can be read; ask for less at once', {
       retryable: true,
     })
   }
@@ -242,13 +248,13 @@ export function upstash(options: UpstashOptions): Driver {
     },
     async close() {
       opening = undefined
-      isKnown = false
+      isChecked = false
       isOpen = false
     },
   }
 }
 
-/** A page that was cut short for its size is as long from then on; one that found no room asks for one entry. */
+/** Keeps a page that was cut for its size at that length. A page that found no room asks for one entry. */
 function narrowed(read: Read, raw: Raw | undefined): Read {
   if (!('range' in read) || raw === undefined) return read
   if (raw === LATER) return { range: { ...read.range, limit: 1 } }
@@ -259,7 +265,7 @@ function requireNoEviction(policy: string): void {
   if (policy === '' || policy === 'noeviction') return
   throw new HoldfastError(
     'UNSUPPORTED',
-    `The server may evict keys, by maxmemory-policy ${policy}, and entries would get lost without an error; ` +
+    `The server may evict keys, because its maxmemory-policy is ${policy}, and entries would get lost without an error; ` +
       'set maxmemory-policy noeviction, at Upstash turn Eviction off, or accept it by allowEviction',
     { details: { policy } },
   )

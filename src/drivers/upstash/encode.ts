@@ -1,18 +1,18 @@
 /**
- * Requests as the keys and arguments of the script. Parts are numbered from 1 and their keys declared once; arguments
- * name a part by its number.
+ * Encodes requests as keys and arguments of the script. Parts are numbered from 1 and their keys declared once.
+ * Arguments name a part by its number.
  *
  * | request | keys | arguments |
  * | --- | --- | --- |
- * | open | schema, a shard of parts; then those of a call that goes along | `open`, schema version, `1` where keys may be evicted or `0`; then those of that call |
- * | read | per part: entries, keys; then the shards of parts where they are asked for | `read`, number of parts, bytes of the answer, questions |
+ * | open | schema, a shard of parts; then those of a call that goes along | `open`, schema version, `1` if keys may be evicted or `0`; then those of that call |
+ * | read | per part: entries, keys; then the shards of parts, if asked for | `read`, number of parts, bytes of the answer, questions |
  * | commit | the request's record; per part: entries, keys, expiring, its shards of `p` and `g` | `commit`, deadline or `''`, replay window, digest of the content, bytes for values of failed checks, commits |
  *
- * A question is `g part key known`, `r part start end limit reverse keysOnly known` or `p start end limit`, where
- * `known` is what an earlier answer was (see {@link digestOf} in `decode.ts`), so that it is not sent again. A commit
- * is its id, its checks and its ops, each behind their number: checks `a part key version` and
- * `l part prefix last`; ops `p part key value expiry`, `n part prefix value ref`, `d part key`, `r part start end`,
- * `x part` and `t part prefix through`, deletes of ranges and parts and trims first.
+ * A question is `g part key known`, `r part start end limit reverse keysOnly known` or `p start end limit`. `known`
+ * describes an earlier answer (see {@link digestOf} in `decode.ts`), so that it is not sent again. A commit is its id,
+ * the number of its checks, the checks, the number of its ops, and the ops. Checks are `a part key version` and `l part
+ * prefix last`. Ops are `p part key value expiry`, `n part prefix value ref`, `d part key`, `r part start end`, `x
+ * part` and `t part prefix through`; deletes of ranges and parts and trims come first.
  *
  * @module
  */
@@ -23,39 +23,39 @@ import { NETWORK_LIMITS } from '../../core/limits.ts'
 import { digestOf } from '../../core/requests.ts'
 import { SCHEMA_VERSION } from './script.ts'
 
-/** What a script is called with. */
+/** Keys and arguments of one call of the script. */
 export interface Arguments {
   readonly keys: readonly string[]
   readonly args: readonly string[]
 }
 
 /**
- * What a request may hold so that it is at most {@link MOST_BYTES} of JSON. A value takes at most four thirds of its
- * bytes there, see {@link encodeValue}. A part is named by three keys and its shards by two, each behind the namespace;
- * this holds for names of usual length in the longest of namespaces.
+ * With these limits, a request is at most {@link MAX_BYTES} of JSON. A value takes at most four thirds of its bytes
+ * there, see {@link encodeValue}. A part is named by three keys and its shards by two, each with the namespace in
+ * front. This holds for names of usual length in the longest of namespaces.
  */
 export const LIMITS: Limits = { ...NETWORK_LIMITS, valueOverhead: 8, keyOverhead: 384 }
 
-/** What Upstash takes of a request, and gives as an answer, in bytes of JSON. */
-export const MOST_BYTES = 10_000_000
+/** The limit of Upstash for a request and for an answer, in bytes of JSON. */
+export const MAX_BYTES = 10_000_000
 
-/** What an answer holds of a check that failed though its value was left out, at most. */
+/** The most bytes of an answer for a failed check whose value was left out. */
 const CHECK_BYTES = 100
 
-/** Shards of the list of parts: commits to different parts mostly do not wait for the same list. */
+/** Shards of the list of parts, so that commits to different parts mostly do not wait for the same list. */
 const SHARDS = 16
 
-/** The most part names that are given at once, to all who ask: every shard gives as many. */
+/** The most part names in one answer, over all questions. Every shard returns as many. */
 const PARTS_PAGE = 100
 
-/** How many part names a page has at most. */
+/** The most part names on one page. */
 export const partsLimit = (limit: number, reads: readonly Read[]): number =>
   Math.min(limit, Math.ceil(PARTS_PAGE / reads.filter((read) => 'parts' in read).length))
 
-/** The keys of one database. */
+/** Names the keys of one database. */
 export type Names = (kind: string, name: string | number) => string
 
-/** Names the keys of a namespace: under one hash tag, so that a cluster keeps them together. */
+/** Makes the names of a namespace. All have one hash tag, so that a cluster keeps them together. */
 export const namesOf =
   (namespace: string): Names =>
   (kind, name) =>
@@ -68,7 +68,7 @@ function shardOf(part: string): number {
   return (hash ^ (hash >>> 16)) & (SHARDS - 1)
 }
 
-/** Numbers parts in the order of their first mention, and declares their keys. */
+/** Numbers parts in the order of first mention, and declares their keys. */
 function numbering(keys: string[], keysOf: (part: string) => string[]): (part: string) => string {
   const numbers = new Map<string, string>()
   return (part) => {
@@ -83,10 +83,10 @@ function numbering(keys: string[], keysOf: (part: string) => string[]): (part: s
 }
 
 /**
- * The arguments that check a server and the version of a database, which they begin where there is none.
+ * Encodes the check of a server and of the database version, which is set if there is none.
  *
- * @param mayEvict - whether it does not matter, or is known already, by which policy the server evicts keys
- * @param call - what is done along with it, if all is right
+ * @param mayEvict - whether the server's eviction policy does not matter, or is known already
+ * @param call - the call to make along with it, if the check succeeds
  */
 export const encodeOpen = (
   names: Names,
@@ -100,7 +100,7 @@ export const encodeOpen = (
 /**
  * Encodes questions.
  *
- * @param known - per question what the caller has of its answer; `''` where it has none
+ * @param known - per question, the description of the known answer; `''` if there is none
  */
 export function encodeRead(reads: readonly Read[], names: Names, known: readonly string[]): Arguments {
   const keys: string[] = []
@@ -122,7 +122,7 @@ export function encodeRead(reads: readonly Read[], names: Names, known: readonly
 }
 
 /**
- * Encodes a request to commit.
+ * Encodes a commit request.
  *
  * @param window - how long a repeat is answered, in milliseconds
  */
@@ -173,11 +173,11 @@ function pushOp(args: string[], op: Op, number: (part: string) => string): void 
 const encodeExpiry = (expires: Expiry | undefined): string =>
   expires ? ('in' in expires ? `i${expires.in}` : `a${expires.at}`) : ''
 
-/** What JSON does not write as it is. */
-// oxlint-disable-next-line no-control-regex -- they are what is looked for
+/** Matches characters that JSON escapes. */
+// oxlint-disable-next-line no-control-regex -- control characters are what this looks for
 const ESCAPED = /["\\\0-\x1f<>&\u2028\u2029]/
 
-/** What the most wasteful encoder adds to a text: of those that read it back, some write six characters for one of HTML. */
+/** The most bytes that any encoder adds to a text: some JSON encoders write six characters for one of HTML. */
 function escapesOf(text: string): number {
   let bytes = 0
   for (let i = text.search(ESCAPED); i >= 0 && i < text.length; i++) {
@@ -189,16 +189,16 @@ function escapesOf(text: string): number {
   return bytes
 }
 
-/** Whether JSON makes more of a text than Base64 does, which is four thirds of its bytes. */
+/** Whether a text takes more room in JSON than in Base64, which takes four thirds of its bytes. */
 function isSwollen(text: string): boolean {
   const escapes = escapesOf(text)
-  // What is not ASCII only makes Base64 longer.
+  // Characters beyond ASCII only make Base64 longer.
   if (3 * escapes <= text.length) return false
   const bytes = utf8Bytes(text)
   return bytes + escapes > 4 * Math.ceil(bytes / 3)
 }
 
-/** A value behind the mark of its kind: `t` text, `b` bytes in Base64, `u` text in Base64. */
+/** Encodes a value after the mark of its kind: `t` text, `b` bytes in Base64, `u` text in Base64. */
 function encodeValue(value: Value): string {
   if (typeof value !== 'string') return `b${toBase64(value)}`
   return isSwollen(value) ? `u${toBase64(new TextEncoder().encode(value))}` : `t${value}`

@@ -1,8 +1,8 @@
-/** What servers and clients say, as our errors: never with a command, whose arguments are the user's. @module */
+/** Maps errors of servers and clients. Never keeps a command, whose arguments are the user's data. @module */
 import { type ErrorCode, HoldfastError } from '../../core/errors.ts'
 import { wasNeverSent } from '../shared/network.ts'
 
-/** What went wrong with one attempt. */
+/** The fault of one attempt. */
 export interface Fault {
   readonly code: ErrorCode
   readonly message: string
@@ -15,12 +15,12 @@ export interface Fault {
 
 type Row = readonly [pattern: RegExp, code: ErrorCode, message: string, again?: 'again']
 
-/** Error replies, which say that nothing has changed: the script fails before its first change, or not at all. */
+/** Error replies. They mean that nothing has changed: the script fails before its first change, or not at all. */
 const REPLIES: readonly Row[] = [
   [
     /WRONGPASS|NOAUTH|unauthorized|invalid.*password/i,
     'UNAUTHORIZED',
-    'The server refuses the token or password; check it',
+    'The server rejected the token or password; check it',
   ],
   [
     /NOPERM/,
@@ -31,46 +31,46 @@ const REPLIES: readonly Row[] = [
   [
     /\bOOM\b|max.*(storage|size of the database|data ?size)/i,
     'QUOTA_EXCEEDED',
-    'The memory of the server is full, nothing was changed; make room and try again',
+    'The memory of the server is full, and nothing was changed; free some memory and try again',
   ],
   [
     /max (daily |monthly )?requests? limit/i,
     'QUOTA_EXCEEDED',
     'The plan allows no more requests for now; raise its limit',
   ],
-  [/max request size|max record size/i, 'PAYLOAD_TOO_LARGE', 'The request is larger than the server takes; split it'],
+  [/max request size|max record size/i, 'PAYLOAD_TOO_LARGE', 'The request is larger than the server accepts; split it'],
   [
     /unknown command|NOSCRIPT|not allowed from script/i,
     'UNSUPPORTED',
-    'The server runs no scripts; EVAL and EVALSHA must be enabled',
+    'The server runs no scripts; enable EVAL and EVALSHA',
   ],
-  [/CROSSSLOT|MOVED|\bASK\b/, 'UNSUPPORTED', 'The server is part of a cluster; hand in a cluster client'],
+  [/CROSSSLOT|MOVED|\bASK\b/, 'UNSUPPORTED', 'The server is part of a cluster; pass a cluster client'],
   [/WRONGTYPE/, 'SCHEMA', 'A key of this namespace is of another type and not ours; choose another namespace'],
   [
     /LOADING|BUSY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|max concurrent|per second|rate limit|too many/i,
     'UNAVAILABLE',
-    'The server takes no commands now; try again later',
+    'The server accepts no commands now; try again later',
     'again',
   ],
 ]
 
 const CLOSED = 'The connection was closed by its owner; open it again'
-/** Errors of clients: the server was not asked. */
+/** Errors of clients that never asked the server. */
 const CLIENTS: readonly Row[] = [
   [/client is closed/, 'CLOSED', CLOSED],
   [/Failed to parse URL|Invalid URL/i, 'INVALID_ARGUMENT', 'The URL of the client is not one'],
 ]
 
-/** A server's error reply begins with a code; Upstash says some of its own without. */
+/** An error reply of a server starts with a code. Some replies of Upstash have none. */
 const REPLY = /^(?:Command failed: )?(?:[A-Z]{2,}\b|[Uu]nauthorized)/
 
-/** What an error says itself: behind that, Upstash's client quotes the command, whose words are the user's. */
+/** The error's own message. After it, Upstash's client quotes the command, which holds user data. */
 export function saidBy(cause: unknown): string {
   const { message } = Object(cause) as { message?: unknown }
   return typeof message === 'string' ? message.split(', command was:')[0]! : ''
 }
 
-/** Tells what an attempt that threw has come to. */
+/** Maps the error of an attempt. */
 export function faultOf(cause: unknown): Fault {
   const { name } = Object(cause) as { name?: string }
   const text = saidBy(cause)
@@ -82,21 +82,21 @@ export function faultOf(cause: unknown): Fault {
     return { code, message, again: again !== undefined, unknown: false }
   }
   if (/^(Command failed: )?ERR\b/.test(text)) {
-    const reason = 'The server refused a command of the driver; its version may not be supported'
+    const reason = 'The server rejected a command of the driver; its version may not be supported'
     return { code: 'BACKEND', message: reason, again: false, unknown: true }
   }
-  // ioredis says it of commands that it never sent, and of those whose answers it no longer waits for.
+  // ioredis reports this for commands that it never sent, and for those whose answers it no longer awaits.
   if (/Connection is closed/.test(text)) return { code: 'CLOSED', message: CLOSED, again: false, unknown: true }
   if (name === 'UpstashJSONParseError') {
-    const reason = 'What answers at this URL does not speak the REST protocol of Upstash; check the URL'
+    const reason = 'The server at this URL does not speak the REST protocol of Upstash; check the URL'
     return { code: 'UNAVAILABLE', message: reason, again: true, unknown: true }
   }
   const message = 'The server cannot be reached, or its answer was lost; try again later'
-  // An error of the network names hosts and ports at most; one of the client may quote what was sent.
+  // A network error names at most hosts and ports. An error of the client may quote the command.
   const isQuoting = name === 'UpstashError'
   return { code: 'UNAVAILABLE', message, again: true, unknown: !wasNeverSent(cause), ...(!isQuoting && { cause }) }
 }
 
-/** The error for a fault after which nothing more was tried. */
+/** The error for a fault after the last attempt. */
 export const errorOf = ({ code, message, again, cause }: Fault, ambiguous: boolean): HoldfastError =>
   new HoldfastError(code, message, { cause, retryable: again, ambiguous })

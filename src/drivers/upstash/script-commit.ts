@@ -14,7 +14,7 @@ for i = 1, (#KEYS - 1) / 5 do
     entries = KEYS[first], keys = KEYS[first + 1], expiring = KEYS[first + 2],
     all = KEYS[first + 3], going = KEYS[first + 4], last = {}, strange = {},
   }
-  -- Keys of other types make it fail here.
+  -- Fails here if a key has another type.
   redis.call('HLEN', part.entries)
   redis.call('ZCARD', part.keys)
   part.expires = redis.call('ZCARD', part.expiring) > 0
@@ -43,7 +43,7 @@ local function endOf(prefix) return string.sub(prefix, 1, -2) .. '"' end
 local function logKey(prefix, number) return prefix .. string.format('%016.0f', number) end
 local function isNumber(name) return #name == 16 and string.find(name, '^%d+$') ~= nil end
 
--- The number that an entry stands for. That of a trimmed log, 0, keeps the last number that was removed.
+-- The number of a log entry. Entry 0 of a trimmed log holds the last number removed.
 local function numberOf(part, prefix, name)
   local digits = string.sub(name, #prefix + 1)
   if not isNumber(digits) then return nil end
@@ -55,7 +55,7 @@ local function numberOf(part, prefix, name)
   return number and number <= ${LAST_NUMBER} and number or nil
 end
 
--- The end of a log, and whether another key lies there.
+-- The last number of a log, and whether there are other keys under its prefix.
 local function lastOf(part, prefix)
   local last = part.last[prefix]
   if last then return last, false end
@@ -73,7 +73,7 @@ local function lastOf(part, prefix)
   return last, isForeign
 end
 
--- What is there: nothing where the check holds, unless asked to tell anyway.
+-- The current state for a failed check, or in any case with always.
 local function current(check, always)
   if check.kind == 'l' then
     local last = lastOf(check.part, check.key)
@@ -88,7 +88,7 @@ end
 
 local kept = redis.call('GET', request)
 if kept then
-  -- Records of the first releases hold verdicts alone.
+  -- Records of the first releases hold only verdicts.
   local till, known, verdicts = string.match(kept, '^(%d+):(%x+):(.*)$')
   if till and tonumber(till) <= now then return reply({ text(now), 'late' }) end
   if till and known ~= digest then return reply({ text(now), 'reused' }) end
@@ -110,7 +110,7 @@ end
 local commits = {}
 while position < #ARGV do commits[#commits + 1] = takeCommit() end
 
--- A key under the prefix of a log that is no number of it makes the log one that cannot go on.
+-- Notes a key that is not a number under a log's prefix: the log cannot grow.
 local function note(part, key, i)
   for at in string.gmatch(key, '()!') do
     if not isNumber(string.sub(key, at + 1)) then part.strange[string.sub(key, 1, at)] = i end
@@ -126,8 +126,8 @@ local function isEmptied(commit, part, prefix)
   return false
 end
 
--- Whether a log that the i-th commit goes by cannot go on: found before anything has changed, so that a commit whose
--- checks will fail counts, and a key that an earlier commit takes away counts as well.
+-- Whether a log of the i-th commit cannot grow. Decided before any change, so commits whose checks will fail
+-- count too, as do keys that an earlier commit deletes.
 local function isForeign(part, prefix, i, commit)
   if part.strange[prefix] == i then return true end
   if commit and isEmptied(commit, part, prefix) then return false end
@@ -150,7 +150,7 @@ end
 
 local function change(part)
   if not begun then
-    -- The first that needs memory: where there is none it fails here, before anything has changed.
+    -- The first write. If the server has no memory left, it fails here, before any change.
     redis.call('SET', request, '', 'PX', 2 * window)
     begun = true
   end
@@ -248,14 +248,14 @@ for _, commit in ipairs(commits) do
   end
 end
 
--- Takes away as much as was written, at least: otherwise what expires would pile up.
+-- Removes at least as many as were written, or expired entries would pile up.
 local function sweep(part)
   local most = math.max(64, writes)
   local names = redis.call('ZRANGE', part.expiring, '-inf', text(now), 'BYSCORE', 'LIMIT', 0, math.min(most, 5000))
   if #names > 0 then remove(part, names) end
 end
 
--- A part whose entries all expire is left to Redis; who comes next takes it from the list.
+-- Redis expires a part whose entries all expire. A later commit removes it from the list.
 local function settle(part)
   if part.expires then sweep(part) end
   local name = string.match(part.entries, '^[^:]*:e:(.*)$')
@@ -279,8 +279,8 @@ for _, part in ipairs(changed) do
     redis.call('ZREM', part.going, unpack(gone))
   end
 end
--- Refusals are kept, too: whoever was told "no" must not find later that it was done. For the second window it tells
--- that a repeat comes too late.
+-- Refusals are recorded too, so that a repeat cannot take effect. In the second window, the record shows that a
+-- repeat is too late.
 redis.call('SET', request, text(now + window) .. ':' .. digest .. ':' .. table.concat(record, ';'), 'PX', 2 * window)
 return reply(answers)
 `

@@ -4,11 +4,11 @@ export const READ = `if ARGV[1] == 'read' then
   local parts = takeNumber()
   budget = takeNumber()
   local whole = budget
-  -- Bytes for the names of parts, which JSON has room for beside all else.
+  -- Bytes for the names of parts, in addition to the rest of the answer.
   local most = 1000000
   local room = most
 
-  -- The first thing of an answer always fits, so that each brings something.
+  -- The first item always fits, so that every answer makes progress.
   local function hasRoom(bytes)
     local isFirst = budget == whole
     if isFirst then budget = budget - bytes end
@@ -47,7 +47,7 @@ export const READ = `if ARGV[1] == 'read' then
         end
       end
       if reverse then upper = '(' .. names[#names] else lower = '(' .. names[#names] end
-      -- Few of large ones at a time, because all are held in memory.
+      -- Fewer at a time if they are large, because all are held in memory.
       most = math.max(1, math.min(32, math.floor(2000000 / longest)))
     end
   end

@@ -1,29 +1,30 @@
 /**
- * The script: everything that the driver asks of Redis, in Lua, so that each request is one command.
+ * The Lua script that does all the work in Redis, so that each request is one command.
  *
- * A database lies in one namespace, whose keys share a hash tag:
+ * A database is one namespace, whose keys share a hash tag:
  *
  * | key | type | holds |
  * | --- | --- | --- |
  * | `{namespace}:e:part` | hash | the part's entries: key to `expiry \n version \n value` |
  * | `{namespace}:k:part` | sorted set | the same keys at score 0, in the order of their bytes |
- * | `{namespace}:x:part` | sorted set | those that expire, by when |
+ * | `{namespace}:x:part` | sorted set | the keys that expire, by time |
  * | `{namespace}:p:shard` | sorted set | the parts that hold an entry, at score 0 |
- * | `{namespace}:g:shard` | sorted set | the parts that Redis lets expire as a whole, by when |
- * | `{namespace}:r:request` | string | what became of a request: until when a repeat is answered, a digest and the verdicts, `until:digest:verdicts`; kept for as long again |
- * | `{namespace}:schema` | string | the version of all this |
+ * | `{namespace}:g:shard` | sorted set | the parts that Redis expires as a whole, by time |
+ * | `{namespace}:r:request` | string | the record of a request, `until:digest:verdicts`: until when a repeat is answered, a digest and the verdicts; kept for as long again |
+ * | `{namespace}:schema` | string | the version of this layout |
  *
- * Every key that it touches is declared, none is searched for. What can fail is tried before the first change, because
- * Redis does not undo what a script did before it failed. Numbers travel as text: JSON and Lua would round them.
+ * Every key that the script touches is declared; it searches for none. Everything that can fail is tried before the
+ * first change, because Redis does not undo what a script did before it failed. Numbers are sent as text, because JSON
+ * and Lua would round them.
  *
- * Arguments and answers are drawn in `encode.ts` and `decode.ts`.
+ * `encode.ts` documents the arguments, `decode.ts` the answers.
  *
  * @module
  */
 import { COMMIT } from './script-commit.ts'
 import { READ } from './script-read.ts'
 
-/** The version of the layout, kept in the schema key. */
+/** The version of the layout, stored under the schema key. */
 export const SCHEMA_VERSION = 1
 
 const BODY = `
@@ -38,7 +39,7 @@ local function take() position = position + 1 return ARGV[position] end
 local function takeNumber() return tonumber(take()) end
 
 local function headOf(packed) return string.match(packed, '^[^\\n]*\\n[^\\n]*\\n') end
--- The version of an entry that is there and has not expired.
+-- The version of an entry that exists and has not expired.
 local function live(packed)
   if not packed then return nil end
   local expiry, version = string.match(packed, '^(%d*)\\n([^\\n]*)\\n')
@@ -50,19 +51,19 @@ local function fits(bytes)
   budget = budget - bytes
   return true
 end
--- How long a name is as JSON at most: some encoders write six characters for one of HTML.
+-- The most bytes of a name in JSON: some encoders write six characters for one of HTML.
 local function weight(name)
   if not string.find(name, '[\\\\"<>&]') then return #name end
   local _, escapes = string.gsub(name, '[\\\\"]', '')
   local _, html = string.gsub(name, '[<>&]', '')
   return #name + escapes + 5 * html
 end
--- What an answer is charged for an entry.
+-- The bytes that an entry takes of the answer.
 local function charge(key, packed, version)
   return 64 + weight(key) + weight(version) - #version + #packed
 end
 
--- What a first call asks along: whether the server and the layout are right, and whether keys may be evicted.
+-- The checks of a first call: server, layout, and eviction policy.
 local greeting
 if ARGV[1] == 'open' then
   local probe = redis.pcall('ZRANGE', KEYS[2], '[a', '[b', 'BYLEX', 'LIMIT', 0, 1)
@@ -94,17 +95,17 @@ end
 ${READ}
 ${COMMIT}`
 
-/** A text to run, and its SHA-1, by which a server knows it. */
+/** A script, and its SHA-1, by which a server knows it. */
 export interface Script {
   readonly source: string
   readonly sha: string
 }
 
-/** For servers that know no locks by key, as Redis itself. */
-export const PLAIN: Script = { source: BODY, sha: 'd84f061b20c651cfd883aacc9a5d7b9f7dc5cabd' }
+/** For servers without locks by key, such as Redis itself. */
+export const PLAIN: Script = { source: BODY, sha: '3977a74178c215284fa99521481bc881e4a3acc5' }
 
-/** For Upstash: locks the declared keys, where it would otherwise lock the database. Redis refuses the flag. */
+/** For Upstash: locks the declared keys; otherwise it would lock the database. Redis refuses the flag. */
 export const LOCKING: Script = {
   source: `#!lua flags=allow-key-locking\n${BODY}`,
-  sha: 'f4d9559371f7bff6dc87b5cf03256ef886407160',
+  sha: '4720b19b3a79ed9a17cfc635b209f1dce2053382',
 }

@@ -1,11 +1,11 @@
 /**
- * Names as keyed hashes that whoever has the key can turn back: a synthetic initialization vector, which is the hash,
- * and behind it the name, encrypted under it (the construction of RFC 5297, over HMAC-SHA-256 and AES-256-CTR).
+ * Hides names as keyed hashes that holders of the key can reverse: a synthetic initialization vector, which is the
+ * hash, followed by the name encrypted under it (the construction of RFC 5297, over HMAC-SHA-256 and AES-256-CTR).
  *
- * Both keys are made of the one given by HKDF-SHA-256 without salt, for `holdfast names 1 hash` and `holdfast names 1
- * encryption`. What is hashed and encrypted is one byte and the name in UTF-8: byte 0 and the id that an element of a key
- * encodes, or byte 1 and the element as it is where it encodes none. The vector is the hash's first 16 bytes; both
- * together are stored in base64 for URLs.
+ * Both keys are derived from the given one by HKDF-SHA-256 without salt, for `holdfast names 1 hash` and `holdfast
+ * names 1 encryption`. The input is one byte and the name in UTF-8: byte 0 and the id that an element of a key encodes,
+ * or byte 1 and the element itself if it encodes none. The vector is the first 16 bytes of the hash. Vector and
+ * encrypted name together are stored in base64 for URLs.
  *
  * @module
  */
@@ -18,8 +18,8 @@ type Subtle = NonNullable<typeof crypto.subtle>
 
 const VECTOR = 16
 const KEY_BITS = 256
-/** Names that are remembered each way; so many of them are used again and again. */
-const MOST_KNOWN = 10_000
+/** The most names remembered in each direction. */
+const MAX_REMEMBERED = 10_000
 
 const isId = (element: string): boolean => {
   try {
@@ -29,13 +29,13 @@ const isId = (element: string): boolean => {
   }
 }
 
-/** Remembers what a function came to, up to a number of times. */
+/** Remembers the results of a function, at most so many. */
 function remembered(work: (text: string) => Promise<string>): (text: string) => Promise<string> {
   const known = new Map<string, Promise<string>>()
   return (text) => {
     let result = known.get(text)
     if (result === undefined) {
-      if (known.size >= MOST_KNOWN) known.clear()
+      if (known.size >= MAX_REMEMBERED) known.clear()
       result = work(text)
       known.set(text, result)
     }
@@ -46,7 +46,7 @@ function remembered(work: (text: string) => Promise<string>): (text: string) => 
 /**
  * Makes a mapping of names.
  *
- * @param subtle - the runtime's
+ * @param subtle - the runtime's WebCrypto
  * @param key - at least 32 random bytes
  */
 export function hiddenNames(subtle: Subtle, key: Uint8Array): NameMapping {
@@ -86,11 +86,11 @@ export function hiddenNames(subtle: Subtle, key: Uint8Array): NameMapping {
     return plain[0] === 0 ? encodeId(name, 'name') : name
   }
 
-  // A name of few bytes becomes 24 characters; one of 256 bytes 364, and as an id it could have been 512.
+  // A short name becomes 24 characters. A name of 256 bytes becomes 364, but as an id it may take 512.
   return { overhead: OVERHEAD, hide: remembered(hide), reveal: remembered(reveal) }
 }
 
-/** Of a key and its part, which have five ids at most: what hiding each can add. */
+/** For a key and its part, which have at most five ids: the most that hiding each can add. */
 const OVERHEAD = 5 * 108
 
 interface Keys {
@@ -121,4 +121,7 @@ function bytesOf(hidden: string): Uint8Array<ArrayBuffer> {
 }
 
 const refused = (cause?: unknown): HoldfastError =>
-  new HoldfastError('SERIALIZATION', 'A hidden name cannot be read', { details: { reason: 'tampered' }, cause })
+  new HoldfastError('SERIALIZATION', 'A hidden name cannot be read: it was changed, or hidden under another key', {
+    details: { reason: 'tampered' },
+    cause,
+  })

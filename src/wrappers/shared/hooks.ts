@@ -1,10 +1,10 @@
-/** Functions of the user's that watch. @module */
+/** The user's hooks. @module */
 
-/** Tells a hook, where there is one: what it throws must not change the outcome of what it watches. */
+/** Calls a hook, if there is one. Its errors are ignored, so that they do not change the outcome of the call. */
 export function tell<T>(hook: ((event: T) => void) | undefined, event: T): void {
   try {
     hook?.(event)
   } catch {
-    // An observer's own trouble is nothing that the call has to do with.
+    // An observer's error must not affect the call.
   }
 }

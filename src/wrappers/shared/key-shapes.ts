@@ -1,6 +1,6 @@
 /**
- * Which elements of keys and parts are ids, and which are families, statuses, priorities and numbers: the table in
- * `keys.ts`, for wrappers that treat ids differently.
+ * Tells which elements of keys and parts are ids, and which are families, statuses, priorities and numbers, as in the
+ * table in `keys.ts`. For wrappers that treat ids differently.
  *
  * @module
  */
@@ -29,10 +29,10 @@ import {
   trimmedKey,
 } from '../../core/keys.ts'
 
-/** One character per element: `*` for an id, `.` for what is no id. */
+/** One character per element: `*` for an id, `.` for anything else. */
 type Shape = string
 
-/** Of keys in the part of a family. */
+/** Shapes of the keys in the part of a family. */
 const SHAPES: Readonly<Record<string, Shape>> = {
   values: '*',
   runs: '*',
@@ -46,13 +46,13 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   marked: '.*****',
 }
 
-/** Of keys in the part of a run, by their first element. */
+/** Shapes of the keys in the part of a run, by their first element. */
 const RUN_SHAPES: Readonly<Record<string, Shape>> = {
   ...Object.fromEntries([RUN, SNAPSHOT, CONSUMED, DEFINITION, INPUT, CONTEXT].map((name) => [name, '.'])),
   ...Object.fromEntries([EVENTS, INTERVENTIONS, HISTORY, ORDER].map((prefix) => [prefix.slice(0, -1), '..'])),
   ...Object.fromEntries([STEPS, VALUES, TAKEN, IDEMPOTENCY].map((prefix) => [prefix.slice(0, -1), '.*'])),
   [CLAIM]: '.*',
-  // Where earlier releases kept fencing tokens.
+  // Earlier releases kept fencing tokens here.
   token: '.*',
   [SENT.slice(0, -1)]: '.**',
   [MESSAGES.slice(0, -1)]: '.*.',
@@ -60,27 +60,27 @@ const RUN_SHAPES: Readonly<Record<string, Shape>> = {
 
 const NUMBER = new RegExp(`^\\d{${DIGITS}}$`)
 
-/** Whether an element is a number as keys spell it. */
+/** Whether an element is a number as written in keys. */
 export const isNumber = (element: string | undefined): boolean => element !== undefined && NUMBER.test(element)
 
-/** What is known of the elements of a name. */
+/** Knowledge about the elements of a name. */
 export interface Elements {
-  /** Whether the element is no id. In keys that no store makes, that is a number at the end: the entry of a log. */
+  /** Whether the element is not an id. In keys that no store makes, this is a number at the end: the entry of a log. */
   stays(elements: readonly string[], i: number): boolean
-  /** Whether an element that comes behind these is never an id, whatever it says. */
+  /** Whether the element after these is never an id, whatever its content. */
   neverId(before: readonly string[]): boolean
 }
 
-/** Where the tenant is: everything before is the prefix of a view, which ends in an empty element. */
+/** The index of the tenant. Everything before it is the prefix of a view, which ends in an empty element. */
 const rootOf = (elements: readonly string[]): number => elements.slice(0, -1).lastIndexOf('') + 1
 
-/** The elements of the names of parts. */
+/** Elements of the names of parts. */
 export const PART_ELEMENTS: Elements = {
   stays: (elements, i) => i === rootOf(elements) + 1 && isFamily(elements[i]!),
   neverId: () => false,
 }
 
-/** The elements of the keys of a part. */
+/** Elements of the keys of a part. */
 export function keyElements(part: string): Elements {
   const names = part.split(SEPARATOR)
   const family = names[rootOf(names) + 1] ?? ''
@@ -96,12 +96,12 @@ export function keyElements(part: string): Elements {
       if (i < shape.length) return shape[i] === '.'
       return i > 0 && i === elements.length - 1 && isNumber(elements[i])
     },
-    // The first element of a key of a run tells what follows, and may be one that no store makes.
+    // The first element of a run's key determines the rest, and may be one that no store makes.
     neverId: (before) => !(isRun && before.length === 0) && shapeOf(before)[before.length] === '.',
   }
 }
 
-/** Whether a log that was trimmed keeps the last number that was removed under this key: never where a name is a zero. */
+/** Whether a trimmed log keeps the last number removed under this key. Not if the zero is a name. */
 export function isTrimmedKey({ part, key }: Key): boolean {
   const prefix = key.slice(0, -DIGITS)
   if (!prefix.endsWith(SEPARATOR) || key !== trimmedKey(prefix)) return false

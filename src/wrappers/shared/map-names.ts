@@ -1,7 +1,7 @@
 /**
- * A driver whose names look different underneath. What order rests on stays: families, statuses, priorities and numbers;
- * the ids between them are exchanged, each by itself. So everything is found by its name and in the order of its
- * numbers, and ids come in an order that only the mapping knows.
+ * A driver that stores names under other names. Everything that sorts stays as it is: families, statuses, priorities
+ * and numbers. Only the ids between them are replaced, one by one. So entries are still found by name and listed by
+ * number, but ids sort in an order that only the mapping knows.
  *
  * @module
  */
@@ -23,20 +23,20 @@ import { HoldfastError } from '../../core/errors.ts'
 import { type Elements, PART_ELEMENTS, isNumber, keyElements } from './key-shapes.ts'
 import { SEPARATOR } from '../../core/keys.ts'
 
-/** How names look underneath. */
+/** A mapping between names and stored names. */
 export interface NameMapping {
-  /** What it adds to a key and its part at most, in bytes. */
+  /** The most that it adds to a key and its part, in bytes. */
   readonly overhead: number
-  /** The name to store: printable ASCII without what separates names, the same for the same name. */
+  /** Makes the stored name: printable ASCII without separators, always the same for the same name. */
   hide(name: string): Promise<string>
-  /** The name that was hidden; refuses what {@link NameMapping.hide} cannot have made. */
+  /** Returns the original name. @throws for anything that {@link NameMapping.hide} cannot have made */
   reveal(hidden: string): Promise<string>
 }
 
-/** How the bounds of ranges end: behind a name, behind everything under it, behind everything that begins like it. */
+/** The possible ends of a range's bound: after a name, after everything under it, after everything with this prefix. */
 const BOUND = /^(.*?)( |"|~~)?$/
 
-/** Exchanges the ids in a name. */
+/** Replaces the ids in a name. */
 async function exchange(name: string, { stays }: Elements, other: (id: string) => Promise<string>): Promise<string> {
   const elements = name.split(SEPARATOR)
   const exchanged = elements.map(async (element, i) =>
@@ -54,30 +54,30 @@ interface Bounds {
 interface Bound {
   readonly elements: readonly string[]
   /** See {@link BOUND}. */
-  readonly behind: string
+  readonly suffix: string
 }
 
 function boundOf(bound: string): Bound {
-  const [, stem = '', behind = ''] = BOUND.exec(bound)!
-  // What lies under a name has a further element, by which numbers at the end are told from others.
-  return { elements: (behind === '"' ? stem + SEPARATOR : stem).split(SEPARATOR), behind }
+  const [, stem = '', suffix = ''] = BOUND.exec(bound)!
+  // A name under this one has one more element, by which numbers at the end are recognised.
+  return { elements: (suffix === '"' ? stem + SEPARATOR : stem).split(SEPARATOR), suffix }
 }
 
-/** What a range is for. A list forwards may come in any order; what is removed goes without being looked at. */
+/** The use of a range. A forward list may come in any order; deleted entries are not looked at. */
 type Use = 'list' | 'reverse' | 'remove'
 
 /**
- * Refuses a range whose answer would depend on the order of ids: a wrong answer would not be noticed.
+ * Refuses a range whose answer would depend on the order of ids, because a wrong answer would go unnoticed.
  *
- * @returns the index of the element that has to be a number in every key of the answer, where bounds are the only ones to
- *   say that there are numbers
+ * @returns the index of the element that must be a number in every key of the answer, if only the bounds say that it is
+ *   one
  */
 function requireUnordered(bounds: Bounds, { stays, neverId }: Elements, use: Use): number | undefined {
   const start = boundOf(bounds.start)
   const end = boundOf(bounds.end)
   const length = Math.max(start.elements.length, end.elements.length)
   const isIdAt = ({ elements }: Bound, i: number): boolean => !!elements[i] && !stays(elements, i)
-  // A number at the end of one and in the middle of the other is stored as two different names.
+  // A number at the end of one bound and in the middle of the other is stored under two different names.
   const isSame = (i: number): boolean => start.elements[i] === end.elements[i] && isIdAt(start, i) === isIdAt(end, i)
   /** The first element in which keys of the range can differ. */
   let fork = 0
@@ -86,21 +86,21 @@ function requireUnordered(bounds: Bounds, { stays, neverId }: Elements, use: Use
   const cutOf = (bound: Bound): number => bound.elements.findIndex((_, i) => i >= fork && isIdAt(bound, i))
 
   const startCut = cutOf(start)
-  // A page that goes on behind an entry goes on in the order in which entries come.
-  const beginsWhole = startCut < 0 || (use === 'list' && start.behind === ' ')
+  // The next page starts after an entry, in the same order in which entries come.
+  const beginsWhole = startCut < 0 || (use === 'list' && start.suffix === ' ')
   const endCut = cutOf(end)
-  const isLikeId = end.behind === '~~' && isIdAt(end, end.elements.length - 1)
-  // Behind a number, ids only tell apart what is equal.
+  const isLikeId = end.suffix === '~~' && isIdAt(end, end.elements.length - 1)
+  // After a number, ids only break ties.
   const isTie =
     endCut > 0 &&
     stays(end.elements, endCut - 1) &&
     isNumber(end.elements[endCut - 1]) &&
-    end.behind === '' &&
+    end.suffix === '' &&
     end.elements.at(-1) !== ''
   const endsWhole = !isLikeId && (endCut < 0 || (use !== 'remove' && isTie))
   if (!beginsWhole || !endsWhole) throw unsupported()
 
-  const isOneName = fork === length && start.elements.at(-1) !== '' && end.behind !== '~~'
+  const isOneName = fork === length && start.elements.at(-1) !== '' && end.suffix !== '~~'
   if (isOneName) return undefined
   const at = Math.min(fork, length - 1)
   if (neverId(end.elements.slice(0, at))) return undefined
@@ -112,7 +112,7 @@ function requireUnordered(bounds: Bounds, { stays, neverId }: Elements, use: Use
 const unsupported = (): HoldfastError =>
   new HoldfastError(
     'UNSUPPORTED',
-    'Names are hidden, so nothing can depend on their order; read forwards, and all of it',
+    'Names are hidden, so this call cannot depend on their order; read the whole list, forwards',
   )
 
 const within = (limits: Limits, overhead: number): Limits => ({
@@ -122,7 +122,7 @@ const within = (limits: Limits, overhead: number): Limits => ({
 
 const useOf = ({ reverse }: Range): Use => (reverse ? 'reverse' : 'list')
 
-/** Puts a mapping of names in front of a driver. */
+/** Applies a mapping of names to a driver. */
 export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping): Driver {
   const hidePart = (part: string): Promise<string> => exchange(part, PART_ELEMENTS, hide)
   const revealPart = (part: string): Promise<string> => exchange(part, PART_ELEMENTS, reveal)
@@ -134,9 +134,9 @@ export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping
   async function hideBounds<B extends Bounds>(bounds: B, kinds: Elements, use: Use): Promise<B> {
     requireUnordered(bounds, kinds, use)
     const hidden = async (bound: string): Promise<string> => {
-      const { elements, behind } = boundOf(bound)
+      const { elements, suffix } = boundOf(bound)
       const name = await exchange(elements.join(SEPARATOR), kinds, hide)
-      return (behind === '"' ? name.slice(0, -1) : name) + behind
+      return (suffix === '"' ? name.slice(0, -1) : name) + suffix
     }
     const [start, end] = await Promise.all([hidden(bounds.start), hidden(bounds.end)])
     return { ...bounds, start, end }
@@ -191,7 +191,7 @@ export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping
       entries.map(async (entry) => ({ ...entry, key: await exchange(entry.key, kinds, reveal) })),
     )
     const numbered = requireUnordered(range, kinds, useOf(range))
-    // An id among the numbers of a log lies elsewhere in truth.
+    // An id among the numbers of a log is really stored elsewhere.
     if (numbered !== undefined && revealed.some(({ key }) => !isNumber(key.split(SEPARATOR)[numbered]))) {
       throw unsupported()
     }
@@ -223,7 +223,7 @@ export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping
     ...(driver.watch && {
       watch(listener: (parts: readonly string[]) => void) {
         let isOver = false
-        /** A hint may be late. What was not hidden by this mapping is not ours. */
+        /** Passes on an announcement; it may be late. Parts that this mapping did not hide are skipped. */
         async function tell(parts: readonly string[]): Promise<void> {
           const revealed = await Promise.all(parts.map((part) => revealPart(part).catch(() => undefined)))
           const ours = revealed.filter((name) => name !== undefined)

@@ -1,6 +1,6 @@
 /**
- * A driver whose values look different underneath: what the wrappers that encrypt and compress share. Keys, versions,
- * expiry and the numbers that the driver itself writes stay as they are: of references, and of logs that were trimmed.
+ * A driver that stores values in another form, for the wrappers that encrypt and compress. Keys, versions, expiry and
+ * the numbers that the driver itself writes stay as they are: those of references and of trimmed logs.
  *
  * @module
  */
@@ -21,9 +21,9 @@ import type {
 import { isTrimmedKey } from './key-shapes.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 
-/** Where a value goes. A repeated request has the same destinations. */
+/** The destination of a value. A repeated request has the same destinations. */
 export interface Destination {
-  /** The key; of an append the prefix of the log, since the number is not known yet. */
+  /** The key; for an append the prefix of the log, because the number is not known yet. */
   readonly at: Key
   readonly isAppend: boolean
   /** The id of the commit. */
@@ -32,43 +32,45 @@ export interface Destination {
   readonly op: number
 }
 
-/** How values look underneath. */
+/** A mapping between values and stored values. */
 export interface ValueMapping {
-  /** What it adds to a value at most, in bytes. */
+  /** The most that it adds to a value, in bytes. */
   readonly overhead: number
   /**
-   * Whether a value may be larger than what is stored of it. Answers are bounded underneath, and then once more.
+   * Whether a value may be larger than its stored form. Answers are then cut twice: by the driver, and after decoding.
    */
   readonly mayGrow?: boolean
   /**
-   * Makes the value to store. The same value for the same destination has to become the same, in every process: a repeat of
-   * a request is one byte for byte.
+   * Makes the stored value. The result must be the same for the same value and destination, in every process, because a
+   * repeated request is equal byte for byte.
    */
   encode(value: Value, to: Destination): Value | Promise<Value>
-  /** The value that was stored; refuses what {@link ValueMapping.encode} cannot have made. */
+  /** Returns the original value. @throws for anything that {@link ValueMapping.encode} cannot have made */
   decode(value: Value, at: Key): Value | Promise<Value>
-  /** Refuses an op that cannot be mapped. */
+  /** Throws for an op that cannot be mapped. */
   check?(op: Op): void
 }
 
-/** Values that may grow, mapped at once: each may be as large as a value can be, before it is known whether it fits. */
+/**
+ * The most values decoded at once if they may grow: each may reach the largest size before it is known whether it fits.
+ */
 const AT_ONCE = 8
 
 /** A number as a driver writes it. */
 const WRITTEN = /^[1-9]\d{0,15}$/
 
-/** Where a log was trimmed the driver keeps a number, and reads it. */
+/** Whether this is the number that the driver keeps, and reads, for a trimmed log. */
 const isTrimmedTo = (value: Value, at: Key): boolean =>
   typeof value === 'string' && WRITTEN.test(value) && isTrimmedKey(at)
 
-/** The limits of a driver that adds so many bytes to each value. */
+/** The limits of a driver that adds `overhead` bytes to each value. */
 const within = (limits: Limits, overhead: number): Limits => ({
   ...limits,
   valueBytes: limits.valueBytes - overhead,
   valueOverhead: (limits.valueOverhead ?? 0) + overhead,
 })
 
-/** Puts a mapping of values in front of a driver. */
+/** Applies a mapping of values to a driver. */
 export function mapValues(driver: Driver, mapping: ValueMapping): Driver {
   const { overhead, mayGrow = false } = mapping
   const { limits } = driver.capabilities
@@ -113,8 +115,8 @@ export function mapValues(driver: Driver, mapping: ValueMapping): Driver {
   }
 
   /**
-   * The outcome is known and has to be told, so nothing throws here: what cannot be read comes without its value, and whoever
-   * reads it is told why.
+   * Never throws, because the outcome is known and must be reported. A value that cannot be decoded is left out;
+   * reading the entry then throws the reason.
    */
   async function decodeFailed(failed: FailedCheck, { checks }: Commit, room: Room): Promise<FailedCheck> {
     const { check, current } = failed
@@ -124,15 +126,15 @@ export function mapValues(driver: Driver, mapping: ValueMapping): Driver {
     try {
       const entry = room.left > 0 ? await decodeEntry({ ...without, value }, asked.at.part) : without
       if (!mayGrow || room.takes(entryBytes(entry), !('value' in entry))) return { check, current: entry }
-      // Nothing more is mapped to find out whether it fits.
+      // Later values are not decoded to find out whether they fit.
       room.takes(room.left)
     } catch {
-      // As if there had been no room.
+      // The same as if there had been no room.
     }
     return { check, current: without }
   }
 
-  /** One after the other where they may grow, so that not all of them are held. */
+  /** Maps items one after the other if they may grow, so that not all are in memory at once. */
   async function each<T, U>(items: readonly T[], map: (item: T, i: number) => Promise<U>): Promise<U[]> {
     if (!mayGrow) return Promise.all(items.map(map))
     const mapped: U[] = []
