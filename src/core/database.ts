@@ -5,7 +5,7 @@
  * @module
  */
 import { abortable } from './abort.ts'
-import { requireInteger } from './arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from './arguments.ts'
 import { type Batcher, type Call, batcher } from './batcher.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
@@ -37,17 +37,28 @@ import { validateCommits, validateReads } from './validate.ts'
 export interface DatabaseOptions {
   readonly driver: Driver
   /** Whether concurrent calls leave as one request; `true` by default. */
-  readonly groupCommit?: boolean
+  readonly groupCommit?: boolean | undefined
   /** The level of commits that name none; the strongest that the backend has by default. */
-  readonly durability?: Durability
+  readonly durability?: Durability | undefined
   /** This machine's clock, in milliseconds since 1970. */
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
   /** Makes globally unique ids of printable ASCII. */
-  readonly newId?: () => string
+  readonly newId?: (() => string) | undefined
   /** How many calls may wait for the backend, from 1; 100 000 by default. One more fails with `OVERLOADED`. */
-  readonly maxQueuedCalls?: number
+  readonly maxQueuedCalls?: number | undefined
   /** How many bytes of writes may wait for the backend, from 1; 64 MiB by default. More fail with `OVERLOADED`. */
-  readonly maxQueuedBytes?: number
+  readonly maxQueuedBytes?: number | undefined
+}
+
+/** The options of {@link createDatabase}. */
+export const DATABASE: Known<DatabaseOptions> = {
+  driver: true,
+  groupCommit: true,
+  durability: true,
+  clock: true,
+  newId: true,
+  maxQueuedCalls: true,
+  maxQueuedBytes: true,
 }
 
 const MAX_QUEUED_CALLS = 100_000
@@ -138,7 +149,8 @@ export interface Database {
  *
  * @param options - the driver, and what to do differently
  * @returns a database; it connects at the first call
- * @throws `UNSUPPORTED` for `strict` durability where the backend has none
+ * @throws `INVALID_ARGUMENT` for unknown or malformed options, `UNSUPPORTED` for `strict` durability where the backend has
+ *   none
  *
  * @example
  * ```ts
@@ -150,7 +162,8 @@ export interface Database {
  * await db.close()
  * ```
  */
-export function createDatabase(options: DatabaseOptions): Database {
+export function createDatabase(given: DatabaseOptions): Database {
+  const options = requireOptions(requireGiven(given, 'options'), DATABASE)
   const { driver, groupCommit = true, clock = systemClock } = options
   const { maxQueuedCalls = MAX_QUEUED_CALLS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
   const newId = options.newId ?? idSource()

@@ -14,11 +14,11 @@
  * | `PAYLOAD_TOO_LARGE` | a value, a batch or a commit is over the backend's declared limit |
  * | `SERIALIZATION` | a value cannot be stored, or stored data cannot be read; `details.reason` tells why |
  * | `NOT_FOUND` | a run that the call needs does not exist |
- * | `ALREADY_COMPLETED` | the run has ended: append, resume, or another completion |
+ * | `ALREADY_COMPLETED` | the run has ended, and the call would change it |
  * | `WORKFLOW_MISMATCH` | the run belongs to another workflow |
  * | `ALREADY_EXISTS` | a run, or what else must be new, is there |
  * | `DEFINITION_MISMATCH` | the run was started by another definition of its workflow |
- * | `CANNOT_CANCEL`, `CANNOT_PAUSE`, `CANNOT_UNPAUSE` | the state of the run does not allow it |
+ * | `CANNOT_UNPAUSE` | the run goes on, and is not paused |
  * | `CLAIM_LOST` | the claim that the call names has expired, was released, or is in other hands |
  * | `CONFLICT` | an expected seq or version is not there, or a key was used with other content |
  * | `SCHEMA` | the store is of a newer format, or is not ours |
@@ -42,8 +42,6 @@ export type ErrorCode =
   | 'WORKFLOW_MISMATCH'
   | 'ALREADY_EXISTS'
   | 'DEFINITION_MISMATCH'
-  | 'CANNOT_CANCEL'
-  | 'CANNOT_PAUSE'
   | 'CANNOT_UNPAUSE'
   | 'CLAIM_LOST'
   | 'CONFLICT'

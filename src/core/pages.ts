@@ -1,5 +1,5 @@
 /** Lists as pages with an opaque cursor, stable under inserts, and as iterators that hold one page. @module */
-import { requireInteger } from './arguments.ts'
+import { type Known, requireInteger, requireOptions } from './arguments.ts'
 import type { Database } from './database.ts'
 import type { CallOptions, Entry, Range } from './driver.ts'
 import { invalid } from './errors.ts'
@@ -15,7 +15,7 @@ export interface Page<T> {
 /** Options of every list. */
 export interface PageOptions extends CallOptions {
   /** The most items of a page, from 1; 100 by default. A page may be shorter. */
-  readonly limit?: number
+  readonly limit?: number | undefined
   /** From the page before. */
   readonly cursor?: string | undefined
 }
@@ -65,11 +65,20 @@ export async function readPage<T>(
   return toPage(entries, more, item)
 }
 
-/** Goes through all pages from where the options say, one in memory at a time. */
+/**
+ * Goes through all pages from where the options say, one in memory at a time.
+ *
+ * @param given - the options of the list, as they were handed in
+ * @param known - every one of them
+ * @param page - reads a page of the list
+ * @throws `INVALID_ARGUMENT` at the first item for unknown options
+ */
 export async function* eachItem<T, O extends PageOptions>(
-  options: O,
+  given: O | undefined,
+  known: Known<O>,
   page: (options: O) => Promise<Page<T>>,
 ): AsyncGenerator<T, void> {
+  const options = requireOptions(given, known)
   let { cursor } = options
   do {
     const { items, cursor: next } = await page({ ...options, cursor })

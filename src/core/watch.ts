@@ -5,10 +5,10 @@
  * @module
  */
 import { sleep } from './abort.ts'
-import { requireInteger } from './arguments.ts'
 import { bell } from './bell.ts'
 import type { Database } from './database.ts'
 import type { CallOptions } from './driver.ts'
+import { type Duration, toMilliseconds } from './duration.ts'
 import { invalid } from './errors.ts'
 
 /** The values that are watched: those under some keys, or under all keys that begin with a prefix. */
@@ -17,10 +17,10 @@ export type Watched = readonly string[] | { readonly prefix: string }
 /** Options of `StateStore.watch`. */
 export interface WatchOptions extends CallOptions {
   /**
-   * The longest between two looks, in milliseconds from 1 to 10^9. Where the backend announces changes it is only needed
-   * for values that expire and for announcements that are lost: 30 000 by default; otherwise 1000.
+   * The longest between two looks, from 1 ms to 10^9 ms. Where the backend announces changes it is only needed
+   * for values that expire and for announcements that are lost: 30 s by default; otherwise 1 s.
    */
-  readonly pollInterval?: number | undefined
+  readonly pollInterval?: Duration | undefined
 }
 
 /** What comes so soon after a change belongs to the same report, in milliseconds. */
@@ -40,7 +40,7 @@ export async function* looks<T>(
   look: () => Promise<T>,
   { pollInterval = db.announces ? ANNOUNCED : POLLED, signal }: WatchOptions,
 ): AsyncGenerator<T, void> {
-  requireInteger(pollInterval, 'pollInterval', 1, 1e9)
+  const interval = toMilliseconds(pollInterval, 'pollInterval', 1, 1e9)
   const { ring, silence, wait } = bell()
   // Before the first look: what comes between the two must not be missed.
   const unwatch = db.watch((it) => it === part, ring)
@@ -49,7 +49,7 @@ export async function* looks<T>(
       // What rings during a look calls for another one.
       silence()
       yield await look()
-      await wait(pollInterval, signal)
+      await wait(interval, signal)
       await sleep(BURST, signal)
     }
   } finally {

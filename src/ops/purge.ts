@@ -1,5 +1,5 @@
 /** Retention: removes runs that have ended. @module */
-import { requireInteger } from '../core/arguments.ts'
+import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
 import type { Database, WriteOptions } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
@@ -8,7 +8,7 @@ import { indexEntries } from '../runs/indexes.ts'
 import { type RunRecords, runRecords } from '../runs/record.ts'
 import type { RunRecord } from '../runs/state.ts'
 import { type Completion, isTerminal } from '../runs/status.ts'
-import { type OperationOptions, batchOf } from './options.ts'
+import { OPERATION, type OperationOptions, batchOf } from './options.ts'
 
 /** Options of {@link purge}. */
 export interface PurgeOptions extends OperationOptions, Pick<WriteOptions, 'durability'> {
@@ -22,6 +22,16 @@ export interface PurgeOptions extends OperationOptions, Pick<WriteOptions, 'dura
   readonly keepLast?: number | undefined
   /** Only counts; `false` by default. */
   readonly dryRun?: boolean | undefined
+}
+
+const PURGE: Known<PurgeOptions> = {
+  ...OPERATION,
+  durability: true,
+  tenant: true,
+  status: true,
+  completedBefore: true,
+  keepLast: true,
+  dryRun: true,
 }
 
 /** What {@link purge} came to. */
@@ -56,7 +66,8 @@ const COMPLETIONS: readonly Completion[] = ['completed', 'failed', 'cancelled', 
  * console.log(await purge(db, { status: 'completed', keepLast: 0 })) // { runs: 1, byStatus: { completed: 1 } }
  * ```
  */
-export async function purge(db: Database, options: PurgeOptions): Promise<PurgeResult> {
+export async function purge(db: Database, given: PurgeOptions): Promise<PurgeResult> {
+  const options = requireOptions(given, PURGE)
   const { completedBefore, keepLast, dryRun = false, onProgress } = options
   if ((completedBefore === undefined) === (keepLast === undefined)) {
     throw invalid('Either completedBefore or keepLast must be given')

@@ -17,7 +17,7 @@ import type { SignalKind } from '../runs/state.ts'
 import { type Completion, isTerminal } from '../runs/status.ts'
 import type { Run } from '../stores/workflows/start.ts'
 import { Halt, type Journal, StepError, WORK, createContext, messageOf } from './context.ts'
-import { toMilliseconds } from './duration.ts'
+import { toMilliseconds } from '../core/duration.ts'
 import type { RunOptions, RunOutcome, Workflow } from './types.ts'
 
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3 }
@@ -127,7 +127,7 @@ export async function run<R, I = unknown>(
       if (await it.undo()) status = 'compensated'
       // Who asked for it, and why, becomes part of the run; it may have been taken back just now.
       else if (pending === 'cancel') {
-        return { status: (await signals.checkAndCancel(runId, {}, { claim })) ? 'cancelled' : 'waiting' }
+        return { status: (await signals.checkAndCancel(runId, { claim })) ? 'cancelled' : 'waiting' }
       }
     } catch (cause) {
       if (cause instanceof Halt) return cause.outcome

@@ -2,9 +2,9 @@
 import { requireGiven, requireInteger } from '../core/arguments.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
-import type { AvailableTask, Worker } from '../runs/dispatch.ts'
+import type { AvailableTask, WorkerInfo } from '../runs/dispatch.ts'
 import { WORK, messageOf } from './context.ts'
-import { type Duration, toMilliseconds } from './duration.ts'
+import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { run } from './run.ts'
 import type { RunOptions, Workflow } from './types.ts'
 
@@ -29,7 +29,7 @@ export function createWorker(
   options: WorkerOptions,
 ): {
   /** What it can be offered. */
-  readonly asking: Worker
+  readonly asking: WorkerInfo
   readonly concurrency: number
   /** In milliseconds. */
   readonly pollInterval: number

@@ -55,7 +55,7 @@ describe('fence', () => {
 
   it('refuses two leases of one place: one of them is over', async () => {
     const { claims, db, claim } = await claimed()
-    await claims.forceReleaseClaim('r', 's')
+    await claims.forceReleaseClaim('r', { stepId: 's' })
     const next = (await claims.claimTask({ runId: 'r', stepId: 's', workerId: 'w2' }))!
     const draft = { ops: [{ put: { part: 'p', key: 'k' }, value: 'v' }] }
     await expect(db.commitUnder([next], [draft], { claim })).rejects.toMatchObject({ code: 'CLAIM_LOST' })

@@ -122,7 +122,7 @@ export async function runClient({ driver, name, seed, calls }: ClientOptions): P
 
   const add = async (): Promise<CounterAction> => {
     const by = 1 + Math.floor(random() * 3)
-    return { by, sum: await state.increment('counter', by) }
+    return { by, sum: await state.increment('counter', { by }) }
   }
 
   await db.open()

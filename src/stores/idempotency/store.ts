@@ -7,16 +7,17 @@
  *
  * @module
  */
-import { MAX_TIME, requireGiven, requireInteger } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
 import type { Database, Draft, WriteOptions } from '../../core/database.ts'
-import type { CallOptions, Check, Entry, Expiry, Key, Op } from '../../core/driver.ts'
+import type { CallOptions, Check, Entry, Key, Op } from '../../core/driver.ts'
+import { type Duration, toMilliseconds } from '../../core/duration.ts'
 import { invalid } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
 import { type Lease, lost } from '../../core/fence.ts'
 import { DIGITS, EVERYTHING, behind, encodeId, encodeNumber, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import type { StoreOptions } from '../../core/options.ts'
+import { CALL, STORE, type StoreOptions, WRITE } from '../../core/options.ts'
 
 /**
  * What is compensated. Keys that differ in any member are different, whatever characters are in it; one that is left out
@@ -52,14 +53,14 @@ export type CompensationStart =
 
 /** Options of calls that mark something as compensated. */
 export interface MarkOptions extends WriteOptions {
-  /** For how long that is remembered, in milliseconds by the backend's clock, from 1 to 8.64e15; for ever by default. */
-  readonly ttl?: number | undefined
+  /** For how long that is remembered, by the backend's clock: from 1 ms to 8.64e15 ms; for ever by default. */
+  readonly ttl?: Duration | undefined
 }
 
 /** Options of {@link IdempotencyStore.beginCompensation}. */
 export interface BeginOptions extends WriteOptions {
-  /** How long it may take, in milliseconds by the backend's clock, from 1 to 8.64e15; 60 000 by default. */
-  readonly lease?: number | undefined
+  /** How long it may take, by the backend's clock: from 1 ms to 8.64e15 ms; a minute by default. */
+  readonly lease?: Duration | undefined
 }
 
 /** Options of {@link IdempotencyStore.purgeOlderThan}. */
@@ -67,6 +68,10 @@ export interface PurgeMarksOptions extends WriteOptions {
   /** The most marks that this call removes, from 1; all by default. */
   readonly limit?: number | undefined
 }
+
+const MARK: Known<MarkOptions> = { ...WRITE, ttl: true }
+const BEGIN: Known<BeginOptions> = { ...WRITE, lease: true }
+const PURGE: Known<PurgeMarksOptions> = { ...WRITE, limit: true }
 
 /**
  * What was compensated in one tenant's runs.
@@ -136,7 +141,7 @@ type Mark =
  *
  * const marks = idempotencyStore(createDatabase({ driver: memory() }), { tenant: 'acme' })
  * const key = { runId: 'order-17', workflow: 'order', kind: 'failed', stepId: 'charge' }
- * const begun = await marks.beginCompensation(key, { lease: 30_000 })
+ * const begun = await marks.beginCompensation(key, { lease: '30 s' })
  * console.log((await marks.beginCompensation(key)).state) // pending
  * if (begun.state === 'begun') {
  *   // Here the money is paid back.
@@ -145,14 +150,14 @@ type Mark =
  * console.log(await marks.wasCompensated(key)) // true
  * ```
  */
-export function idempotencyStore(db: Database, options: StoreOptions = {}): IdempotencyStore {
-  const parts = tenantParts(options.tenant)
+export function idempotencyStore(db: Database, options?: StoreOptions): IdempotencyStore {
+  const parts = tenantParts(requireOptions(options, STORE).tenant)
   const at = (key: CompensationKey): Key => ({ part: parts.marks, key: encodeKey(key) })
 
   /** What makes a mark, and finds it again by its time: both expire together. */
-  function markOps(put: Key, by: string | undefined, { ttl }: MarkOptions): Op[] {
+  function markOps(put: Key, by: string | undefined, ttl: Duration | undefined): Op[] {
     const now = db.now()
-    const expires = ttl === undefined ? ttl : lasting(ttl, 'ttl')
+    const expires = ttl === undefined ? ttl : { in: toMilliseconds(ttl, 'ttl', 1) }
     return [
       { put, value: encode(defined({ at: now, by })), expires },
       { put: { part: parts.marked, key: `${encodeNumber(now)}!${put.key}` }, value: '', expires },
@@ -195,12 +200,13 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
 
   return {
     async wasCompensated(key, options) {
-      const [entry] = await db.read([{ get: at(key) }], options)
+      const [entry] = await db.read([{ get: at(key) }], requireOptions(options, CALL))
       return entry !== null && 'at' in markIn(entry)
     },
-    async markCompensated(key, options = {}) {
+    async markCompensated(key, given) {
+      const { ttl, ...options } = requireOptions(given, MARK)
       const mark = at(key)
-      const ops = markOps(mark, undefined, options)
+      const ops = markOps(mark, undefined, ttl)
       return db.hold(async (held) => {
         for (let version: string | null = null; ;) {
           const entry = await failedOf(held, { at: mark, version }, { ops }, options)
@@ -211,31 +217,33 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
         }
       }, options)
     },
-    async beginCompensation(key, options = {}) {
-      const { lease: ms = DEFAULT_LEASE } = options
+    async beginCompensation(key, given) {
+      const { lease = DEFAULT_LEASE, ...options } = requireOptions(given, BEGIN)
       const put = at(key)
-      const expires = lasting(ms, 'lease')
+      const expires = { in: toMilliseconds(lease, 'lease', 1) }
       const id = db.newId()
       const ops = [{ put, value: encode({ id }), expires }]
       const entry = await failedOf(db, { at: put, version: null }, { id, ops }, options)
-      if (entry === undefined) return { state: 'begun', lease: { at: put, id }, until: db.now() + ms }
+      if (entry === undefined) return { state: 'begun', lease: { at: put, id }, until: db.now() + expires.in }
       const mark = markIn(entry!)
       return 'at' in mark ? { state: 'done', at: mark.at } : { state: 'pending', until: entry!.expiresAt! }
     },
-    async finishCompensation(begun, options = {}) {
+    async finishCompensation(begun, given) {
+      const { ttl, ...options } = requireOptions(given, MARK)
       const check = heldBy(begun)
-      const ops = markOps(check.at, check.version, options)
+      const ops = markOps(check.at, check.version, ttl)
       const entry = await failedOf(db, check, { ops }, options)
       if (entry === undefined) return
       const mark = entry && markIn(entry)
       if (!(mark && 'at' in mark && mark.by === check.version)) throw lost()
     },
-    async releaseCompensation(begun, options) {
+    async releaseCompensation(begun, given) {
+      const options = requireOptions(given, WRITE)
       const check = heldBy(begun)
       return (await db.commit({ checks: [check], ops: [{ delete: check.at }] }, options)).ok
     },
-    async purgeOlderThan(cutoff, options = {}) {
-      const { limit = Number.MAX_SAFE_INTEGER } = options
+    async purgeOlderThan(cutoff, given) {
+      const { limit = Number.MAX_SAFE_INTEGER, ...options } = requireOptions(given, PURGE)
       const end = encodeNumber(requireInteger(cutoff, 'cutoff'))
       requireInteger(limit, 'limit', 1)
       return db.hold((held) => purge(held, end, limit, options), options)
@@ -254,8 +262,6 @@ function encodeKey(key: CompensationKey): string {
     seq === undefined ? '' : encodeNumber(requireInteger(seq, 'seq')),
   ].join('!')
 }
-
-const lasting = (ms: number, what: string): Expiry => ({ in: requireInteger(ms, what, 1, MAX_TIME) })
 
 const markIn = ({ value }: Entry): Mark => decode(value) as Mark
 

@@ -3,19 +3,23 @@
  *
  * @module
  */
-import { requireInteger } from '../../core/arguments.ts'
+import { type Known, requireInteger } from '../../core/arguments.ts'
 import type { Database } from '../../core/database.ts'
+import { WATCH } from '../../core/options.ts'
 import type { Page, PageOptions } from '../../core/pages.ts'
 import type { RunEvent } from '../../runs/events.ts'
 import { type WatchOptions, looks } from '../../core/watch.ts'
 
 /** Options of `PersistenceStore.follow`. */
 export interface FollowOptions extends WatchOptions {
-  /** The number behind which to begin, from 0; 0 by default. */
+  /** The number after which to begin, from 0; 0 by default. */
   readonly after?: number | undefined
   /** How many events are read at once, from 1; 100 by default. */
   readonly limit?: number | undefined
 }
+
+/** The options of `PersistenceStore.follow`. */
+export const FOLLOW: Known<FollowOptions> = { ...WATCH, after: true, limit: true }
 
 /** A part of a log, and whether the run had ended when it was read. */
 export interface LogPage {

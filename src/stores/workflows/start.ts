@@ -56,10 +56,10 @@ export interface RunStarts {
   start(
     run: NewRun,
     policy: StartPolicy | undefined,
-    options: WriteOptions | undefined,
+    options: WriteOptions,
   ): Promise<{ readonly created: boolean; readonly run: Run }>
   /** The run, from one moment; `undefined` where there is none. */
-  read(from: Database, runId: string, options: CallOptions | undefined): Promise<Run | undefined>
+  read(from: Database, runId: string, options: CallOptions): Promise<Run | undefined>
 }
 
 export function runStarts(db: Database, tenant: string, parts: TenantParts, runs: RunRecords): RunStarts {
@@ -81,7 +81,7 @@ export function runStarts(db: Database, tenant: string, parts: TenantParts, runs
   async function start(
     run: NewRun,
     policy: StartPolicy | undefined,
-    options: WriteOptions | undefined,
+    options: WriteOptions,
   ): Promise<{ readonly created: boolean; readonly run: Run }> {
     const { fields, more, context } = begin(run)
     const { runId, definitionVersion, definition, input } = run
@@ -132,7 +132,7 @@ export function runStarts(db: Database, tenant: string, parts: TenantParts, runs
     }, options)
   }
 
-  async function read(from: Database, runId: string, options: CallOptions | undefined): Promise<Run | undefined> {
+  async function read(from: Database, runId: string, options: CallOptions): Promise<Run | undefined> {
     const part = parts.run(runId)
     const get = (key: string) => ({ get: { part, key } })
     const [record, context, definition, input] = await from.read(

@@ -10,7 +10,7 @@ const ALL: Readonly<Record<string, (s: Stores, options: WriteOptions) => Promise
   ...Object.fromEntries(
     Object.entries(WRITES).map(([name, call]) => [name, (s: Stores, o: WriteOptions) => call(s, RUN, o)]),
   ),
-  completeWait: ({ workflows }, o) => workflows.completeWait('wait', { context: { a: 1 } }, o),
+  completeWait: ({ workflows }, o) => workflows.completeWait('wait', { context: { a: 1 }, ...o }),
   createRun: ({ workflows, db }, o) => workflows.createRun(newRun({}, db.newId()), o),
   useExisting: ({ workflows, db }, o) => workflows.prepareRun({ ...newRun({}, db.newId()), policy: 'useExisting' }, o),
   prepareRun: ({ workflows }, o) => workflows.prepareRun({ ...newRun(), policy: 'terminateExisting' }, o),
