@@ -11,11 +11,10 @@ export {
   type DatabaseOptions,
   type Draft,
   type Health,
-  type WriteOptions,
   createDatabase,
 } from './core/database.ts'
-export type * from './core/driver.ts'
-export { type ErrorCode, type ErrorOptions, HoldfastError, isHoldfastError } from './core/errors.ts'
+export type { CallOptions, Capabilities, Driver, Durability, Limits, Value } from './core/driver.ts'
+export { type ErrorCode, type HoldfastErrorOptions, HoldfastError, isHoldfastError } from './core/errors.ts'
 export type { Lease } from './core/fence.ts'
 export type { Page, PageOptions } from './core/pages.ts'
 export { type MemoryOptions, memory } from './drivers/memory.ts'
@@ -51,7 +50,7 @@ export type {
   SendMessageResult,
   StoredMessage,
 } from './stores/signals/messages.ts'
-export type { StoreOptions } from './core/options.ts'
+export type { StoreOptions, WriteOptions } from './core/options.ts'
 export * from './stores/persistence/store.ts'
 export * from './policies/retries.ts'
 export type { RunFields } from './runs/fields.ts'

@@ -11,10 +11,11 @@
  * @module
  */
 import { sleep } from './abort.ts'
-import type { Database, Draft, WriteOptions } from './database.ts'
-import type { Check, Entry, Key, Op, Outcome } from './driver.ts'
+import type { InnerDatabase, Draft } from './database.ts'
+import type { Check, Entry, EntryKey, Op, Outcome } from './driver.ts'
 import { type WholeFailedCheck, withValues } from './failed-checks.ts'
 import { type NextContent, guesses } from './guesses.ts'
+import type { WriteOptions } from './options.ts'
 
 export type { NextContent } from './guesses.ts'
 
@@ -37,7 +38,7 @@ export interface Proposal<T, R> {
   /** Committed in the same request, just before. */
   readonly before?: Draft
   /** Makes the result of a commit that took effect; `db` is for what it has to ask. */
-  readonly done: (committed: Committed, db: Database) => R | Promise<R>
+  readonly done: (committed: Committed, db: InnerDatabase) => R | Promise<R>
   /**
    * Judges failed {@link checks}, by their index in it: returns the result or throws, or returns `undefined` to have the
    * change proposed again. `stale` tells that a cell did not hold what the proposal was made from; `db` is for what it
@@ -46,7 +47,7 @@ export interface Proposal<T, R> {
   readonly failed?: (
     failed: readonly WholeFailedCheck[],
     stale: boolean,
-    db: Database,
+    db: InnerDatabase,
   ) => R | undefined | Promise<R | undefined>
 }
 
@@ -74,14 +75,18 @@ export interface Cells<T> {
    *   commit, or throws to refuse. Called again with newer state until a commit's check held.
    * @param options - of the commit
    */
-  change<R>(key: Key, propose: (holds: T | undefined, id: string) => Proposal<T, R>, options?: WriteOptions): Promise<R>
+  change<R>(
+    key: EntryKey,
+    propose: (holds: T | undefined, id: string) => Proposal<T, R>,
+    options?: WriteOptions,
+  ): Promise<R>
   /**
    * Has the entry at a key changed, or only looked at, by the commit of another cell's change. What it is believed to
    * hold is checked by that commit, so a refusal that rests on it belongs into `done`, where it is certain.
    *
    * @param next - called at once: its new content, `null` to delete it, `undefined` to leave it
    */
-  along(key: Key, next: (holds: T | undefined) => NextContent<T> | null | undefined): Along
+  along(key: EntryKey, next: (holds: T | undefined) => NextContent<T> | null | undefined): Along
 }
 
 /** How often a change may lose against other processes before it waits a little between attempts. */
@@ -96,12 +101,12 @@ const MAX_WAIT = 128
  * @param decode - says what a stored entry means
  * @param capacity - how many are remembered at most, fewer where they are large; the least recently used is forgotten
  */
-export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1000): Cells<T> {
+export function cells<T>(db: InnerDatabase, decode: (entry: Entry) => T, capacity = 1000): Cells<T> {
   const memory = guesses(decode, capacity)
 
   async function change<R>(
-    db: Database,
-    key: Key,
+    db: InnerDatabase,
+    key: EntryKey,
     propose: (holds: T | undefined, id: string) => Proposal<T, R>,
     options: WriteOptions,
   ): Promise<R> {
@@ -186,7 +191,7 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
 
 /** An empty commit instead of a read: it stays in order with earlier calls. @returns `undefined` where the check holds */
 async function look(
-  db: Database,
+  db: InnerDatabase,
   check: Check,
   { signal, durability }: WriteOptions,
 ): Promise<Entry | null | undefined> {
@@ -199,7 +204,7 @@ async function look(
 function draftOf<T, R>(
   id: string,
   { next, checks = [], ops = [], along = [] }: Proposal<T, R>,
-  own: Extract<Check, { at: Key }>,
+  own: Extract<Check, { at: EntryKey }>,
 ): Draft & { readonly checks: readonly Check[] } {
   const op = opOf(own.at, next)
   return {
@@ -209,7 +214,7 @@ function draftOf<T, R>(
   }
 }
 
-const opOf = (key: Key, next: NextContent<unknown> | null | undefined): Op | undefined =>
+const opOf = (key: EntryKey, next: NextContent<unknown> | null | undefined): Op | undefined =>
   next === undefined ? next : next ? { put: key, value: next.value, expires: next.expires } : { delete: key }
 
 /** Waits with full jitter, so that processes in each other's way stop meeting. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { abortable } from './abort.ts'
-import { type Known, requireGiven, requireInteger, requireOptions } from './arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions, shown } from './arguments.ts'
 import { type Batcher, type Call, batcher } from './batcher.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
@@ -18,16 +18,17 @@ import type {
   Durability,
   Entry,
   EntryPage,
-  Key,
+  EntryKey,
   Op,
   Outcome,
   PartPage,
   PartRange,
-  Range,
+  EntryRange,
   Read,
 } from './driver.ts'
 import { type ErrorCode, HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
 import { type FencedDraft, type Lease, fence, requireLease } from './fence.ts'
+import { CALL, WRITE, type WriteOptions } from './options.ts'
 import { lateAt, partOf } from './requests.ts'
 import { shareOf } from './sharing.ts'
 import { monotonic } from './turns.ts'
@@ -64,14 +65,6 @@ export const DATABASE: Known<DatabaseOptions> = {
 const MAX_QUEUED_CALLS = 100_000
 const MAX_QUEUED_BYTES = 2 ** 26
 
-/** Options of every call that writes. */
-export interface WriteOptions extends CallOptions {
-  /** What the answered write survives; the database's level by default. */
-  readonly durability?: Durability | undefined
-  /** Writes only while this claim is held; otherwise the call throws `CLAIM_LOST`, and nothing has changed. */
-  readonly claim?: Lease | undefined
-}
-
 /** A commit as a store states it. */
 export interface Draft {
   /** Given where the version of what it writes must be known beforehand. */
@@ -81,9 +74,9 @@ export interface Draft {
 }
 
 /** The answer that belongs to a question. */
-export type AnswerTo<R extends Read> = R extends { get: Key }
+export type AnswerTo<R extends Read> = R extends { get: EntryKey }
   ? Entry | null
-  : R extends { range: Range }
+  : R extends { range: EntryRange }
     ? EntryPage
     : R extends { parts: PartRange }
       ? PartPage
@@ -108,10 +101,27 @@ export interface Database {
   commit(draft: Draft, options?: WriteOptions): Promise<Outcome>
   /** Applies commits next to each other in one request, in order, each atomic by itself. */
   commitAll(drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
-  /** The same while these leases are held, and the claim of the options. @throws `CLAIM_LOST` where one is not */
-  commitUnder(leases: readonly Lease[], drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
+  /**
+   * Tells of changes that the backend announces. Announcements are hints: late, for nothing, or lost. Some backends
+   * announce none.
+   *
+   * @param concerns - whether a change of this part matters
+   * @param listener - called when one may have happened, and once when the database is closed
+   * @returns what stops it; idempotent
+   */
+  watch(concerns: (part: string) => boolean, listener: () => void): () => void
   /** The backend's clock, as its last answer told it; this machine's before the first. */
   now(): number
+  /** Reaches for the backend. */
+  health(options?: CallOptions): Promise<Health>
+  /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What only stores and operations need of a database: see {@link innerOf}. */
+export interface InnerDatabase extends Database {
+  /** As `commitAll` while these leases are held, and the claim of the options. @throws `CLAIM_LOST` where one is not */
+  commitUnder(leases: readonly Lease[], drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
   /** A globally unique id, for a commit whose version must be known beforehand. */
   newId(): string
   /**
@@ -119,26 +129,26 @@ export interface Database {
    *
    * @param work - gets the database to do it with, which goes on while the other one is closing
    */
-  hold<T>(work: (db: Database) => Promise<T>, options?: CallOptions): Promise<T>
+  hold<T>(work: (db: InnerDatabase) => Promise<T>, options?: CallOptions): Promise<T>
   /** What several stores share: made at the first call with this name, and the same from then on. */
   shared<T>(name: string, make: () => T): T
   /** Whether the backend announces changes. What it does not, {@link Database.watch} never tells. */
   readonly announces: boolean
-  /**
-   * Tells of changes that the backend announces. Announcements are hints: late, for nothing, or lost.
-   *
-   * @param concerns - whether a change of this part matters
-   * @param listener - called when one may have happened, and once when the database is closed
-   * @returns what stops it; idempotent
-   */
-  watch(concerns: (part: string) => boolean, listener: () => void): () => void
-  /** Reaches for the backend. */
-  health(options?: CallOptions): Promise<Health>
-  /**
-   * Refuses new calls, waits for those under way, lets go of the backend. Idempotent. The driver is closed with the last
-   * database that uses it.
-   */
-  close(): Promise<void>
+}
+
+/** Where a database keeps its inside: the same for every copy of this package. */
+const INNER = Symbol.for('holdfast.database')
+
+/**
+ * The inside of a database, which checks no options: stores hand on what their own callers gave them.
+ *
+ * @param db - what {@link createDatabase} returned, or the inside of that
+ * @throws `INVALID_ARGUMENT` for anything else
+ */
+export function innerOf(db: Database): InnerDatabase {
+  const inner = (db as { readonly [INNER]?: InnerDatabase } | null | undefined)?.[INNER]
+  if (inner) return inner
+  throw invalid(`db must be what createDatabase returned, not ${shown(db)}`)
 }
 
 /**
@@ -311,7 +321,7 @@ export function createDatabase(given: DatabaseOptions): Database {
   }
 
   /** The database as it is seen from outside, or from inside of work that is held. */
-  function face(isInside: boolean): Database {
+  function face(isInside: boolean): InnerDatabase {
     function enter(signal: AbortSignal | undefined): void {
       if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
         throw invalid('signal must be an AbortSignal')
@@ -351,7 +361,10 @@ export function createDatabase(given: DatabaseOptions): Database {
       return commits.add(items, validateCommits(items, limits), write.signal)
     }
 
-    const database: Database = {
+    const database: InnerDatabase & { readonly [INNER]: unknown } = {
+      get [INNER]() {
+        return database
+      },
       driver,
       open: async (options = {}) => database.hold(() => abortable(open(), options.signal), options),
       async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
@@ -402,7 +415,24 @@ export function createDatabase(given: DatabaseOptions): Database {
     return database
   }
   const inside = face(true)
-  return face(false)
+  return outsideOf(face(false))
+}
+
+/** A database as applications see it, whose options are checked. */
+function outsideOf(inner: InnerDatabase): Database {
+  const outside: Database & { readonly [INNER]: InnerDatabase } = {
+    [INNER]: inner,
+    driver: inner.driver,
+    open: async (options) => inner.open(requireOptions(options, CALL)),
+    read: async (reads, options) => inner.read(reads, requireOptions(options, CALL)),
+    commit: async (draft, options) => inner.commit(draft, requireOptions(options, WRITE)),
+    commitAll: async (drafts, options) => inner.commitAll(drafts, requireOptions(options, WRITE)),
+    watch: inner.watch,
+    now: inner.now,
+    health: async (options) => inner.health(requireOptions(options, CALL)),
+    close: inner.close,
+  }
+  return outside
 }
 
 const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>

@@ -25,7 +25,7 @@ export type Value = string | Uint8Array
  * Where an entry lives. Both halves are printable ASCII (0x20-0x7E), 1 to 4096 characters, and sort by code unit;
  * `core/keys.ts` makes them.
  */
-export interface Key {
+export interface EntryKey {
   /** The unit that is kept and deleted together: everything of one run, or one index. Ranges never leave a part. */
   readonly part: string
   readonly key: string
@@ -43,7 +43,7 @@ export interface Entry {
 }
 
 /** The entries of one part with `start <= key < end`, in key order. */
-export interface Range {
+export interface EntryRange {
   readonly part: string
   readonly start: string
   readonly end: string
@@ -63,7 +63,7 @@ export interface PartRange {
 }
 
 /** One question of a read request. */
-export type Read = { readonly get: Key } | { readonly range: Range } | { readonly parts: PartRange }
+export type Read = { readonly get: EntryKey } | { readonly range: EntryRange } | { readonly parts: PartRange }
 
 /** A page of a range: `more` tells that the range holds further entries behind the last one given. */
 export interface EntryPage {
@@ -93,11 +93,14 @@ export interface ReadAnswer {
  */
 export type Check =
   /** The entry has this version; `null`: it is absent. An expired entry is absent. */
-  | { readonly at: Key; readonly version: string | null }
+  | { readonly at: EntryKey; readonly version: string | null }
   /** The log under this prefix, whose key ends in `!`, ends at this number; `0`: it is empty. */
-  | { readonly log: Key; readonly last: number }
+  | { readonly log: EntryKey; readonly last: number }
 
-/** When a put entry expires: after `in` milliseconds, by the clock of the commit, or `at` a moment of that clock. */
+/**
+ * When a put entry expires: after `in` milliseconds, by the clock of the commit, or `at` a moment of that clock. A moment
+ * after 8.64e15, the last of a `Date`, is stored as 8.64e15, also where `in` leads there.
+ */
 export type Expiry = { readonly in: number } | { readonly at: number }
 
 /**
@@ -105,22 +108,21 @@ export type Expiry = { readonly in: number } | { readonly at: number }
  * and parts and trims are applied first, the rest in order.
  */
 export type Op =
-  /** An expiry beyond 8.64e15, the last moment of a `Date`, is stored as that moment. */
-  | { readonly put: Key; readonly value: Value; readonly expires?: Expiry | undefined }
+  | { readonly put: EntryKey; readonly value: Value; readonly expires?: Expiry | undefined }
   /**
    * Writes at the prefix followed by the next number, 16 digits, counted from 1 without gaps and assigned inside the
    * commit. The key of the prefix ends in `!`, and nothing but the log lives under it: where the last key under it does
    * not end in a number, the request is refused with `INVALID_ARGUMENT`. `ref` names a key of the same part that receives
    * the number as text, so that the entry can be found again by a name of its own.
    */
-  | { readonly append: Key; readonly value: Value; readonly ref?: string }
+  | { readonly append: EntryKey; readonly value: Value; readonly ref?: string }
   /**
    * Removes the entries of a log up to this number, or up to its end where that comes first. The numbers go on: the
    * entry with the number 0 keeps, as text, the last number that was removed. Deleting that entry with all others, as a
    * range or a part, makes the log a new one that begins at 1.
    */
-  | { readonly trim: Key; readonly through: number }
-  | { readonly delete: Key }
+  | { readonly trim: EntryKey; readonly through: number }
+  | { readonly delete: EntryKey }
   | { readonly deleteRange: { readonly part: string; readonly start: string; readonly end: string } }
   | { readonly deletePart: string }
 

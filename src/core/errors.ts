@@ -58,7 +58,7 @@ export type ErrorCode =
   | 'BACKEND'
 
 /** What an error carries besides its code and message. */
-export interface ErrorOptions {
+export interface HoldfastErrorOptions {
   /** Facts for programs: never a stored value. `retryAfter` is how long the backend asks to wait, in milliseconds. */
   readonly details?: Readonly<Record<string, unknown>> | undefined
   /** Whether the same call may succeed when made again. */
@@ -94,7 +94,7 @@ export class HoldfastError extends Error {
   readonly ambiguous: boolean
   readonly details: Readonly<Record<string, unknown>> | undefined
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+  constructor(code: ErrorCode, message: string, options: HoldfastErrorOptions = {}) {
     super(message, options)
     this.code = code
     this.retryable = options.retryable ?? false

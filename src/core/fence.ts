@@ -7,13 +7,13 @@
  *
  * @module
  */
-import type { Check, Current, Entry, Key, Op, Outcome } from './driver.ts'
+import type { Check, Current, Entry, EntryKey, Op, Outcome } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
 
 /** Names a lease, in a form that can be stored and sent. */
 export interface Lease {
   /** Where it is. */
-  readonly at: Key
+  readonly at: EntryKey
   /** Of whoever took it, globally unique; also the version that its entry had then. */
   readonly id: string
 }
@@ -55,7 +55,7 @@ export interface FencedDraft {
 /** What a fence asks of the database. */
 export interface FencedBy {
   commit(drafts: readonly FencedDraft[]): Promise<readonly Outcome[]>
-  read(at: Key): Promise<Entry | null>
+  read(at: EntryKey): Promise<Entry | null>
 }
 
 /** Commits drafts while all of the leases are held. */
@@ -157,13 +157,13 @@ function distinct(leases: readonly Lease[]): readonly Lease[] {
   return found
 }
 
-const isAt = (a: Key, b: Key): boolean => a.part === b.part && a.key === b.key
+const isAt = (a: EntryKey, b: EntryKey): boolean => a.part === b.part && a.key === b.key
 
-const indexAt = (checks: readonly Check[], at: Key): number =>
+const indexAt = (checks: readonly Check[], at: EntryKey): number =>
   checks.findIndex((check) => 'at' in check && isAt(check.at, at))
 
-const checkAt = ({ checks = [] }: FencedDraft, at: Key): Extract<Check, { at: Key }> | undefined =>
-  checks[indexAt(checks, at)] as Extract<Check, { at: Key }> | undefined
+const checkAt = ({ checks = [] }: FencedDraft, at: EntryKey): Extract<Check, { at: EntryKey }> | undefined =>
+  checks[indexAt(checks, at)] as Extract<Check, { at: EntryKey }> | undefined
 
 /** Whether a commit writes the lease anew: anything else in its place ends it. */
 const renews = ({ ops = [] }: FencedDraft, lease: Lease): boolean =>

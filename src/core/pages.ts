@@ -1,7 +1,7 @@
 /** Lists as pages with an opaque cursor, stable under inserts, and as iterators that hold one page. @module */
 import { type Known, requireInteger, requireOptions } from './arguments.ts'
 import type { Database } from './database.ts'
-import type { CallOptions, Entry, Range } from './driver.ts'
+import type { CallOptions, Entry, EntryRange } from './driver.ts'
 import { invalid } from './errors.ts'
 import { behind } from './keys.ts'
 
@@ -20,6 +20,9 @@ export interface PageOptions extends CallOptions {
   readonly cursor?: string | undefined
 }
 
+/** The options of lists. */
+export const PAGE: Known<PageOptions> = { signal: true, limit: true, cursor: true }
+
 const DEFAULT_LIMIT = 100
 const CURSOR = /^[!-~]{1,2048}$/
 
@@ -29,7 +32,7 @@ export function pageRange(
   part: string,
   bounds: { start: string; end: string },
   { limit = DEFAULT_LIMIT, cursor }: PageOptions,
-): Range {
+): EntryRange {
   requireInteger(limit, 'limit', 1)
   if (
     cursor !== undefined &&

@@ -5,8 +5,9 @@
  * @module
  */
 import { sleep } from './abort.ts'
+import type { Known } from './arguments.ts'
 import { bell } from './bell.ts'
-import type { Database } from './database.ts'
+import type { InnerDatabase } from './database.ts'
 import type { CallOptions } from './driver.ts'
 import { type Duration, toMilliseconds } from './duration.ts'
 import { invalid } from './errors.ts'
@@ -23,6 +24,9 @@ export interface WatchOptions extends CallOptions {
   readonly pollInterval?: Duration | undefined
 }
 
+/** The options of calls that watch. */
+export const WATCH: Known<WatchOptions> = { signal: true, pollInterval: true }
+
 /** What comes so soon after a change belongs to the same report, in milliseconds. */
 const BURST = 10
 const ANNOUNCED = 30_000
@@ -35,7 +39,7 @@ const POLLED = 1000
  * @param look - reads it
  */
 export async function* looks<T>(
-  db: Database,
+  db: InnerDatabase,
   part: string,
   look: () => Promise<T>,
   { pollInterval = db.announces ? ANNOUNCED : POLLED, signal }: WatchOptions,
@@ -64,7 +68,7 @@ export async function* looks<T>(
  * @param look - reads the version of everything that is there
  */
 export async function* changes(
-  db: Database,
+  db: InnerDatabase,
   part: string,
   look: () => Promise<ReadonlyMap<string, string>>,
   options: WatchOptions,

@@ -1,6 +1,6 @@
 /** Copies a store into another, over any two drivers. @module */
 import { type Known, requireOptions } from '../core/arguments.ts'
-import type { Database } from '../core/database.ts'
+import { type Database, innerOf } from '../core/database.ts'
 import { FILL, type FillOptions, type FillResult, differences, mirror, requireRoom } from './mirror.ts'
 import { requireOrder, sameValue } from './options.ts'
 import { scan } from './scan.ts'
@@ -52,7 +52,7 @@ export async function copy(from: Database, to: Database, given?: CopyOptions): P
   const { tenant, batch, signal } = options
   for (const { driver } of [from, to]) requireOrder(driver)
   const source = () => scan(from, { tenant, batch, signal })
-  const result = await to.hold(async (held) => {
+  const result = await innerOf(to).hold(async (held) => {
     if (!options.overwrite)
       await requireRoom(() => scan(from, { tenant, batch, signal, keysOnly: true }), held, options)
     return mirror(source(), held, options)

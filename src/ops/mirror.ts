@@ -7,10 +7,11 @@
  * @module
  */
 import type { Known } from '../core/arguments.ts'
-import type { Database, WriteOptions } from '../core/database.ts'
+import type { Database } from '../core/database.ts'
 import type { Check, Current, Entry, FailedCheck, Limits, Op } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { tenantBounds } from '../core/keys.ts'
+import type { WriteOptions } from '../core/options.ts'
 import { STORE_WIDE, type StoreWideOptions, batchOf } from './options.ts'
 import { type Pair, pairs } from './pairs.ts'
 import type { Slice } from './scan.ts'

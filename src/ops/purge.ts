@@ -1,9 +1,10 @@
 /** Retention: removes runs that have ended. @module */
 import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
-import type { Database, WriteOptions } from '../core/database.ts'
+import { type Database, innerOf } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { type TenantParts, behind, decodeId, encodeNumber, tenantParts, under } from '../core/keys.ts'
+import type { WriteOptions } from '../core/options.ts'
 import { indexEntries } from '../runs/indexes.ts'
 import { type RunRecords, runRecords } from '../runs/record.ts'
 import type { RunRecord } from '../runs/state.ts'
@@ -80,7 +81,7 @@ export async function purge(db: Database, given: PurgeOptions): Promise<PurgeRes
   const batch = batchOf(options, db.driver.capabilities.limits)
   const byStatus: Partial<Record<Completion, number>> = {}
   let runs = 0
-  await db.hold(async (held) => {
+  await innerOf(db).hold(async (held) => {
     const records = runRecords(held, parts)
     for (const status of new Set(statuses)) {
       const end = keepLast === undefined ? cutOf(status, completedBefore!) : await endOf(held, status, keepLast)

@@ -1,6 +1,6 @@
 /** Fills a store from a backup. @module */
 import { type Known, requireOptions } from '../core/arguments.ts'
-import type { Database } from '../core/database.ts'
+import { type Database, innerOf } from '../core/database.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { EVERYTHING, behind, utf8Bytes } from '../core/keys.ts'
 import type { BackupSummary } from './backup.ts'
@@ -101,7 +101,7 @@ export async function restore(db: Database, open: () => BackupSource, given?: Re
   const options = requireOptions(given, RESTORE)
   if (typeof open !== 'function') throw invalid('open must be a function that gives the backup from its beginning')
   requireOrder(db.driver)
-  return db.hold(async (held) => {
+  return innerOf(db).hold(async (held) => {
     const { largestValue, ...summary } = await verifyBackup(open(), { signal: options.signal })
     const { valueBytes } = held.driver.capabilities.limits
     if (largestValue > valueBytes) {

@@ -8,6 +8,7 @@
  */
 import { abortable, sleep } from '../core/abort.ts'
 import { requireGiven } from '../core/arguments.ts'
+import { innerOf } from '../core/database.ts'
 import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { Claim } from '../stores/claims/store.ts'
@@ -58,7 +59,7 @@ export async function run<R, I = unknown>(
   workflow: Workflow<R, I>,
 ): Promise<RunOutcome<R>> {
   const { signal, retry = DEFAULT_RETRY, autoComplete = true, ...order } = requireGiven(options, 'options')
-  const { runId, workerId = holdfast.db.newId() } = order
+  const { runId, workerId = innerOf(holdfast.db).newId() } = order
   const lease = toMilliseconds(order.lease ?? '30 s', 'lease')
   const maxWait = toMilliseconds(order.maxWait ?? 0, 'maxWait')
   const beat = Math.ceil(lease / (MAX_MISSED + 1))

@@ -1,5 +1,6 @@
 /** Whoever takes up runs that are ready: what all of them do with one. @module */
 import { requireGiven, requireInteger } from '../core/arguments.ts'
+import { innerOf } from '../core/database.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { AvailableTask, WorkerInfo } from '../runs/dispatch.ts'
@@ -38,7 +39,7 @@ export function createWorker(
   take(task: AvailableTask): Promise<boolean>
 } {
   const { workflows, concurrency = 1, pollInterval: interval = '1 s', ...rest } = requireGiven(options, 'options')
-  const { workerId = holdfast.db.newId(), onError = () => {}, tags: _, ...asRun } = rest
+  const { workerId = innerOf(holdfast.db).newId(), onError = () => {}, tags: _, ...asRun } = rest
   const pollInterval = toMilliseconds(interval, 'pollInterval')
   requireInteger(concurrency, 'concurrency', 1)
 

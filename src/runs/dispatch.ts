@@ -9,8 +9,18 @@
 import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
 import { bell } from '../core/bell.ts'
 import { decode } from '../core/codec.ts'
-import type { Database } from '../core/database.ts'
-import type { Answer, CallOptions, Entry, EntryPage, Key, PartPage, Range, Read, Value } from '../core/driver.ts'
+import type { InnerDatabase } from '../core/database.ts'
+import type {
+  Answer,
+  CallOptions,
+  Entry,
+  EntryPage,
+  EntryKey,
+  PartPage,
+  EntryRange,
+  Read,
+  Value,
+} from '../core/driver.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { invalid } from '../core/errors.ts'
 import { CLAIM, RUN, type TenantParts, behind, decodeId, encodeId, under } from '../core/keys.ts'
@@ -104,7 +114,7 @@ export interface DispatchStore {
 }
 
 /** Where the claim of a run lies, or that of a step. */
-export const claimAt = (parts: TenantParts, runId: string, stepId?: string): Key => ({
+export const claimAt = (parts: TenantParts, runId: string, stepId?: string): EntryKey => ({
   part: parts.run(runId),
   key: stepId === undefined ? CLAIM : `${CLAIM}!${encodeId(stepId, 'stepId')}`,
 })
@@ -116,7 +126,7 @@ const claimsOf = (parts: TenantParts, { runId, stepId }: AvailableTask): Read[] 
 ]
 
 /** Reads an entry of the index. */
-function toTask(parts: TenantParts, { part, key }: Key, value: Value): AvailableTask {
+function toTask(parts: TenantParts, { part, key }: EntryKey, value: Value): AvailableTask {
   const [priority, since, runId, stepId] = key.split('!') as [string, string, string, string]
   return defined({
     ...(decode(value) as ReadyStep),
@@ -197,7 +207,7 @@ export interface Found {
 }
 
 /** Looks for work. */
-export type Find = (db: Database, request: Request, options?: CallOptions) => Promise<Found>
+export type Find = (db: InnerDatabase, request: Request, options?: CallOptions) => Promise<Found>
 
 /** When nobody claims a task any more. */
 const endOf = (claims: readonly (Entry | null)[]): number =>
@@ -233,7 +243,7 @@ export function finder(parts: TenantParts): Find {
       }
     }
 
-    const rangesOf = (some: readonly Stream[], most: number): { readonly range: Range }[] =>
+    const rangesOf = (some: readonly Stream[], most: number): { readonly range: EntryRange }[] =>
       some.map(({ part, start, end }) => ({ range: { part, start, end, limit: Math.min(most, rangeEntries) } }))
 
     function take(some: readonly Stream[], pages: readonly Answer[]): void {
@@ -319,7 +329,7 @@ export function finder(parts: TenantParts): Find {
 }
 
 /** Makes what finds work. */
-export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
+export function dispatchStore(db: InnerDatabase, parts: TenantParts): DispatchStore {
   const find = finder(parts)
   const waiting = new Set<(hint: TaskWakeupHint | undefined) => void>()
 

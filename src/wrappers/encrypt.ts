@@ -21,7 +21,7 @@
  *
  * @module
  */
-import type { Driver, Key, Op, Value } from '../core/driver.ts'
+import type { Driver, EntryKey, Op, Value } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { DIGITS, IDEMPOTENCY, SENT, encodeNumber, requireId, utf8Bytes } from '../core/keys.ts'
 import { hiddenNames } from './shared/hidden-names.ts'
@@ -43,7 +43,7 @@ export interface EncryptOptions {
    * Whether the driver may keep the number of a log entry under this key, for `append … ref`. It writes such numbers
    * itself, in plain text, so a plain number is accepted there and nowhere else. By default what the stores use for it.
    */
-  readonly refs?: (at: Key) => boolean
+  readonly refs?: (at: EntryKey) => boolean
   /**
    * Hides names too, under this key of at least 32 random bytes, which has to stay the same for good: tenants, ids of runs
    * and steps, tags, names of values and messages and idempotency keys are stored as keyed hashes with the name encrypted
@@ -81,7 +81,7 @@ const REF = /^[1-9]\d{0,15}$/
 const NUMBER = new RegExp(`\\d{${DIGITS}}$`)
 
 /** A number by which the stores find an event or a message again. */
-const isRef = ({ key }: Key): boolean => key.startsWith(IDEMPOTENCY) || key.startsWith(SENT)
+const isRef = ({ key }: EntryKey): boolean => key.startsWith(IDEMPOTENCY) || key.startsWith(SENT)
 
 /**
  * Makes a driver that stores its values encrypted with AES-GCM, by WebCrypto.
@@ -160,7 +160,7 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
   }
 
   const { root = '' } = driver.capabilities
-  const placeOf = ({ part, key }: Key): Key => ({ part: root + part, key })
+  const placeOf = ({ part, key }: EntryKey): EntryKey => ({ part: root + part, key })
 
   let hashKey: Promise<ImportedKey> | undefined
 
@@ -192,7 +192,7 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
     return joined(header, iv, new Uint8Array(sealed))
   }
 
-  async function decode(record: Value, at: Key): Promise<Value> {
+  async function decode(record: Value, at: EntryKey): Promise<Value> {
     if (typeof record === 'string') {
       if (REF.test(record) && refs(at)) return record
       throw refused('plaintext')
@@ -291,7 +291,7 @@ function headerOf(flags: number, id: string): Uint8Array {
 }
 
 /** What a record is bound to: its header, which tells its own length, and where it lies. No part holds a line feed. */
-const boundTo = (header: Uint8Array, { part, key }: Key): Uint8Array<ArrayBuffer> =>
+const boundTo = (header: Uint8Array, { part, key }: EntryKey): Uint8Array<ArrayBuffer> =>
   joined(header, new TextEncoder().encode(`${part}\n${key}`))
 
 function joined(...pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

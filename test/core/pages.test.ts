@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createDatabase } from '../../src/core/database.ts'
-import { PAGE } from '../../src/core/options.ts'
-import { eachItem, type Page, type PageOptions, pageRange, toPage } from '../../src/core/pages.ts'
+import { eachItem, type Page, type PageOptions, pageRange, toPage, PAGE } from '../../src/core/pages.ts'
 import { memory } from '../../src/drivers/memory.ts'
 
 const db = createDatabase({ driver: memory() })

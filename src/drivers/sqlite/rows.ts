@@ -1,6 +1,16 @@
 /** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
 import { type Transaction, isLive } from '../shared/evaluate.ts'
-import type { Answer, Current, Entry, EntryPage, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
+import type {
+  Answer,
+  Current,
+  Entry,
+  EntryPage,
+  PartPage,
+  PartRange,
+  EntryRange,
+  Read,
+  Value,
+} from '../../core/driver.ts'
 import { DIGITS, SEPARATOR, behind, decodeNumber, lastNumber, under } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow } from './handle.ts'
@@ -136,7 +146,7 @@ function answer(read: Read, statements: Statements, now: number, room: Room): An
   return isLive(entry, now) ? entry : null
 }
 
-function entryPage(range: Range, statements: Statements, now: number, room: Room): EntryPage {
+function entryPage(range: EntryRange, statements: Statements, now: number, room: Room): EntryPage {
   const { part, limit, reverse, keysOnly } = range
   const name = `${keysOnly ? 'keys' : 'range'}${reverse ? 'Down' : 'Up'}` as const
   const entries: Entry[] = []

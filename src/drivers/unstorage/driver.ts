@@ -28,9 +28,9 @@ import type {
   Driver,
   Entry,
   EntryPage,
-  Key,
+  EntryKey,
   PartPage,
-  Range,
+  EntryRange,
   Read,
 } from '../../core/driver.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
@@ -202,7 +202,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     isTorn = false
   }
 
-  const nameOf = ({ part, key }: Key): string => part + JOIN + key
+  const nameOf = ({ part, key }: EntryKey): string => part + JOIN + key
 
   /**
    * What the checks of a request ask for, and where its logs were trimmed. Values are kept as far as the answer has room
@@ -279,7 +279,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     return { tx, writes, putBack }
   }
 
-  async function page(range: Range, now: number, room: Room): Promise<EntryPage> {
+  async function page(range: EntryRange, now: number, room: Room): Promise<EntryPage> {
     const { part, start, end, limit, reverse, keysOnly } = range
     const entries: Entry[] = []
     const candidates = names.range(part + JOIN + start, part + JOIN + end, reverse)

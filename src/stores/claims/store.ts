@@ -9,7 +9,7 @@
 import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Expiry, Op } from '../../core/driver.ts'
 import { type Duration, toMilliseconds } from '../../core/duration.ts'
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
@@ -18,7 +18,7 @@ import { encodeId, tenantParts } from '../../core/keys.ts'
 import { hasher } from '../../core/hash.ts'
 import { defined } from '../../core/objects.ts'
 import { type AvailableTask, type DispatchStore, claimAt, dispatchStore, offersOf } from '../../runs/dispatch.ts'
-import { CALL, STORE, type StoreOptions, WRITE } from '../../core/options.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { remove } from '../../core/remove.ts'
 import { noRun, runRecords } from '../../runs/record.ts'
 import { isTerminal } from '../../runs/status.ts'
@@ -124,7 +124,7 @@ const lasting = (ttl: number | undefined): Expiry | undefined => (ttl === undefi
 /**
  * Makes a store of claims.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -148,7 +148,8 @@ const lasting = (ttl: number | undefined): Expiry | undefined => (ttl === undefi
  * console.log(await claims.findAvailableTasks({ workerId: 'w1' })) // []
  * ```
  */
-export function taskClaimStore(db: Database, options?: StoreOptions): TaskClaimStore {
+export function taskClaimStore(database: Database, options?: StoreOptions): TaskClaimStore {
+  const db = innerOf(database)
   const parts = tenantParts(requireOptions(options, STORE).tenant)
   const runs = runRecords(db, parts)
   const tokens = db.shared(`tokens of ${parts.runs}`, () => cells(db, (entry) => Number(entry.value)))

@@ -9,15 +9,15 @@
  */
 import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, Draft, WriteOptions } from '../../core/database.ts'
-import type { CallOptions, Check, Entry, Key, Op } from '../../core/driver.ts'
+import { type Database, type Draft, type InnerDatabase, innerOf } from '../../core/database.ts'
+import type { CallOptions, Check, Entry, EntryKey, Op } from '../../core/driver.ts'
 import { type Duration, toMilliseconds } from '../../core/duration.ts'
 import { invalid } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
 import { type Lease, lost } from '../../core/fence.ts'
 import { DIGITS, EVERYTHING, behind, encodeId, encodeNumber, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { CALL, STORE, type StoreOptions, WRITE } from '../../core/options.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 
 /**
  * What is compensated. Keys that differ in any member are different, whatever characters are in it; one that is left out
@@ -130,7 +130,7 @@ type Mark =
 /**
  * Makes a store of idempotency marks.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -150,12 +150,13 @@ type Mark =
  * console.log(await marks.wasCompensated(key)) // true
  * ```
  */
-export function idempotencyStore(db: Database, options?: StoreOptions): IdempotencyStore {
+export function idempotencyStore(database: Database, options?: StoreOptions): IdempotencyStore {
+  const db = innerOf(database)
   const parts = tenantParts(requireOptions(options, STORE).tenant)
-  const at = (key: CompensationKey): Key => ({ part: parts.marks, key: encodeKey(key) })
+  const at = (key: CompensationKey): EntryKey => ({ part: parts.marks, key: encodeKey(key) })
 
   /** What makes a mark, and finds it again by its time: both expire together. */
-  function markOps(put: Key, by: string | undefined, ttl: Duration | undefined): Op[] {
+  function markOps(put: EntryKey, by: string | undefined, ttl: Duration | undefined): Op[] {
     const now = db.now()
     const expires = ttl === undefined ? ttl : { in: toMilliseconds(ttl, 'ttl', 1) }
     return [
@@ -165,7 +166,7 @@ export function idempotencyStore(db: Database, options?: StoreOptions): Idempote
   }
 
   /** Removes the marks of a page of the index; one that was removed and made anew in between stays. */
-  async function removeMarks(db: Database, entries: readonly Entry[], options: WriteOptions): Promise<number> {
+  async function removeMarks(db: InnerDatabase, entries: readonly Entry[], options: WriteOptions): Promise<number> {
     const drafts = entries.map(({ key, version }) => {
       const mark = { part: parts.marks, key: key.slice(DIGITS + 1) }
       // The commit that made the mark made its index entry.
@@ -176,7 +177,7 @@ export function idempotencyStore(db: Database, options?: StoreOptions): Idempote
     return outcomes.filter(({ ok }) => ok).length
   }
 
-  async function purge(db: Database, end: string, most: number, options: WriteOptions): Promise<number> {
+  async function purge(db: InnerDatabase, end: string, most: number, options: WriteOptions): Promise<number> {
     const { rangeEntries, requestCommits } = db.driver.capabilities.limits
     let { start } = EVERYTHING
     let removed = 0
@@ -190,7 +191,7 @@ export function idempotencyStore(db: Database, options?: StoreOptions): Idempote
     }
   }
 
-  const heldBy = (begun: BegunCompensation): { readonly at: Key; readonly version: string } => {
+  const heldBy = (begun: BegunCompensation): { readonly at: EntryKey; readonly version: string } => {
     const lease = begun?.lease
     if (typeof lease?.id !== 'string' || lease.at?.part !== parts.marks || typeof lease.at.key !== 'string') {
       throw invalid('begun must be what beginCompensation of this tenant returned')
@@ -267,7 +268,7 @@ const markIn = ({ value }: Entry): Mark => decode(value) as Mark
 
 /** Commits under one check. @returns what is there where it failed; `undefined` where the commit took effect */
 async function failedOf(
-  db: Database,
+  db: InnerDatabase,
   check: Check,
   draft: Draft,
   options: WriteOptions,

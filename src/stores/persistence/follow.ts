@@ -4,11 +4,10 @@
  * @module
  */
 import { type Known, requireInteger } from '../../core/arguments.ts'
-import type { Database } from '../../core/database.ts'
-import { WATCH } from '../../core/options.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import type { Page, PageOptions } from '../../core/pages.ts'
 import type { RunEvent } from '../../runs/events.ts'
-import { type WatchOptions, looks } from '../../core/watch.ts'
+import { type WatchOptions, looks, WATCH } from '../../core/watch.ts'
 
 /** Options of `PersistenceStore.follow`. */
 export interface FollowOptions extends WatchOptions {
@@ -34,7 +33,7 @@ export interface LogPage {
  * @param read - reads what follows a number
  */
 export async function* followed(
-  db: Database,
+  db: InnerDatabase,
   part: string,
   read: (after: number, options: PageOptions) => Promise<LogPage>,
   { after = 0, limit, ...options }: FollowOptions,

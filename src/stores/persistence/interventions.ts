@@ -5,11 +5,11 @@
  */
 import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, Draft, WriteOptions } from '../../core/database.ts'
+import type { InnerDatabase, Draft } from '../../core/database.ts'
 import type { Entry } from '../../core/driver.ts'
 import { CONSUMED, INTERVENTIONS, type TenantParts, decodeNumber, encodeId, encodeNumber } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { WRITE } from '../../core/options.ts'
+import { WRITE, type WriteOptions } from '../../core/options.ts'
 import { prepareAppend } from './append.ts'
 import type { NewEvent } from '../../runs/events.ts'
 import { type RunProposal, type RunRecords, ended } from '../../runs/record.ts'
@@ -60,7 +60,7 @@ export interface InterventionStore {
 }
 
 /** The part of a persistence store that handles interventions. */
-export function interventionStore(db: Database, parts: TenantParts, runs: RunRecords): InterventionStore {
+export function interventionStore(db: InnerDatabase, parts: TenantParts, runs: RunRecords): InterventionStore {
   return {
     async saveIntervention(runId, intervention, given) {
       const options = requireOptions(given, WRITE)

@@ -7,7 +7,7 @@
  * @module
  */
 import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
@@ -22,8 +22,8 @@ import {
   under,
 } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { CALL, PAGE, STORE, type StoreOptions, WRITE } from '../../core/options.ts'
-import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../../core/pages.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, pageRange, toPage, PAGE } from '../../core/pages.ts'
 import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from '../../runs/events.ts'
 import { FOLLOW, type FollowOptions, type LogPage, followed } from './follow.ts'
@@ -158,7 +158,7 @@ export interface PersistenceStore extends InterventionStore {
 /**
  * Makes a persistence store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -176,7 +176,8 @@ export interface PersistenceStore extends InterventionStore {
  * console.log(seq) // 1
  * ```
  */
-export function persistenceStore(db: Database, options?: StoreOptions): PersistenceStore {
+export function persistenceStore(database: Database, options?: StoreOptions): PersistenceStore {
+  const db = innerOf(database)
   const { tenant = DEFAULT_TENANT } = requireOptions(options, STORE)
   const parts = tenantParts(tenant)
   const runs = runRecords(db, parts)

@@ -6,12 +6,12 @@
 import { type Known, requireGiven, requireOptions } from '../../core/arguments.ts'
 import type { Committed } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import type { Check, Entry, Op } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { SENT, type TenantParts, decodeNumber, encodeId, encodeNumber, under, utf8Bytes } from '../../core/keys.ts'
-import { PAGE, WRITE } from '../../core/options.ts'
-import { type Page, type PageOptions, eachItem, pageRange, toPage } from '../../core/pages.ts'
+import { WRITE, type WriteOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, pageRange, toPage, PAGE } from '../../core/pages.ts'
 import { completeStep } from '../../runs/advance.ts'
 import { type Inbox, type Message, type MessagePosition, cursorOf, messagesOf, toMessage } from '../../runs/inbox.ts'
 import { requireRunFields, withFields } from '../../runs/fields.ts'
@@ -113,7 +113,7 @@ export interface StoredMessage extends Message {
 
 /** The part of a signal store that handles messages. */
 export function messageStore(
-  db: Database,
+  db: InnerDatabase,
   parts: TenantParts,
   runs: RunRecords,
   steps: StepRecords,
@@ -254,7 +254,7 @@ export function messageStore(
 const STEP_BYTES = 4096
 
 /** A message must fit into the record of the step that waits for it, or the run could never go on. */
-function requireRoom({ driver }: Database, text: string): void {
+function requireRoom({ driver }: InnerDatabase, text: string): void {
   const most = driver.capabilities.limits.valueBytes - STEP_BYTES
   const size = utf8Bytes(text)
   if (size <= most) return

@@ -7,12 +7,12 @@
  * @module
  */
 import { type Known, requireOptions } from '../../core/arguments.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { RUN, encodeId, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { CALL, STORE, type StoreOptions, WRITE } from '../../core/options.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { signalsWithout, stopped } from '../../runs/advance.ts'
 import { inboxes } from '../../runs/inbox.ts'
 import { type MessageStore, messageStore } from './messages.ts'
@@ -136,7 +136,7 @@ const isSignalAllowed = (status: string, kind: SignalKind): boolean =>
 /**
  * Makes a signal store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -159,7 +159,8 @@ const isSignalAllowed = (status: string, kind: SignalKind): boolean =>
  * console.log(await signals.checkControlSignals('order-17', { interruptedAt: 'ship' })) // cancelled
  * ```
  */
-export function signalStore(db: Database, options?: StoreOptions): SignalStore {
+export function signalStore(database: Database, options?: StoreOptions): SignalStore {
+  const db = innerOf(database)
   const parts = tenantParts(requireOptions(options, STORE).tenant)
   const runs = runRecords(db, parts)
   const steps = stepRecords(db, parts)

@@ -5,7 +5,7 @@
  */
 import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import {
@@ -22,8 +22,8 @@ import {
   under,
 } from '../../core/keys.ts'
 import { defined, pick } from '../../core/objects.ts'
-import { type Page, type PageOptions, eachItem, readPage } from '../../core/pages.ts'
-import { CALL, PAGE, STORE, type StoreOptions, WRITE } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { type RunFields, requireRunFields, withFields } from '../../runs/fields.ts'
 import { type RunProposal, changed, decodeRun, ended, mismatch, newRun, runRecords } from '../../runs/record.ts'
 import type { RunRecord } from '../../runs/state.ts'
@@ -123,7 +123,8 @@ const RUN_FACTS = [
 ] as const
 
 /** The snapshot part of a state store. */
-export function snapshotStore(db: Database, options?: SnapshotOptions): SnapshotStore {
+export function snapshotStore(database: Database, options?: SnapshotOptions): SnapshotStore {
+  const db = innerOf(database)
   const { tenant = DEFAULT_TENANT, history = 0 } = requireOptions(options, SNAPSHOT_STORE)
   requireInteger(history, 'history')
   const parts = tenantParts(tenant)

@@ -8,13 +8,13 @@
 import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
-import type { CallOptions, Entry, EntryPage, Expiry, Key, Read, Value } from '../../core/driver.ts'
+import { type Database, innerOf } from '../../core/database.ts'
+import type { CallOptions, Entry, EntryPage, Expiry, EntryKey, Read, Value } from '../../core/driver.ts'
 import { type Duration, toMilliseconds } from '../../core/duration.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { EVERYTHING, VALUES, behind, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
-import { type Page, type PageOptions, eachItem, readPage } from '../../core/pages.ts'
-import { CALL, PAGE, WATCH, WRITE } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
+import { CALL, WRITE, type WriteOptions } from '../../core/options.ts'
 import { remove } from '../../core/remove.ts'
 import { runRecords } from '../../runs/record.ts'
 import { pack, unpack } from './raw-values.ts'
@@ -25,7 +25,7 @@ import {
   snapshotStore,
   withoutSnapshot,
 } from './snapshots.ts'
-import { type WatchOptions, type Watched, changes, requireWatched } from '../../core/watch.ts'
+import { type WatchOptions, type Watched, changes, requireWatched, WATCH } from '../../core/watch.ts'
 
 /** Where a value belongs. */
 export interface ScopeOptions extends CallOptions {
@@ -160,7 +160,7 @@ export interface StateStore extends SnapshotStore {
 /**
  * Makes a state store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -175,7 +175,8 @@ export interface StateStore extends SnapshotStore {
  * console.log(await state.setIfAbsent('leader', 'me')) // true
  * ```
  */
-export function stateStore(db: Database, options?: SnapshotOptions): StateStore {
+export function stateStore(database: Database, options?: SnapshotOptions): StateStore {
+  const db = innerOf(database)
   const parts = tenantParts(requireOptions(options, SNAPSHOT_STORE).tenant)
   const runs = runRecords(db, parts)
   const contents = cells(db, ({ value, expiresAt }): Content => ({ value, expiresAt }))
@@ -183,7 +184,7 @@ export function stateStore(db: Database, options?: SnapshotOptions): StateStore 
   const scope = ({ runId }: ScopeOptions): { part: string; family: string } =>
     runId === undefined ? { part: parts.values, family: '' } : { part: parts.run(runId), family: VALUES }
 
-  function at(key: string, options: ScopeOptions): Key {
+  function at(key: string, options: ScopeOptions): EntryKey {
     const { part, family } = scope(options)
     return { part, key: family + encodeId(key, 'key') }
   }
@@ -346,7 +347,7 @@ export function stateStore(db: Database, options?: SnapshotOptions): StateStore 
 }
 
 /** Asks for one entry without its value, which may be megabytes. */
-const withoutValue = ({ part, key }: Key): Read => ({
+const withoutValue = ({ part, key }: EntryKey): Read => ({
   range: { part, start: key, end: behind(key), limit: 1, keysOnly: true },
 })
 

@@ -7,12 +7,12 @@
  * @module
  */
 import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions } from '../../core/driver.ts'
 import { isHoldfastError } from '../../core/errors.ts'
 import { DIGITS, EVERYTHING, decodeId, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { CALL, STORE, type StoreOptions, WRITE } from '../../core/options.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { type Page, type PageOptions, readPage } from '../../core/pages.ts'
 import { completeStep, movedOn, stopped } from '../../runs/advance.ts'
 import { inboxes } from '../../runs/inbox.ts'
@@ -94,7 +94,7 @@ const MAX_LIMIT = 10_000
 /**
  * Makes a timer store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -112,7 +112,8 @@ const MAX_LIMIT = 10_000
  * console.log((await state.loadSnapshot('order-17'))?.position) // { kind: 'step', stepId: 'ship' }
  * ```
  */
-export function timerStore(db: Database, options?: StoreOptions): TimerStore {
+export function timerStore(database: Database, options?: StoreOptions): TimerStore {
+  const db = innerOf(database)
   const parts = tenantParts(requireOptions(options, STORE).tenant)
   const runs = runRecords(db, parts)
   const steps = stepRecords(db, parts)

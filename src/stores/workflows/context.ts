@@ -8,11 +8,11 @@
 import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { type Along, type Cells, cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
-import type { Entry, Key } from '../../core/driver.ts'
+import type { InnerDatabase } from '../../core/database.ts'
+import type { Entry, EntryKey } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { CONTEXT, type TenantParts } from '../../core/keys.ts'
-import { WRITE } from '../../core/options.ts'
+import { WRITE, type WriteOptions } from '../../core/options.ts'
 import { type RunProposal, type RunRecords, ended } from '../../runs/record.ts'
 import { isTerminal } from '../../runs/status.ts'
 
@@ -66,9 +66,9 @@ export interface RunContexts {
 }
 
 /** The contexts of a tenant; what the stores of one database remember of them is shared. */
-export function runContexts(db: Database, parts: TenantParts, runs: RunRecords): RunContexts {
+export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunRecords): RunContexts {
   const contexts: Cells<StoredContext> = db.shared(`contexts of ${parts.runs}`, () => cells(db, readContext))
-  const contextAt = (runId: string): Key => ({ part: parts.run(runId), key: CONTEXT })
+  const contextAt = (runId: string): EntryKey => ({ part: parts.run(runId), key: CONTEXT })
 
   /** Changes a run's context in a commit that makes sure that the run goes on. */
   function changeContext(

@@ -1,11 +1,10 @@
 /** Runs as they are listed, by the index of their status or of all. @module */
 import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode } from '../../core/codec.ts'
-import type { Database } from '../../core/database.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import { invalid } from '../../core/errors.ts'
 import { EVERYTHING, type TenantParts, decodeId, encodeId, encodeNumber, under } from '../../core/keys.ts'
-import { PAGE } from '../../core/options.ts'
-import { type Page, type PageOptions, pageRange } from '../../core/pages.ts'
+import { type Page, type PageOptions, pageRange, PAGE } from '../../core/pages.ts'
 import type { RunSummary } from '../../runs/indexes.ts'
 import { type RunStatus, isRunStatus } from '../../runs/status.ts'
 
@@ -24,7 +23,7 @@ export const LIST_RUNS: Known<ListRunsOptions> = { ...PAGE, status: true, workfl
 
 /** One page of the runs of a tenant. */
 export async function listed(
-  db: Database,
+  db: InnerDatabase,
   parts: TenantParts,
   given: ListRunsOptions | undefined,
 ): Promise<Page<RunSummary>> {

@@ -8,13 +8,13 @@
 import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import type { Along } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { ORDER, STEPS, type TenantParts, encodeId, under } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { CALL, PAGE, WRITE } from '../../core/options.ts'
-import { type Page, type PageOptions, eachItem, pageRange } from '../../core/pages.ts'
+import { CALL, WRITE, type WriteOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, pageRange, PAGE } from '../../core/pages.ts'
 import { requireRunFields, requireText, withFields } from '../../runs/fields.ts'
 import { waitKey } from '../../runs/indexes.ts'
 import { type RunProposal, type RunRecords, changed, ended } from '../../runs/record.ts'
@@ -135,7 +135,7 @@ interface Wait {
 
 /** The part of a workflow store that handles steps. */
 export function stepStore(
-  db: Database,
+  db: InnerDatabase,
   parts: TenantParts,
   runs: RunRecords,
   steps: StepRecords,

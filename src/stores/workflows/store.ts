@@ -8,13 +8,13 @@
  * @module
  */
 import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { DEFAULT_TENANT, EVERYTHING, encodeId, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { CALL, PAGE, STORE, type StoreOptions, WRITE } from '../../core/options.ts'
-import { type Page, type PageOptions, eachItem, readPage } from '../../core/pages.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
 import { type ContextStore, runContexts } from './context.ts'
 import { type RunFields, requireRunFields, requireText, withFields } from '../../runs/fields.ts'
 import type { RunSummary } from '../../runs/indexes.ts'
@@ -104,7 +104,7 @@ export interface WorkflowStore extends ContextStore, StepStore {
 /**
  * Makes a workflow store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -122,7 +122,8 @@ export interface WorkflowStore extends ContextStore, StepStore {
  * console.log((await workflows.getRun('order-17'))?.context) // { carrier: 'kelp express' }
  * ```
  */
-export function workflowStore(db: Database, options?: StoreOptions): WorkflowStore {
+export function workflowStore(database: Database, options?: StoreOptions): WorkflowStore {
+  const db = innerOf(database)
   const { tenant = DEFAULT_TENANT } = requireOptions(options, STORE)
   const parts = tenantParts(tenant)
   const runs = runRecords(db, parts)

@@ -1,4 +1,5 @@
 /** Fences: a write under a claim takes effect only while that claim is held. @module */
+import { innerOf } from '../../core/database.ts'
 import type { Lease } from '../../core/fence.ts'
 import type { Claim } from '../../stores/claims/store.ts'
 import { equal, ok, rejects } from '../assert.ts'
@@ -12,7 +13,7 @@ type Write = (s: Stores, options: { claim: Lease }) => Promise<unknown>
 /** Every method that writes, so that each finds something to do, again and again. */
 const WRITES: Readonly<Record<string, Write>> = {
   append: ({ log }, o) => log.append(event('b'), o),
-  appendWithKey: ({ log, db }, o) => log.append(event('b', { idempotencyKey: db.newId() }), o),
+  appendWithKey: ({ log, db }, o) => log.append(event('b', { idempotencyKey: innerOf(db).newId() }), o),
   appendBatch: ({ log }, o) => log.appendBatch([event('b'), event('c')], o),
   appendWithFields: ({ log }, o) => log.append(event('b'), { ...o, run: { priority: 2 } }),
   resume: ({ log }, o) => log.resume(RUN, 1, o),
@@ -23,13 +24,13 @@ const WRITES: Readonly<Record<string, Write>> = {
   setJson: ({ state }, o) => state.setJson('json', [1], o),
   increment: ({ state }, o) => state.increment('n', o),
   getAndDelete: ({ state }, o) => state.getAndDelete('text', o),
-  setIfAbsent: ({ state, db }, o) => state.setIfAbsent(db.newId(), 'v', o),
+  setIfAbsent: ({ state, db }, o) => state.setIfAbsent(innerOf(db).newId(), 'v', o),
   setIfAbsentAgain: ({ state }, o) => state.setIfAbsent('n', 'v', o),
   delete: ({ state }, o) => state.delete('json', o),
   saveSnapshot: ({ state }, o) => state.saveSnapshot({ runId: RUN, state: 1 }, o),
   deleteSnapshot: ({ state }, o) => state.deleteSnapshot(RUN, o),
   deleteExecutionState: ({ state }, o) => state.deleteExecutionState(RUN, o),
-  claimTask: ({ claims, db }, o) => claims.claimTask({ runId: RUN, stepId: db.newId(), workerId: WORKER }, o),
+  claimTask: ({ claims, db }, o) => claims.claimTask({ runId: RUN, stepId: innerOf(db).newId(), workerId: WORKER }, o),
   forceReleaseClaim: ({ claims }, o) => claims.forceReleaseClaim(RUN, { stepId: 'other', ...o }),
   complete: ({ log }, o) => log.complete(RUN, 'completed', { ...o, event: { kind: 'end' } }),
 }

@@ -1,4 +1,5 @@
 /** Runs to be worked on, and claims on them, for the cases. @module */
+import { innerOf } from '../../core/database.ts'
 import { tenantParts } from '../../core/keys.ts'
 import type { Claim, ClaimRequest } from '../../stores/claims/store.ts'
 import type { AvailableTask, FindTasksOptions } from '../../runs/dispatch.ts'
@@ -58,7 +59,7 @@ export async function beginAll(
 /** Changes the record of a run, as stores do. */
 export async function change({ db }: Stores, t: Context, runId: string, changes: Partial<RunRecord>): Promise<void> {
   const now = db.now()
-  await runRecords(db, tenantParts(t.tenant)).changeExisting(runId, (run) => ({
+  await runRecords(innerOf(db), tenantParts(t.tenant)).changeExisting(runId, (run) => ({
     next: changed(run, changes, now),
     done: () => undefined,
   }))

@@ -1,5 +1,5 @@
 /** Every method of the stores of signals and of timers, as the cases about all of them call it. @module */
-import type { WriteOptions } from '../../core/database.ts'
+import type { WriteOptions } from '../../core/options.ts'
 import type { Stores } from '../stores.ts'
 import { at, waitFor } from './runs.ts'
 

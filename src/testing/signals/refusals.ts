@@ -1,5 +1,5 @@
 /** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
-import type { WriteOptions } from '../../core/database.ts'
+import type { WriteOptions } from '../../core/options.ts'
 import { signalStore } from '../../stores/signals/store.ts'
 import type { Position } from '../../runs/status.ts'
 import { timerStore } from '../../stores/timers/store.ts'

@@ -1,6 +1,6 @@
 /** Short ways to runs and to all calls that concern them, for the cases. @module */
-import type { WriteOptions } from '../../core/database.ts'
 import type { CallOptions } from '../../core/driver.ts'
+import type { WriteOptions } from '../../core/options.ts'
 import type { NewRun, Run } from '../../stores/workflows/start.ts'
 import { collect, RUN, type Stores, WORKFLOW } from '../stores.ts'
 

@@ -11,7 +11,7 @@ import type {
   Entry,
   EntryPage,
   FailedCheck,
-  Key,
+  EntryKey,
   Limits,
   Op,
   Outcome,
@@ -24,7 +24,7 @@ import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 /** Where a value goes. A repeated request has the same destinations. */
 export interface Destination {
   /** The key; of an append the prefix of the log, since the number is not known yet. */
-  readonly at: Key
+  readonly at: EntryKey
   readonly isAppend: boolean
   /** The id of the commit. */
   readonly commit: string
@@ -46,7 +46,7 @@ export interface ValueMapping {
    */
   encode(value: Value, to: Destination): Value | Promise<Value>
   /** The value that was stored; refuses what {@link ValueMapping.encode} cannot have made. */
-  decode(value: Value, at: Key): Value | Promise<Value>
+  decode(value: Value, at: EntryKey): Value | Promise<Value>
   /** Refuses an op that cannot be mapped. */
   check?(op: Op): void
 }
@@ -58,7 +58,7 @@ const AT_ONCE = 8
 const WRITTEN = /^[1-9]\d{0,15}$/
 
 /** Where a log was trimmed the driver keeps a number, and reads it. */
-const isTrimmedTo = (value: Value, at: Key): boolean =>
+const isTrimmedTo = (value: Value, at: EntryKey): boolean =>
   typeof value === 'string' && WRITTEN.test(value) && isTrimmedKey(at)
 
 /** The limits of a driver that adds so many bytes to each value. */
