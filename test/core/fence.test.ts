@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { innerOf } from '../../src/core/database.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
@@ -16,7 +17,7 @@ async function claimed() {
     await call()
     return spy.commits.length + spy.reads.length - before
   }
-  return { spy, holdfast, ...holdfast, claim, cost }
+  return { spy, holdfast, ...holdfast, db: innerOf(holdfast.db), claim, cost }
 }
 
 describe('fence', () => {
