@@ -1,17 +1,20 @@
 /** All stores of a tenant over one driver. @module */
-import { type Database, type DatabaseOptions, createDatabase } from './core/database.ts'
+import { type Known, requireGiven, requireOptions } from './core/arguments.ts'
+import { DATABASE, type Database, type DatabaseOptions, createDatabase } from './core/database.ts'
 import { DEFAULT_TENANT, encodeId } from './core/keys.ts'
 import { type TaskClaimStore, taskClaimStore } from './stores/claims/store.ts'
 import { type IdempotencyStore, idempotencyStore } from './stores/idempotency/store.ts'
 import { type PersistenceStore, persistenceStore } from './stores/persistence/store.ts'
 import { type SignalStore, signalStore } from './stores/signals/store.ts'
-import type { SnapshotOptions } from './stores/state/snapshots.ts'
+import { SNAPSHOT_STORE, type SnapshotOptions } from './stores/state/snapshots.ts'
 import { type StateStore, stateStore } from './stores/state/store.ts'
 import { type TimerStore, timerStore } from './stores/timers/store.ts'
 import { type WorkflowStore, workflowStore } from './stores/workflows/store.ts'
 
 /** Options of {@link createHoldfast}. */
 export interface HoldfastOptions extends DatabaseOptions, SnapshotOptions {}
+
+const HOLDFAST: Known<HoldfastOptions> = { ...DATABASE, ...SNAPSHOT_STORE }
 
 /** The stores of one tenant. */
 export interface Holdfast {
@@ -35,7 +38,8 @@ export interface Holdfast {
  *
  * @param options - the driver, the tenant, and what to do differently
  * @returns the stores; nothing is opened before the first call
- * @throws `INVALID_ARGUMENT` for a malformed tenant, `UNSUPPORTED` for `strict` durability where the backend has none
+ * @throws `INVALID_ARGUMENT` for unknown or malformed options, `UNSUPPORTED` for `strict` durability where the backend has
+ *   none
  *
  * @example
  * ```ts
@@ -47,21 +51,25 @@ export interface Holdfast {
  * await holdfast.close()
  * ```
  */
-export const createHoldfast = (options: HoldfastOptions): Holdfast => bind(createDatabase(options), options)
+export function createHoldfast(options: HoldfastOptions): Holdfast {
+  const { tenant = DEFAULT_TENANT, history, ...rest } = requireOptions(requireGiven(options, 'options'), HOLDFAST)
+  return bind(createDatabase(rest), tenant, history)
+}
 
-function bind(db: Database, options: SnapshotOptions): Holdfast {
-  encodeId(options.tenant ?? DEFAULT_TENANT, 'tenant')
+function bind(db: Database, tenant: string, history: number | undefined): Holdfast {
+  encodeId(tenant, 'tenant')
+  const options = { tenant }
   return {
     db,
     // At once: an object with getters of its own takes several times as long to make as all of them.
-    state: stateStore(db, options),
+    state: stateStore(db, { tenant, history }),
     persistence: persistenceStore(db, options),
     workflows: workflowStore(db, options),
     signals: signalStore(db, options),
     timers: timerStore(db, options),
     claims: taskClaimStore(db, options),
     idempotency: idempotencyStore(db, options),
-    forTenant: (tenant) => bind(db, { ...options, tenant }),
+    forTenant: (other) => bind(db, other, history),
     close: () => db.close(),
   }
 }

@@ -4,17 +4,17 @@
  * @module
  */
 export type { Clock } from './core/clock.ts'
+export type { Duration } from './core/duration.ts'
 export {
   type AnswerTo,
   type Database,
   type DatabaseOptions,
   type Draft,
   type Health,
-  type WriteOptions,
   createDatabase,
 } from './core/database.ts'
-export type * from './core/driver.ts'
-export { type ErrorCode, type ErrorOptions, HoldfastError, isHoldfastError } from './core/errors.ts'
+export type { CallOptions, Capabilities, Driver, Durability, Limits, Value } from './core/driver.ts'
+export { type ErrorCode, type HoldfastErrorOptions, HoldfastError, isHoldfastError } from './core/errors.ts'
 export type { Lease } from './core/fence.ts'
 export type { Page, PageOptions } from './core/pages.ts'
 export { type MemoryOptions, memory } from './drivers/memory.ts'
@@ -23,7 +23,14 @@ export type { AppendResult } from './stores/persistence/append.ts'
 export * from './stores/claims/store.ts'
 export type { ContextOptions, ContextStore } from './stores/workflows/context.ts'
 export * from './policies/definitions.ts'
-export type { AvailableTask, DispatchStore, FindTasks, WaitForWork, Worker } from './runs/dispatch.ts'
+export type {
+  AvailableTask,
+  DispatchStore,
+  FindHintedOptions,
+  FindTasksOptions,
+  WaitForWorkOptions,
+  WorkerInfo,
+} from './runs/dispatch.ts'
 export type { NewEvent, RunEvent } from './runs/events.ts'
 export type { FollowOptions } from './stores/persistence/follow.ts'
 export { type TaskWakeupHint, decodeHint, encodeHint } from './runs/hints.ts'
@@ -36,8 +43,14 @@ export type {
   NewIntervention,
   Note,
 } from './stores/persistence/interventions.ts'
-export type { Delivery, MessageStore, SendMessageOptions, SendMessageResult } from './stores/signals/messages.ts'
-export type { StoreOptions } from './core/options.ts'
+export type {
+  Delivery,
+  MessageStore,
+  SendMessageOptions,
+  SendMessageResult,
+  StoredMessage,
+} from './stores/signals/messages.ts'
+export type { StoreOptions, WriteOptions } from './core/options.ts'
 export * from './stores/persistence/store.ts'
 export * from './policies/retries.ts'
 export type { RunFields } from './runs/fields.ts'
@@ -55,9 +68,24 @@ export {
   snapshotStore,
 } from './stores/state/snapshots.ts'
 export * from './stores/state/store.ts'
-export type { Completion, Position, RunStatus, StepStatus } from './runs/status.ts'
+export {
+  type Completion,
+  type Position,
+  type RunStatus,
+  type StepStatus,
+  isRunStatus,
+  isStepStatus,
+  isStepTerminal,
+  isTerminal,
+} from './runs/status.ts'
 export type { StepRecord } from './runs/step-record.ts'
-export type { SaveResultOptions, StepInput, StepPatch, StepStore, WaitResult } from './stores/workflows/steps.ts'
+export type {
+  CompleteWaitOptions,
+  SaveResultOptions,
+  StepInput,
+  StepPatch,
+  StepStore,
+} from './stores/workflows/steps.ts'
 export * from './stores/timers/store.ts'
 export type { WatchOptions, Watched } from './core/watch.ts'
 export * from './stores/workflows/store.ts'

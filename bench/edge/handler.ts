@@ -1,7 +1,8 @@
 /** A handler against one that does no more than to ask the driver, in process and by a socket. @module */
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
-import { type CommitRequest, type Driver, type Read, memory } from 'holdfast'
+import { type Driver, memory } from 'holdfast'
+import type { CommitRequest, Read } from 'holdfast/driver'
 import { type Handler, createHandler } from 'holdfast/http'
 import { replay } from 'holdfast/replay'
 import { eventOf } from '../data.ts'

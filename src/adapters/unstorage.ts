@@ -146,7 +146,7 @@ export function unstorageDriver(options: UnstorageDriverOptions): UnstorageDrive
       const found = await state.describe(nameOf(key))
       if (!found) return null
       const { size, version: etag, expiresAt } = found
-      if (expiresAt === null) return { size, etag }
+      if (expiresAt === undefined) return { size, etag }
       const ttl = Math.max(0, Math.ceil((expiresAt - Date.now()) / 1000))
       return { size, etag, expires: new Date(expiresAt), ttl }
     },

@@ -25,8 +25,6 @@ const BY_CODE: Partial<Record<ErrorCode, readonly [exit: number, advice: string]
   CONFLICT: [EXIT.refused, 'Nothing has been overwritten'],
   ALREADY_EXISTS: [EXIT.refused, 'Nothing has changed'],
   ALREADY_COMPLETED: [EXIT.refused, 'Nothing has changed'],
-  CANNOT_CANCEL: [EXIT.refused, 'Nothing has changed'],
-  CANNOT_PAUSE: [EXIT.refused, 'Nothing has changed'],
   CANNOT_UNPAUSE: [EXIT.refused, 'Nothing has changed'],
   PAYLOAD_TOO_LARGE: [EXIT.refused, 'Use a backend with higher limits'],
   QUOTA_EXCEEDED: [EXIT.unavailable, 'Free some space, and run it again'],

@@ -12,10 +12,11 @@
  * @module
  */
 import { sleep } from './abort.ts'
-import type { Database, Draft, WriteOptions } from './database.ts'
-import type { Check, Entry, Key, Op, Outcome } from './driver.ts'
+import type { InnerDatabase, Draft } from './database.ts'
+import type { Check, Entry, EntryKey, Op, Outcome } from './driver.ts'
 import { type WholeFailedCheck, withValues } from './failed-checks.ts'
 import { type NextContent, guesses } from './guesses.ts'
+import type { WriteOptions } from './options.ts'
 
 export type { NextContent } from './guesses.ts'
 
@@ -38,7 +39,7 @@ export interface Proposal<T, R> {
   /** A draft to commit in the same request, just before this one. */
   readonly before?: Draft
   /** Makes the result after the commit took effect. `db` serves further requests. */
-  readonly done: (committed: Committed, db: Database) => R | Promise<R>
+  readonly done: (committed: Committed, db: InnerDatabase) => R | Promise<R>
   /**
    * Judges failed {@link checks}, by index: returns the result, throws, or returns `undefined` to have the change
    * proposed again. `stale` is true if a cell differed from what the proposal was made from. `db` serves further
@@ -47,7 +48,7 @@ export interface Proposal<T, R> {
   readonly failed?: (
     failed: readonly WholeFailedCheck[],
     stale: boolean,
-    db: Database,
+    db: InnerDatabase,
   ) => R | undefined | Promise<R | undefined>
 }
 
@@ -75,14 +76,18 @@ export interface Cells<T> {
    *   commit to make, or throws to refuse. Called again with newer content until the commit's checks hold
    * @param options - options of the commit
    */
-  change<R>(key: Key, propose: (holds: T | undefined, id: string) => Proposal<T, R>, options?: WriteOptions): Promise<R>
+  change<R>(
+    key: EntryKey,
+    propose: (holds: T | undefined, id: string) => Proposal<T, R>,
+    options?: WriteOptions,
+  ): Promise<R>
   /**
    * Adds the entry at a key to the commit of another cell's change, to change it or only to check it. The commit checks
    * the remembered content. So a refusal that depends on it belongs in `done`, where it is certain.
    *
    * @param next - called at once; returns the new content, `null` to delete the entry, `undefined` to leave it
    */
-  along(key: Key, next: (holds: T | undefined) => NextContent<T> | null | undefined): Along
+  along(key: EntryKey, next: (holds: T | undefined) => NextContent<T> | null | undefined): Along
 }
 
 /** How often a change may lose against other processes before it waits between attempts. */
@@ -97,12 +102,12 @@ const MAX_WAIT = 128
  * @param decode - decodes a stored entry
  * @param capacity - the most entries to remember, fewer if they are large; the least recently used are forgotten
  */
-export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1000): Cells<T> {
+export function cells<T>(db: InnerDatabase, decode: (entry: Entry) => T, capacity = 1000): Cells<T> {
   const memory = guesses(decode, capacity)
 
   async function change<R>(
-    db: Database,
-    key: Key,
+    db: InnerDatabase,
+    key: EntryKey,
     propose: (holds: T | undefined, id: string) => Proposal<T, R>,
     options: WriteOptions,
   ): Promise<R> {
@@ -190,7 +195,7 @@ export function cells<T>(db: Database, decode: (entry: Entry) => T, capacity = 1
  * the check holds
  */
 async function look(
-  db: Database,
+  db: InnerDatabase,
   check: Check,
   { signal, durability }: WriteOptions,
 ): Promise<Entry | null | undefined> {
@@ -203,7 +208,7 @@ async function look(
 function draftOf<T, R>(
   id: string,
   { next, checks = [], ops = [], along = [] }: Proposal<T, R>,
-  own: Extract<Check, { at: Key }>,
+  own: Extract<Check, { at: EntryKey }>,
 ): Draft & { readonly checks: readonly Check[] } {
   const op = opOf(own.at, next)
   return {
@@ -213,7 +218,7 @@ function draftOf<T, R>(
   }
 }
 
-const opOf = (key: Key, next: NextContent<unknown> | null | undefined): Op | undefined =>
+const opOf = (key: EntryKey, next: NextContent<unknown> | null | undefined): Op | undefined =>
   next === undefined ? next : next ? { put: key, value: next.value, expires: next.expires } : { delete: key }
 
 /** Waits with full jitter, so that competing processes drift apart. */

@@ -5,7 +5,7 @@
  * @module
  */
 import { abortable } from './abort.ts'
-import { requireInteger } from './arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions, shown } from './arguments.ts'
 import { type Batcher, type Call, batcher } from './batcher.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
@@ -18,16 +18,17 @@ import type {
   Durability,
   Entry,
   EntryPage,
-  Key,
+  EntryKey,
   Op,
   Outcome,
   PartPage,
   PartRange,
-  Range,
+  EntryRange,
   Read,
 } from './driver.ts'
 import { type ErrorCode, HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
 import { type FencedDraft, type Lease, fence, requireLease } from './fence.ts'
+import { CALL, WRITE, type WriteOptions } from './options.ts'
 import { lateAt, partOf } from './requests.ts'
 import { shareOf } from './sharing.ts'
 import { monotonic } from './turns.ts'
@@ -37,29 +38,32 @@ import { validateCommits, validateReads } from './validate.ts'
 export interface DatabaseOptions {
   readonly driver: Driver
   /** Whether concurrent calls leave as one request; `true` by default. */
-  readonly groupCommit?: boolean
+  readonly groupCommit?: boolean | undefined
   /** The level of commits that name none; the strongest that the backend has by default. */
-  readonly durability?: Durability
+  readonly durability?: Durability | undefined
   /** This machine's clock, in milliseconds since 1970. */
-  readonly clock?: Clock
+  readonly clock?: Clock | undefined
   /** Makes globally unique ids of printable ASCII. */
-  readonly newId?: () => string
+  readonly newId?: (() => string) | undefined
   /** How many calls may wait for the backend, from 1; 100 000 by default. One more fails with `OVERLOADED`. */
-  readonly maxQueuedCalls?: number
+  readonly maxQueuedCalls?: number | undefined
   /** How many bytes of writes may wait for the backend, from 1; 64 MiB by default. More fail with `OVERLOADED`. */
-  readonly maxQueuedBytes?: number
+  readonly maxQueuedBytes?: number | undefined
+}
+
+/** The options of {@link createDatabase}. */
+export const DATABASE: Known<DatabaseOptions> = {
+  driver: true,
+  groupCommit: true,
+  durability: true,
+  clock: true,
+  newId: true,
+  maxQueuedCalls: true,
+  maxQueuedBytes: true,
 }
 
 const MAX_QUEUED_CALLS = 100_000
 const MAX_QUEUED_BYTES = 2 ** 26
-
-/** Options of every call that writes. */
-export interface WriteOptions extends CallOptions {
-  /** What the answered write survives; the database's level by default. */
-  readonly durability?: Durability | undefined
-  /** Writes only while this claim is held; otherwise the call throws `CLAIM_LOST`, and nothing has changed. */
-  readonly claim?: Lease | undefined
-}
 
 /** A commit as a store states it. */
 export interface Draft {
@@ -70,9 +74,9 @@ export interface Draft {
 }
 
 /** The answer that belongs to a question. */
-export type AnswerTo<R extends Read> = R extends { get: Key }
+export type AnswerTo<R extends Read> = R extends { get: EntryKey }
   ? Entry | null
-  : R extends { range: Range }
+  : R extends { range: EntryRange }
     ? EntryPage
     : R extends { parts: PartRange }
       ? PartPage
@@ -97,10 +101,27 @@ export interface Database {
   commit(draft: Draft, options?: WriteOptions): Promise<Outcome>
   /** Applies commits next to each other in one request, in order, each atomic by itself. */
   commitAll(drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
-  /** The same while these leases are held, and the claim of the options. @throws `CLAIM_LOST` where one is not */
-  commitUnder(leases: readonly Lease[], drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
+  /**
+   * Tells of changes that the backend announces. Announcements are hints: late, for nothing, or lost. Some backends
+   * announce none.
+   *
+   * @param concerns - whether a change of this part matters
+   * @param listener - called when one may have happened, and once when the database is closed
+   * @returns what stops it; idempotent
+   */
+  watch(concerns: (part: string) => boolean, listener: () => void): () => void
   /** The backend's clock, as its last answer told it; this machine's before the first. */
   now(): number
+  /** Reaches for the backend. */
+  health(options?: CallOptions): Promise<Health>
+  /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
+  close(): Promise<void>
+}
+
+/** What only stores and operations need of a database: see {@link innerOf}. */
+export interface InnerDatabase extends Database {
+  /** As `commitAll` while these leases are held, and the claim of the options. @throws `CLAIM_LOST` where one is not */
+  commitUnder(leases: readonly Lease[], drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
   /** A globally unique id, for a commit whose version must be known beforehand. */
   newId(): string
   /**
@@ -108,26 +129,26 @@ export interface Database {
    *
    * @param work - gets the database to do it with, which goes on while the other one is closing
    */
-  hold<T>(work: (db: Database) => Promise<T>, options?: CallOptions): Promise<T>
+  hold<T>(work: (db: InnerDatabase) => Promise<T>, options?: CallOptions): Promise<T>
   /** What several stores share: made at the first call with this name, and the same from then on. */
   shared<T>(name: string, make: () => T): T
   /** Whether the backend announces changes. What it does not, {@link Database.watch} never tells. */
   readonly announces: boolean
-  /**
-   * Tells of changes that the backend announces. Announcements are hints: late, for nothing, or lost.
-   *
-   * @param concerns - whether a change of this part matters
-   * @param listener - called when one may have happened, and once when the database is closed
-   * @returns what stops it; idempotent
-   */
-  watch(concerns: (part: string) => boolean, listener: () => void): () => void
-  /** Reaches for the backend. */
-  health(options?: CallOptions): Promise<Health>
-  /**
-   * Refuses new calls, waits for those under way, lets go of the backend. Idempotent. The driver is closed with the last
-   * database that uses it.
-   */
-  close(): Promise<void>
+}
+
+/** Where a database keeps its inside: the same for every copy of this package. */
+const INNER = Symbol.for('holdfast.database')
+
+/**
+ * The inside of a database, which checks no options: stores hand on what their own callers gave them.
+ *
+ * @param db - what {@link createDatabase} returned, or the inside of that
+ * @throws `INVALID_ARGUMENT` for anything else
+ */
+export function innerOf(db: Database): InnerDatabase {
+  const inner = (db as { readonly [INNER]?: InnerDatabase } | null | undefined)?.[INNER]
+  if (inner) return inner
+  throw invalid(`db must be what createDatabase returned, not ${shown(db)}`)
 }
 
 /**
@@ -138,7 +159,8 @@ export interface Database {
  *
  * @param options - the driver, and what to do differently
  * @returns a database; it connects at the first call
- * @throws `UNSUPPORTED` for `strict` durability where the backend has none
+ * @throws `INVALID_ARGUMENT` for unknown or malformed options, `UNSUPPORTED` for `strict` durability where the backend has
+ *   none
  *
  * @example
  * ```ts
@@ -150,7 +172,8 @@ export interface Database {
  * await db.close()
  * ```
  */
-export function createDatabase(options: DatabaseOptions): Database {
+export function createDatabase(given: DatabaseOptions): Database {
+  const options = requireOptions(requireGiven(given, 'options'), DATABASE)
   const { driver, groupCommit = true, clock = systemClock } = options
   const { maxQueuedCalls = MAX_QUEUED_CALLS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
   const newId = options.newId ?? idSource()
@@ -298,7 +321,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
 
   /** The database as it is seen from outside, or from inside of work that is held. */
-  function face(isInside: boolean): Database {
+  function face(isInside: boolean): InnerDatabase {
     function enter(signal: AbortSignal | undefined): void {
       if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
         throw invalid('signal must be an AbortSignal')
@@ -338,7 +361,10 @@ export function createDatabase(options: DatabaseOptions): Database {
       return commits.add(items, validateCommits(items, limits), write.signal)
     }
 
-    const database: Database = {
+    const database: InnerDatabase & { readonly [INNER]: unknown } = {
+      get [INNER]() {
+        return database
+      },
       driver,
       open: async (options = {}) => database.hold(() => abortable(open(), options.signal), options),
       async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
@@ -389,7 +415,24 @@ export function createDatabase(options: DatabaseOptions): Database {
     return database
   }
   const inside = face(true)
-  return face(false)
+  return outsideOf(face(false))
+}
+
+/** A database as applications see it, whose options are checked. */
+function outsideOf(inner: InnerDatabase): Database {
+  const outside: Database & { readonly [INNER]: InnerDatabase } = {
+    [INNER]: inner,
+    driver: inner.driver,
+    open: async (options) => inner.open(requireOptions(options, CALL)),
+    read: async (reads, options) => inner.read(reads, requireOptions(options, CALL)),
+    commit: async (draft, options) => inner.commit(draft, requireOptions(options, WRITE)),
+    commitAll: async (drafts, options) => inner.commitAll(drafts, requireOptions(options, WRITE)),
+    watch: inner.watch,
+    now: inner.now,
+    health: async (options) => inner.health(requireOptions(options, CALL)),
+    close: inner.close,
+  }
+  return outside
 }
 
 const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>

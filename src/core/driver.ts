@@ -28,7 +28,7 @@ export type Value = string | Uint8Array
  * The address of an entry. Both halves are printable ASCII (0x20-0x7E), 1 to 4096 characters, and sort by code unit.
  * `core/keys.ts` makes them.
  */
-export interface Key {
+export interface EntryKey {
   /** The unit that is kept and deleted together: everything of one run, or one index. A range never spans two parts. */
   readonly part: string
   readonly key: string
@@ -49,7 +49,7 @@ export interface Entry {
 }
 
 /** The entries of one part with `start <= key < end`, in key order. */
-export interface Range {
+export interface EntryRange {
   readonly part: string
   readonly start: string
   readonly end: string
@@ -69,7 +69,7 @@ export interface PartRange {
 }
 
 /** One question of a read request. */
-export type Read = { readonly get: Key } | { readonly range: Range } | { readonly parts: PartRange }
+export type Read = { readonly get: EntryKey } | { readonly range: EntryRange } | { readonly parts: PartRange }
 
 /** A page of a range. `more` is true if the range holds further entries after the last one returned. */
 export interface EntryPage {
@@ -99,9 +99,9 @@ export interface ReadAnswer {
  */
 export type Check =
   /** The entry has this version; `null` means that it is absent. An expired entry is absent. */
-  | { readonly at: Key; readonly version: string | null }
+  | { readonly at: EntryKey; readonly version: string | null }
   /** The log under this prefix, whose key ends in `!`, ends at this number; `0` means that it is empty. */
-  | { readonly log: Key; readonly last: number }
+  | { readonly log: EntryKey; readonly last: number }
 
 /**
  * When a put entry expires: `in` so many milliseconds, or `at` a moment since 1970, both by the clock of the commit.
@@ -113,22 +113,21 @@ export type Expiry = { readonly in: number } | { readonly at: number }
  * ranges and parts and trims are applied first, the rest in order.
  */
 export type Op =
-  /** An expiry beyond 8.64e15, the last moment of a `Date`, is stored as that moment. */
-  | { readonly put: Key; readonly value: Value; readonly expires?: Expiry | undefined }
+  | { readonly put: EntryKey; readonly value: Value; readonly expires?: Expiry | undefined }
   /**
    * Adds an entry to a log. Its key is the prefix followed by the next number, 16 digits. Numbers start at 1, have no
    * gaps and are assigned inside the commit. The key of the prefix ends in `!`, and only the log lives under it: if the
    * last key under it does not end in a number, the request is refused with `INVALID_ARGUMENT`. `ref` names a key of
    * the same part that receives the number as text, so that the entry can also be found under that key.
    */
-  | { readonly append: Key; readonly value: Value; readonly ref?: string }
+  | { readonly append: EntryKey; readonly value: Value; readonly ref?: string }
   /**
    * Removes the entries of a log up to this number, or up to its end if that comes first. Numbering continues: the
    * entry with the number 0 holds, as text, the last number that was removed. Deleting that entry with all others, as a
    * range or a part, makes the log a new one that starts at 1.
    */
-  | { readonly trim: Key; readonly through: number }
-  | { readonly delete: Key }
+  | { readonly trim: EntryKey; readonly through: number }
+  | { readonly delete: EntryKey }
   | { readonly deleteRange: { readonly part: string; readonly start: string; readonly end: string } }
   | { readonly deletePart: string }
 

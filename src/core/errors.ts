@@ -14,7 +14,7 @@
  * | `PAYLOAD_TOO_LARGE` | a value, a batch or a commit is over the backend's declared limit |
  * | `SERIALIZATION` | a value cannot be stored, or stored data cannot be read; `details.reason` tells why |
  * | `NOT_FOUND` | a run that the call needs does not exist |
- * | `ALREADY_COMPLETED` | the run has ended: append, resume, or another completion |
+ * | `ALREADY_COMPLETED` | the run has ended, and the call would change it |
  * | `WORKFLOW_MISMATCH` | the run belongs to another workflow |
  * | `ALREADY_EXISTS` | a run, or something else that must be new, exists already |
  * | `DEFINITION_MISMATCH` | the run was started by another definition of its workflow |
@@ -42,8 +42,6 @@ export type ErrorCode =
   | 'WORKFLOW_MISMATCH'
   | 'ALREADY_EXISTS'
   | 'DEFINITION_MISMATCH'
-  | 'CANNOT_CANCEL'
-  | 'CANNOT_PAUSE'
   | 'CANNOT_UNPAUSE'
   | 'CLAIM_LOST'
   | 'CONFLICT'
@@ -60,7 +58,7 @@ export type ErrorCode =
   | 'BACKEND'
 
 /** Properties of an error besides its code and message. */
-export interface ErrorOptions {
+export interface HoldfastErrorOptions {
   /** Facts for programs, never a stored value. `retryAfter` is how long the backend asks to wait, in milliseconds. */
   readonly details?: Readonly<Record<string, unknown>> | undefined
   /** Whether the same call may succeed when repeated. */
@@ -99,7 +97,7 @@ export class HoldfastError extends Error {
   readonly ambiguous: boolean
   readonly details: Readonly<Record<string, unknown>> | undefined
 
-  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+  constructor(code: ErrorCode, message: string, options: HoldfastErrorOptions = {}) {
     super(message, options)
     this.code = code
     this.retryable = options.retryable ?? false

@@ -7,13 +7,13 @@
  *
  * @module
  */
-import type { Check, Current, Entry, Key, Op, Outcome } from './driver.ts'
+import type { Check, Current, Entry, EntryKey, Op, Outcome } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
 
 /** A lease, in a form that can be stored and sent. */
 export interface Lease {
   /** The key of the lease's entry. */
-  readonly at: Key
+  readonly at: EntryKey
   /** The globally unique id of this holder's lease. It was also the version of the entry when the lease was taken. */
   readonly id: string
 }
@@ -54,7 +54,7 @@ export interface FencedDraft {
 /** The database calls that a fence makes. */
 export interface FencedBy {
   commit(drafts: readonly FencedDraft[]): Promise<readonly Outcome[]>
-  read(at: Key): Promise<Entry | null>
+  read(at: EntryKey): Promise<Entry | null>
 }
 
 /** Commits drafts while all of the leases are held. */
@@ -156,13 +156,13 @@ function distinct(leases: readonly Lease[]): readonly Lease[] {
   return found
 }
 
-const isAt = (a: Key, b: Key): boolean => a.part === b.part && a.key === b.key
+const isAt = (a: EntryKey, b: EntryKey): boolean => a.part === b.part && a.key === b.key
 
-const indexAt = (checks: readonly Check[], at: Key): number =>
+const indexAt = (checks: readonly Check[], at: EntryKey): number =>
   checks.findIndex((check) => 'at' in check && isAt(check.at, at))
 
-const checkAt = ({ checks = [] }: FencedDraft, at: Key): Extract<Check, { at: Key }> | undefined =>
-  checks[indexAt(checks, at)] as Extract<Check, { at: Key }> | undefined
+const checkAt = ({ checks = [] }: FencedDraft, at: EntryKey): Extract<Check, { at: EntryKey }> | undefined =>
+  checks[indexAt(checks, at)] as Extract<Check, { at: EntryKey }> | undefined
 
 /** Whether a commit writes the lease again. Any other write to its key ends the lease. */
 const renews = ({ ops = [] }: FencedDraft, lease: Lease): boolean =>

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Entry, Expiry, Key, Value } from './driver.ts'
+import type { Entry, Expiry, EntryKey, Value } from './driver.ts'
 
 /** New content of an entry. */
 export interface NextContent<T> {
@@ -35,7 +35,7 @@ export interface Guess<T> {
 /** A memory of entries of one kind. */
 export interface Guesses<T> {
   /** The guess for the entry at a key. */
-  at(key: Key): Guess<T>
+  at(key: EntryKey): Guess<T>
 }
 
 interface Belief<T> {

@@ -1,4 +1,7 @@
-/** Options that all stores share. @module */
+/** Options that calls of several stores share, and their names: see `requireOptions`. @module */
+import type { Known } from './arguments.ts'
+import type { CallOptions, Durability } from './driver.ts'
+import type { Lease } from './fence.ts'
 
 /** Options of a store. */
 export interface StoreOptions {
@@ -8,3 +11,18 @@ export interface StoreOptions {
    */
   readonly tenant?: string
 }
+
+/** Options of every call that writes. */
+export interface WriteOptions extends CallOptions {
+  /** What the answered write survives; the database's level by default. */
+  readonly durability?: Durability | undefined
+  /** Writes only while this claim is held; otherwise the call throws `CLAIM_LOST`, and nothing has changed. */
+  readonly claim?: Lease | undefined
+}
+
+/** Of stores. */
+export const STORE: Known<StoreOptions> = { tenant: true }
+/** Of calls that read. */
+export const CALL: Known<CallOptions> = { signal: true }
+/** Of calls that write. */
+export const WRITE: Known<WriteOptions> = { signal: true, durability: true, claim: true }

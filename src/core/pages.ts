@@ -1,9 +1,7 @@
-/**
- * Lists as pages with an opaque cursor, stable under inserts, and as iterators that hold one page at a time. @module
- */
-import { requireInteger } from './arguments.ts'
+/** Lists as pages with an opaque cursor, stable under inserts, and as iterators that hold one page. @module */
+import { type Known, requireInteger, requireOptions } from './arguments.ts'
 import type { Database } from './database.ts'
-import type { CallOptions, Entry, Range } from './driver.ts'
+import type { CallOptions, Entry, EntryRange } from './driver.ts'
 import { invalid } from './errors.ts'
 import { behind } from './keys.ts'
 
@@ -17,10 +15,13 @@ export interface Page<T> {
 /** Options of every list. */
 export interface PageOptions extends CallOptions {
   /** The most items per page, from 1; 100 by default. A page may be shorter. */
-  readonly limit?: number
+  readonly limit?: number | undefined
   /** The cursor of the previous page; left out for the first page. */
   readonly cursor?: string | undefined
 }
+
+/** The options of lists. */
+export const PAGE: Known<PageOptions> = { signal: true, limit: true, cursor: true }
 
 const DEFAULT_LIMIT = 100
 const CURSOR = /^[!-~]{1,2048}$/
@@ -31,7 +32,7 @@ export function pageRange(
   part: string,
   bounds: { start: string; end: string },
   { limit = DEFAULT_LIMIT, cursor }: PageOptions,
-): Range {
+): EntryRange {
   requireInteger(limit, 'limit', 1)
   if (
     cursor !== undefined &&
@@ -69,9 +70,11 @@ export async function readPage<T>(
 
 /** Iterates over all pages, starting at the cursor of the options, with one page in memory at a time. */
 export async function* eachItem<T, O extends PageOptions>(
-  options: O,
+  given: O | undefined,
+  known: Known<O>,
   page: (options: O) => Promise<Page<T>>,
 ): AsyncGenerator<T, void> {
+  const options = requireOptions(given, known)
   let { cursor } = options
   do {
     const { items, cursor: next } = await page({ ...options, cursor })

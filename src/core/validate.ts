@@ -5,7 +5,7 @@
  * @module
  */
 import { MAX_TIME, requireInteger } from './arguments.ts'
-import type { Check, Commit, Key, LimitName, Limits, Op, Read, Value } from './driver.ts'
+import type { Check, Commit, EntryKey, LimitName, Limits, Op, Read, Value } from './driver.ts'
 import { HoldfastError, invalid } from './errors.ts'
 import { SEPARATOR, trimmedKey, utf8Bytes } from './keys.ts'
 
@@ -32,11 +32,11 @@ export function requireName(name: string): number {
   throw invalid(`A key must be 1 to ${MAX_NAME} characters of printable ASCII`)
 }
 
-const weighKey = ({ part, key }: Key, { keyOverhead = 0 }: Limits): number =>
+const weighKey = ({ part, key }: EntryKey, { keyOverhead = 0 }: Limits): number =>
   requireName(part) + requireName(key) + keyOverhead
 
 /** With any other ending, the prefix would also cover the entries of other keys. */
-function weighLog(log: Key, limits: Limits): number {
+function weighLog(log: EntryKey, limits: Limits): number {
   const bytes = weighKey(log, limits)
   if (log.key.endsWith(SEPARATOR)) return bytes
   throw invalid(`The key of a log must end in ${SEPARATOR}`)
@@ -81,7 +81,7 @@ function refuseTwice(ops: readonly Op[]): void {
   /** The keys the ops write. Numbers of appends are not known yet, and bulk deletes are applied first. */
   const seen = new Set<string>()
   for (const op of ops) {
-    const { part, key }: Partial<Key> =
+    const { part, key }: Partial<EntryKey> =
       'put' in op
         ? op.put
         : 'delete' in op

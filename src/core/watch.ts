@@ -5,10 +5,11 @@
  * @module
  */
 import { sleep } from './abort.ts'
-import { requireInteger } from './arguments.ts'
+import type { Known } from './arguments.ts'
 import { bell } from './bell.ts'
-import type { Database } from './database.ts'
+import type { InnerDatabase } from './database.ts'
 import type { CallOptions } from './driver.ts'
+import { type Duration, toMilliseconds } from './duration.ts'
 import { invalid } from './errors.ts'
 
 /** The values to watch: those under some keys, or under all keys with a prefix. */
@@ -20,8 +21,11 @@ export interface WatchOptions extends CallOptions {
    * The longest time between two reads, in milliseconds, 1 to 10^9. If the backend announces changes, polling only
    * serves for expired values and lost announcements: 30 000 by default. Otherwise 1000 by default.
    */
-  readonly pollInterval?: number | undefined
+  readonly pollInterval?: Duration | undefined
 }
+
+/** The options of calls that watch. */
+export const WATCH: Known<WatchOptions> = { signal: true, pollInterval: true }
 
 /** Changes this close together belong to the same report, in milliseconds. */
 const BURST = 10
@@ -35,12 +39,12 @@ const POLLED = 1000
  * @param look - reads the part
  */
 export async function* looks<T>(
-  db: Database,
+  db: InnerDatabase,
   part: string,
   look: () => Promise<T>,
   { pollInterval = db.announces ? ANNOUNCED : POLLED, signal }: WatchOptions,
 ): AsyncGenerator<T, void> {
-  requireInteger(pollInterval, 'pollInterval', 1, 1e9)
+  const interval = toMilliseconds(pollInterval, 'pollInterval', 1, 1e9)
   const { ring, silence, wait } = bell()
   // Before the first read: a change between the two must not be missed.
   const unwatch = db.watch((it) => it === part, ring)
@@ -49,7 +53,7 @@ export async function* looks<T>(
       // An announcement during a read calls for another read.
       silence()
       yield await look()
-      await wait(pollInterval, signal)
+      await wait(interval, signal)
       await sleep(BURST, signal)
     }
   } finally {
@@ -64,7 +68,7 @@ export async function* looks<T>(
  * @param look - reads the version of every key
  */
 export async function* changes(
-  db: Database,
+  db: InnerDatabase,
   part: string,
   look: () => Promise<ReadonlyMap<string, string>>,
   options: WatchOptions,

@@ -18,7 +18,7 @@ import type {
   EntryPage,
   PartPage,
   PartRange,
-  Range,
+  EntryRange,
   Read,
 } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
@@ -129,7 +129,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     deletePart: (part) => removeAll(part + JOIN, part + AFTER),
   }
 
-  const inside = ({ part, start, end, reverse }: Omit<Range, 'limit'>): Iterable<[string, Entry]> =>
+  const inside = ({ part, start, end, reverse }: Omit<EntryRange, 'limit'>): Iterable<[string, Entry]> =>
     entries.range(part + JOIN + start, part + JOIN + end, reverse)
 
   function removeAll(start: string, end: string): void {
@@ -148,7 +148,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     }
   }
 
-  function page(range: Range, now: number, room: Room): EntryPage {
+  function page(range: EntryRange, now: number, room: Room): EntryPage {
     const expired: string[] = []
     const found = livePage(range, now, room, expired)
     // The next page need not skip them again.
@@ -159,7 +159,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     return found
   }
 
-  function livePage(range: Range, now: number, room: Room, expired: string[]): EntryPage {
+  function livePage(range: EntryRange, now: number, room: Room, expired: string[]): EntryPage {
     const found: Entry[] = []
     for (const [name, stored] of inside(range)) {
       if (!isLive(stored, now)) {

@@ -1,10 +1,11 @@
 /** Writes a store as a stream of text. @module */
+import { type Known, requireOptions } from '../core/arguments.ts'
 import type { Database } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { encodeId } from '../core/keys.ts'
 import { sha256 } from '../core/sha256.ts'
 import { FORMAT, type Header, type Trailer, entryLine, lineOf, sealer } from './format.ts'
-import { type StoreWideOptions, batchOf, requireOrder } from './options.ts'
+import { STORE_WIDE, type StoreWideOptions, batchOf, requireOrder } from './options.ts'
 import { scan } from './scan.ts'
 
 /** Options of {@link backup}. */
@@ -15,6 +16,8 @@ export interface BackupOptions extends StoreWideOptions {
    */
   readonly verify?: boolean | undefined
 }
+
+const BACKUP: Known<BackupOptions> = { ...STORE_WIDE, verify: true }
 
 /** What a backup holds. */
 export interface BackupSummary {
@@ -57,7 +60,8 @@ const CHUNK_LENGTH = 2 ** 20
  * console.log((await restore(other.db, () => chunks)).written) // 1
  * ```
  */
-export async function* backup(db: Database, options: BackupOptions = {}): AsyncGenerator<string, BackupSummary> {
+export async function* backup(db: Database, given?: BackupOptions): AsyncGenerator<string, BackupSummary> {
+  const options = requireOptions(given, BACKUP)
   const { tenant, onProgress, signal, verify = true } = options
   if (tenant !== undefined) encodeId(tenant, 'tenant')
   batchOf(options, db.driver.capabilities.limits)

@@ -1,6 +1,7 @@
 /** Copies a store into another, over any two drivers. @module */
-import type { Database } from '../core/database.ts'
-import { type FillOptions, type FillResult, differences, mirror, requireRoom } from './mirror.ts'
+import { type Known, requireOptions } from '../core/arguments.ts'
+import { type Database, innerOf } from '../core/database.ts'
+import { FILL, type FillOptions, type FillResult, differences, mirror, requireRoom } from './mirror.ts'
 import { requireOrder, sameValue } from './options.ts'
 import { scan } from './scan.ts'
 
@@ -9,6 +10,8 @@ export interface CopyOptions extends FillOptions {
   /** Whether both stores are read once more and compared, values too; `true` by default. */
   readonly verify?: boolean | undefined
 }
+
+const COPY: Known<CopyOptions> = { ...FILL, verify: true }
 
 /** What {@link copy} came to. */
 export interface CopyResult extends FillResult {
@@ -44,11 +47,12 @@ export interface CopyResult extends FillResult {
  * console.log(await copy(old.db, next.db)) // { written: 1, present: 0, removed: 0, expired: 0, differing: 0 }
  * ```
  */
-export async function copy(from: Database, to: Database, options: CopyOptions = {}): Promise<CopyResult> {
+export async function copy(from: Database, to: Database, given?: CopyOptions): Promise<CopyResult> {
+  const options = requireOptions(given, COPY)
   const { tenant, batch, signal } = options
   for (const { driver } of [from, to]) requireOrder(driver)
   const source = () => scan(from, { tenant, batch, signal })
-  const result = await to.hold(async (held) => {
+  const result = await innerOf(to).hold(async (held) => {
     if (!options.overwrite)
       await requireRoom(() => scan(from, { tenant, batch, signal, keysOnly: true }), held, options)
     return mirror(source(), held, options)

@@ -1,5 +1,5 @@
 /** Whether a store can be used, and what to know of it. @module */
-import { requireInteger } from '../core/arguments.ts'
+import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Capabilities } from '../core/driver.ts'
 import { type ErrorCode, isHoldfastError } from '../core/errors.ts'
@@ -9,6 +9,8 @@ export interface HealthOptions extends CallOptions {
   /** Round trips that are measured, from 1; 3 by default. */
   readonly samples?: number | undefined
 }
+
+const HEALTH: Known<HealthOptions> = { signal: true, samples: true }
 
 /** Something that was looked at. */
 export interface Finding {
@@ -56,8 +58,8 @@ const SKEWED = 1000
  * console.log(ok, findings.filter(({ level }) => level !== 'ok').map(({ what }) => what)) // true [ 'durability', 'writers' ]
  * ```
  */
-export async function health(db: Database, options: HealthOptions = {}): Promise<HealthReport> {
-  const { samples = 3, signal } = options
+export async function health(db: Database, options?: HealthOptions): Promise<HealthReport> {
+  const { samples = 3, signal } = requireOptions(options, HEALTH)
   requireInteger(samples, 'samples', 1)
   const { name: driver, capabilities } = db.driver
   const known = { driver, capabilities }

@@ -13,6 +13,13 @@ export type { OperationOptions, Progress, StoreWideOptions } from './options.ts'
 export type { Problem, ProblemKind } from './problems.ts'
 export { type PurgeOptions, type PurgeResult, purge } from './purge.ts'
 export type { BackupSource } from './read-backup.ts'
-export { type RestoreOptions, type RestoreResult, type VerifiedBackup, restore, verifyBackup } from './restore.ts'
+export {
+  type RestoreOptions,
+  type RestoreResult,
+  type VerifiedBackup,
+  type VerifyBackupOptions,
+  restore,
+  verifyBackup,
+} from './restore.ts'
 export { type Stats, type StatsOptions, type TenantStats, stats } from './stats.ts'
 export { type VerifyOptions, type VerifyReport, verify } from './verify.ts'

@@ -6,11 +6,13 @@
  *
  * @module
  */
-import type { Database, WriteOptions } from '../core/database.ts'
+import type { Known } from '../core/arguments.ts'
+import type { Database } from '../core/database.ts'
 import type { Check, Current, Entry, FailedCheck, Limits, Op } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { tenantBounds } from '../core/keys.ts'
-import { type StoreWideOptions, batchOf } from './options.ts'
+import type { WriteOptions } from '../core/options.ts'
+import { STORE_WIDE, type StoreWideOptions, batchOf } from './options.ts'
 import { type Pair, pairs } from './pairs.ts'
 import type { Slice } from './scan.ts'
 
@@ -22,6 +24,9 @@ export interface FillOptions extends StoreWideOptions, Pick<WriteOptions, 'durab
    */
   readonly overwrite?: boolean | undefined
 }
+
+/** The options of operations that fill a store. */
+export const FILL: Known<FillOptions> = { ...STORE_WIDE, durability: true, overwrite: true }
 
 /** What filling a store came to, in entries. */
 export interface FillResult {

@@ -1,5 +1,5 @@
 /** What all operations share. @module */
-import { requireInteger } from '../core/arguments.ts'
+import { type Known, requireInteger } from '../core/arguments.ts'
 import type { CallOptions, Driver, Entry, Limits } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 
@@ -27,6 +27,11 @@ export interface StoreWideOptions extends OperationOptions {
   /** Only what belongs to this tenant; everything by default. */
   readonly tenant?: string | undefined
 }
+
+/** The options of every operation. */
+export const OPERATION: Known<OperationOptions> = { signal: true, onProgress: true, batch: true }
+/** The options of operations on a whole store. */
+export const STORE_WIDE: Known<StoreWideOptions> = { ...OPERATION, tenant: true }
 
 const DEFAULT_BATCH = 400
 const MAX_BATCH = 10_000

@@ -1,14 +1,15 @@
 /** Retention: removes runs that have ended. @module */
-import { requireInteger } from '../core/arguments.ts'
-import type { Database, WriteOptions } from '../core/database.ts'
+import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
+import { type Database, innerOf } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { type TenantParts, behind, decodeId, encodeNumber, tenantParts, under } from '../core/keys.ts'
+import type { WriteOptions } from '../core/options.ts'
 import { indexEntries } from '../runs/indexes.ts'
 import { type RunRecords, runRecords } from '../runs/record.ts'
 import type { RunRecord } from '../runs/state.ts'
 import { type Completion, isTerminal } from '../runs/status.ts'
-import { type OperationOptions, batchOf } from './options.ts'
+import { OPERATION, type OperationOptions, batchOf } from './options.ts'
 
 /** Options of {@link purge}. */
 export interface PurgeOptions extends OperationOptions, Pick<WriteOptions, 'durability'> {
@@ -22,6 +23,16 @@ export interface PurgeOptions extends OperationOptions, Pick<WriteOptions, 'dura
   readonly keepLast?: number | undefined
   /** Only counts; `false` by default. */
   readonly dryRun?: boolean | undefined
+}
+
+const PURGE: Known<PurgeOptions> = {
+  ...OPERATION,
+  durability: true,
+  tenant: true,
+  status: true,
+  completedBefore: true,
+  keepLast: true,
+  dryRun: true,
 }
 
 /** What {@link purge} came to. */
@@ -56,7 +67,8 @@ const COMPLETIONS: readonly Completion[] = ['completed', 'failed', 'cancelled', 
  * console.log(await purge(db, { status: 'completed', keepLast: 0 })) // { runs: 1, byStatus: { completed: 1 } }
  * ```
  */
-export async function purge(db: Database, options: PurgeOptions): Promise<PurgeResult> {
+export async function purge(db: Database, given: PurgeOptions): Promise<PurgeResult> {
+  const options = requireOptions(given, PURGE)
   const { completedBefore, keepLast, dryRun = false, onProgress } = options
   if ((completedBefore === undefined) === (keepLast === undefined)) {
     throw invalid('Either completedBefore or keepLast must be given')
@@ -69,7 +81,7 @@ export async function purge(db: Database, options: PurgeOptions): Promise<PurgeR
   const batch = batchOf(options, db.driver.capabilities.limits)
   const byStatus: Partial<Record<Completion, number>> = {}
   let runs = 0
-  await db.hold(async (held) => {
+  await innerOf(db).hold(async (held) => {
     const records = runRecords(held, parts)
     for (const status of new Set(statuses)) {
       const end = keepLast === undefined ? cutOf(status, completedBefore!) : await endOf(held, status, keepLast)

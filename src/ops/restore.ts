@@ -1,16 +1,23 @@
 /** Fills a store from a backup. @module */
-import type { Database } from '../core/database.ts'
+import { type Known, requireOptions } from '../core/arguments.ts'
+import { type Database, innerOf } from '../core/database.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { EVERYTHING, behind, utf8Bytes } from '../core/keys.ts'
 import type { BackupSummary } from './backup.ts'
 import type { Header, StoredEntry } from './format.ts'
 import { type FillOptions, type FillResult, mirror, requireRoom } from './mirror.ts'
-import { type OperationOptions, requireOrder } from './options.ts'
+import { OPERATION, type OperationOptions, requireOrder } from './options.ts'
 import { type BackupSource, readBackup } from './read-backup.ts'
 import type { Slice } from './scan.ts'
 
 /** Options of {@link restore}. */
 export type RestoreOptions = Omit<FillOptions, 'tenant'>
+
+/** Options of {@link verifyBackup}. */
+export type VerifyBackupOptions = Pick<OperationOptions, 'onProgress' | 'signal'>
+
+const RESTORE: Known<RestoreOptions> = { ...OPERATION, durability: true, overwrite: true }
+const VERIFY: Known<VerifyBackupOptions> = { signal: true, onProgress: true }
 
 /** What {@link restore} came to. */
 export interface RestoreResult extends FillResult, BackupSummary {
@@ -44,10 +51,8 @@ export interface VerifiedBackup extends BackupSummary {
  * console.log((await verifyBackup(backup(db))).entries) // 1
  * ```
  */
-export async function verifyBackup(
-  source: BackupSource,
-  { onProgress, signal }: Pick<OperationOptions, 'onProgress' | 'signal'> = {},
-): Promise<VerifiedBackup> {
+export async function verifyBackup(source: BackupSource, options?: VerifyBackupOptions): Promise<VerifiedBackup> {
+  const { onProgress, signal } = requireOptions(options, VERIFY)
   let header: Header | undefined
   let entries = 0
   let consistent = false
@@ -92,14 +97,11 @@ export async function verifyBackup(
  * console.log(await state.get('greeting')) // hello
  * ```
  */
-export async function restore(
-  db: Database,
-  open: () => BackupSource,
-  options: RestoreOptions = {},
-): Promise<RestoreResult> {
+export async function restore(db: Database, open: () => BackupSource, given?: RestoreOptions): Promise<RestoreResult> {
+  const options = requireOptions(given, RESTORE)
   if (typeof open !== 'function') throw invalid('open must be a function that gives the backup from its beginning')
   requireOrder(db.driver)
-  return db.hold(async (held) => {
+  return innerOf(db).hold(async (held) => {
     const { largestValue, ...summary } = await verifyBackup(open(), { signal: options.signal })
     const { valueBytes } = held.driver.capabilities.limits
     if (largestValue > valueBytes) {

@@ -1,8 +1,9 @@
 /** What is in a store. @module */
+import { type Known, requireOptions } from '../core/arguments.ts'
 import type { Database } from '../core/database.ts'
 import { EVENTS, STEPS, partName, trimmedKey, utf8Bytes } from '../core/keys.ts'
 import { type RunStatus, isRunStatus } from '../runs/status.ts'
-import type { StoreWideOptions } from './options.ts'
+import { STORE_WIDE, type StoreWideOptions } from './options.ts'
 import { scan } from './scan.ts'
 
 /** Options of {@link stats}. */
@@ -10,6 +11,8 @@ export interface StatsOptions extends StoreWideOptions {
   /** Whether values are read, too, to add up their sizes; `false` by default. */
   readonly sizes?: boolean | undefined
 }
+
+const STATS: Known<StatsOptions> = { ...STORE_WIDE, sizes: true }
 
 /** What a tenant has. */
 export interface TenantStats {
@@ -52,7 +55,8 @@ type Counts = { -readonly [K in keyof TenantStats]: TenantStats[K] } & { runs: P
  * console.log((await stats(db)).tenants['default']?.runs) // { running: 1 }
  * ```
  */
-export async function stats(db: Database, options: StatsOptions = {}): Promise<Stats> {
+export async function stats(db: Database, given?: StatsOptions): Promise<Stats> {
+  const options = requireOptions(given, STATS)
   const { sizes = false, onProgress } = options
   const tenants = new Map<string, Counts>()
   let entries = 0

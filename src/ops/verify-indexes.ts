@@ -1,6 +1,6 @@
 /** Indexes beside what they point to, in both directions. @module */
 import type { Database } from '../core/database.ts'
-import type { CallOptions, Check, Entry, Key, Op } from '../core/driver.ts'
+import type { CallOptions, Check, Entry, EntryKey, Op } from '../core/driver.ts'
 import { DIGITS, RUN, type TenantParts, decodeId, encodeNumber } from '../core/keys.ts'
 import { indexEntries } from '../runs/indexes.ts'
 import type { RunRecord } from '../runs/state.ts'
@@ -17,7 +17,7 @@ export interface IndexCheck {
   readonly options: CallOptions
 }
 
-const nameOf = ({ part, key }: Key): string => `${part}\n${key}`
+const nameOf = ({ part, key }: EntryKey): string => `${part}\n${key}`
 
 /**
  * Looks for what a run's record says in the indexes, from one view; where the run has changed meanwhile, from its new
@@ -25,7 +25,7 @@ const nameOf = ({ part, key }: Key): string => `${part}\n${key}`
  */
 export async function checkRunIndexes(
   { db, parts, report, repair, options }: IndexCheck,
-  at: Key,
+  at: EntryKey,
   record: { readonly entry: Entry; readonly run: RunRecord },
 ): Promise<void> {
   const { requestReads } = db.driver.capabilities.limits
@@ -103,7 +103,7 @@ export async function checkIndexEntries(
   }
 }
 
-function ownerOf(parts: TenantParts, read: () => string | undefined): Key | undefined {
+function ownerOf(parts: TenantParts, read: () => string | undefined): EntryKey | undefined {
   try {
     const runId = read()
     return runId === undefined ? undefined : { part: parts.run(runId), key: RUN }
@@ -112,7 +112,7 @@ function ownerOf(parts: TenantParts, read: () => string | undefined): Key | unde
   }
 }
 
-function isExpected(parts: TenantParts, at: Key, owner: Key, record: Entry): boolean {
+function isExpected(parts: TenantParts, at: EntryKey, owner: EntryKey, record: Entry): boolean {
   const name = nameOf(at)
   try {
     return [...indexEntries(parts, runIn(owner.part, record.value))].some((it) => nameOf(it.at) === name)
@@ -131,7 +131,7 @@ export async function checkMarks(
   const isIndex = part === parts.marked
   const { requestReads } = db.driver.capabilities.limits
   const most = Math.max(1, Math.floor(requestReads / 2))
-  const paired = entries.flatMap((entry): { readonly key: string; readonly other: Key }[] => {
+  const paired = entries.flatMap((entry): { readonly key: string; readonly other: EntryKey }[] => {
     const { key } = entry
     if (isIndex) return [{ key, other: { part: parts.marks, key: key.slice(DIGITS + 1) } }]
     const when = readOr(report, { part, entry }, markedAtIn) ?? null

@@ -1,8 +1,9 @@
 /** Whether what is stored holds together. @module */
+import { type Known, requireOptions } from '../core/arguments.ts'
 import type { Database } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { EVERYTHING, type PartName, RUN, type TenantParts, partName, tenantParts } from '../core/keys.ts'
-import type { StoreWideOptions } from './options.ts'
+import { STORE_WIDE, type StoreWideOptions } from './options.ts'
 import type { Problem, Report } from './problems.ts'
 import { scan } from './scan.ts'
 import { type IndexCheck, checkIndexEntries, checkMarks, checkRunIndexes, checkTokens } from './verify-indexes.ts'
@@ -15,6 +16,8 @@ export interface VerifyOptions extends StoreWideOptions {
   /** Told of every problem as it is found. */
   readonly onProblem?: ((problem: Problem) => void) | undefined
 }
+
+const VERIFY: Known<VerifyOptions> = { ...STORE_WIDE, repair: true, onProblem: true }
 
 /** What {@link verify} found. */
 export interface VerifyReport {
@@ -51,7 +54,8 @@ const FIRST = 100
  * console.log(runs, problems) // 1 0
  * ```
  */
-export async function verify(db: Database, options: VerifyOptions = {}): Promise<VerifyReport> {
+export async function verify(db: Database, given?: VerifyOptions): Promise<VerifyReport> {
+  const options = requireOptions(given, VERIFY)
   const { repair = false, signal, onProgress, onProblem } = options
   const counts = { entries: 0, runs: 0, problems: 0, repaired: 0 }
   const first: Problem[] = []

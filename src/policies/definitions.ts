@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { requireGiven } from '../core/arguments.ts'
+import { type Known, requireGiven, requireOptions } from '../core/arguments.ts'
 import { encode } from '../core/codec.ts'
 import { sha256 } from '../core/sha256.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
@@ -60,7 +60,7 @@ export interface MigratedRun {
 /** What {@link DefinitionMigrations.migrate} made. */
 export interface MigrationResult {
   readonly version: string
-  /** `null`: it begins at the beginning. */
+  /** As `updateRun` takes it; `null`: nowhere, so that it begins at the beginning. */
   readonly position: Position | null
   readonly state: unknown
   /** The hops it took, in order; none where the version was right. */
@@ -70,8 +70,17 @@ export interface MigrationResult {
 /** Options of {@link DefinitionMigrations.migrate}. */
 export interface MigrateOptions {
   /** All steps of the definition migrated to; where given, a run is refused that would come to another one. */
-  readonly steps?: readonly string[]
+  readonly steps?: readonly string[] | undefined
 }
+
+/** Options of {@link DefinitionMigrations.path} and {@link DefinitionMigrations.canMigrate}. */
+export interface PathOptions {
+  /** Of the run; without it, only migrations of every workflow count. */
+  readonly workflow?: string | undefined
+}
+
+const PATH: Known<PathOptions> = { workflow: true }
+const MIGRATE: Known<MigrateOptions> = { steps: true }
 
 /** Ways between the versions of definitions. */
 export interface DefinitionMigrations {
@@ -80,9 +89,9 @@ export interface DefinitionMigrations {
    *
    * @returns `undefined` where there is none
    */
-  path(from: string, to: string, workflow?: string): readonly DefinitionMigration[] | undefined
+  path(from: string, to: string, options?: PathOptions): readonly DefinitionMigration[] | undefined
   /** Whether there is a way; a strategy on it may refuse a run all the same. */
-  canMigrate(from: string, to: string, workflow?: string): boolean
+  canMigrate(from: string, to: string, options?: PathOptions): boolean
   /**
    * Leads a run to another version, hop by hop: the payload by each `map`, the position by each `strategy`. A run at the
    * beginning stays there, unless a hop refuses it.
@@ -120,7 +129,8 @@ export function definitionMigrations(migrations: readonly DefinitionMigration[])
   if (!Array.isArray(migrations)) throw invalid('migrations must be an array')
   const known = migrations.map((migration: DefinitionMigration) => requireMigration(migration))
 
-  function path(from: string, to: string, workflow?: string): readonly DefinitionMigration[] | undefined {
+  function path(from: string, to: string, options?: PathOptions): readonly DefinitionMigration[] | undefined {
+    const { workflow } = requireOptions(options, PATH)
     const ways = new Map<string, readonly DefinitionMigration[]>([[requireId(from, 'from'), []]])
     requireId(to, 'to')
     // Versions found on the way are visited in turn: a map goes on with what is added.
@@ -136,8 +146,9 @@ export function definitionMigrations(migrations: readonly DefinitionMigration[])
 
   return {
     path,
-    canMigrate: (from, to, workflow) => path(from, to, workflow) !== undefined,
-    migrate(run, to, { steps } = {}) {
+    canMigrate: (from, to, options) => path(from, to, options) !== undefined,
+    migrate(run, to, options) {
+      const { steps } = requireOptions(options, MIGRATE)
       const { version, workflow } = requireGiven(run, 'run')
       const refuse = (message: string, reason: string, hop?: DefinitionMigration, cause?: unknown): HoldfastError => {
         const at = hop && { hop: { from: hop.from, to: hop.to } }
@@ -148,7 +159,7 @@ export function definitionMigrations(migrations: readonly DefinitionMigration[])
       }
       let position = run.position ? requirePosition(run.position) : null
       let { state } = run
-      const hops = path(version, to, workflow)
+      const hops = path(version, to, { workflow })
       if (!hops) throw refuse('There is no migration between these versions', 'no_path')
       for (const hop of hops) {
         const next = carry(position, hop)

@@ -6,22 +6,32 @@
  *
  * @module
  */
-import { MAX_TIME, requireInteger } from '../core/arguments.ts'
+import { type Known, MAX_TIME, requireGiven, requireInteger, requireOptions } from '../core/arguments.ts'
+import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { invalid } from '../core/errors.ts'
 
 /** How often a step is tried, and how long it waits in between. */
 export interface RetryPolicy {
   /** The most attempts, the first included; from 1. */
   readonly maxAttempts: number
-  /** The wait after the first failure, in milliseconds; 1000 by default. */
-  readonly initialDelay?: number
+  /** The wait after the first failure; 1 s by default. */
+  readonly initialDelay?: Duration | undefined
   /** What the wait is multiplied by after each further failure, from 1, which keeps it the same; 2 by default. */
-  readonly factor?: number
-  /** The longest wait, in milliseconds; by default there is none. */
-  readonly maxDelay?: number
+  readonly factor?: number | undefined
+  /** The longest wait; by default there is none. */
+  readonly maxDelay?: Duration | undefined
   /** Whether to wait a random part of it, so that what failed together is not tried together; `false` by default. */
-  readonly jitter?: boolean
+  readonly jitter?: boolean | undefined
 }
+
+/** Options of decisions about a failure. */
+export interface RetryOptions {
+  /** Gives a number from 0 to below 1, for jitter; `Math.random` by default. */
+  readonly random?: (() => number) | undefined
+}
+
+const POLICY: Known<RetryPolicy> = { maxAttempts: true, initialDelay: true, factor: true, maxDelay: true, jitter: true }
+const RETRY: Known<RetryOptions> = { random: true }
 
 /** What becomes of a step that failed: it is forgotten, kept as a dead letter, or tried again first. */
 export type DeadLetterPolicy = 'drop' | 'send' | { readonly kind: 'retryThenSend'; readonly retry: RetryPolicy }
@@ -55,19 +65,21 @@ export type DeadLetterSink = (letter: DeadLetter) => Promise<void>
  *
  * @param policy - its `maxAttempts` plays no part
  * @param attempt - the attempt that failed, from 1
- * @param random - gives a number from 0 to below 1, for jitter
+ * @param options - where chance comes from
  * @returns whole milliseconds
  * @throws `INVALID_ARGUMENT` for a malformed policy or attempt
  */
-export function retryDelay(policy: RetryPolicy, attempt: number, random: () => number = Math.random): number {
-  const { maxAttempts, initialDelay = 1000, factor = 2, maxDelay = MAX_TIME, jitter = false } = policy
+export function retryDelay(policy: RetryPolicy, attempt: number, options?: RetryOptions): number {
+  const { random = Math.random } = requireOptions(options, RETRY)
+  const known = requireOptions(requireGiven(policy, 'policy'), POLICY)
+  const { maxAttempts, initialDelay = 1000, factor = 2, maxDelay = MAX_TIME, jitter = false } = known
   requireInteger(maxAttempts, 'maxAttempts', 1)
-  requireInteger(initialDelay, 'initialDelay', 0, MAX_TIME)
-  requireInteger(maxDelay, 'maxDelay', 0, MAX_TIME)
+  const first = toMilliseconds(initialDelay, 'initialDelay')
+  const longest = toMilliseconds(maxDelay, 'maxDelay')
   if (!(typeof factor === 'number' && factor >= 1 && factor < Infinity)) throw invalid('factor must be a number from 1')
   requireInteger(attempt, 'attempt', 1)
   // Without a wait there is nothing to multiply, and the power may be infinite.
-  const delay = initialDelay && Math.min(initialDelay * factor ** (attempt - 1), maxDelay)
+  const delay = first && Math.min(first * factor ** (attempt - 1), longest)
   return Math.round(jitter ? random() * delay : delay)
 }
 
@@ -76,7 +88,7 @@ export function retryDelay(policy: RetryPolicy, attempt: number, random: () => n
  *
  * @param policy - how often at most, and the waits
  * @param failedAttempts - how many attempts have failed, from 1
- * @param random - gives a number from 0 to below 1, for jitter
+ * @param options - where chance comes from
  * @returns the wait in milliseconds; `undefined` where all attempts are used up
  * @throws `INVALID_ARGUMENT` for a malformed policy or number
  *
@@ -88,12 +100,8 @@ export function retryDelay(policy: RetryPolicy, attempt: number, random: () => n
  * console.log(nextRetry(policy, 1), nextRetry(policy, 2), nextRetry(policy, 3)) // 200 400 undefined
  * ```
  */
-export function nextRetry(
-  policy: RetryPolicy,
-  failedAttempts: number,
-  random: () => number = Math.random,
-): number | undefined {
-  const delay = retryDelay(policy, failedAttempts, random)
+export function nextRetry(policy: RetryPolicy, failedAttempts: number, options?: RetryOptions): number | undefined {
+  const delay = retryDelay(policy, failedAttempts, options)
   return failedAttempts < policy.maxAttempts ? delay : undefined
 }
 
@@ -102,7 +110,7 @@ export function nextRetry(
  *
  * @param policy - as it is now
  * @param failedAttempts - how many attempts have failed, from 1
- * @param random - gives a number from 0 to below 1, for jitter
+ * @param options - where chance comes from
  * @returns to try again after `delay` milliseconds, to send a {@link DeadLetter}, or to forget it
  * @throws `INVALID_ARGUMENT` for a malformed policy or number
  *
@@ -115,14 +123,11 @@ export function nextRetry(
  * console.log(afterFailure(policy, 2)) // { action: 'send' }
  * ```
  */
-export function afterFailure(
-  policy: DeadLetterPolicy,
-  failedAttempts: number,
-  random: () => number = Math.random,
-): FailureAction {
+export function afterFailure(policy: DeadLetterPolicy, failedAttempts: number, options?: RetryOptions): FailureAction {
+  requireOptions(options, RETRY)
   requireInteger(failedAttempts, 'failedAttempts', 1)
   if (policy === 'drop' || policy === 'send') return { action: policy }
   if (policy?.kind !== 'retryThenSend' || !policy.retry) throw invalid('policy must be drop, send or retryThenSend')
-  const delay = nextRetry(policy.retry, failedAttempts, random)
+  const delay = nextRetry(policy.retry, failedAttempts, options)
   return delay === undefined ? { action: 'send' } : { action: 'retry', delay }
 }

@@ -9,7 +9,7 @@ import type { RunEvent } from '../runs/events.ts'
 import type { SignalKind } from '../runs/state.ts'
 import { type Position, wakeAtOf } from '../runs/status.ts'
 import type { Run } from '../stores/workflows/start.ts'
-import { type Duration, toMilliseconds } from './duration.ts'
+import { type Duration, toMilliseconds } from '../core/duration.ts'
 import type { Context, RunOutcome, StepInfo } from './types.ts'
 
 /** A step failed for the last time. */

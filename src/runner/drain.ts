@@ -43,7 +43,7 @@ export async function drain(holdfast: Holdfast, options: DrainOptions): Promise<
   while (taken < limit) {
     // A run that is to be cancelled has to be undone first.
     await holdfast.timers.advanceDue({ signal, leaveSignalled: true })
-    const tasks = await holdfast.claims.findAvailableTasks({ ...asking, limit: limit - taken }, { signal })
+    const tasks = await holdfast.claims.findAvailableTasks({ ...asking, limit: limit - taken, signal })
     if (tasks.length === 0) break
     taken += tasks.length
     const lane = async (): Promise<void> => {

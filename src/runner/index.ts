@@ -5,7 +5,7 @@
  */
 export { StepError } from './context.ts'
 export { type DrainOptions, drain } from './drain.ts'
-export type { Duration } from './duration.ts'
+export type { Duration } from '../core/duration.ts'
 export { run } from './run.ts'
 export type * from './types.ts'
 export { type WorkOptions, work } from './work.ts'

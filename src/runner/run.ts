@@ -8,6 +8,7 @@
  */
 import { abortable, sleep } from '../core/abort.ts'
 import { requireGiven } from '../core/arguments.ts'
+import { innerOf } from '../core/database.ts'
 import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { Claim } from '../stores/claims/store.ts'
@@ -17,7 +18,7 @@ import type { SignalKind } from '../runs/state.ts'
 import { type Completion, isTerminal } from '../runs/status.ts'
 import type { Run } from '../stores/workflows/start.ts'
 import { Halt, type Journal, StepError, WORK, createContext, messageOf } from './context.ts'
-import { toMilliseconds } from './duration.ts'
+import { toMilliseconds } from '../core/duration.ts'
 import type { RunOptions, RunOutcome, Workflow } from './types.ts'
 
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 3 }
@@ -58,7 +59,7 @@ export async function run<R, I = unknown>(
   workflow: Workflow<R, I>,
 ): Promise<RunOutcome<R>> {
   const { signal, retry = DEFAULT_RETRY, autoComplete = true, ...order } = requireGiven(options, 'options')
-  const { runId, workerId = holdfast.db.newId() } = order
+  const { runId, workerId = innerOf(holdfast.db).newId() } = order
   const lease = toMilliseconds(order.lease ?? '30 s', 'lease')
   const maxWait = toMilliseconds(order.maxWait ?? 0, 'maxWait')
   const beat = Math.ceil(lease / (MAX_MISSED + 1))
@@ -127,7 +128,7 @@ export async function run<R, I = unknown>(
       if (await it.undo()) status = 'compensated'
       // Who asked for it, and why, becomes part of the run; it may have been taken back just now.
       else if (pending === 'cancel') {
-        return { status: (await signals.checkAndCancel(runId, {}, { claim })) ? 'cancelled' : 'waiting' }
+        return { status: (await signals.checkAndCancel(runId, { claim })) ? 'cancelled' : 'waiting' }
       }
     } catch (cause) {
       if (cause instanceof Halt) return cause.outcome

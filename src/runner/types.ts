@@ -1,6 +1,6 @@
 /** What a workflow is made of, and what becomes of it. @module */
 import type { RetryPolicy } from '../policies/retries.ts'
-import type { Duration } from './duration.ts'
+import type { Duration } from '../core/duration.ts'
 
 /** What a step's function is given. */
 export interface StepInfo {

@@ -26,7 +26,7 @@ export async function work(holdfast: Holdfast, options: WorkOptions): Promise<vo
     try {
       // A run that is to be cancelled has to be undone first.
       await holdfast.timers.advanceDue({ signal, leaveSignalled: true })
-      const task = await holdfast.claims.waitForWakeup({ ...asking, timeout: pollInterval, pollInterval }, { signal })
+      const task = await holdfast.claims.waitForWakeup({ ...asking, timeout: pollInterval, pollInterval, signal })
       if (!task || (await take(task))) return
     } catch (error) {
       isOver ||= isHoldfastError(error, 'CLOSED')

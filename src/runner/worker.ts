@@ -1,10 +1,11 @@
 /** Whoever takes up runs that are ready: what all of them do with one. @module */
 import { requireGiven, requireInteger } from '../core/arguments.ts'
+import { innerOf } from '../core/database.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
-import type { AvailableTask, Worker } from '../runs/dispatch.ts'
+import type { AvailableTask, WorkerInfo } from '../runs/dispatch.ts'
 import { WORK, messageOf } from './context.ts'
-import { type Duration, toMilliseconds } from './duration.ts'
+import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { run } from './run.ts'
 import type { RunOptions, Workflow } from './types.ts'
 
@@ -29,7 +30,7 @@ export function createWorker(
   options: WorkerOptions,
 ): {
   /** What it can be offered. */
-  readonly asking: Worker
+  readonly asking: WorkerInfo
   readonly concurrency: number
   /** In milliseconds. */
   readonly pollInterval: number
@@ -38,7 +39,7 @@ export function createWorker(
   take(task: AvailableTask): Promise<boolean>
 } {
   const { workflows, concurrency = 1, pollInterval: interval = '1 s', ...rest } = requireGiven(options, 'options')
-  const { workerId = holdfast.db.newId(), onError = () => {}, tags: _, ...asRun } = rest
+  const { workerId = innerOf(holdfast.db).newId(), onError = () => {}, tags: _, ...asRun } = rest
   const pollInterval = toMilliseconds(interval, 'pollInterval')
   requireInteger(concurrency, 'concurrency', 1)
 

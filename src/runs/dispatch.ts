@@ -6,14 +6,26 @@
  *
  * @module
  */
-import { requireGiven, requireInteger } from '../core/arguments.ts'
+import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
 import { bell } from '../core/bell.ts'
 import { decode } from '../core/codec.ts'
-import type { Database } from '../core/database.ts'
-import type { Answer, CallOptions, Entry, EntryPage, Key, PartPage, Range, Read, Value } from '../core/driver.ts'
+import type { InnerDatabase } from '../core/database.ts'
+import type {
+  Answer,
+  CallOptions,
+  Entry,
+  EntryPage,
+  EntryKey,
+  PartPage,
+  EntryRange,
+  Read,
+  Value,
+} from '../core/driver.ts'
+import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { invalid } from '../core/errors.ts'
 import { CLAIM, RUN, type TenantParts, behind, decodeId, encodeId, under } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
+import { CALL } from '../core/options.ts'
 import { type TaskWakeupHint, requireHint } from './hints.ts'
 import { type ReadyStep, encodeTags, readyEntries } from './indexes.ts'
 import { decodeRun } from './record.ts'
@@ -28,28 +40,37 @@ export interface Abilities {
 }
 
 /** Who asks for work. */
-export interface Worker extends Abilities {
+export interface WorkerInfo extends Abilities {
   readonly workerId: string
 }
 
-/** What {@link DispatchStore.findAvailableTasks} looks for. */
-export interface FindTasks extends Worker {
+/** Options of {@link DispatchStore.findHintedTask}. */
+export interface FindHintedOptions extends CallOptions, WorkerInfo {}
+
+/** Options of {@link DispatchStore.findAvailableTasks}. */
+export interface FindTasksOptions extends CallOptions, WorkerInfo {
   /** At most this many, from 1; 10 by default. */
   readonly limit?: number | undefined
   /**
-   * How long a step has to wait to gain one level of priority, in milliseconds; 300 000 by default, 0 counts as 1. With
-   * `Infinity` waiting gains nothing.
+   * How long a step has to wait to gain one level of priority; 5 minutes by default, 0 counts as 1 ms. With `Infinity`
+   * waiting gains nothing.
    */
-  readonly agingInterval?: number | undefined
+  readonly agingInterval?: Duration | undefined
 }
 
-/** What {@link DispatchStore.waitForWakeup} waits for. */
-export interface WaitForWork extends Worker {
-  /** How long to wait, in milliseconds from 0, which looks once. */
-  readonly timeout: number
-  /** How long between two looks on average, in milliseconds from 1 to 10^9; 1000 by default. */
-  readonly pollInterval?: number | undefined
+/** Options of {@link DispatchStore.waitForWakeup}. */
+export interface WaitForWorkOptions extends CallOptions, WorkerInfo {
+  /** How long to wait, from 0, which looks once. */
+  readonly timeout: Duration
+  /** How long between two looks on average, from 1 ms to 10^9 ms; 1 s by default. */
+  readonly pollInterval?: Duration | undefined
 }
+
+/** The names of {@link Abilities}. */
+export const ABILITIES: Known<Abilities> = { tags: true, workflows: true }
+const HINTED: Known<FindHintedOptions> = { ...CALL, ...ABILITIES, workerId: true }
+const FIND: Known<FindTasksOptions> = { ...HINTED, limit: true, agingInterval: true }
+const WAIT: Known<WaitForWorkOptions> = { ...HINTED, timeout: true, pollInterval: true }
 
 /** A step to be worked on; or with `signal`, a run to be stopped: `checkControlSignals` does that, and no work. */
 export interface AvailableTask extends ReadyStep {
@@ -71,9 +92,9 @@ export interface DispatchStore {
    * @returns offers: somebody else may be faster, and a claim made of an offer tells. Of what the worker failed at, only
    *   the oldest thousand of each priority are looked at
    */
-  findAvailableTasks(find: FindTasks, options?: CallOptions): Promise<AvailableTask[]>
+  findAvailableTasks(options: FindTasksOptions): Promise<AvailableTask[]>
   /** The step that a hint names; `undefined` where it is not there to be worked on, is claimed, or needs other tags. */
-  findHintedTask(hint: TaskWakeupHint, worker: Worker, options?: CallOptions): Promise<AvailableTask | undefined>
+  findHintedTask(hint: TaskWakeupHint, options: FindHintedOptions): Promise<AvailableTask | undefined>
   /**
    * Waits for something to do: looks when the backend announces that there may be something, and again and again, at
    * random times, so that workers do not meet. The latter is for what comes without a change, such as a claim that
@@ -82,7 +103,7 @@ export interface DispatchStore {
    * @returns the best offer; `undefined` where the time was over first
    * @throws `CLOSED` at the close, which does not wait for it
    */
-  waitForWakeup(wait: WaitForWork, options?: CallOptions): Promise<AvailableTask | undefined>
+  waitForWakeup(options: WaitForWorkOptions): Promise<AvailableTask | undefined>
   /**
    * Has those who wait on this store look at once.
    *
@@ -93,7 +114,7 @@ export interface DispatchStore {
 }
 
 /** Where the claim of a run lies, or that of a step. */
-export const claimAt = (parts: TenantParts, runId: string, stepId?: string): Key => ({
+export const claimAt = (parts: TenantParts, runId: string, stepId?: string): EntryKey => ({
   part: parts.run(runId),
   key: stepId === undefined ? CLAIM : `${CLAIM}!${encodeId(stepId, 'stepId')}`,
 })
@@ -105,7 +126,7 @@ const claimsOf = (parts: TenantParts, { runId, stepId }: AvailableTask): Read[] 
 ]
 
 /** Reads an entry of the index. */
-function toTask(parts: TenantParts, { part, key }: Key, value: Value): AvailableTask {
+function toTask(parts: TenantParts, { part, key }: EntryKey, value: Value): AvailableTask {
   const [priority, since, runId, stepId] = key.split('!') as [string, string, string, string]
   return defined({
     ...(decode(value) as ReadyStep),
@@ -133,8 +154,9 @@ const fits = (needed: readonly string[], { tags = [] }: Abilities): boolean =>
 const knows = ({ workflows }: Abilities, { workflow = '' }: AvailableTask): boolean =>
   workflows === undefined || workflows.includes(workflow)
 
-function requireWorker<W extends Worker>(worker: W): W {
-  encodeId(requireGiven(worker, 'worker').workerId, 'workerId')
+function requireWorker<W extends WorkerInfo>(options: W, known: Known<W>): W {
+  const worker = requireOptions(options, known)
+  encodeId(worker.workerId, 'workerId')
   requireAbilities(worker)
   return worker
 }
@@ -146,7 +168,7 @@ export function requireAbilities({ tags, workflows }: Abilities): void {
 }
 
 /** A question with nothing left out. */
-export interface Request extends Worker {
+export interface Request extends WorkerInfo {
   readonly limit: number
   readonly agingInterval: number
 }
@@ -185,7 +207,7 @@ export interface Found {
 }
 
 /** Looks for work. */
-export type Find = (db: Database, request: Request, options?: CallOptions) => Promise<Found>
+export type Find = (db: InnerDatabase, request: Request, options?: CallOptions) => Promise<Found>
 
 /** When nobody claims a task any more. */
 const endOf = (claims: readonly (Entry | null)[]): number =>
@@ -221,7 +243,7 @@ export function finder(parts: TenantParts): Find {
       }
     }
 
-    const rangesOf = (some: readonly Stream[], most: number): { readonly range: Range }[] =>
+    const rangesOf = (some: readonly Stream[], most: number): { readonly range: EntryRange }[] =>
       some.map(({ part, start, end }) => ({ range: { part, start, end, limit: Math.min(most, rangeEntries) } }))
 
     function take(some: readonly Stream[], pages: readonly Answer[]): void {
@@ -307,28 +329,29 @@ export function finder(parts: TenantParts): Find {
 }
 
 /** Makes what finds work. */
-export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
+export function dispatchStore(db: InnerDatabase, parts: TenantParts): DispatchStore {
   const find = finder(parts)
   const waiting = new Set<(hint: TaskWakeupHint | undefined) => void>()
 
   const store: DispatchStore = {
-    async findAvailableTasks(request, options) {
-      const { workerId, tags = [], workflows, limit = 10, agingInterval = 300_000 } = requireWorker(request)
+    async findAvailableTasks(given) {
+      const { workerId, tags = [], workflows, limit = 10, agingInterval = '5 m', signal } = requireWorker(given, FIND)
       requireInteger(limit, 'limit', 1)
-      if (agingInterval !== Infinity) requireInteger(agingInterval, 'agingInterval')
-      const asked = { workerId, tags, workflows, limit, agingInterval }
-      return db.hold(async (held) => [...(await find(held, asked, options)).offers], options)
+      const interval = agingInterval === Infinity ? agingInterval : toMilliseconds(agingInterval, 'agingInterval')
+      const asked = { workerId, tags, workflows, limit, agingInterval: interval }
+      return db.hold(async (held) => [...(await find(held, asked, { signal })).offers], { signal })
     },
-    async findHintedTask(hint, worker, options) {
+    async findHintedTask(hint, given) {
+      const { signal, ...worker } = requireWorker(given, HINTED)
       const { runId, stepId, definitionHash, tags = [] } = requireHint(hint)
-      if (!fits(tags, requireWorker(worker))) return undefined
+      if (!fits(tags, worker)) return undefined
       const [record, ...claims] = await db.read(
         [
           { get: { part: parts.run(runId), key: RUN } },
           { get: claimAt(parts, runId) },
           { get: claimAt(parts, runId, stepId) },
         ],
-        options,
+        { signal },
       )
       if (record === null || claims.some((claim) => claim !== null)) return undefined
       return offersOf(parts, decodeRun(record.value)).find(
@@ -341,11 +364,10 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
           knows(worker, task),
       )
     },
-    async waitForWakeup(wait, options = {}) {
-      const { timeout, pollInterval = 1000, ...worker } = requireWorker(wait)
-      requireInteger(timeout, 'timeout')
-      requireInteger(pollInterval, 'pollInterval', 1, 1e9)
-      const until = performance.now() + timeout
+    async waitForWakeup(given) {
+      const { timeout, pollInterval = 1000, ...worker } = requireWorker(given, WAIT)
+      const until = performance.now() + toMilliseconds(timeout, 'timeout')
+      const interval = toMilliseconds(pollInterval, 'pollInterval', 1, 1e9)
       let hint: TaskWakeupHint | undefined
       const { ring, silence, wait: rest } = bell()
       const wake = (it: TaskWakeupHint | undefined): void => {
@@ -361,12 +383,12 @@ export function dispatchStore(db: Database, parts: TenantParts): DispatchStore {
           silence()
           const first = hint
           hint = undefined
-          const hinted = first && (await store.findHintedTask(first, worker, options))
-          const task = hinted ?? (await store.findAvailableTasks({ ...worker, limit: 1 }, options))[0]
+          const hinted = first && (await store.findHintedTask(first, worker))
+          const task = hinted ?? (await store.findAvailableTasks({ ...worker, limit: 1 }))[0]
           if (task) return task
           const left = until - performance.now()
           if (left <= 0) return undefined
-          await rest(Math.min(left, 2 * Math.random() * pollInterval), options.signal)
+          await rest(Math.min(left, 2 * Math.random() * interval), worker.signal)
         }
       } finally {
         unwatch()

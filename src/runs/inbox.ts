@@ -8,10 +8,11 @@
  */
 import { type Along, type Cells, type NextContent, type Proposal, cells } from '../core/cells.ts'
 import { decode } from '../core/codec.ts'
-import type { Database, WriteOptions } from '../core/database.ts'
-import type { Check, Entry, FailedCheck, Key, Op } from '../core/driver.ts'
+import type { InnerDatabase } from '../core/database.ts'
+import type { Check, Entry, FailedCheck, EntryKey, Op } from '../core/driver.ts'
 import { MESSAGES, TAKEN, type TenantParts, decodeNumber, encodeId, encodeNumber } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
+import type { WriteOptions } from '../core/options.ts'
 import { completeStep, movedOn } from './advance.ts'
 import type { RunRecord } from './state.ts'
 import { type Position, isStepTerminal } from './status.ts'
@@ -98,14 +99,14 @@ export const toMessage = (entry: Entry, name: string): Message =>
   })
 
 /** The inboxes of a tenant's runs; all stores over one database share what is remembered of the cursors. */
-export function inboxes(db: Database, parts: TenantParts, steps: StepRecords): (runId: string) => Inbox {
+export function inboxes(db: InnerDatabase, parts: TenantParts, steps: StepRecords): (runId: string) => Inbox {
   const cursors: Cells<number> = db.shared(`message cursors of ${parts.runs}`, () =>
     cells(db, (entry) => Number(entry.value)),
   )
 
   return (runId) => {
     const part = parts.run(runId)
-    const cursorAt = (name: string): Key => ({ part, key: cursorOf(name) })
+    const cursorAt = (name: string): EntryKey => ({ part, key: cursorOf(name) })
     /** What was last found to be the oldest. */
     let known: Entry | null = null
 

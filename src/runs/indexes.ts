@@ -5,7 +5,7 @@
  * @module
  */
 import { encode } from '../core/codec.ts'
-import type { Key, Op, Value } from '../core/driver.ts'
+import type { EntryKey, Op, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { type TenantParts, encodeId, encodeNumber } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
@@ -56,7 +56,7 @@ const readyKey = (priority: number, since: number, runId: string, stepId: string
   `${priority}!${encodeNumber(since)}!${encodeId(runId, 'runId')}!${stepId && encodeId(stepId, 'stepId')}`
 
 /** Where it is found which step waits under an id. */
-export const waitKey = (parts: TenantParts, waitId: string): Key => ({
+export const waitKey = (parts: TenantParts, waitId: string): EntryKey => ({
   part: parts.waits,
   key: encodeId(waitId, 'waitId'),
 })
@@ -68,7 +68,7 @@ const summarize = ({ workflow, createdAt, status, since, tags }: RunRecord): Val
 export function* indexEntries(
   parts: TenantParts,
   run: RunRecord,
-): Generator<{ readonly at: Key; readonly value: Value }> {
+): Generator<{ readonly at: EntryKey; readonly value: Value }> {
   const { runId, status, since, position } = run
   const id = encodeId(runId, 'runId')
   const summary = summarize(run)
@@ -98,7 +98,7 @@ export const pendingSignal = ({
 export function* readyEntries(
   parts: TenantParts,
   run: RunRecord,
-): Generator<{ readonly at: Key; readonly value: Value }> {
+): Generator<{ readonly at: EntryKey; readonly value: Value }> {
   const { runId, workflow, definitionHash, traceParent, status, position, enteredAt = run.since, retries = {} } = run
   const { priority = DEFAULT_PRIORITY } = run
   const part = readyPart(parts, run.tags)
@@ -125,7 +125,7 @@ export function* readyEntries(
  * @param after - `undefined` where there is none any more
  */
 export function indexOps(parts: TenantParts, before: RunRecord | undefined, after: RunRecord | undefined): Op[] {
-  const old = new Map<string, { readonly at: Key; readonly value: Value }>()
+  const old = new Map<string, { readonly at: EntryKey; readonly value: Value }>()
   if (before) for (const entry of indexEntries(parts, before)) old.set(`${entry.at.part}\n${entry.at.key}`, entry)
   const ops: Op[] = []
   if (after) {

@@ -8,11 +8,12 @@
  */
 import { type NextContent, type Proposal, cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
-import type { Database, WriteOptions } from '../core/database.ts'
-import type { Key, Value } from '../core/driver.ts'
+import type { InnerDatabase } from '../core/database.ts'
+import type { EntryKey, Value } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { RUN, type TenantParts } from '../core/keys.ts'
 import { defined, isSame } from '../core/objects.ts'
+import type { WriteOptions } from '../core/options.ts'
 import { indexOps } from './indexes.ts'
 import type { RunRecord } from './state.ts'
 import { type Completion, type RunStatus, isTerminal } from './status.ts'
@@ -40,10 +41,10 @@ export interface RunRecords {
 }
 
 /** The run records of a tenant; all stores over one database share what is remembered. */
-export const runRecords = (db: Database, parts: TenantParts): RunRecords =>
+export const runRecords = (db: InnerDatabase, parts: TenantParts): RunRecords =>
   db.shared(`run records of ${parts.runs}`, () => {
     const { change } = cells(db, (entry) => decodeRun(entry.value))
-    const at = (runId: string): Key => ({ part: parts.run(runId), key: RUN })
+    const at = (runId: string): EntryKey => ({ part: parts.run(runId), key: RUN })
     const records: RunRecords = {
       change: (runId, propose, options) =>
         change(

@@ -1,8 +1,8 @@
 /** The record of a step of a run, and its place among the run's steps. @module */
 import { type Along, type Cells, cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
-import type { Database } from '../core/database.ts'
-import type { Key, Op } from '../core/driver.ts'
+import type { InnerDatabase } from '../core/database.ts'
+import type { EntryKey, Op } from '../core/driver.ts'
 import { ORDER, STEPS, type TenantParts, encodeId } from '../core/keys.ts'
 import type { StepStatus } from './status.ts'
 
@@ -31,7 +31,7 @@ export interface StepAlong {
 
 /** The steps of a tenant's runs, remembered. */
 export interface StepRecords {
-  at(runId: string, stepId: string): Key
+  at(runId: string, stepId: string): EntryKey
   readonly change: Cells<StepRecord>['change']
   /**
    * Has a step changed by the commit that changes its run, or makes it behind all others: see `Cells.along`.
@@ -42,10 +42,10 @@ export interface StepRecords {
 }
 
 /** The step records of a tenant; all stores over one database share what is remembered. */
-export const stepRecords = (db: Database, parts: TenantParts): StepRecords =>
+export const stepRecords = (db: InnerDatabase, parts: TenantParts): StepRecords =>
   db.shared(`step records of ${parts.runs}`, () => {
     const { change, along } = cells(db, (entry) => decode(entry.value) as StepRecord)
-    const at = (runId: string, stepId: string): Key => ({
+    const at = (runId: string, stepId: string): EntryKey => ({
       part: parts.run(runId),
       key: STEPS + encodeId(stepId, 'stepId'),
     })

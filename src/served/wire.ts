@@ -16,7 +16,7 @@ import type {
   CommitRequest,
   Current,
   Expiry,
-  Key,
+  EntryKey,
   Limits,
   Op,
   Read,
@@ -227,7 +227,7 @@ function expiryOf(raw: unknown): Expiry {
   return kind === 'in' ? { in: time } : { at: time }
 }
 
-function keyOf(raw: unknown): Key {
+function keyOf(raw: unknown): EntryKey {
   const { part, key } = objectOf(raw, 'A key')
   return { part: nameOf(part), key: nameOf(key) }
 }

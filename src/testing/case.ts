@@ -89,13 +89,16 @@ const GROUPS = {
   ID: 'idempotency',
 } as const
 
+/** The id of a case: its group, and a number. */
+export type CaseId = `${keyof typeof GROUPS}-${number}`
+
 /**
  * Makes a case; its group follows from its id.
  *
  * @param gate - for a case that does not apply to every driver: when it does, and what is promised otherwise
  */
 export function defineCase(
-  id: `${keyof typeof GROUPS}-${number}`,
+  id: CaseId,
   name: string,
   run: CaseBase['run'],
   gate?: Pick<GatedCase, 'needs' | 'otherwise'>,

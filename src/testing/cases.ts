@@ -1,5 +1,6 @@
 /** All cases. A new file of cases is one import and one line here. @module */
 import type { Case } from './case.ts'
+import { ruleCases } from './calls/rules.ts'
 import * as claimAnnouncements from './claims/announcements.ts'
 import * as claimClaiming from './claims/claiming.ts'
 import * as claimDispatch from './claims/dispatch.ts'
@@ -159,6 +160,7 @@ const FILES: readonly CaseFile[] = [
   workflowFence,
   workflowRequests,
   workflowIsolation,
+  ruleCases,
 ]
 
 const numberOf = (it: Case): number => Number(it.id.slice(it.id.indexOf('-') + 1))

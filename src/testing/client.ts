@@ -5,19 +5,19 @@ import type {
   Driver,
   Entry,
   EntryPage,
-  Key,
+  EntryKey,
   Limits,
   Op,
   Outcome,
   PartPage,
-  Range,
+  EntryRange,
   Read,
 } from '../core/driver.ts'
 import { equal, ok } from './assert.ts'
 import { ALL, PART } from './build.ts'
 
 /** A range with defaults: everything of the part that cases use, in pages of a modest size. */
-export type RangeOptions = Partial<Range>
+export type RangeOptions = Partial<EntryRange>
 
 /** What became of a commit that had to take effect. */
 export interface Written {
@@ -44,7 +44,7 @@ export interface Client {
   /** The answers to all questions, from one view. */
   read<const R extends readonly Read[]>(...reads: R): Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
   /** The entry at a key. */
-  get(key: Key): Promise<Entry | null>
+  get(key: EntryKey): Promise<Entry | null>
   /** One page. */
   page(range?: RangeOptions): Promise<EntryPage>
   /** All entries of a range, page by page; in the order of their keys, also where pages come in another. */

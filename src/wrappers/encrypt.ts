@@ -22,7 +22,7 @@
  *
  * @module
  */
-import type { Driver, Key, Op, Value } from '../core/driver.ts'
+import type { Driver, EntryKey, Op, Value } from '../core/driver.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { DIGITS, IDEMPOTENCY, SENT, encodeNumber, requireId, utf8Bytes } from '../core/keys.ts'
 import { hiddenNames } from './shared/hidden-names.ts'
@@ -45,7 +45,7 @@ export interface EncryptOptions {
    * numbers itself, in plain text, so a plain number is accepted there and nowhere else. By default the keys that the
    * stores use.
    */
-  readonly refs?: (at: Key) => boolean
+  readonly refs?: (at: EntryKey) => boolean
   /**
    * Hides names too, under this key of at least 32 random bytes, which must never change. Tenants, ids of runs and
    * steps, tags, names of values and messages, and idempotency keys are then stored as a keyed hash followed by the
@@ -83,7 +83,7 @@ const REF = /^[1-9]\d{0,15}$/
 const NUMBER = new RegExp(`\\d{${DIGITS}}$`)
 
 /** Whether the stores keep here the number of an event or a message, to find it again. */
-const isRef = ({ key }: Key): boolean => key.startsWith(IDEMPOTENCY) || key.startsWith(SENT)
+const isRef = ({ key }: EntryKey): boolean => key.startsWith(IDEMPOTENCY) || key.startsWith(SENT)
 
 /**
  * Makes a driver that encrypts its values with AES-GCM, through WebCrypto.
@@ -167,7 +167,7 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
   }
 
   const { root = '' } = driver.capabilities
-  const placeOf = ({ part, key }: Key): Key => ({ part: root + part, key })
+  const placeOf = ({ part, key }: EntryKey): EntryKey => ({ part: root + part, key })
 
   let hashKey: Promise<ImportedKey> | undefined
 
@@ -199,7 +199,7 @@ export function encrypt(driver: Driver, options: EncryptOptions): Driver {
     return joined(header, iv, new Uint8Array(sealed))
   }
 
-  async function decode(record: Value, at: Key): Promise<Value> {
+  async function decode(record: Value, at: EntryKey): Promise<Value> {
     if (typeof record === 'string') {
       if (REF.test(record) && refs(at)) return record
       throw refused('plaintext')
@@ -301,7 +301,7 @@ function headerOf(flags: number, id: string): Uint8Array {
  * The data that a record is bound to: its header, which contains its own length, and its place. No part holds a line
  * feed.
  */
-const boundTo = (header: Uint8Array, { part, key }: Key): Uint8Array<ArrayBuffer> =>
+const boundTo = (header: Uint8Array, { part, key }: EntryKey): Uint8Array<ArrayBuffer> =>
   joined(header, new TextEncoder().encode(`${part}\n${key}`))
 
 function joined(...pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Answer, Check, Commit, Driver, Key, Op, Read } from '../core/driver.ts'
+import type { Answer, Check, Commit, Driver, EntryKey, Op, Read } from '../core/driver.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 import { reused } from '../core/requests.ts'
@@ -35,7 +35,7 @@ export function prefix(driver: Driver, name: string): Driver {
   const { limits } = driver.capabilities
 
   const part = (inner: string): string => root + inner
-  const key = (inner: Key): Key => ({ part: part(inner.part), key: inner.key })
+  const key = (inner: EntryKey): EntryKey => ({ part: part(inner.part), key: inner.key })
 
   const read = (inner: Read): Read => {
     if ('get' in inner) return { get: key(inner.get) }

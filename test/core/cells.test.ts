@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type Cells, cells } from '../../src/core/cells.ts'
-import { createDatabase } from '../../src/core/database.ts'
+import { createDatabase, innerOf } from '../../src/core/database.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
@@ -11,7 +11,7 @@ const KEY = { part: 'p', key: 'k' }
 function counters(capacity?: number) {
   const driver = memory()
   const spy = spyOn(driver)
-  const db = createDatabase({ driver: spy.driver })
+  const db = innerOf(createDatabase({ driver: spy.driver }))
   const memoryOf = (): Cells<number> => cells(db, (entry) => Number(entry.value), capacity)
   const add = (it: Cells<number>, by = 1, { key = KEY.key, tell = true } = {}): Promise<number> =>
     it.change({ ...KEY, key }, (n = 0) => ({
@@ -70,7 +70,7 @@ describe('cells', () => {
   it('remembers many that are small, and few that are large', async () => {
     const driver = memory()
     const spy = spyOn(driver)
-    const it = cells(createDatabase({ driver: spy.driver }), (entry) => entry.value)
+    const it = cells(innerOf(createDatabase({ driver: spy.driver })), (entry) => entry.value)
     /** Changes every one of a hundred, twice; tells how many commits the second round took. */
     const secondRound = async (size: number): Promise<number> => {
       let first = 0

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { innerOf } from '../../src/core/database.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
@@ -16,7 +17,7 @@ async function claimed() {
     await call()
     return spy.commits.length + spy.reads.length - before
   }
-  return { spy, holdfast, ...holdfast, claim, cost }
+  return { spy, holdfast, ...holdfast, db: innerOf(holdfast.db), claim, cost }
 }
 
 describe('fence', () => {
@@ -55,7 +56,7 @@ describe('fence', () => {
 
   it('refuses two leases of one place: one of them is over', async () => {
     const { claims, db, claim } = await claimed()
-    await claims.forceReleaseClaim('r', 's')
+    await claims.forceReleaseClaim('r', { stepId: 's' })
     const next = (await claims.claimTask({ runId: 'r', stepId: 's', workerId: 'w2' }))!
     const draft = { ops: [{ put: { part: 'p', key: 'k' }, value: 'v' }] }
     await expect(db.commitUnder([next], [draft], { claim })).rejects.toMatchObject({ code: 'CLAIM_LOST' })

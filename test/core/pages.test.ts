@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createDatabase } from '../../src/core/database.ts'
-import { eachItem, type Page, type PageOptions, pageRange, toPage } from '../../src/core/pages.ts'
+import { eachItem, type Page, type PageOptions, pageRange, toPage, PAGE } from '../../src/core/pages.ts'
 import { memory } from '../../src/drivers/memory.ts'
 
 const db = createDatabase({ driver: memory() })
@@ -58,7 +58,7 @@ describe('eachItem', () => {
 
   it('goes through all pages, reading each when it is needed', async () => {
     const asked: (string | undefined)[] = []
-    const items = eachItem({}, async ({ cursor }: PageOptions) => (asked.push(cursor), list[cursor ?? 'start']!))
+    const items = eachItem({}, PAGE, async ({ cursor }: PageOptions) => (asked.push(cursor), list[cursor ?? 'start']!))
     expect(asked).toEqual([])
     expect((await items.next()).value).toBe(1)
     expect((await items.next()).value).toBe(2)

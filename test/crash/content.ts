@@ -1,5 +1,5 @@
 /** What the writers write, made from names and numbers alone, so that whoever reads it can tell whether it is whole. */
-import type { Key } from '../../src/core/driver.ts'
+import type { EntryKey } from '../../src/core/driver.ts'
 import { tenantParts } from '../../src/core/keys.ts'
 
 /** How a writer behaves; all but the first are wrong, to show that it is noticed. */
@@ -54,7 +54,7 @@ export const eventOf = (key: string) => ({
 })
 
 /** The two keys of a pair: in different parts, and far from each other. */
-export const pairKeys = (pair: string): [Key, Key] => [
+export const pairKeys = (pair: string): [EntryKey, EntryKey] => [
   { part: tenantParts().values, key: pair },
   { part: 'zz!other', key: pair },
 ]

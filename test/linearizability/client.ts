@@ -1,6 +1,6 @@
 /** A client that makes random calls and notes what it was told. */
 import { setImmediate, setTimeout } from 'node:timers/promises'
-import { createDatabase } from '../../src/core/database.ts'
+import { createDatabase, innerOf } from '../../src/core/database.ts'
 import type { Driver, Entry } from '../../src/core/driver.ts'
 import { EVERYTHING } from '../../src/core/keys.ts'
 import { stateStore } from '../../src/stores/state/store.ts'
@@ -36,7 +36,7 @@ const versionOf = (entry: Entry | null): string | null => entry && entry.version
 
 /** Makes the calls, one after the other. */
 export async function runClient({ driver, name, seed, calls }: ClientOptions): Promise<History> {
-  const db = createDatabase({ driver, durability: 'relaxed' })
+  const db = innerOf(createDatabase({ driver, durability: 'relaxed' }))
   const state = stateStore(db)
   const random = randomFrom(seed)
   const registers: Record<string, Operation<RegisterAction>[]> = {}
@@ -122,7 +122,7 @@ export async function runClient({ driver, name, seed, calls }: ClientOptions): P
 
   const add = async (): Promise<CounterAction> => {
     const by = 1 + Math.floor(random() * 3)
-    return { by, sum: await state.increment('counter', by) }
+    return { by, sum: await state.increment('counter', { by }) }
   }
 
   await db.open()

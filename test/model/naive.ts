@@ -5,10 +5,10 @@ import type {
   Commit,
   Entry,
   FailedCheck,
-  Key,
+  EntryKey,
   Outcome,
   PartPage,
-  Range,
+  EntryRange,
   Read,
   Value,
 } from '../../src/core/driver.ts'
@@ -21,9 +21,9 @@ export interface Naive {
   read(reads: readonly Read[]): readonly Answer[]
   commit(commits: readonly Commit[]): readonly Outcome[]
   /** The version there is now; `null` where there is none. */
-  versionAt(key: Key): string | null
+  versionAt(key: EntryKey): string | null
   /** The number at which a log ends. */
-  lastOf(log: Key): number
+  lastOf(log: EntryKey): number
   /** The parts that hold an entry that has not expired. */
   liveParts(): string[]
 }
@@ -35,12 +35,12 @@ export function naive(clock: () => number): Naive {
   const isLive = (row: Row): boolean => row.expiresAt === null || row.expiresAt > clock()
   const toEntry = ({ key, version, value, expiresAt }: Row): Entry => ({ key, version, value, expiresAt })
 
-  function find({ part, key }: Key): Entry | null {
+  function find({ part, key }: EntryKey): Entry | null {
     const row = rows.find((candidate) => candidate.part === part && candidate.key === key && isLive(candidate))
     return row ? toEntry(row) : null
   }
 
-  function lastOf({ part, key }: Key): number {
+  function lastOf({ part, key }: EntryKey): number {
     const numbers = rows
       .filter((row) => row.part === part && row.key.startsWith(key))
       .map((row) => Number(row.key.slice(key.length)))
@@ -53,7 +53,7 @@ export function naive(clock: () => number): Naive {
       .sort((a, b) => (a.key < b.key ? -1 : 1))
   }
 
-  function range(question: Range): Answer {
+  function range(question: EntryRange): Answer {
     const found = inRange(question).filter(isLive)
     if (question.reverse) found.reverse()
     const entries = found.slice(0, question.limit).map(toEntry)
@@ -70,7 +70,7 @@ export function naive(clock: () => number): Naive {
     return { parts: found.slice(0, limit), more: found.length > limit }
   }
 
-  function put({ part, key }: Key, value: Value, version: string, expiresAt: number | null): void {
+  function put({ part, key }: EntryKey, value: Value, version: string, expiresAt: number | null): void {
     remove((row) => row.part === part && row.key === key)
     rows.push({ part, key, version, value, expiresAt })
   }

@@ -1,12 +1,12 @@
 /** Random requests over few names, so that they meet. Everything is well-formed, as a driver may expect. */
 import fc from 'fast-check'
-import type { Check, Commit, Expiry, Key, Op, Read, Value } from '../../src/core/driver.ts'
+import type { Check, Commit, Expiry, EntryKey, Op, Read, Value } from '../../src/core/driver.ts'
 import type { Naive } from './naive.ts'
 
 /** A check whose version or number is filled in when it is made: what is there, or something else. */
 type CheckPlan =
-  | { readonly at: Key; readonly want: 'right' | 'wrong' | 'absent' }
-  | { readonly log: Key; readonly off: number }
+  | { readonly at: EntryKey; readonly want: 'right' | 'wrong' | 'absent' }
+  | { readonly log: EntryKey; readonly off: number }
 
 export interface CommitPlan {
   readonly checks: readonly CheckPlan[]
@@ -32,9 +32,9 @@ const BOUNDS = [' ', '!', 'Z', ...KEYS, ...LOGS, 'log!0000000000000002 ', ...LOG
 
 const part = fc.constantFrom(...PARTS)
 const plainKey = fc.constantFrom(...KEYS)
-const log: fc.Arbitrary<Key> = fc.record({ part, key: fc.constantFrom(...LOGS) })
-const plainAt: fc.Arbitrary<Key> = fc.record({ part, key: plainKey })
-const anyAt: fc.Arbitrary<Key> = fc.record({ part, key: fc.constantFrom(...KEYS, ...LOG_KEYS) })
+const log: fc.Arbitrary<EntryKey> = fc.record({ part, key: fc.constantFrom(...LOGS) })
+const plainAt: fc.Arbitrary<EntryKey> = fc.record({ part, key: plainKey })
+const anyAt: fc.Arbitrary<EntryKey> = fc.record({ part, key: fc.constantFrom(...KEYS, ...LOG_KEYS) })
 const bounds = fc.record({ part, start: fc.constantFrom(...BOUNDS), end: fc.constantFrom(...BOUNDS) })
 
 const value: fc.Arbitrary<Value> = fc.oneof(
@@ -116,7 +116,7 @@ function touchOnce(ops: readonly Op[]): Op[] {
     const name = `${part}\n${key}`
     return touched.has(name) ? false : (touched.add(name), true)
   }
-  const grows = ({ part, key }: Key): boolean =>
+  const grows = ({ part, key }: EntryKey): boolean =>
     ops.some((other) => 'append' in other && other.append.part === part && key.startsWith(other.append.key))
   return ops.filter((op) => {
     if ('put' in op) return claim(op.put.part, op.put.key)

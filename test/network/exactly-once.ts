@@ -141,7 +141,7 @@ export async function loseAnswers(kind: RigKind, { calls, restarts, random }: Lo
       violations.push(`${count} counted, ${incremented} acknowledged and ${uncertain} uncertain`)
     }
     for (const [n, holding] of holders) {
-      const workerId = (await claims.getClaim(RUN, stepOf(n)))?.workerId
+      const workerId = (await claims.getClaim(RUN, { stepId: stepOf(n) }))?.workerId
       if (!holding.includes(workerId!)) violations.push(`${stepOf(n)} is held by ${workerId}, not [${holding.join()}]`)
     }
   } finally {

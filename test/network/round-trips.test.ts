@@ -44,7 +44,7 @@ describe.each(RIGS)('round trips of $name', (kind) => {
   test('are one for every call of a process that has made one before', async () => {
     const { state, persistence, workflows, claims, signals, timers, idempotency } = warm
     await persistence.append(event)
-    await signals.sendMessage(RUN, 'm')
+    await signals.sendMessage(RUN, 'm', undefined)
     const kept = (await claims.claimTask({ runId: RUN, stepId: 'kept', workerId: 'w1' }))!
     const released = (await claims.claimTask({ runId: RUN, stepId: 'released', workerId: 'w1' }))!
     const compensation = { workflow: 'w', runId: RUN, kind: 'refund', stepId: 's' }
@@ -69,7 +69,7 @@ describe.each(RIGS)('round trips of $name', (kind) => {
       load: () => persistence.load(RUN),
       loadEventsAfter: () => persistence.loadEventsAfter(RUN, 1),
       getLatestSeq: () => persistence.getLatestSeq(RUN),
-      listRuns: () => persistence.listRuns(),
+      listRuns: () => workflows.listRuns(),
       resume: () => persistence.resume(RUN, 1),
       saveIntervention: () => persistence.saveIntervention(RUN, { targetStep: 's' }),
       createRun: () => workflows.createRun({ runId: 'created', workflow: 'w' }),
@@ -80,7 +80,7 @@ describe.each(RIGS)('round trips of $name', (kind) => {
       listSteps: () => workflows.listSteps(RUN),
       claimTask: () => claims.claimTask({ runId: RUN, stepId: 's', workerId: 'w1', ttl: 60_000 }),
       'claimTask, lost': () => claims.claimTask({ runId: RUN, stepId: 's', workerId: 'w2', ttl: 60_000 }),
-      getClaim: () => claims.getClaim(RUN, 's'),
+      getClaim: () => claims.getClaim(RUN, { stepId: 's' }),
       extendTaskClaim: () => claims.extendTaskClaim(kept, 60_000),
       releaseTaskClaim: () => claims.releaseTaskClaim(released),
       findAvailableTasks: () => claims.findAvailableTasks({ workerId: 'w1' }),
@@ -151,7 +151,7 @@ describe.each(RIGS)('round trips of $name', (kind) => {
     ['saveSnapshot', ({ state }) => state.saveSnapshot({ runId: 'cold', workflow: 'w', state: {}, throughSeq: 0 })],
     ['upsertStep', ({ workflows }) => workflows.upsertStep('cold', { stepId: 's' })],
     ['claimTask', ({ claims }) => claims.claimTask({ runId: 'cold', stepId: 's', workerId: 'w' })],
-    ['sendMessage', ({ signals }) => signals.sendMessage('cold', 'm')],
+    ['sendMessage', ({ signals }) => signals.sendMessage('cold', 'm', undefined)],
     ['complete', ({ persistence }) => persistence.complete('cold', 'completed')],
   ])('are at most two where %s is the first call of a process', async ([, call]) => {
     expect(await cost(() => call(holdfast()))).toBeLessThanOrEqual(2)

@@ -17,7 +17,7 @@ describe.each(RIGS)('clients of $name an hour apart', (kind) => {
         by.claims.claimTask({ runId: 'r', stepId, workerId, ttl })
       expect(await claim(early, 'early', 'long', 60_000)).toBeDefined()
       expect(await claim(late, 'late', 'long', 60_000)).toBeUndefined()
-      expect((await late.claims.getClaim('r', 'long'))?.workerId).toBe('early')
+      expect((await late.claims.getClaim('r', { stepId: 'long' }))?.workerId).toBe('early')
       expect(await claim(late, 'late', 'short', 200)).toBeDefined()
       await pause(300)
       expect(await claim(early, 'early', 'short', 60_000)).toBeDefined()

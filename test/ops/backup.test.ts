@@ -51,7 +51,7 @@ describe('from driver to driver', () => {
           expect(await target.persistence.append({ runId: ODD, workflow: 'order', kind: 'next' })).toMatchObject({
             seq: 3,
           })
-          const claim = (await target.claims.getClaim('order-1', 'charge'))!
+          const claim = (await target.claims.getClaim('order-1', { stepId: 'charge' }))!
           await target.claims.extendTaskClaim(claim, 1000)
           expect(await target.idempotency.purgeOlderThan(8e15)).toBe(2)
           await source.close()

@@ -20,8 +20,8 @@ const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' })
 /** The versions that a way goes through. */
 const way = (migrations: readonly DefinitionMigration[], from: string, to: string, workflow?: string) => {
   const found = definitionMigrations(migrations)
-  const hops = found.path(from, to, workflow)
-  expect(found.canMigrate(from, to, workflow)).toBe(hops !== undefined)
+  const hops = found.path(from, to, { workflow })
+  expect(found.canMigrate(from, to, { workflow })).toBe(hops !== undefined)
   return hops && [from, ...hops.map((it) => it.to)].join(' ')
 }
 

@@ -40,9 +40,9 @@ describe('retryDelay', () => {
 
   it('is a random part of it with jitter', () => {
     const policy = { maxAttempts: 9, maxDelay: 3000, jitter: true }
-    expect(retryDelay(policy, 1, () => 0)).toBe(0)
-    expect(retryDelay(policy, 2, () => 0.25)).toBe(500)
-    expect(retryDelay(policy, 9, () => 0.5)).toBe(1500)
+    expect(retryDelay(policy, 1, { random: () => 0 })).toBe(0)
+    expect(retryDelay(policy, 2, { random: () => 0.25 })).toBe(500)
+    expect(retryDelay(policy, 9, { random: () => 0.5 })).toBe(1500)
     for (let i = 0; i < 100; i++) {
       const delay = retryDelay(policy, 1)
       expect(Number.isInteger(delay) && delay >= 0 && delay <= 1000).toBe(true)

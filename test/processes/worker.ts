@@ -76,11 +76,11 @@ async function hold(holdfast: Holdfast, { workerId }: Order): Promise<string[]> 
     () => persistence.append(event, options),
     () => persistence.complete('run 0', 'completed', options),
     () => state.set('k', workerId, options),
-    () => state.increment('n', 1, options),
+    () => state.increment('n', options),
     () => state.saveSnapshot({ runId: 'run 0', state: workerId }, options),
     () => workflows.patchContext('run 0', { by: workerId }, options),
     () => workflows.saveTaskResult('run 0', 'step', workerId, options),
-    () => signals.storeSignal('run 0', 'cancel', {}, options),
+    () => signals.storeSignal('run 0', 'cancel', options),
     () => claims.extendTaskClaim(options.claim, LEASE),
   ]
   const verdicts: string[] = []

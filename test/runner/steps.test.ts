@@ -97,7 +97,7 @@ describe.each(engines)('the steps of a run over $name', (engine) => {
       }
       const first = await begin()
       expect((await go(first, workflow)).status).toBe('waiting')
-      await first.signals.sendMessage(RUN, 'go')
+      await first.signals.sendMessage(RUN, 'go', undefined)
       expect(await go(await begin(), workflow)).toEqual({ status: 'completed', result: values })
     }))
 
@@ -131,7 +131,7 @@ describe.each(engines)('the steps of a run over $name', (engine) => {
       expect((await logOf(first)).slice(0, 8)).toEqual(
         ['a#2', 'a', 'a#3', 'a#4', 'a#2#2', 'sleep', 'message go', 'undo a'].map((id) => `step.completed ${id}`),
       )
-      await first.signals.sendMessage(RUN, 'go')
+      await first.signals.sendMessage(RUN, 'go', undefined)
       const result = names.map((name, i) => `${name} ${i}`)
       expect(await go(await begin(), workflow)).toEqual({ status: 'completed', result })
     }))
@@ -165,7 +165,7 @@ describe.each(engines)('the steps of a run over $name', (engine) => {
         return [...first, ...second].reduce((a, b) => a + b)
       }
       expect((await go(holdfast, workflow)).status).toBe('waiting')
-      await holdfast.signals.sendMessage(RUN, 'go')
+      await holdfast.signals.sendMessage(RUN, 'go', undefined)
       commits = -1e6
       expect(await go(await begin(), workflow)).toEqual({ status: 'completed', result: 63 * 32 + 1 })
       expect(done).toHaveLength(66)
@@ -188,7 +188,7 @@ describe.each(engines)('the steps of a run over $name', (engine) => {
       expect((await outcome).status).toBe('waiting')
       expect(await logOf(holdfast)).toEqual(expect.arrayContaining(['step.completed slow']))
       expect(await logOf(holdfast)).not.toContain('step.completed next')
-      await holdfast.signals.sendMessage(RUN, 'go')
+      await holdfast.signals.sendMessage(RUN, 'go', undefined)
       expect((await go(await begin(), workflow)).status).toBe('completed')
       expect(count('slow')).toBe(1)
     }))
@@ -281,7 +281,7 @@ describe.each(engines)('failures over $name', (engine) => {
       }
       const holdfast = await begin()
       expect((await go(holdfast, workflow)).status).toBe('waiting')
-      await holdfast.signals.sendMessage(RUN, 'go')
+      await holdfast.signals.sendMessage(RUN, 'go', undefined)
       expect(await go(await begin(), workflow)).toEqual({ status: 'completed', result: 'otherwise' })
       expect(caught).toEqual([expect.any(StepError), expect.any(StepError)])
       expect(caught[0]).toMatchObject({ stepId: 'never', message: 'no', cause })

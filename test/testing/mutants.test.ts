@@ -11,7 +11,7 @@ import type {
   FailedCheck,
   Op,
   PartPage,
-  Range,
+  EntryRange,
   Read,
 } from '../../src/core/driver.ts'
 import { lateAt } from '../../src/core/requests.ts'
@@ -63,7 +63,7 @@ const mapFailed = (driver: Driver, change: (current: FailedCheck['current']) => 
   })
 
 /** The pages of a driver, put together again until they are as long as was asked for. */
-async function unbounded(driver: Driver, { range }: { readonly range: Range }): Promise<EntryPage> {
+async function unbounded(driver: Driver, { range }: { readonly range: EntryRange }): Promise<EntryPage> {
   const entries: Entry[] = []
   for (let rest = range; ;) {
     const page = (await driver.read([{ range: rest }])).answers[0] as EntryPage

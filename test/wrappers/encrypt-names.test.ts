@@ -1,7 +1,7 @@
 /** Encryption that hides names, too: everything is found by its name, and nobody else reads one. */
 import { createCipheriv, createHmac, hkdfSync } from 'node:crypto'
 import { describe, expect, it, test } from 'vitest'
-import type { Driver, Entry, EntryPage, Range } from '../../src/core/driver.ts'
+import type { Driver, Entry, EntryPage, EntryRange } from '../../src/core/driver.ts'
 import { isHoldfastError } from '../../src/core/errors.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
@@ -259,7 +259,7 @@ describe('lists', () => {
       const ops = keys.map((key) => put(spelled(key), 'v', part))
       for (const driver of [open, hidden]) await driver.commit(request(...ops))
     }
-    const keysIn = async (driver: Driver, range: Omit<Range, 'limit'>, limit: number): Promise<string[]> => {
+    const keysIn = async (driver: Driver, range: Omit<EntryRange, 'limit'>, limit: number): Promise<string[]> => {
       const found: string[] = []
       for (let bounds = range; ;) {
         const { entries, more } = (await driver.read([{ range: { ...bounds, limit } }])).answers[0] as EntryPage

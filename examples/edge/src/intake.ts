@@ -47,7 +47,7 @@ export interface Intake {
   }): Promise<Page<RunSummary>>
   /** @throws `NOT_FOUND` */
   show(id: string): Promise<Shown>
-  /** @throws `NOT_FOUND`; `CANNOT_CANCEL`, `CANNOT_PAUSE`, `CANNOT_UNPAUSE`, `CONFLICT` where it makes no sense now */
+  /** @throws `NOT_FOUND`; `ALREADY_COMPLETED`, `CANNOT_UNPAUSE`, `CONFLICT` where it makes no sense now */
   act(id: string, action: Action, requestedBy: string): Promise<void>
   /** Takes it as handed over to a subscriber who did not get it from here. @throws `NOT_FOUND`, `CONFLICT` */
   skip(id: string, subscriber: string, requestedBy: string): Promise<void>

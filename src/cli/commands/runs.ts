@@ -90,7 +90,7 @@ async function showRun(
     for await (const { result, ...step } of holdfast.workflows.steps(runId!, { signal })) {
       steps.push(payloads ? { ...step, result } : step)
     }
-    const claim = await holdfast.claims.getClaim(runId!, undefined, { signal })
+    const claim = await holdfast.claims.getClaim(runId!, { signal })
     const values = payloads ? { input, context: shared, definition } : {}
     if (options.json) {
       const events: object[] = []

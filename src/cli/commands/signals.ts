@@ -41,7 +41,7 @@ const asking =
   (kind: 'cancel' | 'pause'): Work<SignalOptions> =>
   async ({ terminal, store, signal }, [runId], { reason, by }) => {
     if (kind === 'cancel') await terminal.confirm(`Cancel the run ${plain(runId)}?`)
-    await store(({ signals }) => signals.storeSignal(runId!, kind, { reason, requestedBy: by }, { signal }))
+    await store(({ signals }) => signals.storeSignal(runId!, kind, { reason, requestedBy: by, signal }))
     terminal.result({ runId, requested: kind }, () => `Asked ${plain(runId)} to ${kind}`)
   }
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { type Transaction, applyCommits } from '../shared/evaluate.ts'
-import type { Commit, Current, Key, Op, Outcome, Value } from '../../core/driver.ts'
+import type { Commit, Current, EntryKey, Op, Outcome, Value } from '../../core/driver.ts'
 import { SEPARATOR, lastNumber } from '../../core/keys.ts'
 import { type IdbStore, between } from './api.ts'
 import { type Facts, type Needs, endOf, isNone, nameBelow, noNeeds, toHead } from './facts.ts'
@@ -43,7 +43,7 @@ export const weightOf = (op: Op): number => ROW_BYTES + ('value' in op ? op.valu
  */
 export function needsOf(commits: readonly Commit[]): Needs {
   const needs = noNeeds()
-  const needEnd = (log: Key): void => void needs.ends.set(idOf(log), log)
+  const needEnd = (log: EntryKey): void => void needs.ends.set(idOf(log), log)
   for (const { checks, ops } of commits) {
     for (const check of checks) {
       if ('log' in check) needEnd(check.log)
@@ -82,7 +82,7 @@ export function judge(
 
   const isCleared = (id: string): boolean => cleared.some(({ start, end }) => id >= start && id < end)
 
-  function get(at: Key, room: number): Current | null {
+  function get(at: EntryKey, room: number): Current | null {
     const id = idOf(at)
     const row = writes.get(id)
     if (row !== undefined) return row && current(at.key, row, row.value, room)
@@ -98,14 +98,14 @@ export function judge(
     return current(at.key, head, value, room)
   }
 
-  function put(at: Key, value: Value, version: string, expiresAt: number | null): void {
+  function put(at: EntryKey, value: Value, version: string, expiresAt: number | null): void {
     const id = idOf(at)
     const apart = isLong(value) ? { apart: sizeOf(value) } : undefined
     writes.set(id, { id, version, value, ...apart, ...(expiresAt !== null && { expiresAt }) })
     for (const prefix of prefixesOf(id, lasts)) if (id > (lasts.get(prefix) ?? '')) lasts.set(prefix, id)
   }
 
-  function remove(at: Key): void {
+  function remove(at: EntryKey): void {
     const id = idOf(at)
     writes.set(id, null)
     for (const prefix of prefixesOf(id, lasts)) if (lasts.get(prefix) === id) lasts.delete(prefix)
@@ -118,7 +118,7 @@ export function judge(
   }
 
   /** The last row of a log; `undefined` if it is not known. */
-  function lastOf(log: Key): string | null | undefined {
+  function lastOf(log: EntryKey): string | null | undefined {
     const prefix = idOf(log)
     const known = lasts.get(prefix)
     if (known !== undefined) return known
@@ -132,7 +132,7 @@ export function judge(
   }
 
   /** The last row of a log in the database that the request has not deleted. */
-  function lastStored(log: Key, prefix: string, end: string): string | null | undefined {
+  function lastStored(log: EntryKey, prefix: string, end: string): string | null | undefined {
     for (let place = end; place > prefix;) {
       const name = nameBelow({ log, place })
       const last = place === end ? facts.ends.get(prefix) : facts.below.get(name)

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { Key, Value } from '../../core/driver.ts'
+import type { EntryKey, Value } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { under } from '../../core/keys.ts'
 import { type KeyCursor, type PromisedStore, between, numbers, upTo } from './api.ts'
@@ -50,14 +50,14 @@ export interface Needs {
   /** Ids of rows whose values are needed. */
   readonly values: Set<string>
   /** Logs whose last rows are needed, by the ids of their prefixes. */
-  readonly ends: Map<string, Key>
+  readonly ends: Map<string, EntryKey>
   /** Needed last rows of logs below an id, by {@link nameBelow}. */
   readonly below: Map<string, Below>
 }
 
 /** The last row of a log below an id. */
 export interface Below {
-  readonly log: Key
+  readonly log: EntryKey
   readonly place: string
 }
 
@@ -65,7 +65,7 @@ export interface Below {
 export const nameBelow = ({ log, place }: Below): string => `${idOf(log)}\n${place}`
 
 /** The first id after all rows of a log. */
-export const endOf = ({ part, key }: Key): string => idOf({ part, key: under(key).end })
+export const endOf = ({ part, key }: EntryKey): string => idOf({ part, key: under(key).end })
 
 /** Makes an empty set of needs. */
 export const noNeeds = (): Needs => ({ rows: new Set(), values: new Set(), ends: new Map(), below: new Map() })
@@ -215,7 +215,7 @@ export async function learn(
   const heads = [...new Set([...lacking.rows, ...lacking.values])]
   const ends = [...lacking.ends]
   const below = [...lacking.below]
-  const lastOf = (log: Key, place: string): Promise<KeyCursor | null> =>
+  const lastOf = (log: EntryKey, place: string): Promise<KeyCursor | null> =>
     entries.openKeyCursor(between(idOf(log), place), 'prev')
   const asked = Promise.all([
     lastCommit(running.ask(COMMITS)),

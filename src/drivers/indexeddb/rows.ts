@@ -10,7 +10,17 @@
  * @module
  */
 import { isLive } from '../shared/evaluate.ts'
-import type { Answer, Entry, EntryPage, Key, PartPage, PartRange, Range, Read, Value } from '../../core/driver.ts'
+import type {
+  Answer,
+  Entry,
+  EntryPage,
+  EntryKey,
+  PartPage,
+  PartRange,
+  EntryRange,
+  Read,
+  Value,
+} from '../../core/driver.ts'
 import { behind, utf8Bytes } from '../../core/keys.ts'
 import { type Room, entryBytes } from '../../core/limits.ts'
 import { type KeyCursor, type KeyRange, type PromisedStore, between } from './api.ts'
@@ -49,7 +59,7 @@ const KEYS = 1000
 const LONG = 2 ** 13
 
 /** The id of a row. */
-export const idOf = ({ part, key }: Key): string => part + JOIN + key
+export const idOf = ({ part, key }: EntryKey): string => part + JOIN + key
 
 /** The key in the id of a row. */
 export const keyOf = (id: string): string => id.slice(id.indexOf(JOIN) + 1)
@@ -110,13 +120,13 @@ export async function askStepwise(read: Read, asking: Asking): Promise<Answer> {
   return (await askAtOnce(read, asking))!()
 }
 
-async function getEntry(at: Key, { store, now, want }: Asking): Promise<() => Entry | null> {
+async function getEntry(at: EntryKey, { store, now, want }: Asking): Promise<() => Entry | null> {
   const row = await store.get(idOf(at))
   const isThere = row !== undefined && isLive(headOf(row), now())
   return () => (isThere ? filled(toEntry(row), row, want) : null)
 }
 
-async function pageAtOnce(range: Range, asking: Asking): Promise<(() => EntryPage) | undefined> {
+async function pageAtOnce(range: EntryRange, asking: Asking): Promise<(() => EntryPage) | undefined> {
   const { part, start, end, limit, reverse } = range
   if (reverse && !asking.canReverse) return undefined
   const query = between(idOf({ part, key: start }), idOf({ part, key: end }))
@@ -136,7 +146,7 @@ async function pageAtOnce(range: Range, asking: Asking): Promise<(() => EntryPag
   }
 }
 
-async function pageUp(range: Range, asking: Asking): Promise<EntryPage> {
+async function pageUp(range: EntryRange, asking: Asking): Promise<EntryPage> {
   const { part, start, limit } = range
   const end = idOf({ part, key: range.end })
   const page = emptyPage(range, limit, asking)
@@ -152,7 +162,7 @@ async function pageUp(range: Range, asking: Asking): Promise<EntryPage> {
  * Reads a page in reverse where `getAll` only goes forward. A cursor over values costs an event per value, so a cursor
  * over keys jumps to the start of the page, and `getAll` fetches the page from there.
  */
-async function pageDown(range: Range, asking: Asking): Promise<EntryPage> {
+async function pageDown(range: EntryRange, asking: Asking): Promise<EntryPage> {
   const { part, start, end, limit } = range
   const page = emptyPage(range, limit, asking)
   const from = idOf({ part, key: start })
@@ -181,7 +191,7 @@ interface PageInMaking {
   finish(): EntryPage
 }
 
-function emptyPage({ keysOnly }: Range, limit: number, { room, want }: Asking): PageInMaking {
+function emptyPage({ keysOnly }: EntryRange, limit: number, { room, want }: Asking): PageInMaking {
   const entries: Entry[] = []
   let more = false
   return {

@@ -12,7 +12,7 @@ import type {
   Current,
   Expiry,
   FailedCheck,
-  Key,
+  EntryKey,
   Outcome,
   Value,
 } from '../../core/driver.ts'
@@ -28,11 +28,11 @@ export interface Transaction {
    *
    * @param room - the longest value wanted, in bytes: a longer one may be left out; with 0, any value may be
    */
-  get(at: Key, room: number): Current | null
+  get(at: EntryKey, room: number): Current | null
   /** The last number of the log under this prefix, see `lastNumber` in `keys.ts`; 0 if the log is empty. */
-  last(log: Key): number
-  put(at: Key, value: Value, version: string, expiresAt: number | null): void
-  delete(at: Key): void
+  last(log: EntryKey): number
+  put(at: EntryKey, value: Value, version: string, expiresAt: number | null): void
+  delete(at: EntryKey): void
   deleteRange(part: string, start: string, end: string): void
   deletePart(part: string): void
 }
@@ -83,7 +83,7 @@ function apply({ id, ops }: Commit, tx: Transaction, now: number): number[] {
   return seqs
 }
 
-function trim({ part, key }: Key, through: number, tx: Transaction, version: string): void {
+function trim({ part, key }: EntryKey, through: number, tx: Transaction, version: string): void {
   const at = { part, key: trimmedKey(key) }
   const trimmed = Number(tx.get(at, Infinity)?.value ?? 0)
   const upTo = Math.min(through, tx.last({ part, key }))

@@ -5,10 +5,9 @@ import type {
   Current,
   Entry,
   EntryPage,
-  Key,
   PartPage,
   PartRange,
-  Range,
+  EntryRange,
   Read,
   Value,
 } from '../../core/driver.ts'
@@ -177,13 +176,13 @@ export function whole<T>(reading: Reading<T>): T {
 }
 
 /** The answer to a get. */
-export function entryAt({ part, key }: Key, statements: Statements, now: number): Entry | null {
+export function entryAt({ part, key }: EntryKey, statements: Statements, now: number): Entry | null {
   const row = statements.get.get(part, key)
   const entry = row === undefined ? null : (toCurrent(row) as Entry)
   return isLive(entry, now) ? entry : null
 }
 
-function* entryPage(range: Range, statements: Statements, now: number, room: Room): Reading<EntryPage> {
+function* entryPage(range: EntryRange, statements: Statements, now: number, room: Room): Reading<EntryPage> {
   const { part, limit, reverse, keysOnly } = range
   const name = `${keysOnly ? 'keys' : 'range'}${reverse ? 'Down' : 'Up'}` as const
   const entries: Entry[] = []

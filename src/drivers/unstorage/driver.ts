@@ -28,9 +28,9 @@ import type {
   Driver,
   Entry,
   EntryPage,
-  Key,
+  EntryKey,
   PartPage,
-  Range,
+  EntryRange,
   Read,
 } from '../../core/driver.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
@@ -207,7 +207,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     isTorn = false
   }
 
-  const nameOf = ({ part, key }: Key): string => part + JOIN + key
+  const nameOf = ({ part, key }: EntryKey): string => part + JOIN + key
 
   /**
    * Loads the entries that a request checks, and the markers of its trimmed logs. Values are kept only for checks that
@@ -284,7 +284,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     return { tx, writes, putBack }
   }
 
-  async function page(range: Range, now: number, room: Room): Promise<EntryPage> {
+  async function page(range: EntryRange, now: number, room: Room): Promise<EntryPage> {
     const { part, start, end, limit, reverse, keysOnly } = range
     const entries: Entry[] = []
     const candidates = names.range(part + JOIN + start, part + JOIN + end, reverse)

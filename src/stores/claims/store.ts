@@ -6,18 +6,19 @@
  *
  * @module
  */
-import { MAX_TIME, requireGiven, requireInteger } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Expiry, Op } from '../../core/driver.ts'
+import { type Duration, toMilliseconds } from '../../core/duration.ts'
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import { type Lease, requireLease } from '../../core/fence.ts'
 import { encodeId, tenantParts } from '../../core/keys.ts'
 import { hasher } from '../../core/hash.ts'
 import { defined } from '../../core/objects.ts'
 import { type AvailableTask, type DispatchStore, claimAt, dispatchStore, offersOf } from '../../runs/dispatch.ts'
-import type { StoreOptions } from '../../core/options.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { remove } from '../../core/remove.ts'
 import { noRun, runRecords } from '../../runs/record.ts'
 import { isTerminal } from '../../runs/status.ts'
@@ -28,8 +29,8 @@ export interface ClaimRequest {
   /** Left out: the run as a whole. Claims of a run and of its steps do not exclude each other. */
   readonly stepId?: string | undefined
   readonly workerId: string
-  /** For how long, in milliseconds from 0, which is over at once, to 8.64e15; by default until it is released. */
-  readonly ttl?: number | undefined
+  /** For how long: from 0, which is over at once, to 8.64e15 ms; by default until it is released. */
+  readonly ttl?: Duration | undefined
   /** As an offer says: claims only where what was offered is still to be done, and not done meanwhile by another. */
   readonly since?: number | undefined
 }
@@ -53,6 +54,18 @@ export interface Claim extends Lease {
    */
   readonly expiresAt?: number
 }
+
+/** Which claim of a run: options of {@link TaskClaimStore.getClaim}. */
+export interface GetClaimOptions extends CallOptions {
+  /** The step that is claimed; the run as a whole by default. */
+  readonly stepId?: string | undefined
+}
+
+/** Options of {@link TaskClaimStore.forceReleaseClaim}. */
+export interface ForceReleaseOptions extends WriteOptions, GetClaimOptions {}
+
+const GET: Known<GetClaimOptions> = { ...CALL, stepId: true }
+const FORCE: Known<ForceReleaseOptions> = { ...WRITE, stepId: true }
 
 /**
  * Claims of one tenant, and what there is to claim.
@@ -78,15 +91,15 @@ export interface TaskClaimStore extends DispatchStore {
   /**
    * Has a claim last for so long from now on, be that longer or shorter; one that does not expire stays so.
    *
-   * @param ttl - in milliseconds, from 0 to 8.64e15
+   * @param ttl - from 0 to 8.64e15 ms
    * @returns the same claim with its new end; the old one is as good to name it
    * @throws `NOT_FOUND` where nobody has it, `CLAIM_LOST` where another one has it: what has expired is never revived
    */
-  extendTaskClaim(claim: Claim, ttl: number, options?: WriteOptions): Promise<Claim>
+  extendTaskClaim(claim: Claim, ttl: Duration, options?: WriteOptions): Promise<Claim>
   /** Takes a claim away from whoever has it, whose writes are refused from then on; tells whether there was one. */
-  forceReleaseClaim(runId: string, stepId?: string, options?: WriteOptions): Promise<boolean>
+  forceReleaseClaim(runId: string, options?: ForceReleaseOptions): Promise<boolean>
   /** The claim of a run, or of a step; `undefined` where there is none. */
-  getClaim(runId: string, stepId?: string, options?: CallOptions): Promise<Claim | undefined>
+  getClaim(runId: string, options?: GetClaimOptions): Promise<Claim | undefined>
 }
 
 /** What is stored of a claim, besides its expiry. */
@@ -111,7 +124,7 @@ const lasting = (ttl: number | undefined): Expiry | undefined => (ttl === undefi
 /**
  * Makes a store of claims.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -127,7 +140,7 @@ const lasting = (ttl: number | undefined): Expiry | undefined => (ttl === undefi
  * await log.append({ runId: 'order-17', workflow: 'order', kind: 'started' }, { run })
  *
  * for (const task of await claims.findAvailableTasks({ workerId: 'w1' })) {
- *   const claim = await claims.claimTask({ ...task, workerId: 'w1', ttl: 60_000 })
+ *   const claim = await claims.claimTask({ ...task, workerId: 'w1', ttl: '1 m' })
  *   if (!claim) continue // Another worker was faster.
  *   await log.append({ runId: task.runId, workflow: 'order', kind: 'charged' }, { claim, run: { position: null } })
  *   await claims.releaseTaskClaim(claim)
@@ -135,13 +148,14 @@ const lasting = (ttl: number | undefined): Expiry | undefined => (ttl === undefi
  * console.log(await claims.findAvailableTasks({ workerId: 'w1' })) // []
  * ```
  */
-export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskClaimStore {
-  const parts = tenantParts(options.tenant)
+export function taskClaimStore(database: Database, options?: StoreOptions): TaskClaimStore {
+  const db = innerOf(database)
+  const parts = tenantParts(requireOptions(options, STORE).tenant)
   const runs = runRecords(db, parts)
   const tokens = db.shared(`tokens of ${parts.runs}`, () => cells(db, (entry) => Number(entry.value)))
 
   /** Commits only while the claim is held. @throws `NOT_FOUND` where nobody has it, `CLAIM_LOST` where another has it */
-  async function whileHeld(claim: Claim, ops: readonly Op[], options?: WriteOptions): Promise<void> {
+  async function whileHeld(claim: Claim, ops: readonly Op[], options: WriteOptions): Promise<void> {
     const { id, runId, stepId } = claim
     try {
       await db.commitUnder([{ id, at: claimAt(parts, runId, stepId) }], [{ ops }], options)
@@ -152,11 +166,12 @@ export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskCl
   }
 
   return {
-    async claimTask(request, options) {
-      const { runId, stepId, workerId, ttl, since } = requireGiven(request, 'request')
+    async claimTask(request, given) {
+      const options = requireOptions(given, WRITE)
+      const { runId, stepId, workerId, since } = requireGiven(request, 'request')
       const at = claimAt(parts, runId, stepId)
       encodeId(workerId, 'workerId')
-      if (ttl !== undefined) requireInteger(ttl, 'ttl', 0, MAX_TIME)
+      const ttl = request.ttl === undefined ? undefined : toMilliseconds(request.ttl, 'ttl')
       if (since !== undefined) requireInteger(since, 'since')
       const tokenAt = { part: parts.tokens, key: tokenKey(runId, stepId) }
       const checks = [{ at, version: null }]
@@ -195,14 +210,16 @@ export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskCl
       )
       return claim ?? undefined
     },
-    async releaseTaskClaim(claim, options) {
+    async releaseTaskClaim(claim, given) {
+      const options = requireOptions(given, WRITE)
       requireLease(claim)
       const ops = [{ delete: claimAt(parts, claim.runId, claim.stepId) }]
       await whileHeld(claim, ops, options)
     },
-    async extendTaskClaim(claim, ttl, options) {
+    async extendTaskClaim(claim, duration, given) {
+      const options = requireOptions(given, WRITE)
       requireLease(claim)
-      requireInteger(ttl, 'ttl', 0, MAX_TIME)
+      const ttl = toMilliseconds(duration, 'ttl')
       const { id, runId, stepId, workerId, token, claimedAt, expiresAt } = claim
       const at = claimAt(parts, runId, stepId)
       const record: ClaimRecord = { id, workerId, token, claimedAt }
@@ -211,10 +228,12 @@ export function taskClaimStore(db: Database, options: StoreOptions = {}): TaskCl
       await whileHeld(claim, ops, options)
       return expiresAt === undefined ? claim : { ...claim, expiresAt: now + ttl }
     },
-    async forceReleaseClaim(runId, stepId, options) {
+    async forceReleaseClaim(runId, given) {
+      const { stepId, ...options } = requireOptions(given, FORCE)
       return remove(db, [claimAt(parts, runId, stepId)], options)
     },
-    async getClaim(runId, stepId, options) {
+    async getClaim(runId, given) {
+      const { stepId, ...options } = requireOptions(given, GET)
       const at = claimAt(parts, runId, stepId)
       const [entry] = await db.read([{ get: at }], options)
       if (entry === null) return undefined

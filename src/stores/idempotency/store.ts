@@ -7,16 +7,17 @@
  *
  * @module
  */
-import { MAX_TIME, requireGiven, requireInteger } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, Draft, WriteOptions } from '../../core/database.ts'
-import type { CallOptions, Check, Entry, Expiry, Key, Op } from '../../core/driver.ts'
+import { type Database, type Draft, type InnerDatabase, innerOf } from '../../core/database.ts'
+import type { CallOptions, Check, Entry, EntryKey, Op } from '../../core/driver.ts'
+import { type Duration, toMilliseconds } from '../../core/duration.ts'
 import { invalid } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
 import { type Lease, lost } from '../../core/fence.ts'
 import { DIGITS, EVERYTHING, behind, encodeId, encodeNumber, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import type { StoreOptions } from '../../core/options.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 
 /**
  * What is compensated. Keys that differ in any member are different, whatever characters are in it; one that is left out
@@ -52,14 +53,14 @@ export type CompensationStart =
 
 /** Options of calls that mark something as compensated. */
 export interface MarkOptions extends WriteOptions {
-  /** For how long that is remembered, in milliseconds by the backend's clock, from 1 to 8.64e15; for ever by default. */
-  readonly ttl?: number | undefined
+  /** For how long that is remembered, by the backend's clock: from 1 ms to 8.64e15 ms; for ever by default. */
+  readonly ttl?: Duration | undefined
 }
 
 /** Options of {@link IdempotencyStore.beginCompensation}. */
 export interface BeginOptions extends WriteOptions {
-  /** How long it may take, in milliseconds by the backend's clock, from 1 to 8.64e15; 60 000 by default. */
-  readonly lease?: number | undefined
+  /** How long it may take, by the backend's clock: from 1 ms to 8.64e15 ms; a minute by default. */
+  readonly lease?: Duration | undefined
 }
 
 /** Options of {@link IdempotencyStore.purgeOlderThan}. */
@@ -67,6 +68,10 @@ export interface PurgeMarksOptions extends WriteOptions {
   /** The most marks that this call removes, from 1; all by default. */
   readonly limit?: number | undefined
 }
+
+const MARK: Known<MarkOptions> = { ...WRITE, ttl: true }
+const BEGIN: Known<BeginOptions> = { ...WRITE, lease: true }
+const PURGE: Known<PurgeMarksOptions> = { ...WRITE, limit: true }
 
 /**
  * What was compensated in one tenant's runs.
@@ -125,7 +130,7 @@ type Mark =
 /**
  * Makes a store of idempotency marks.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -136,7 +141,7 @@ type Mark =
  *
  * const marks = idempotencyStore(createDatabase({ driver: memory() }), { tenant: 'acme' })
  * const key = { runId: 'order-17', workflow: 'order', kind: 'failed', stepId: 'charge' }
- * const begun = await marks.beginCompensation(key, { lease: 30_000 })
+ * const begun = await marks.beginCompensation(key, { lease: '30 s' })
  * console.log((await marks.beginCompensation(key)).state) // pending
  * if (begun.state === 'begun') {
  *   // Here the money is paid back.
@@ -145,14 +150,15 @@ type Mark =
  * console.log(await marks.wasCompensated(key)) // true
  * ```
  */
-export function idempotencyStore(db: Database, options: StoreOptions = {}): IdempotencyStore {
-  const parts = tenantParts(options.tenant)
-  const at = (key: CompensationKey): Key => ({ part: parts.marks, key: encodeKey(key) })
+export function idempotencyStore(database: Database, options?: StoreOptions): IdempotencyStore {
+  const db = innerOf(database)
+  const parts = tenantParts(requireOptions(options, STORE).tenant)
+  const at = (key: CompensationKey): EntryKey => ({ part: parts.marks, key: encodeKey(key) })
 
   /** What makes a mark, and finds it again by its time: both expire together. */
-  function markOps(put: Key, by: string | undefined, { ttl }: MarkOptions): Op[] {
+  function markOps(put: EntryKey, by: string | undefined, ttl: Duration | undefined): Op[] {
     const now = db.now()
-    const expires = ttl === undefined ? ttl : lasting(ttl, 'ttl')
+    const expires = ttl === undefined ? ttl : { in: toMilliseconds(ttl, 'ttl', 1) }
     return [
       { put, value: encode(defined({ at: now, by })), expires },
       { put: { part: parts.marked, key: `${encodeNumber(now)}!${put.key}` }, value: '', expires },
@@ -160,7 +166,7 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
   }
 
   /** Removes the marks of a page of the index; one that was removed and made anew in between stays. */
-  async function removeMarks(db: Database, entries: readonly Entry[], options: WriteOptions): Promise<number> {
+  async function removeMarks(db: InnerDatabase, entries: readonly Entry[], options: WriteOptions): Promise<number> {
     const drafts = entries.map(({ key, version }) => {
       const mark = { part: parts.marks, key: key.slice(DIGITS + 1) }
       // The commit that made the mark made its index entry.
@@ -171,7 +177,7 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
     return outcomes.filter(({ ok }) => ok).length
   }
 
-  async function purge(db: Database, end: string, most: number, options: WriteOptions): Promise<number> {
+  async function purge(db: InnerDatabase, end: string, most: number, options: WriteOptions): Promise<number> {
     const { rangeEntries, requestCommits } = db.driver.capabilities.limits
     let { start } = EVERYTHING
     let removed = 0
@@ -185,7 +191,7 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
     }
   }
 
-  const heldBy = (begun: BegunCompensation): { readonly at: Key; readonly version: string } => {
+  const heldBy = (begun: BegunCompensation): { readonly at: EntryKey; readonly version: string } => {
     const lease = begun?.lease
     if (typeof lease?.id !== 'string' || lease.at?.part !== parts.marks || typeof lease.at.key !== 'string') {
       throw invalid('begun must be what beginCompensation of this tenant returned')
@@ -195,12 +201,13 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
 
   return {
     async wasCompensated(key, options) {
-      const [entry] = await db.read([{ get: at(key) }], options)
+      const [entry] = await db.read([{ get: at(key) }], requireOptions(options, CALL))
       return entry !== null && 'at' in markIn(entry)
     },
-    async markCompensated(key, options = {}) {
+    async markCompensated(key, given) {
+      const { ttl, ...options } = requireOptions(given, MARK)
       const mark = at(key)
-      const ops = markOps(mark, undefined, options)
+      const ops = markOps(mark, undefined, ttl)
       return db.hold(async (held) => {
         for (let version: string | null = null; ;) {
           const entry = await failedOf(held, { at: mark, version }, { ops }, options)
@@ -211,31 +218,33 @@ export function idempotencyStore(db: Database, options: StoreOptions = {}): Idem
         }
       }, options)
     },
-    async beginCompensation(key, options = {}) {
-      const { lease: ms = DEFAULT_LEASE } = options
+    async beginCompensation(key, given) {
+      const { lease = DEFAULT_LEASE, ...options } = requireOptions(given, BEGIN)
       const put = at(key)
-      const expires = lasting(ms, 'lease')
+      const expires = { in: toMilliseconds(lease, 'lease', 1) }
       const id = db.newId()
       const ops = [{ put, value: encode({ id }), expires }]
       const entry = await failedOf(db, { at: put, version: null }, { id, ops }, options)
-      if (entry === undefined) return { state: 'begun', lease: { at: put, id }, until: db.now() + ms }
+      if (entry === undefined) return { state: 'begun', lease: { at: put, id }, until: db.now() + expires.in }
       const mark = markIn(entry!)
       return 'at' in mark ? { state: 'done', at: mark.at } : { state: 'pending', until: entry!.expiresAt! }
     },
-    async finishCompensation(begun, options = {}) {
+    async finishCompensation(begun, given) {
+      const { ttl, ...options } = requireOptions(given, MARK)
       const check = heldBy(begun)
-      const ops = markOps(check.at, check.version, options)
+      const ops = markOps(check.at, check.version, ttl)
       const entry = await failedOf(db, check, { ops }, options)
       if (entry === undefined) return
       const mark = entry && markIn(entry)
       if (!(mark && 'at' in mark && mark.by === check.version)) throw lost()
     },
-    async releaseCompensation(begun, options) {
+    async releaseCompensation(begun, given) {
+      const options = requireOptions(given, WRITE)
       const check = heldBy(begun)
       return (await db.commit({ checks: [check], ops: [{ delete: check.at }] }, options)).ok
     },
-    async purgeOlderThan(cutoff, options = {}) {
-      const { limit = Number.MAX_SAFE_INTEGER } = options
+    async purgeOlderThan(cutoff, given) {
+      const { limit = Number.MAX_SAFE_INTEGER, ...options } = requireOptions(given, PURGE)
       const end = encodeNumber(requireInteger(cutoff, 'cutoff'))
       requireInteger(limit, 'limit', 1)
       return db.hold((held) => purge(held, end, limit, options), options)
@@ -255,13 +264,11 @@ function encodeKey(key: CompensationKey): string {
   ].join('!')
 }
 
-const lasting = (ms: number, what: string): Expiry => ({ in: requireInteger(ms, what, 1, MAX_TIME) })
-
 const markIn = ({ value }: Entry): Mark => decode(value) as Mark
 
 /** Commits under one check. @returns what is there where it failed; `undefined` where the commit took effect */
 async function failedOf(
-  db: Database,
+  db: InnerDatabase,
   check: Check,
   draft: Draft,
   options: WriteOptions,

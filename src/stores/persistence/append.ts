@@ -4,8 +4,8 @@
  * @module
  */
 import { requireInteger } from '../../core/arguments.ts'
-import type { Database } from '../../core/database.ts'
-import type { CallOptions, Check, Entry, FailedCheck, Key, Op } from '../../core/driver.ts'
+import type { InnerDatabase } from '../../core/database.ts'
+import type { CallOptions, Check, Entry, FailedCheck, EntryKey, Op } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { EVENTS, IDEMPOTENCY, decodeNumber, encodeId, encodeNumber } from '../../core/keys.ts'
 import { type NewEvent, encodeEvent, isSameEvent } from '../../runs/events.ts'
@@ -36,7 +36,7 @@ export interface Append {
    * @throws `CONFLICT` unless all events are stored already
    */
   judge(
-    db: Database,
+    db: InnerDatabase,
     failed: readonly FailedCheck[],
     options: CallOptions,
     otherwise?: HoldfastError,
@@ -53,18 +53,18 @@ export interface Append {
  * @throws `INVALID_ARGUMENT`, `SERIALIZATION`
  */
 export function prepareAppend(
-  db: Database,
+  db: InnerDatabase,
   part: string,
   events: readonly Omit<NewEvent, 'runId' | 'workflow'>[],
   expectedSeq?: number,
 ): Append {
   const log = { part, key: EVENTS }
   const first = events[0]?.seq
-  const eventAt = (seq: number): Key => ({ part, key: EVENTS + encodeNumber(seq) })
+  const eventAt = (seq: number): EntryKey => ({ part, key: EVENTS + encodeNumber(seq) })
   const checks: Check[] = []
   /** Which event a check is about; checks of the log's end are behind them. */
   const owners: number[] = []
-  const mustBeAbsent = (at: Key, event: number): void => {
+  const mustBeAbsent = (at: EntryKey, event: number): void => {
     checks.push({ at, version: null })
     owners.push(event)
   }

@@ -3,19 +3,22 @@
  *
  * @module
  */
-import { requireInteger } from '../../core/arguments.ts'
-import type { Database } from '../../core/database.ts'
+import { type Known, requireInteger } from '../../core/arguments.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import type { Page, PageOptions } from '../../core/pages.ts'
 import type { RunEvent } from '../../runs/events.ts'
-import { type WatchOptions, looks } from '../../core/watch.ts'
+import { type WatchOptions, looks, WATCH } from '../../core/watch.ts'
 
 /** Options of `PersistenceStore.follow`. */
 export interface FollowOptions extends WatchOptions {
-  /** The number behind which to begin, from 0; 0 by default. */
+  /** The number after which to begin, from 0; 0 by default. */
   readonly after?: number | undefined
   /** How many events are read at once, from 1; 100 by default. */
   readonly limit?: number | undefined
 }
+
+/** The options of `PersistenceStore.follow`. */
+export const FOLLOW: Known<FollowOptions> = { ...WATCH, after: true, limit: true }
 
 /** A part of a log, and whether the run had ended when it was read. */
 export interface LogPage {
@@ -30,7 +33,7 @@ export interface LogPage {
  * @param read - reads what follows a number
  */
 export async function* followed(
-  db: Database,
+  db: InnerDatabase,
   part: string,
   read: (after: number, options: PageOptions) => Promise<LogPage>,
   { after = 0, limit, ...options }: FollowOptions,

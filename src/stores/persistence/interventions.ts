@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { requireGiven, requireInteger } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, Draft, WriteOptions } from '../../core/database.ts'
+import type { InnerDatabase, Draft } from '../../core/database.ts'
 import type { Entry } from '../../core/driver.ts'
 import { CONSUMED, INTERVENTIONS, type TenantParts, decodeNumber, encodeId, encodeNumber } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
+import { WRITE, type WriteOptions } from '../../core/options.ts'
 import { prepareAppend } from './append.ts'
 import type { NewEvent } from '../../runs/events.ts'
 import { type RunProposal, type RunRecords, ended } from '../../runs/record.ts'
@@ -40,6 +41,8 @@ export interface ConsumeInterventionOptions extends WriteOptions {
   readonly event?: ((taken: Intervention) => Note) | undefined
 }
 
+const CONSUME: Known<ConsumeInterventionOptions> = { ...WRITE, event: true }
+
 /** The interventions of one tenant's runs. */
 export interface InterventionStore {
   /**
@@ -57,9 +60,10 @@ export interface InterventionStore {
 }
 
 /** The part of a persistence store that handles interventions. */
-export function interventionStore(db: Database, parts: TenantParts, runs: RunRecords): InterventionStore {
+export function interventionStore(db: InnerDatabase, parts: TenantParts, runs: RunRecords): InterventionStore {
   return {
-    async saveIntervention(runId, intervention, options = {}) {
+    async saveIntervention(runId, intervention, given) {
+      const options = requireOptions(given, WRITE)
       const { targetStep, payload, at = db.now() } = requireGiven(intervention, 'intervention')
       encodeId(targetStep, 'targetStep')
       const stored = defined({ targetStep, payload, at: requireInteger(at, 'at') })
@@ -70,7 +74,8 @@ export function interventionStore(db: Database, parts: TenantParts, runs: RunRec
         options,
       )
     },
-    async consumeIntervention(runId, { event, ...options } = {}) {
+    async consumeIntervention(runId, given) {
+      const { event, ...options } = requireOptions(given, CONSUME)
       const part = parts.run(runId)
       return db.hold(async (held) => {
         for (let guess = 0; ;) {

@@ -6,18 +6,15 @@
  *
  * @module
  */
-import { requireGiven, requireInteger } from '../../core/arguments.ts'
-import { decode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
 import {
   DEFAULT_TENANT,
   EVENTS,
-  EVERYTHING,
   RUN,
-  decodeId,
   decodeNumber,
   encodeId,
   encodeNumber,
@@ -25,14 +22,14 @@ import {
   under,
 } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { type Page, type PageOptions, eachItem, pageRange, readPage, toPage } from '../../core/pages.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, pageRange, toPage, PAGE } from '../../core/pages.ts'
 import { type AppendResult, prepareAppend } from './append.ts'
 import { type NewEvent, type RunEvent, decodeEvent } from '../../runs/events.ts'
-import { type FollowOptions, type LogPage, followed } from './follow.ts'
+import { FOLLOW, type FollowOptions, type LogPage, followed } from './follow.ts'
 import { type InterventionStore, type Note, interventionStore } from './interventions.ts'
-import type { StoreOptions } from '../../core/options.ts'
 import { type RunFields, requireRunFields, withFields } from '../../runs/fields.ts'
-import { type RunSummary, pendingSignal } from '../../runs/indexes.ts'
+import { pendingSignal } from '../../runs/indexes.ts'
 import { type RunProposal, changed, decodeRun, ended, mismatch, newRun, runRecords } from '../../runs/record.ts'
 import { type Completion, isTerminal } from '../../runs/status.ts'
 import { type Trace, readTrace } from './trace.ts'
@@ -42,7 +39,7 @@ export type { Trace } from './trace.ts'
 /** Options of appends. */
 export interface AppendOptions extends WriteOptions {
   /** Appends only where the log ends at this number; `0`: where it is empty. */
-  readonly expectedSeq?: number
+  readonly expectedSeq?: number | undefined
   /** What the run is from then on, written in the same commit. */
   readonly run?: Omit<RunFields, 'workflow'> | undefined
 }
@@ -50,7 +47,7 @@ export interface AppendOptions extends WriteOptions {
 /** Where to go on. */
 export interface ResumeCursor {
   readonly runId: string
-  /** The number behind the one resumed from. */
+  /** The number after the one resumed from. */
   readonly nextSeq: number
   /** How often the run was resumed, this time included. */
   readonly attempt: number
@@ -78,8 +75,19 @@ export interface CompletionResult {
 /** Options of {@link PersistenceStore.complete}. */
 export interface CompleteOptions extends WriteOptions {
   /** The last event of the log, written in the same commit. */
-  readonly event?: Omit<NewEvent, 'runId' | 'workflow'>
+  readonly event?: Omit<NewEvent, 'runId' | 'workflow'> | undefined
 }
+
+/** Options of {@link PersistenceStore.loadEvents} and {@link PersistenceStore.events}. */
+export interface EventsOptions extends PageOptions {
+  /** The number after which to begin, from 0; 0 by default. */
+  readonly after?: number | undefined
+}
+
+const APPEND: Known<AppendOptions> = { ...WRITE, expectedSeq: true, run: true }
+const RESUME: Known<ResumeOptions> = { ...WRITE, event: true }
+const COMPLETE: Known<CompleteOptions> = { ...WRITE, event: true }
+const EVENTS_OF: Known<EventsOptions> = { ...PAGE, after: true }
 
 /**
  * The logs of one tenant.
@@ -104,12 +112,12 @@ export interface PersistenceStore extends InterventionStore {
   appendBatch(events: readonly NewEvent[], options?: AppendOptions): Promise<AppendResult>
   /** The run with all of its log, from one moment; `undefined` where there is none. To bound memory, use `events`. */
   load(runId: string, options?: CallOptions): Promise<Trace | undefined>
-  /** The log from its beginning, by page; empty for an unknown run. */
-  loadEvents(runId: string, options?: PageOptions): Promise<Page<RunEvent>>
-  /** The log strictly behind a number, by page. */
+  /** Lists the log, from its beginning or after a number, by page; empty for an unknown run. */
+  loadEvents(runId: string, options?: EventsOptions): Promise<Page<RunEvent>>
+  /** Lists the log after a number, by page: `loadEvents` with `after`. */
   loadEventsAfter(runId: string, seq: number, options?: PageOptions): Promise<Page<RunEvent>>
-  /** The log behind a number, reading page by page; `limit` is the size of a page. */
-  events(runId: string, options?: PageOptions & { readonly after?: number }): AsyncIterable<RunEvent>
+  /** What `loadEvents` lists, reading page by page; `limit` is the size of a page. */
+  events(runId: string, options?: EventsOptions): AsyncIterable<RunEvent>
   /**
    * The log behind a number, and then every event that is appended, each once and in order, until the run has ended: then
    * the loop ends behind its last event. Of a run that is not there yet, it waits for the first one.
@@ -131,12 +139,9 @@ export interface PersistenceStore extends InterventionStore {
   getLatestSeq(runId: string, options?: CallOptions): Promise<number | undefined>
   /** Whether the run is there. */
   exists(runId: string, options?: CallOptions): Promise<boolean>
-  /** Lists the tenant's runs in the order of their ids, by page. */
-  listRuns(options?: PageOptions): Promise<Page<RunSummary>>
-  /** All runs of the tenant, reading page by page; `limit` is the size of a page. */
-  runs(options?: PageOptions): AsyncIterable<RunSummary>
   /**
-   * Records that the run goes on behind a number; the last call wins.
+   * Records the number after which the run goes on, and nothing else: a paused run stays paused, see `unpause`. The last
+   * call wins.
    *
    * @param fromSeq - the last number that counts as done; `0` to begin again
    * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
@@ -153,7 +158,7 @@ export interface PersistenceStore extends InterventionStore {
 /**
  * Makes a persistence store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -171,8 +176,9 @@ export interface PersistenceStore extends InterventionStore {
  * console.log(seq) // 1
  * ```
  */
-export function persistenceStore(db: Database, options: StoreOptions = {}): PersistenceStore {
-  const { tenant = DEFAULT_TENANT } = options
+export function persistenceStore(database: Database, options?: StoreOptions): PersistenceStore {
+  const db = innerOf(database)
+  const { tenant = DEFAULT_TENANT } = requireOptions(options, STORE)
   const parts = tenantParts(tenant)
   const runs = runRecords(db, parts)
 
@@ -229,12 +235,10 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
     return { page, isOver: isTerminal(status) }
   }
 
-  const eventPage = async (runId: string, after: number, options: PageOptions): Promise<Page<RunEvent>> =>
-    (await readLog(runId, after, options)).page
-
   const store: PersistenceStore = {
     append: async (event, options) => store.appendBatch([event], options),
-    async appendBatch(events, options = {}) {
+    async appendBatch(events, given) {
+      const options = requireOptions(given, APPEND)
       if (!Array.isArray(events)) throw invalid('events must be an array')
       for (const event of events as readonly NewEvent[]) requireGiven(event, 'event')
       const [first] = events
@@ -248,25 +252,34 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
       }
       return appendAll(runId, workflow, events, options)
     },
-    load: async (runId, options) => db.hold((held) => readTrace(held, parts, runId, options), options),
-    loadEvents: async (runId, options = {}) => eventPage(runId, 0, options),
-    loadEventsAfter: async (runId, seq, options = {}) => eventPage(runId, requireInteger(seq, 'seq'), options),
-    events: (runId, { after = 0, ...options } = {}) =>
-      eachItem(options, (page) => store.loadEventsAfter(runId, after, page)),
-    follow: (runId, options = {}) =>
-      followed(db, parts.run(runId), (after, page) => readLog(runId, after, page), options),
+    async load(runId, given) {
+      const options = requireOptions(given, CALL)
+      return db.hold((held) => readTrace(held, parts, runId, options), options)
+    },
+    async loadEvents(runId, given) {
+      const { after = 0, ...options } = requireOptions(given, EVENTS_OF)
+      return (await readLog(runId, requireInteger(after, 'after'), options)).page
+    },
+    async loadEventsAfter(runId, seq, options) {
+      return (await readLog(runId, requireInteger(seq, 'seq'), requireOptions(options, PAGE))).page
+    },
+    events: (runId, options) => eachItem(options, EVENTS_OF, (page) => store.loadEvents(runId, page)),
+    async *follow(runId, given) {
+      const options = requireOptions(given, FOLLOW)
+      yield* followed(db, parts.run(runId), (after, page) => readLog(runId, after, page), options)
+    },
     async getLatestSeq(runId, options) {
       const range = { part: parts.run(runId), ...under(EVENTS), limit: 1, reverse: true, keysOnly: true }
-      const [{ entries }] = await db.read([{ range }], options)
+      const [{ entries }] = await db.read([{ range }], requireOptions(options, CALL))
       return entries[0] && decodeNumber(entries[0].key)
     },
     async exists(runId, options) {
-      const [record] = await db.read([{ get: { part: parts.run(runId), key: RUN } }], options)
+      const at = { part: parts.run(runId), key: RUN }
+      const [record] = await db.read([{ get: at }], requireOptions(options, CALL))
       return record !== null
     },
-    listRuns: async (options) => readPage(db, parts.runs, EVERYTHING, toSummary, options),
-    runs: (options = {}) => eachItem(options, store.listRuns),
-    async resume(runId, fromSeq, { event, ...options } = {}) {
+    async resume(runId, fromSeq, given) {
+      const { event, ...options } = requireOptions(given, RESUME)
       requireInteger(fromSeq, 'fromSeq')
       const { ops } = prepareAppend(db, parts.run(runId), event ? [event] : [])
       const checks = [{ at: { part: parts.run(runId), key: EVENTS + encodeNumber(fromSeq) }, version: null }]
@@ -296,7 +309,8 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
         options,
       )
     },
-    async complete(runId, completion, options = {}) {
+    async complete(runId, completion, given) {
+      const options = requireOptions(given, COMPLETE)
       if (!isTerminal(completion)) throw invalid('completion must be completed, failed, cancelled or compensated')
       const final = options.event === undefined ? [] : [requireGiven(options.event, 'event')]
       const append = prepareAppend(db, parts.run(runId), final)
@@ -338,8 +352,3 @@ export function persistenceStore(db: Database, options: StoreOptions = {}): Pers
 /** The version of the definition that a run takes over from its events: the last that is named. */
 const versionOf = (events: readonly Partial<NewEvent>[]): string | undefined =>
   events.findLast((event) => event.definitionVersion !== undefined)?.definitionVersion
-
-const toSummary = ({ key, value }: Entry): RunSummary => ({
-  runId: decodeId(key),
-  ...(decode(value) as Omit<RunSummary, 'runId'>),
-})

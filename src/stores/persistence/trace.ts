@@ -1,6 +1,6 @@
 /** A run as it is read whole: its record, its log and its interventions. @module */
-import type { Database } from '../../core/database.ts'
-import type { CallOptions, Entry, EntryPage, Range } from '../../core/driver.ts'
+import type { InnerDatabase } from '../../core/database.ts'
+import type { CallOptions, Entry, EntryPage, EntryRange } from '../../core/driver.ts'
 import {
   CONSUMED,
   EVENTS,
@@ -39,7 +39,7 @@ const AT_ONCE = 2 ** 21
 
 /** The run from one moment; `undefined` where there is none. */
 export async function readTrace(
-  db: Database,
+  db: InnerDatabase,
   parts: TenantParts,
   runId: string,
   options?: CallOptions,
@@ -77,7 +77,12 @@ export async function readTrace(
  * All entries of a log, of which the last page is there. From its end backwards, so that it is of the moment of that
  * page: what is appended while this reads on lies behind it.
  */
-async function readRest(db: Database, range: Range, page: EntryPage, options?: CallOptions): Promise<readonly Entry[]> {
+async function readRest(
+  db: InnerDatabase,
+  range: EntryRange,
+  page: EntryPage,
+  options?: CallOptions,
+): Promise<readonly Entry[]> {
   const most = Math.min(db.driver.capabilities.limits.requestReads, Math.floor(AT_ONCE / weightOf(page)))
   const entries = [...page.entries]
   for (let isDone = !page.more; !isDone;) {
@@ -98,8 +103,8 @@ async function readRest(db: Database, range: Range, page: EntryPage, options?: C
 }
 
 /** The ranges before a key, nearest first: since entries are numbered, it is known where each of them begins. */
-function rangesBefore(range: Range, key: string, most: number): readonly Range[] {
-  const ranges: Range[] = []
+function rangesBefore(range: EntryRange, key: string, most: number): readonly EntryRange[] {
+  const ranges: EntryRange[] = []
   let end = decodeNumber(key)
   do {
     const start = Math.max(1, end - range.limit)

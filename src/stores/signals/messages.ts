@@ -3,14 +3,15 @@
  *
  * @module
  */
-import { requireGiven } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireOptions } from '../../core/arguments.ts'
 import type { Committed } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import type { Check, Entry, Op } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { SENT, type TenantParts, decodeNumber, encodeId, encodeNumber, under, utf8Bytes } from '../../core/keys.ts'
-import { type Page, type PageOptions, pageRange, toPage } from '../../core/pages.ts'
+import { WRITE, type WriteOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, pageRange, toPage, PAGE } from '../../core/pages.ts'
 import { completeStep } from '../../runs/advance.ts'
 import { type Inbox, type Message, type MessagePosition, cursorOf, messagesOf, toMessage } from '../../runs/inbox.ts'
 import { requireRunFields, withFields } from '../../runs/fields.ts'
@@ -23,6 +24,8 @@ export interface SendMessageOptions extends WriteOptions {
   /** Makes the call repeatable: under one key a run gets one message of a name. 1 to 256 UTF-8 bytes. */
   readonly idempotencyKey?: string | undefined
 }
+
+const SEND: Known<SendMessageOptions> = { ...WRITE, idempotencyKey: true }
 
 /** What became of a message that was sent. */
 export interface SendMessageResult {
@@ -65,7 +68,7 @@ export interface MessageStore {
    * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CONFLICT` where the key was used with another payload; `SERIALIZATION`,
    *   `PAYLOAD_TOO_LARGE`, `CLAIM_LOST`
    */
-  sendMessage(runId: string, name: string, payload?: unknown, options?: SendMessageOptions): Promise<SendMessageResult>
+  sendMessage(runId: string, name: string, payload: unknown, options?: SendMessageOptions): Promise<SendMessageResult>
   /**
    * Takes the oldest message that was not taken yet: of several callers, exactly one gets it. The run itself stays as it
    * is, so a process that dies here has lost the message: see {@link deliver}.
@@ -91,30 +94,34 @@ export interface MessageStore {
    * is a step of its own.
    *
    * @param runId - the run
-   * @param position - where it waits: the name, until when at the latest, and the step behind
+   * @param position - where it waits: the name, until when at the latest, and the next step
    * @returns `waiting`, or `delivered` where the step has a message, or has ended before, and the run went on. A paused run
    *   is `waiting`: it stays paused, and takes the message when it goes on
    * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CLAIM_LOST`
    */
   park(runId: string, position: MessagePosition, options?: WriteOptions): Promise<'waiting' | 'delivered'>
   /** Lists the messages of a name, the oldest first, by page; empty for an unknown run. */
-  listMessages(
-    runId: string,
-    name: string,
-    options?: PageOptions,
-  ): Promise<Page<Message & { readonly consumed: boolean }>>
+  listMessages(runId: string, name: string, options?: PageOptions): Promise<Page<StoredMessage>>
+  /** The same, reading page by page; `limit` is the size of a page. */
+  messages(runId: string, name: string, options?: PageOptions): AsyncIterable<StoredMessage>
+}
+
+/** A message that was sent, and whether it was taken. */
+export interface StoredMessage extends Message {
+  readonly consumed: boolean
 }
 
 /** The part of a signal store that handles messages. */
 export function messageStore(
-  db: Database,
+  db: InnerDatabase,
   parts: TenantParts,
   runs: RunRecords,
   steps: StepRecords,
   open: (runId: string) => Inbox,
 ): MessageStore {
-  return {
-    async sendMessage(runId, name, payload, options = {}) {
+  const store: MessageStore = {
+    async sendMessage(runId, name, payload, given) {
+      const options = requireOptions(given, SEND)
       const { idempotencyKey: key } = options
       const part = parts.run(runId)
       const log = { part, key: messagesOf(name) }
@@ -170,11 +177,13 @@ export function messageStore(
         options,
       )
     },
-    async consumeMessage(runId, name, options = {}) {
+    async consumeMessage(runId, name, given) {
+      const options = requireOptions(given, WRITE)
       encodeId(name, 'name')
       return open(runId).consume(name, options)
     },
-    async deliver(runId, name, to, options = {}) {
+    async deliver(runId, name, to, given) {
+      const options = requireOptions(given, WRITE)
       const { stepId, position, status } = requireGiven(to, 'to')
       encodeId(name, 'name')
       encodeId(stepId, 'stepId')
@@ -205,7 +214,8 @@ export function messageStore(
         options,
       )
     },
-    async park(runId, position, options = {}) {
+    async park(runId, position, given) {
+      const options = requireOptions(given, WRITE)
       if (requireGiven(position, 'position').kind !== 'message') throw invalid('position.kind must be message')
       requirePosition(position)
       const inbox = open(runId)
@@ -224,7 +234,8 @@ export function messageStore(
         options,
       )
     },
-    async listMessages(runId, name, options = {}) {
+    async listMessages(runId, name, given) {
+      const options = requireOptions(given, PAGE)
       const part = parts.run(runId)
       const range = pageRange(db, part, under(messagesOf(name)), options)
       const [cursor, { entries, more }] = await db.read([{ get: { part, key: cursorOf(name) } }, { range }], options)
@@ -234,14 +245,16 @@ export function messageStore(
         consumed: decodeNumber(entry.key) <= taken,
       }))
     },
+    messages: (runId, name, options) => eachItem(options, PAGE, (page) => store.listMessages(runId, name, page)),
   }
+  return store
 }
 
 /** What the record of a step holds besides its result, in bytes, and generously. */
 const STEP_BYTES = 4096
 
 /** A message must fit into the record of the step that waits for it, or the run could never go on. */
-function requireRoom({ driver }: Database, text: string): void {
+function requireRoom({ driver }: InnerDatabase, text: string): void {
   const most = driver.capabilities.limits.valueBytes - STEP_BYTES
   const size = utf8Bytes(text)
   if (size <= most) return

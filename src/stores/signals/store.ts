@@ -6,32 +6,35 @@
  *
  * @module
  */
-import { requireGiven } from '../../core/arguments.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Known, requireOptions } from '../../core/arguments.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { RUN, encodeId, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { signalsWithout, stopped } from '../../runs/advance.ts'
 import { inboxes } from '../../runs/inbox.ts'
 import { type MessageStore, messageStore } from './messages.ts'
-import type { StoreOptions } from '../../core/options.ts'
-import { type RunProposal, changed, decodeRun, runRecords } from '../../runs/record.ts'
+import { type RunProposal, changed, decodeRun, ended, runRecords } from '../../runs/record.ts'
 import type { RunRecord, SignalKind, SignalRequest } from '../../runs/state.ts'
 import { type RunStatus, isTerminal, statusAt } from '../../runs/status.ts'
 import { stepRecords } from '../../runs/step-record.ts'
 
-/** Who asks for a signal, and why. */
-export interface NewSignal {
+/** Who asks for a signal, and why: options of {@link SignalStore.storeSignal}. */
+export interface StoreSignalOptions extends WriteOptions {
   readonly reason?: string | undefined
   readonly requestedBy?: string | undefined
 }
 
-/** What a check that cancels may say. */
-export interface Interruption {
+/** Options of the checks that may cancel a run. */
+export interface CheckOptions extends WriteOptions {
   /** The step that is stopped. */
   readonly interruptedAt?: string | undefined
 }
+
+const STORE_SIGNAL: Known<StoreSignalOptions> = { ...WRITE, reason: true, requestedBy: true }
+const CHECK: Known<CheckOptions> = { ...WRITE, interruptedAt: true }
 
 /**
  * The signals and messages of one tenant's runs.
@@ -47,10 +50,10 @@ export interface SignalStore extends MessageStore {
    *
    * @param runId - the run
    * @param kind - `cancel` or `pause`
-   * @param request - who asks, and why
-   * @throws `NOT_FOUND`, `CANNOT_CANCEL`, `CANNOT_PAUSE`: see {@link requireSignalAllowed}; `CLAIM_LOST`
+   * @param options - who asks, and why
+   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended: see {@link requireSignalAllowed}; `CLAIM_LOST`
    */
-  storeSignal(runId: string, kind: SignalKind, request?: NewSignal, options?: WriteOptions): Promise<void>
+  storeSignal(runId: string, kind: SignalKind, options?: StoreSignalOptions): Promise<void>
   /** The request that waits to take effect; `undefined` where there is none, or no such run. */
   getSignal(runId: string, kind: SignalKind, options?: CallOptions): Promise<SignalRequest | undefined>
   /**
@@ -64,11 +67,11 @@ export interface SignalStore extends MessageStore {
    * Cancels the run where that was asked for, also one that is paused or waits. Both requests are gone then.
    *
    * @param runId - the run
-   * @param interruption - the step that is stopped
+   * @param options - the step that is stopped, `interruptedAt`
    * @returns whether it was cancelled now; of an ended run `false`, and the request stays
    * @throws `NOT_FOUND`, `CLAIM_LOST`
    */
-  checkAndCancel(runId: string, interruption?: Interruption, options?: WriteOptions): Promise<boolean>
+  checkAndCancel(runId: string, options?: CheckOptions): Promise<boolean>
   /**
    * Pauses the run where that was asked for. Its position stays, and what it was before is kept for `unpause`.
    *
@@ -80,21 +83,18 @@ export interface SignalStore extends MessageStore {
    * Cancels or pauses the run where that was asked for, in one commit; cancelling comes first.
    *
    * @param runId - the run
-   * @param interruption - the step that is stopped
+   * @param options - the step that is stopped, `interruptedAt`
    * @returns what became of the run; `undefined` where it goes on
    * @throws `NOT_FOUND`, `CLAIM_LOST`
    */
-  checkControlSignals(
-    runId: string,
-    interruption?: Interruption,
-    options?: WriteOptions,
-  ): Promise<'cancelled' | 'paused' | undefined>
+  checkControlSignals(runId: string, options?: CheckOptions): Promise<'cancelled' | 'paused' | undefined>
   /**
    * Has a paused run go on as what it was. One that waits for a message takes the oldest that came meanwhile, in the same
    * commit; one whose time is over is due. A request to pause is gone then, one to cancel stays.
    *
    * @returns the status it has now
-   * @throws `NOT_FOUND`, `CANNOT_UNPAUSE` where it is not paused, told in `details.status`; `CLAIM_LOST`
+   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended; `CANNOT_UNPAUSE` where it goes on and is not paused,
+   *   told in `details.status`; `CLAIM_LOST`
    */
   unpause(runId: string, options?: WriteOptions): Promise<RunStatus>
 }
@@ -105,13 +105,13 @@ export interface SignalStore extends MessageStore {
  * | status | `cancel` | `pause` |
  * | --- | --- | --- |
  * | `pending`, `running`, `waiting`, `paused` | yes | yes |
- * | `cancelled` | yes | `CANNOT_PAUSE` |
- * | `completed`, `failed`, `compensated` | `CANNOT_CANCEL` | `CANNOT_PAUSE` |
+ * | `cancelled` | yes | no |
+ * | `completed`, `failed`, `compensated` | no | no |
  * | a word of a later release | yes | yes |
  *
  * @param status - of the run
  * @param kind - `cancel` or `pause`
- * @throws `CANNOT_CANCEL`, `CANNOT_PAUSE`, with the status in `details.status`
+ * @throws `ALREADY_COMPLETED`, with the status in `details.completion`
  *
  * @example
  * ```ts
@@ -121,21 +121,22 @@ export interface SignalStore extends MessageStore {
  * try {
  *   requireSignalAllowed('completed', 'pause')
  * } catch (error) {
- *   console.log(isHoldfastError(error, 'CANNOT_PAUSE')) // true
+ *   console.log(isHoldfastError(error, 'ALREADY_COMPLETED')) // true
  * }
  * ```
  */
 export function requireSignalAllowed(status: RunStatus | (string & {}), kind: SignalKind): void {
-  if (!isTerminal(status) || (kind === 'cancel' && status === 'cancelled')) return
-  throw new HoldfastError(kind === 'cancel' ? 'CANNOT_CANCEL' : 'CANNOT_PAUSE', `The run has ended: ${status}`, {
-    details: { status },
-  })
+  if (isSignalAllowed(status, kind)) return
+  throw new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${status}`, { details: { completion: status } })
 }
+
+const isSignalAllowed = (status: string, kind: SignalKind): boolean =>
+  !isTerminal(status) || (kind === 'cancel' && status === 'cancelled')
 
 /**
  * Makes a signal store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -158,8 +159,9 @@ export function requireSignalAllowed(status: RunStatus | (string & {}), kind: Si
  * console.log(await signals.checkControlSignals('order-17', { interruptedAt: 'ship' })) // cancelled
  * ```
  */
-export function signalStore(db: Database, options: StoreOptions = {}): SignalStore {
-  const parts = tenantParts(options.tenant)
+export function signalStore(database: Database, options?: StoreOptions): SignalStore {
+  const db = innerOf(database)
+  const parts = tenantParts(requireOptions(options, STORE).tenant)
   const runs = runRecords(db, parts)
   const steps = stepRecords(db, parts)
   const open = inboxes(db, parts, steps)
@@ -168,10 +170,8 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
   async function check(
     runId: string,
     kinds: readonly SignalKind[],
-    interruption: Interruption,
-    options?: WriteOptions,
+    { interruptedAt, ...options }: CheckOptions,
   ): Promise<RunStatus | undefined> {
-    const { interruptedAt } = requireGiven(interruption, 'interruption')
     if (interruptedAt !== undefined) encodeId(interruptedAt, 'interruptedAt')
     return runs.changeExisting(
       runId,
@@ -185,9 +185,9 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
   }
 
   return {
-    async storeSignal(runId, kind, request = {}, options = {}) {
+    async storeSignal(runId, kind, given) {
+      const { reason, requestedBy, ...options } = requireOptions(given, STORE_SIGNAL)
       requireKind(kind)
-      const { reason, requestedBy } = requireGiven(request, 'request')
       for (const [what, text] of Object.entries({ reason, requestedBy })) {
         if (text !== undefined && (typeof text !== 'string' || !text.isWellFormed())) {
           throw invalid(`${what} must be well-formed text`)
@@ -196,7 +196,7 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
       return runs.changeExisting(
         runId,
         (run): RunProposal<void> => {
-          requireSignalAllowed(run.status, kind)
+          if (!isSignalAllowed(run.status, kind)) throw ended(run)
           const now = db.now()
           const isThere = run.status === (kind === 'cancel' ? 'cancelled' : 'paused')
           const signals = { ...run.signals, [kind]: defined({ reason, requestedBy, requestedAt: now }) }
@@ -207,7 +207,8 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
     },
     async getSignal(runId, kind, options) {
       requireKind(kind)
-      const [record] = await db.read([{ get: { part: parts.run(runId), key: RUN } }], options)
+      const at = { part: parts.run(runId), key: RUN }
+      const [record] = await db.read([{ get: at }], requireOptions(options, CALL))
       return record ? decodeRun(record.value).signals?.[kind] : undefined
     },
     async clearSignal(runId, kind, options) {
@@ -218,20 +219,23 @@ export function signalStore(db: Database, options: StoreOptions = {}): SignalSto
           run?.signals?.[kind]
             ? { next: changed(run, { signals: signalsWithout(run, kind) }, db.now()), done: () => true }
             : { done: () => false },
-        options,
+        requireOptions(options, WRITE),
       )
     },
-    checkAndCancel: async (runId, interruption = {}, options) =>
-      (await check(runId, ['cancel'], interruption, options)) !== undefined,
-    checkAndPause: async (runId, options) => (await check(runId, ['pause'], {}, options)) !== undefined,
-    checkControlSignals: async (runId, interruption = {}, options) =>
-      (await check(runId, ['cancel', 'pause'], interruption, options)) as 'cancelled' | 'paused' | undefined,
-    async unpause(runId, options = {}) {
+    checkAndCancel: async (runId, options) =>
+      (await check(runId, ['cancel'], requireOptions(options, CHECK))) !== undefined,
+    checkAndPause: async (runId, options) =>
+      (await check(runId, ['pause'], requireOptions(options, WRITE))) !== undefined,
+    checkControlSignals: async (runId, options) =>
+      (await check(runId, ['cancel', 'pause'], requireOptions(options, CHECK))) as 'cancelled' | 'paused' | undefined,
+    async unpause(runId, given) {
+      const options = requireOptions(given, WRITE)
       const inbox = open(runId)
       return runs.changeExisting(
         runId,
         (run): RunProposal<RunStatus> => {
           const { status, position } = run
+          if (isTerminal(status)) throw ended(run)
           if (status !== 'paused') {
             throw new HoldfastError('CANNOT_UNPAUSE', `The run is not paused, but ${status}`, { details: { status } })
           }

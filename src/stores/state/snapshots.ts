@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { requireGiven, requireInteger } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import {
@@ -22,10 +22,10 @@ import {
   under,
 } from '../../core/keys.ts'
 import { defined, pick } from '../../core/objects.ts'
-import { type Page, type PageOptions, eachItem, readPage } from '../../core/pages.ts'
-import type { StoreOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { type RunFields, requireRunFields, withFields } from '../../runs/fields.ts'
-import { type RunProposal, changed, decodeRun, mismatch, newRun, runRecords } from '../../runs/record.ts'
+import { type RunProposal, changed, decodeRun, ended, mismatch, newRun, runRecords } from '../../runs/record.ts'
 import type { RunRecord } from '../../runs/state.ts'
 import { type RunStatus, isTerminal } from '../../runs/status.ts'
 
@@ -69,14 +69,19 @@ export interface SaveSnapshotOptions extends WriteOptions {
    * Saves only over this version; `0`: only where there is none. A deletion leaves nothing behind, so versions count
    * from the last one: do not hold on to a version across it.
    */
-  readonly expectedVersion?: number
+  readonly expectedVersion?: number | undefined
 }
 
 /** Options of a snapshot store. */
 export interface SnapshotOptions extends StoreOptions {
   /** How many earlier snapshots of a run are kept, the last one included; none by default. */
-  readonly history?: number
+  readonly history?: number | undefined
 }
+
+/** The options of a state store. */
+export const SNAPSHOT_STORE: Known<SnapshotOptions> = { ...STORE, history: true }
+
+const SAVE: Known<SaveSnapshotOptions> = { ...WRITE, expectedVersion: true }
 
 /** Snapshots of one tenant: one versioned state document per run, and the status and position of the run. */
 export interface SnapshotStore {
@@ -84,14 +89,17 @@ export interface SnapshotStore {
    * Saves a run's snapshot, replacing the one before, and what it says of the run; makes the run where there is none.
    *
    * @returns what was saved, without the state
-   * @throws `CONFLICT` where the stored version is not the expected one, holds more of the log (a higher `throughSeq`),
-   *   or the run has ended, and not as this one says; nothing has changed then. `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+   * @throws `ALREADY_COMPLETED` where the run has ended, and not as this one says; `CONFLICT` where the stored version is
+   *   not the expected one, or holds more of the log (a higher `throughSeq`); nothing has changed then. `SERIALIZATION`,
+   *   `PAYLOAD_TOO_LARGE`
    */
   saveSnapshot(snapshot: SnapshotInput, options?: SaveSnapshotOptions): Promise<SnapshotSummary>
   /** The run's snapshot; `undefined` where there is none. */
   loadSnapshot<S = unknown>(runId: string, options?: CallOptions): Promise<Snapshot<S> | undefined>
-  /** Earlier snapshots of a run, the oldest first, by page: as many as the store keeps. */
-  loadHistory<S = unknown>(runId: string, options?: PageOptions): Promise<Page<PastSnapshot<S>>>
+  /** Lists the earlier snapshots of a run, the oldest first, by page: as many as the store keeps. */
+  listHistory<S = unknown>(runId: string, options?: PageOptions): Promise<Page<PastSnapshot<S>>>
+  /** The same, reading page by page; `limit` is the size of a page. */
+  history<S = unknown>(runId: string, options?: PageOptions): AsyncIterable<PastSnapshot<S>>
   /** Removes a run's snapshot and its history; tells whether there was one. */
   deleteSnapshot(runId: string, options?: WriteOptions): Promise<boolean>
   /** Lists the snapshots of the tenant, without their states, in the order of run ids, by page. */
@@ -115,14 +123,16 @@ const RUN_FACTS = [
 ] as const
 
 /** The snapshot part of a state store. */
-export function snapshotStore(db: Database, options: SnapshotOptions = {}): SnapshotStore {
-  const { tenant = DEFAULT_TENANT, history = 0 } = options
+export function snapshotStore(database: Database, options?: SnapshotOptions): SnapshotStore {
+  const db = innerOf(database)
+  const { tenant = DEFAULT_TENANT, history = 0 } = requireOptions(options, SNAPSHOT_STORE)
   requireInteger(history, 'history')
   const parts = tenantParts(tenant)
   const runs = runRecords(db, parts)
 
   const store: SnapshotStore = {
-    async saveSnapshot(snapshot, options = {}) {
+    async saveSnapshot(snapshot, given) {
+      const options = requireOptions(given, SAVE)
       const { runId, state, throughSeq } = requireGiven(snapshot, 'snapshot')
       const { expectedVersion } = options
       if (throughSeq !== undefined) requireInteger(throughSeq, 'throughSeq')
@@ -136,6 +146,7 @@ export function snapshotStore(db: Database, options: SnapshotOptions = {}): Snap
         (stored) => {
           const now = db.now()
           const run = stored ?? newRun(runId, tenant, 'running', now)
+          if (isTerminal(run.status) && fields.status !== run.status) throw ended(run)
           const before = run.snapshot ?? { version: 0, throughSeq: 0 }
           const { version } = before
           const refuse = (message: string): never => {
@@ -147,7 +158,6 @@ export function snapshotStore(db: Database, options: SnapshotOptions = {}): Snap
             refuse(`The snapshot has version ${version}, not ${expectedVersion}`)
           }
           if ((throughSeq ?? 0) < (before.throughSeq ?? 0)) refuse('The stored snapshot holds more of the log')
-          if (isTerminal(run.status) && fields.status !== run.status) refuse(`The run has ended: ${run.status}`)
           if (fields.workflow !== undefined && run.workflow !== undefined && fields.workflow !== run.workflow) {
             throw mismatch(run)
           }
@@ -173,7 +183,8 @@ export function snapshotStore(db: Database, options: SnapshotOptions = {}): Snap
         options,
       )
     },
-    async loadSnapshot<S>(runId: string, options?: CallOptions) {
+    async loadSnapshot<S>(runId: string, given?: CallOptions) {
+      const options = requireOptions(given, CALL)
       const part = parts.run(runId)
       const [entry, record] = await db.read([{ get: { part, key: SNAPSHOT } }, { get: { part, key: RUN } }], options)
       if (!entry || !record) return undefined
@@ -185,22 +196,25 @@ export function snapshotStore(db: Database, options: SnapshotOptions = {}): Snap
         ...pick(run, RUN_FACTS),
       }
     },
-    loadHistory: async <S>(runId: string, options?: PageOptions) =>
+    listHistory: async <S>(runId: string, options?: PageOptions) =>
       readPage(
         db,
         parts.run(runId),
         under(HISTORY),
         ({ value }) => ({ runId, ...(decode(value) as Omit<PastSnapshot<S>, 'runId'>) }),
-        options,
+        requireOptions(options, PAGE),
       ),
+    history: <S>(runId: string, options?: PageOptions) =>
+      eachItem(options, PAGE, (page) => store.listHistory<S>(runId, page)),
     deleteSnapshot: async (runId, options) =>
       runs.change(
         runId,
         (run) => ({ ...withoutSnapshot(parts, runId, run, db.now()), done: () => run?.snapshot !== undefined }),
-        options,
+        requireOptions(options, WRITE),
       ),
-    listSnapshots: async (options) => readPage(db, parts.snapshots, EVERYTHING, toSummary, options),
-    snapshots: (options = {}) => eachItem(options, store.listSnapshots),
+    listSnapshots: async (options) =>
+      readPage(db, parts.snapshots, EVERYTHING, toSummary, requireOptions(options, PAGE)),
+    snapshots: (options) => eachItem(options, PAGE, store.listSnapshots),
   }
   return store
 }

@@ -5,24 +5,32 @@
  *
  * @module
  */
-import { MAX_TIME, requireInteger } from '../../core/arguments.ts'
+import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
-import type { CallOptions, Entry, EntryPage, Expiry, Key, Read, Value } from '../../core/driver.ts'
+import { type Database, innerOf } from '../../core/database.ts'
+import type { CallOptions, Entry, EntryPage, Expiry, EntryKey, Read, Value } from '../../core/driver.ts'
+import { type Duration, toMilliseconds } from '../../core/duration.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { EVERYTHING, VALUES, behind, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
-import { type Page, type PageOptions, eachItem, readPage } from '../../core/pages.ts'
-import { pack, unpack } from './raw-values.ts'
+import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
+import { CALL, WRITE, type WriteOptions } from '../../core/options.ts'
 import { remove } from '../../core/remove.ts'
 import { runRecords } from '../../runs/record.ts'
-import { type SnapshotOptions, type SnapshotStore, snapshotStore, withoutSnapshot } from './snapshots.ts'
-import { type WatchOptions, type Watched, changes, requireWatched } from '../../core/watch.ts'
+import { pack, unpack } from './raw-values.ts'
+import {
+  SNAPSHOT_STORE,
+  type SnapshotOptions,
+  type SnapshotStore,
+  snapshotStore,
+  withoutSnapshot,
+} from './snapshots.ts'
+import { type WatchOptions, type Watched, changes, requireWatched, WATCH } from '../../core/watch.ts'
 
 /** Where a value belongs. */
 export interface ScopeOptions extends CallOptions {
   /** The run that the value belongs to, and is deleted with; the tenant itself by default. */
-  readonly runId?: string
+  readonly runId?: string | undefined
 }
 
 /** Options of calls that change a value. */
@@ -30,8 +38,14 @@ export interface ChangeOptions extends WriteOptions, ScopeOptions {}
 
 /** Options of calls that store a value. */
 export interface SetOptions extends ChangeOptions {
-  /** For how long the value is there, in milliseconds by the backend's clock, from 1 to 8.64e15; for ever by default. */
-  readonly ttl?: number | undefined
+  /** For how long the value is there, by the backend's clock: from 1 ms to 8.64e15 ms; for ever by default. */
+  readonly ttl?: Duration | undefined
+}
+
+/** Options of {@link StateStore.increment}. */
+export interface IncrementOptions extends SetOptions {
+  /** What to add, a safe integer; 1 by default. */
+  readonly by?: number | undefined
 }
 
 /** What is known of a value beside its content. */
@@ -40,15 +54,25 @@ export interface ValueInfo {
   readonly size: number
   /** Changes whenever the value is written; opaque. */
   readonly version: string
-  /** When it expires, in milliseconds since 1970 by the backend's clock; `null` for never. */
-  readonly expiresAt: number | null
+  /** When it expires, in milliseconds since 1970 by the backend's clock; absent where it never does. */
+  readonly expiresAt?: number
 }
 
 /** Options of {@link StateStore.listKeys}. */
 export interface ListKeysOptions extends PageOptions, ScopeOptions {
   /** Only keys that begin with this. */
-  readonly prefix?: string
+  readonly prefix?: string | undefined
 }
+
+/** Options of {@link StateStore.watch}. */
+export interface WatchKeysOptions extends WatchOptions, ScopeOptions {}
+
+const SCOPE: Known<ScopeOptions> = { ...CALL, runId: true }
+const CHANGE: Known<ChangeOptions> = { ...WRITE, ...SCOPE }
+const SET: Known<SetOptions> = { ...CHANGE, ttl: true }
+const INCREMENT: Known<IncrementOptions> = { ...SET, by: true }
+const KEYS: Known<ListKeysOptions> = { ...PAGE, ...SCOPE, prefix: true }
+const WATCH_KEYS: Known<WatchKeysOptions> = { ...WATCH, ...SCOPE }
 
 /**
  * Named values and snapshots of one tenant.
@@ -95,12 +119,11 @@ export interface StateStore extends SnapshotStore {
   /**
    * Adds to the integer under a key, atomically; a missing one counts as 0.
    *
-   * @param by - what to add, a safe integer; 1 by default
-   * @param options - `ttl` takes effect where the call creates the key; one that is there keeps its own
+   * @param options - what to add, `by`; `ttl` takes effect where the call creates the key, one that is there keeps its own
    * @returns the sum
    * @throws `CONFLICT` where the value is not an integer, or the sum would not be a safe one
    */
-  increment(key: string, by?: number, options?: SetOptions): Promise<number>
+  increment(key: string, options?: IncrementOptions): Promise<number>
   /** Removes a value and returns it: of several callers, exactly one gets it. */
   getAndDelete(key: string, options?: ChangeOptions): Promise<Value | undefined>
   /** Lists keys in order, by page. */
@@ -129,15 +152,15 @@ export interface StateStore extends SnapshotStore {
    * }
    * ```
    */
-  watch(watched: Watched, options?: WatchOptions & ScopeOptions): AsyncIterable<readonly string[]>
-  /** Removes a run's snapshot and all its values in one commit; its log stays. */
-  deleteExecutionState(runId: string, options?: WriteOptions): Promise<void>
+  watch(watched: Watched, options?: WatchKeysOptions): AsyncIterable<readonly string[]>
+  /** Removes a run's snapshot and all its values in one commit; its log stays. Tells whether there was any of it. */
+  deleteExecutionState(runId: string, options?: WriteOptions): Promise<boolean>
 }
 
 /**
  * Makes a state store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -147,25 +170,27 @@ export interface StateStore extends SnapshotStore {
  * import { createDatabase, memory, stateStore } from 'holdfast'
  *
  * const state = stateStore(createDatabase({ driver: memory() }), { tenant: 'acme' })
- * await state.setJson('cart', { items: new Set(['kelp']), at: new Date() }, { ttl: 60_000 })
+ * await state.setJson('cart', { items: new Set(['kelp']), at: new Date() }, { ttl: '1 h' })
  * console.log(await state.increment('visits')) // 1
  * console.log(await state.setIfAbsent('leader', 'me')) // true
  * ```
  */
-export function stateStore(db: Database, options: SnapshotOptions = {}): StateStore {
-  const parts = tenantParts(options.tenant)
+export function stateStore(database: Database, options?: SnapshotOptions): StateStore {
+  const db = innerOf(database)
+  const parts = tenantParts(requireOptions(options, SNAPSHOT_STORE).tenant)
   const runs = runRecords(db, parts)
   const contents = cells(db, ({ value, expiresAt }): Content => ({ value, expiresAt }))
 
-  const scope = ({ runId }: ScopeOptions = {}): { part: string; family: string } =>
+  const scope = ({ runId }: ScopeOptions): { part: string; family: string } =>
     runId === undefined ? { part: parts.values, family: '' } : { part: parts.run(runId), family: VALUES }
 
-  function at(key: string, options?: ScopeOptions): Key {
+  function at(key: string, options: ScopeOptions): EntryKey {
     const { part, family } = scope(options)
     return { part, key: family + encodeId(key, 'key') }
   }
 
-  async function read(keys: readonly string[], options?: ScopeOptions): Promise<(Value | undefined)[]> {
+  async function read(keys: readonly string[], given: ScopeOptions | undefined): Promise<(Value | undefined)[]> {
+    const options = requireOptions(given, SCOPE)
     const entries = await db.read(
       keys.map((key) => ({ get: at(key, options) })),
       options,
@@ -194,11 +219,13 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
   async function versionsUnder(prefix: string, options: ScopeOptions): Promise<Map<string, string>> {
     const { rangeEntries: limit } = db.driver.capabilities.limits
     const found = new Map<string, string>()
-    for await (const [key, version] of eachItem({ ...options, prefix, limit }, listVersions)) found.set(key, version)
+    const all = { signal: options.signal, runId: options.runId, prefix, limit }
+    for await (const [key, version] of eachItem(all, KEYS, listVersions)) found.set(key, version)
     return found
   }
 
-  async function write(key: string, value: Value, options: SetOptions = {}, isNew = false): Promise<boolean> {
+  async function write(key: string, value: Value, given: SetOptions | undefined, isNew = false): Promise<boolean> {
+    const options = requireOptions(given, SET)
     const put = at(key, options)
     const { ok } = await db.commit(
       {
@@ -222,17 +249,23 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
       keys.forEach((key, i) => values[i] !== undefined && found.set(key, values[i]))
       return found
     },
-    delete: async (key, options) => remove(db, [at(key, options)], options),
-    async exists(key, options) {
+    async delete(key, given) {
+      const options = requireOptions(given, CHANGE)
+      return remove(db, [at(key, options)], options)
+    },
+    async exists(key, given) {
+      const options = requireOptions(given, SCOPE)
       const [page] = await db.read([withoutValue(at(key, options))], options)
       return (page as EntryPage).entries.length > 0
     },
-    async describe(key, options) {
+    async describe(key, given) {
+      const options = requireOptions(given, SCOPE)
       const [entry] = await db.read([{ get: at(key, options) }], options)
       if (!entry) return undefined
       const { version, expiresAt } = entry
       const value = unpack(entry.value)
-      return { size: typeof value === 'string' ? utf8Bytes(value) : value.length, version, expiresAt }
+      const size = typeof value === 'string' ? utf8Bytes(value) : value.length
+      return { size, version, ...(expiresAt !== null && { expiresAt }) }
     },
     async setJson(key, value, options) {
       await write(key, encode(value), options)
@@ -242,7 +275,9 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
       return value === undefined ? value : (decode(value) as T)
     },
     setIfAbsent: async (key, value, options) => write(key, value, options, true),
-    async increment(key, by = 1, options = {}) {
+    async increment(key, given) {
+      const options = requireOptions(given, INCREMENT)
+      const { by = 1 } = options
       requireInteger(by, 'by', Number.MIN_SAFE_INTEGER)
       const expires = expiry(options)
       return contents.change(
@@ -266,32 +301,45 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
         options,
       )
     },
-    getAndDelete: async (key, options) =>
-      contents.change(
+    async getAndDelete(key, given) {
+      const options = requireOptions(given, CHANGE)
+      return contents.change(
         at(key, options),
         (stored) => (stored ? { next: null, done: () => unpack(stored.value) } : { done: () => undefined }),
         options,
-      ),
-    async listKeys(options = {}) {
-      const { items, ...page } = await listVersions(options)
+      )
+    },
+    async listKeys(options) {
+      const { items, ...page } = await listVersions(requireOptions(options, KEYS))
       return { items: items.map(([key]) => key), ...page }
     },
-    keys: (options = {}) => eachItem(options, store.listKeys),
-    async *watch(watched, options = {}) {
+    keys: (options) => eachItem(options, KEYS, store.listKeys),
+    async *watch(watched, given) {
+      const options = requireOptions(given, WATCH_KEYS)
       const it = requireWatched(watched)
       const look = () => ('prefix' in it ? versionsUnder(it.prefix, options) : versionsOf(it, options))
       yield* changes(db, scope(options).part, look, options)
     },
-    deleteExecutionState: async (runId, options) =>
-      runs.change(
-        runId,
-        (run) => {
-          const { next, ops = [] } = withoutSnapshot(parts, runId, run, db.now())
-          const values = { deleteRange: { part: parts.run(runId), ...under(VALUES) } }
-          return { next, ops: [...ops, values], done: () => undefined }
-        },
-        options,
-      ),
+    async deleteExecutionState(runId, given) {
+      const options = requireOptions(given, WRITE)
+      const part = parts.run(runId)
+      const values = under(VALUES)
+      return db.hold(async (held) => {
+        const [{ entries }] = await held.read([{ range: { part, ...values, limit: 1, keysOnly: true } }], options)
+        return runs.change(
+          runId,
+          (run) => {
+            const { next, ops = [] } = withoutSnapshot(parts, runId, run, db.now())
+            return {
+              next,
+              ops: [...ops, { deleteRange: { part, ...values } }],
+              done: () => entries.length > 0 || run?.snapshot !== undefined,
+            }
+          },
+          options,
+        )
+      }, options)
+    },
     // At the end: an object that begins with a spread takes ten times as long to make.
     ...snapshotStore(db, options),
   }
@@ -299,7 +347,7 @@ export function stateStore(db: Database, options: SnapshotOptions = {}): StateSt
 }
 
 /** Asks for one entry without its value, which may be megabytes. */
-const withoutValue = ({ part, key }: Key): Read => ({
+const withoutValue = ({ part, key }: EntryKey): Read => ({
   range: { part, start: key, end: behind(key), limit: 1, keysOnly: true },
 })
 
@@ -307,7 +355,7 @@ const withoutValue = ({ part, key }: Key): Read => ({
 type Content = Pick<Entry, 'value' | 'expiresAt'>
 
 const expiry = ({ ttl }: SetOptions): Expiry | undefined =>
-  ttl === undefined ? ttl : { in: requireInteger(ttl, 'ttl', 1, MAX_TIME) }
+  ttl === undefined ? ttl : { in: toMilliseconds(ttl, 'ttl', 1) }
 
 function add(value: Value, by: number): number {
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : Number.NaN

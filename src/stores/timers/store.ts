@@ -6,17 +6,17 @@
  *
  * @module
  */
-import { requireInteger } from '../../core/arguments.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions } from '../../core/driver.ts'
 import { isHoldfastError } from '../../core/errors.ts'
 import { DIGITS, EVERYTHING, decodeId, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { type Page, type PageOptions, readPage } from '../../core/pages.ts'
 import { completeStep, movedOn, stopped } from '../../runs/advance.ts'
 import { inboxes } from '../../runs/inbox.ts'
-import { type Abilities, finder, requireAbilities } from '../../runs/dispatch.ts'
-import type { StoreOptions } from '../../core/options.ts'
+import { ABILITIES, type Abilities, finder, requireAbilities } from '../../runs/dispatch.ts'
 import { pendingSignal } from '../../runs/indexes.ts'
 import { type RunProposal, changed, runRecords } from '../../runs/record.ts'
 import type { SignalKind } from '../../runs/state.ts'
@@ -85,13 +85,16 @@ export interface TimerStore {
 /** Options of {@link TimerStore.nextDue}. */
 export interface NextDueOptions extends CallOptions, Abilities {}
 
+const ADVANCE: Known<AdvanceOptions> = { ...WRITE, limit: true, leaveSignalled: true }
+const NEXT_DUE: Known<NextDueOptions> = { ...CALL, ...ABILITIES }
+
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 10_000
 
 /**
  * Makes a timer store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -109,8 +112,9 @@ const MAX_LIMIT = 10_000
  * console.log((await state.loadSnapshot('order-17'))?.position) // { kind: 'step', stepId: 'ship' }
  * ```
  */
-export function timerStore(db: Database, options: StoreOptions = {}): TimerStore {
-  const parts = tenantParts(options.tenant)
+export function timerStore(database: Database, options?: StoreOptions): TimerStore {
+  const db = innerOf(database)
+  const parts = tenantParts(requireOptions(options, STORE).tenant)
   const runs = runRecords(db, parts)
   const steps = stepRecords(db, parts)
   const open = inboxes(db, parts, steps)
@@ -170,7 +174,8 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
   }
 
   return {
-    async advanceDue({ limit = DEFAULT_LIMIT, ...options } = {}) {
+    async advanceDue(given) {
+      const { limit = DEFAULT_LIMIT, ...options } = requireOptions(given, ADVANCE)
       requireInteger(limit, 'limit', 1, MAX_LIMIT)
       const advanced: AdvancedRun[] = []
       const failures: unknown[] = []
@@ -187,7 +192,8 @@ export function timerStore(db: Database, options: StoreOptions = {}): TimerStore
       if (failures.length > 0 && advanced.length === 0) throw failures[0]
       return advanced
     },
-    async nextDue({ tags = [], workflows, ...options } = {}) {
+    async nextDue(given) {
+      const { tags = [], workflows, ...options } = requireOptions(given, NEXT_DUE)
       requireAbilities({ tags, workflows })
       const range = { part: parts.due, ...EVERYTHING, limit: 1, keysOnly: true }
       const anybody = { workerId: '', tags, workflows, limit: 1, agingInterval: Infinity }

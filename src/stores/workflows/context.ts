@@ -5,21 +5,24 @@
  *
  * @module
  */
-import { requireInteger } from '../../core/arguments.ts'
+import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { type Along, type Cells, cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
-import type { Entry, Key } from '../../core/driver.ts'
+import type { InnerDatabase } from '../../core/database.ts'
+import type { Entry, EntryKey } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { CONTEXT, type TenantParts } from '../../core/keys.ts'
+import { WRITE, type WriteOptions } from '../../core/options.ts'
 import { type RunProposal, type RunRecords, ended } from '../../runs/record.ts'
 import { isTerminal } from '../../runs/status.ts'
 
 /** Options of {@link ContextStore.updateContext}. */
 export interface ContextOptions extends WriteOptions {
   /** Writes only over this version; `0`: only where it was never written. */
-  readonly expectedVersion?: number
+  readonly expectedVersion?: number | undefined
 }
+
+const UPDATE: Known<ContextOptions> = { ...WRITE, expectedVersion: true }
 
 /** The contexts of one tenant's runs. */
 export interface ContextStore {
@@ -63,9 +66,9 @@ export interface RunContexts {
 }
 
 /** The contexts of a tenant; what the stores of one database remember of them is shared. */
-export function runContexts(db: Database, parts: TenantParts, runs: RunRecords): RunContexts {
+export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunRecords): RunContexts {
   const contexts: Cells<StoredContext> = db.shared(`contexts of ${parts.runs}`, () => cells(db, readContext))
-  const contextAt = (runId: string): Key => ({ part: parts.run(runId), key: CONTEXT })
+  const contextAt = (runId: string): EntryKey => ({ part: parts.run(runId), key: CONTEXT })
 
   /** Changes a run's context in a commit that makes sure that the run goes on. */
   function changeContext(
@@ -102,7 +105,8 @@ export function runContexts(db: Database, parts: TenantParts, runs: RunRecords):
 
   return {
     store: {
-      async updateContext(runId, context, options = {}) {
+      async updateContext(runId, context, given) {
+        const options = requireOptions(given, UPDATE)
         const { expectedVersion } = options
         if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
         const kept = copied(requireContext(context))
@@ -120,7 +124,8 @@ export function runContexts(db: Database, parts: TenantParts, runs: RunRecords):
         )
         return { version }
       },
-      async patchContext(runId, patch, options = {}) {
+      async patchContext(runId, patch, given) {
+        const options = requireOptions(given, WRITE)
         const { version, context } = await changeContext(runId, patchWith(patch), options)
         return { version, context: copied(context) }
       },

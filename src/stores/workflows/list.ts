@@ -1,10 +1,10 @@
 /** Runs as they are listed, by the index of their status or of all. @module */
-import { requireInteger } from '../../core/arguments.ts'
+import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
 import { decode } from '../../core/codec.ts'
-import type { Database } from '../../core/database.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import { invalid } from '../../core/errors.ts'
 import { EVERYTHING, type TenantParts, decodeId, encodeId, encodeNumber, under } from '../../core/keys.ts'
-import { type Page, type PageOptions, pageRange } from '../../core/pages.ts'
+import { type Page, type PageOptions, pageRange, PAGE } from '../../core/pages.ts'
 import type { RunSummary } from '../../runs/indexes.ts'
 import { type RunStatus, isRunStatus } from '../../runs/status.ts'
 
@@ -18,12 +18,16 @@ export interface ListRunsOptions extends PageOptions {
   readonly before?: number | undefined
 }
 
+/** The options of `WorkflowStore.listRuns`. */
+export const LIST_RUNS: Known<ListRunsOptions> = { ...PAGE, status: true, workflow: true, tag: true, before: true }
+
 /** One page of the runs of a tenant. */
 export async function listed(
-  db: Database,
+  db: InnerDatabase,
   parts: TenantParts,
-  { status, workflow, tag, before, ...options }: ListRunsOptions = {},
+  given: ListRunsOptions | undefined,
 ): Promise<Page<RunSummary>> {
+  const { status, workflow, tag, before, ...options } = requireOptions(given, LIST_RUNS)
   if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
   if (workflow !== undefined) encodeId(workflow, 'workflow')
   if (tag !== undefined) encodeId(tag, 'tag')

@@ -1,11 +1,12 @@
 /** Runs as they begin: one insert-if-absent, whatever is to be done with one that is there. @module */
 import { requireGiven } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import type { CallOptions, Op } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { CONTEXT, DEFINITION, INPUT, RUN, type TenantParts, encodeId } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
+import type { WriteOptions } from '../../core/options.ts'
 import { type StoredContext, firstContext, readContext } from './context.ts'
 import { type RunFields, requireRunFields, withFields } from '../../runs/fields.ts'
 import { DEFAULT_PRIORITY } from '../../runs/indexes.ts'
@@ -56,13 +57,13 @@ export interface RunStarts {
   start(
     run: NewRun,
     policy: StartPolicy | undefined,
-    options: WriteOptions | undefined,
+    options: WriteOptions,
   ): Promise<{ readonly created: boolean; readonly run: Run }>
   /** The run, from one moment; `undefined` where there is none. */
-  read(from: Database, runId: string, options: CallOptions | undefined): Promise<Run | undefined>
+  read(from: InnerDatabase, runId: string, options: CallOptions): Promise<Run | undefined>
 }
 
-export function runStarts(db: Database, tenant: string, parts: TenantParts, runs: RunRecords): RunStarts {
+export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts, runs: RunRecords): RunStarts {
   /** The record of a run that begins, and what else is stored of it. */
   function begin(run: NewRun): { fields: RunFields; more: Op[]; context: StoredContext } {
     const { runId, workflow, definitionVersion, definition, input, context } = requireGiven(run, 'run')
@@ -81,7 +82,7 @@ export function runStarts(db: Database, tenant: string, parts: TenantParts, runs
   async function start(
     run: NewRun,
     policy: StartPolicy | undefined,
-    options: WriteOptions | undefined,
+    options: WriteOptions,
   ): Promise<{ readonly created: boolean; readonly run: Run }> {
     const { fields, more, context } = begin(run)
     const { runId, definitionVersion, definition, input } = run
@@ -132,7 +133,7 @@ export function runStarts(db: Database, tenant: string, parts: TenantParts, runs
     }, options)
   }
 
-  async function read(from: Database, runId: string, options: CallOptions | undefined): Promise<Run | undefined> {
+  async function read(from: InnerDatabase, runId: string, options: CallOptions): Promise<Run | undefined> {
     const part = parts.run(runId)
     const get = (key: string) => ({ get: { part, key } })
     const [record, context, definition, input] = await from.read(

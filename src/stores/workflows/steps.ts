@@ -5,18 +5,19 @@
  *
  * @module
  */
-import { requireGiven, requireInteger } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
 import type { Along } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import type { InnerDatabase } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
-import { ORDER, RUN, STEPS, type TenantParts, encodeId, under } from '../../core/keys.ts'
+import { ORDER, STEPS, type TenantParts, encodeId, under } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { type Page, type PageOptions, eachItem, pageRange } from '../../core/pages.ts'
+import { CALL, WRITE, type WriteOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, pageRange, PAGE } from '../../core/pages.ts'
 import { requireRunFields, requireText, withFields } from '../../runs/fields.ts'
 import { waitKey } from '../../runs/indexes.ts'
-import { type RunProposal, type RunRecords, changed, ended, noRun } from '../../runs/record.ts'
+import { type RunProposal, type RunRecords, changed, ended } from '../../runs/record.ts'
 import type { RunRecord } from '../../runs/state.ts'
 import { type Position, type StepStatus, isStepStatus, isStepTerminal, isTerminal } from '../../runs/status.ts'
 import type { StepRecord, StepRecords } from '../../runs/step-record.ts'
@@ -43,11 +44,11 @@ export type StepPatch = Omit<StepInput, 'stepId'>
 /** Options of {@link StepStore.saveTaskResult}. */
 export interface SaveResultOptions extends WriteOptions {
   /** Replaces a result that is there; `false` by default. */
-  readonly overwrite?: boolean
+  readonly overwrite?: boolean | undefined
 }
 
-/** How a wait ends. */
-export interface WaitResult {
+/** How a wait ends: options of {@link StepStore.completeWait}. */
+export interface CompleteWaitOptions extends WriteOptions {
   /** `completed` by default. */
   readonly status?: 'completed' | 'failed' | undefined
   readonly result?: unknown
@@ -56,6 +57,16 @@ export interface WaitResult {
   readonly context?: Readonly<Record<string, unknown>> | undefined
   /** Where the run is from then on; its status follows from that, but a paused run stays paused. */
   readonly position?: Position | null | undefined
+}
+
+const SAVE_RESULT: Known<SaveResultOptions> = { ...WRITE, overwrite: true }
+const COMPLETE_WAIT: Known<CompleteWaitOptions> = {
+  ...WRITE,
+  status: true,
+  result: true,
+  error: true,
+  context: true,
+  position: true,
 }
 
 /** The steps of one tenant's runs. */
@@ -96,11 +107,7 @@ export interface StepStore {
     result: unknown,
     options?: SaveResultOptions,
   ): Promise<{ readonly duplicate: boolean }>
-  /**
-   * The result of a step, also after its run has ended; `undefined` where it has none.
-   *
-   * @throws `NOT_FOUND` for an unknown run
-   */
+  /** The result of a step, also after its run has ended; `undefined` where it has none, or there is no such run. */
   loadTaskResult<R = unknown>(
     runId: string,
     stepId: string,
@@ -118,7 +125,7 @@ export interface StepStore {
    * @throws `NOT_FOUND` where no step waits, or has waited, under this id; `CONFLICT` where another has ended the wait;
    *   `ALREADY_COMPLETED` where the run has ended, other than by being cancelled
    */
-  completeWait(waitId: string, result?: WaitResult, options?: WriteOptions): Promise<StepRecord>
+  completeWait(waitId: string, options?: CompleteWaitOptions): Promise<StepRecord>
 }
 
 interface Wait {
@@ -128,7 +135,7 @@ interface Wait {
 
 /** The part of a workflow store that handles steps. */
 export function stepStore(
-  db: Database,
+  db: InnerDatabase,
   parts: TenantParts,
   runs: RunRecords,
   steps: StepRecords,
@@ -142,7 +149,7 @@ export function stepStore(
     runId: string,
     stepId: string,
     decide: (step: StepRecord | undefined, run: RunRecord, now: number) => Verdict<R>,
-    options: WriteOptions | undefined,
+    options: WriteOptions,
     more: (run: RunRecord, now: number) => { run?: RunRecord | undefined; along?: readonly Along[] } = () => ({}),
   ): Promise<R> {
     encodeId(stepId, 'stepId')
@@ -210,11 +217,13 @@ export function stepStore(
   }
 
   const store: StepStore = {
-    async upsertStep(runId, step, options) {
+    async upsertStep(runId, step, given) {
+      const options = requireOptions(given, WRITE)
       const input = requireStep(step)
       return changeStep(runId, input.stepId, (_, run, now) => toRecord(input, undefined, run, now), options)
     },
-    async patchStep(runId, stepId, patch, options) {
+    async patchStep(runId, stepId, patch, given) {
+      const options = requireOptions(given, WRITE)
       const kept = defined(requireStep({ ...requireGiven(patch, 'patch'), stepId }))
       return changeStep(
         runId,
@@ -224,10 +233,11 @@ export function stepStore(
       )
     },
     async getStep(runId, stepId, options) {
-      const [entry] = await db.read([{ get: steps.at(runId, stepId) }], options)
+      const [entry] = await db.read([{ get: steps.at(runId, stepId) }], requireOptions(options, CALL))
       return entry ? toStep(entry) : undefined
     },
-    async listSteps(runId, options = {}) {
+    async listSteps(runId, given) {
+      const options = requireOptions(given, PAGE)
       const part = parts.run(runId)
       const { requestReads } = db.driver.capabilities.limits
       const all = pageRange(db, part, under(ORDER), options)
@@ -244,8 +254,9 @@ export function stepStore(
         return { items: rows.flatMap((row) => (row ? toStep(row) : [])), ...(more && { cursor: last.key }) }
       }, options)
     },
-    steps: (runId, options = {}) => eachItem(options, (page) => store.listSteps(runId, page)),
-    async saveTaskResult(runId, stepId, result, options = {}) {
+    steps: (runId, options) => eachItem(options, PAGE, (page) => store.listSteps(runId, page)),
+    async saveTaskResult(runId, stepId, result, given) {
+      const options = requireOptions(given, SAVE_RESULT)
       const { overwrite = false } = options
       const value = copyOf(result)
       const text = encode(value)
@@ -287,15 +298,11 @@ export function stepStore(
       )
     },
     async loadTaskResult<R>(runId: string, stepId: string, options?: CallOptions) {
-      const [run, entry] = await db.read(
-        [{ get: { part: parts.run(runId), key: RUN } }, { get: steps.at(runId, stepId) }],
-        options,
-      )
-      if (!run) throw noRun(runId)
-      const step = entry && toStep(entry)
+      const step = await store.getStep(runId, stepId, options)
       return step?.status === 'completed' ? { result: step.result as R } : undefined
     },
-    async findStepByWaitId(waitId, options) {
+    async findStepByWaitId(waitId, given) {
+      const options = requireOptions(given, CALL)
       const at = waitKey(parts, waitId)
       return db.hold(async (held) => {
         const [wait] = await held.read([{ get: at }], options)
@@ -306,13 +313,20 @@ export function stepStore(
         return step?.waitId === waitId ? { runId, step } : undefined
       }, options)
     },
-    async completeWait(waitId, given = {}, options) {
-      const { status = 'completed', result, error, context } = requireGiven(given, 'result')
+    async completeWait(waitId, given) {
+      const {
+        status = 'completed',
+        result,
+        error,
+        context,
+        position: to,
+        ...options
+      } = requireOptions(given, COMPLETE_WAIT)
       if (status !== 'completed' && status !== 'failed') throw invalid('status must be completed or failed')
-      const { position } = requireRunFields({ error, position: given.position })
+      const { position } = requireRunFields({ error, position: to })
       const value = copyOf(result)
       const patch = context === undefined ? undefined : preparePatch(context)
-      const found = await store.findStepByWaitId(waitId, options)
+      const found = await store.findStepByWaitId(waitId, { signal: options.signal })
       if (!found) throw new HoldfastError('NOT_FOUND', 'No step waits under this id', { details: { waitId } })
       const { runId, step } = found
       return changeStep(

@@ -7,18 +7,18 @@
  *
  * @module
  */
-import { requireGiven, requireInteger } from '../../core/arguments.ts'
-import type { Database, WriteOptions } from '../../core/database.ts'
+import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
-import { DEFAULT_TENANT, EVERYTHING, behind, encodeId, tenantParts } from '../../core/keys.ts'
+import { DEFAULT_TENANT, EVERYTHING, encodeId, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
-import { type Page, eachItem } from '../../core/pages.ts'
+import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
+import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
 import { type ContextStore, runContexts } from './context.ts'
-import type { StoreOptions } from '../../core/options.ts'
 import { type RunFields, requireRunFields, requireText, withFields } from '../../runs/fields.ts'
 import type { RunSummary } from '../../runs/indexes.ts'
-import { type ListRunsOptions, listed } from './list.ts'
+import { LIST_RUNS, type ListRunsOptions, listed } from './list.ts'
 import { type RunProposal, changed, ended, mismatch, runRecords } from '../../runs/record.ts'
 import { type NewRun, type PreparedRun, type Run, runStarts } from './start.ts'
 import type { RetryState } from '../../runs/state.ts'
@@ -32,16 +32,19 @@ export type { NewRun, PreparedRun, Run, StartPolicy } from './start.ts'
 /** Options of {@link WorkflowStore.updateRun}. */
 export interface UpdateRunOptions extends WriteOptions {
   /** Only where the run has this status. */
-  readonly expectedStatus?: RunStatus
+  readonly expectedStatus?: RunStatus | undefined
 }
 
-/** A failed attempt at a step. */
-export interface FailedAttempt {
+/** A failed attempt at a step: options of {@link WorkflowStore.failTask}. */
+export interface FailTaskOptions extends WriteOptions {
   readonly error: string
   readonly workerId?: string | undefined
   /** When it may be tried again, in milliseconds since 1970. */
   readonly retryAt?: number | undefined
 }
+
+const UPDATE: Known<UpdateRunOptions> = { ...WRITE, expectedStatus: true }
+const FAIL: Known<FailTaskOptions> = { ...WRITE, error: true, workerId: true, retryAt: true }
 
 /**
  * The runs of one tenant.
@@ -79,7 +82,8 @@ export interface WorkflowStore extends ContextStore, StepStore {
    * Changes what is known of a run.
    *
    * @returns the status from then on
-   * @throws `NOT_FOUND`; `WORKFLOW_MISMATCH`; `CONFLICT` where the run has ended, or has another status than expected
+   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended, and not as these fields say; `WORKFLOW_MISMATCH`;
+   *   `CONFLICT` where it has another status than expected
    */
   updateRun(runId: string, fields: RunFields, options?: UpdateRunOptions): Promise<RunStatus>
   /**
@@ -88,19 +92,19 @@ export interface WorkflowStore extends ContextStore, StepStore {
    * @returns how the attempts went so far
    * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
    */
-  failTask(runId: string, stepId: string, attempt: FailedAttempt, options?: WriteOptions): Promise<RetryState>
+  failTask(runId: string, stepId: string, options: FailTaskOptions): Promise<RetryState>
   /** Removes a run with everything of it in one commit; tells whether there was one. Nothing of it is left. */
   deleteRun(runId: string, options?: WriteOptions): Promise<boolean>
-  /** Everything that is stored of a run, reading page by page: the unit that is copied and backed up. */
-  runEntries(runId: string, options?: CallOptions): AsyncIterable<Entry>
+  /** Lists everything that is stored of a run, by page: the unit that is copied and backed up. */
+  listRunEntries(runId: string, options?: PageOptions): Promise<Page<Entry>>
+  /** The same, reading page by page; `limit` is the size of a page. */
+  runEntries(runId: string, options?: PageOptions): AsyncIterable<Entry>
 }
-
-const PAGE = 1000
 
 /**
  * Makes a workflow store.
  *
- * @param db - the database it is kept in
+ * @param database - where it is kept
  * @param options - the tenant
  * @returns the store; making one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
@@ -118,8 +122,9 @@ const PAGE = 1000
  * console.log((await workflows.getRun('order-17'))?.context) // { carrier: 'kelp express' }
  * ```
  */
-export function workflowStore(db: Database, options: StoreOptions = {}): WorkflowStore {
-  const { tenant = DEFAULT_TENANT } = options
+export function workflowStore(database: Database, options?: StoreOptions): WorkflowStore {
+  const db = innerOf(database)
+  const { tenant = DEFAULT_TENANT } = requireOptions(options, STORE)
   const parts = tenantParts(tenant)
   const runs = runRecords(db, parts)
   const steps = stepRecords(db, parts)
@@ -127,18 +132,19 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
   const { start, read } = runStarts(db, tenant, parts, runs)
 
   const store: WorkflowStore = {
-    createRun: async (run, options) => (await start(run, undefined, options)).run,
+    createRun: async (run, options) => (await start(run, undefined, requireOptions(options, WRITE))).run,
     async prepareRun(given, options) {
       const { policy = 'fail', ...run } = requireGiven(given, 'run')
       if (!['fail', 'useExisting', 'terminateExisting'].includes(policy)) {
         throw invalid('policy must be fail, useExisting or terminateExisting')
       }
-      return start(run, policy, options)
+      return start(run, policy, requireOptions(options, WRITE))
     },
-    getRun: async (runId, options) => read(db, runId, options),
+    getRun: async (runId, options) => read(db, runId, requireOptions(options, CALL)),
     listRuns: async (options) => listed(db, parts, options),
-    runs: (options = {}) => eachItem(options, store.listRuns),
-    async updateRun(runId, fields, options = {}) {
+    runs: (options) => eachItem(options, LIST_RUNS, store.listRuns),
+    async updateRun(runId, fields, given) {
+      const options = requireOptions(given, UPDATE)
       const { expectedStatus } = options
       const told = requireRunFields(requireGiven(fields, 'fields'))
       if (expectedStatus !== undefined && !isRunStatus(expectedStatus)) {
@@ -148,11 +154,9 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
         runId,
         (run): RunProposal<RunStatus> => {
           const { status } = run
+          if (isTerminal(status) && told.status !== status) throw ended(run)
           if (expectedStatus !== undefined && status !== expectedStatus) {
             throw new HoldfastError('CONFLICT', `The run is ${status}, not ${expectedStatus}`, { details: { status } })
-          }
-          if (isTerminal(status) && told.status !== status) {
-            throw new HoldfastError('CONFLICT', `The run has ended: ${status}`, { details: { status } })
           }
           if (told.workflow !== undefined && run.workflow !== undefined && told.workflow !== run.workflow) {
             throw mismatch(run)
@@ -163,8 +167,8 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
         options,
       )
     },
-    async failTask(runId, stepId, attempt, options) {
-      const { error, workerId, retryAt } = requireGiven(attempt, 'attempt')
+    async failTask(runId, stepId, given) {
+      const { error, workerId, retryAt, ...options } = requireOptions(given, FAIL)
       encodeId(stepId, 'stepId')
       requireText(error, 'error')
       if (workerId !== undefined) encodeId(workerId, 'workerId')
@@ -196,20 +200,12 @@ export function workflowStore(db: Database, options: StoreOptions = {}): Workflo
           ops: [{ deletePart: part }],
           done: () => run !== undefined,
         }),
-        options,
+        requireOptions(options, WRITE),
       )
     },
-    async *runEntries(runId, options) {
-      const part = parts.run(runId)
-      const limit = Math.min(PAGE, db.driver.capabilities.limits.rangeEntries)
-      let { start } = EVERYTHING
-      for (let more = true; more;) {
-        const [page] = await db.read([{ range: { part, start, end: EVERYTHING.end, limit } }], options)
-        yield* page.entries
-        more = page.more
-        start = behind(page.entries.at(-1)?.key ?? start)
-      }
-    },
+    listRunEntries: async (runId, options) =>
+      readPage(db, parts.run(runId), EVERYTHING, (entry) => entry, requireOptions(options, PAGE)),
+    runEntries: (runId, options) => eachItem(options, PAGE, (page) => store.listRunEntries(runId, page)),
     // At the end: an object that begins with a spread takes ten times as long to make.
     ...contexts.store,
     ...stepStore(db, parts, runs, steps, contexts.patching),

@@ -23,7 +23,7 @@ export const described: Case = defineCase('CL-101', 'a claim says what it is of,
   ok(isNear(claimedAt, before), 'By the clock of the backend')
   equal(expiresAt, claimedAt + 60_000)
   ok(typeof id === 'string' && id !== '', 'It has an id')
-  const seen = await stores(t).claims.getClaim(RUN, STEP)
+  const seen = await stores(t).claims.getClaim(RUN, { stepId: STEP })
   ok(isNear(seen!.expiresAt!, expiresAt!), 'When it expires')
   equal({ ...seen, expiresAt }, claim)
 })
@@ -40,7 +40,7 @@ export const held: Case = defineCase('CL-102', 'what is claimed cannot be claime
       }
     }
   })
-  equal((await b.claims.getClaim(RUN, STEP))?.token, token)
+  equal((await b.claims.getClaim(RUN, { stepId: STEP }))?.token, token)
 })
 
 /** SY-7. */
@@ -49,7 +49,7 @@ export const overAtOnce: Case = defineCase('CL-103', 'a claim for no time is ove
   await begin(t, a)
   const claim = await take(a, { ttl: 0 })
   equal(claim.expiresAt, claim.claimedAt)
-  equal(await a.claims.getClaim(RUN, STEP), undefined)
+  equal(await a.claims.getClaim(RUN, { stepId: STEP }), undefined)
   await rejects(a.state.set('k', 'v', { claim }), 'CLAIM_LOST')
   ok((await take(b, { workerId: 'worker-2' })).token > claim.token, 'A larger token')
 })
@@ -62,7 +62,7 @@ export const forEver: Case = defineCase('CL-104', 'a claim without a time to liv
   equal('expiresAt' in claim, false)
   await outlive(t)
   equal(await b.claims.claimTask({ runId: RUN, stepId: STEP, workerId: 'worker-2' }), undefined)
-  equal(await b.claims.getClaim(RUN, STEP), claim)
+  equal(await b.claims.getClaim(RUN, { stepId: STEP }), claim)
 })
 
 /** 7.4: expired is free. SY-65: from the moment on that it names. */
@@ -72,10 +72,10 @@ export const expired: Case = defineCase('CL-105', 'what has expired can be claim
   const first = await take(a, { ttl: LEASE })
   equal(await b.claims.claimTask({ runId: RUN, stepId: STEP, workerId: 'worker-2' }), undefined)
   await outlive(t)
-  equal(await b.claims.getClaim(RUN, STEP), undefined)
+  equal(await b.claims.getClaim(RUN, { stepId: STEP }), undefined)
   const second = await take(b, { workerId: 'worker-2', ttl: 60_000 })
   ok(second.token > first.token && second.id !== first.id, 'Another claim')
-  equal((await a.claims.getClaim(RUN, STEP))?.workerId, 'worker-2')
+  equal((await a.claims.getClaim(RUN, { stepId: STEP }))?.workerId, 'worker-2')
 })
 
 /** B.5-11: one claim per run would keep branches from being shared. */
@@ -88,7 +88,7 @@ export const separate: Case = defineCase('CL-106', 'claims of a run and of its s
   equal(new Set([whole, ...steps].map(({ id }) => id)).size, 5)
   equal(await s.claims.getClaim(RUN), whole)
   await s.claims.releaseTaskClaim(whole)
-  equal(await s.claims.getClaim(RUN, 'a'), steps[0])
+  equal(await s.claims.getClaim(RUN, { stepId: 'a' }), steps[0])
 })
 
 /** Row 11. */
@@ -97,7 +97,7 @@ export const oddIds: Case = defineCase('CL-107', 'steps and workers have any nam
   await begin(t, s)
   const taken = await Promise.all(ODD_IDS.map((id) => take(s, { stepId: id, workerId: id })))
   for (const [i, stepId] of ODD_IDS.entries()) {
-    const claim = await s.claims.getClaim(RUN, stepId)
+    const claim = await s.claims.getClaim(RUN, { stepId })
     equal([claim?.workerId, claim?.id], [stepId, taken[i]!.id])
   }
   equal(new Set(taken.map(({ id }) => id)).size, ODD_IDS.length)
@@ -114,7 +114,7 @@ export const unknownRun: Case = defineCase('CL-108', 'a run that is not there ca
     for (const { claims } of [a, b]) {
       await rejects(claims.claimTask({ runId: RUN, stepId: STEP, workerId: WORKER }), 'NOT_FOUND')
       await rejects(claims.claimTask({ runId: 'other', workerId: WORKER }), 'NOT_FOUND')
-      equal(await claims.getClaim(RUN, STEP), undefined)
+      equal(await claims.getClaim(RUN, { stepId: STEP }), undefined)
     }
   })
 })
@@ -142,7 +142,7 @@ export const tokens: Case = defineCase('CL-110', 'every claim has a larger token
     await b.claims.releaseTaskClaim(released)
     const gone = await take(b, { ttl: 0 })
     const forced = await take(a)
-    equal(await b.claims.forceReleaseClaim(RUN, STEP), true)
+    equal(await b.claims.forceReleaseClaim(RUN, { stepId: STEP }), true)
     seen.push(released.token, gone.token, forced.token)
   }
   equal(seen, grown(seen), 'Each is larger than those before')
@@ -159,7 +159,7 @@ export const oneWins: Case = defineCase('CL-111', 'of concurrent claims exactly 
     )
     const winners = got.filter((claim) => claim !== undefined)
     equal(winners.length, 1)
-    equal((await handles[n % 4]!.claims.getClaim(RUN, stepId))?.id, winners[0]?.id)
+    equal((await handles[n % 4]!.claims.getClaim(RUN, { stepId }))?.id, winners[0]?.id)
   }
 })
 
@@ -237,7 +237,7 @@ export const erased: Case = defineCase('CL-114', 'with a run its claims are gone
   const claim = await take(s)
   await erase(t)
   await begin(t, stores(t))
-  equal(await s.claims.getClaim(RUN, STEP), undefined)
+  equal(await s.claims.getClaim(RUN, { stepId: STEP }), undefined)
   await rejects(s.claims.releaseTaskClaim(claim), 'NOT_FOUND')
   ok((await take(s)).id !== claim.id, 'Another claim')
   await rejects(s.claims.extendTaskClaim(claim, 1000), 'CLAIM_LOST')
@@ -252,8 +252,8 @@ export const tenants: Case = defineCase('CL-115', 'claims of a tenant are out of
   await changesNothing(t, async () => {
     await rejects(yours.claims.releaseTaskClaim(claim), 'NOT_FOUND')
     await rejects(yours.claims.extendTaskClaim({ ...claim, expiresAt: 1 }, 1000), 'NOT_FOUND')
-    equal(await yours.claims.forceReleaseClaim(RUN, STEP), false)
-    equal(await yours.claims.getClaim(RUN, STEP), undefined)
+    equal(await yours.claims.forceReleaseClaim(RUN, { stepId: STEP }), false)
+    equal(await yours.claims.getClaim(RUN, { stepId: STEP }), undefined)
     equal(await yours.claims.findAvailableTasks({ workerId: WORKER }), [])
   })
   await begin(t, yours)

@@ -1,4 +1,5 @@
 /** Fences: a write under a claim takes effect only while that claim is held. @module */
+import { innerOf } from '../../core/database.ts'
 import type { Lease } from '../../core/fence.ts'
 import type { Claim } from '../../stores/claims/store.ts'
 import { equal, ok, rejects } from '../assert.ts'
@@ -12,7 +13,7 @@ type Write = (s: Stores, options: { claim: Lease }) => Promise<unknown>
 /** Every method that writes, so that each finds something to do, again and again. */
 const WRITES: Readonly<Record<string, Write>> = {
   append: ({ log }, o) => log.append(event('b'), o),
-  appendWithKey: ({ log, db }, o) => log.append(event('b', { idempotencyKey: db.newId() }), o),
+  appendWithKey: ({ log, db }, o) => log.append(event('b', { idempotencyKey: innerOf(db).newId() }), o),
   appendBatch: ({ log }, o) => log.appendBatch([event('b'), event('c')], o),
   appendWithFields: ({ log }, o) => log.append(event('b'), { ...o, run: { priority: 2 } }),
   resume: ({ log }, o) => log.resume(RUN, 1, o),
@@ -21,16 +22,16 @@ const WRITES: Readonly<Record<string, Write>> = {
   set: ({ state }, o) => state.set('text', 'new', o),
   setOfRun: ({ state }, o) => state.set('text', 'new', { ...o, runId: RUN }),
   setJson: ({ state }, o) => state.setJson('json', [1], o),
-  increment: ({ state }, o) => state.increment('n', 1, o),
+  increment: ({ state }, o) => state.increment('n', o),
   getAndDelete: ({ state }, o) => state.getAndDelete('text', o),
-  setIfAbsent: ({ state, db }, o) => state.setIfAbsent(db.newId(), 'v', o),
+  setIfAbsent: ({ state, db }, o) => state.setIfAbsent(innerOf(db).newId(), 'v', o),
   setIfAbsentAgain: ({ state }, o) => state.setIfAbsent('n', 'v', o),
   delete: ({ state }, o) => state.delete('json', o),
   saveSnapshot: ({ state }, o) => state.saveSnapshot({ runId: RUN, state: 1 }, o),
   deleteSnapshot: ({ state }, o) => state.deleteSnapshot(RUN, o),
   deleteExecutionState: ({ state }, o) => state.deleteExecutionState(RUN, o),
-  claimTask: ({ claims, db }, o) => claims.claimTask({ runId: RUN, stepId: db.newId(), workerId: WORKER }, o),
-  forceReleaseClaim: ({ claims }, o) => claims.forceReleaseClaim(RUN, 'other', o),
+  claimTask: ({ claims, db }, o) => claims.claimTask({ runId: RUN, stepId: innerOf(db).newId(), workerId: WORKER }, o),
+  forceReleaseClaim: ({ claims }, o) => claims.forceReleaseClaim(RUN, { stepId: 'other', ...o }),
   complete: ({ log }, o) => log.complete(RUN, 'completed', { ...o, event: { kind: 'end' } }),
 }
 
@@ -63,7 +64,7 @@ export const held: Case = defineCase('CL-601', 'while a claim is held every writ
     ok((await write(s, { claim })) !== false || name === 'setIfAbsentAgain', name)
     ok(name === 'setIfAbsentAgain' || JSON.stringify(await t.dump()) !== JSON.stringify(before), `${name} has changed`)
   }
-  equal((await stores(t).claims.getClaim(RUN, STEP))?.id, claim.id)
+  equal((await stores(t).claims.getClaim(RUN, { stepId: STEP }))?.id, claim.id)
 })
 
 /** Row 7: stopped, taken for dead, and going on. */
@@ -86,7 +87,7 @@ export const released: Case = defineCase('CL-603', 'under a claim that was relea
   await s.claims.releaseTaskClaim(claim)
   await refused(t, s, claim)
   const forced = await take(s)
-  await s.claims.forceReleaseClaim(RUN, STEP)
+  await s.claims.forceReleaseClaim(RUN, { stepId: STEP })
   await refused(t, s, forced)
 })
 
@@ -176,7 +177,7 @@ export const neighbours: Case = defineCase(
     await begin(t, s)
     const [lost, mine] = [await take(s, { ttl: 0 }), await take(s, { stepId: 'other', ttl: 600_000 })]
     const found = await atOnce(9, (i) =>
-      verdict(s.state.increment('n', 1, i % 3 === 0 ? {} : { claim: i % 3 === 1 ? lost : mine })),
+      verdict(s.state.increment('n', i % 3 === 0 ? {} : { claim: i % 3 === 1 ? lost : mine })),
     )
     for (const i of upTo(9)) equal(found[i - 1] === 'CLAIM_LOST', (i - 1) % 3 === 1)
     equal(await s.state.get('n'), '6')
@@ -193,7 +194,7 @@ export const succession: Case = defineCase(
     const claims: Claim[] = []
     for (const s of handles) {
       claims.push(await take(s, { ttl: 600_000 }))
-      await handles[0]!.claims.forceReleaseClaim(RUN, STEP)
+      await handles[0]!.claims.forceReleaseClaim(RUN, { stepId: STEP })
     }
     const current = await take(handles[0]!, { ttl: 600_000 })
     const tokens = [...claims, current].map(({ token }) => token)
@@ -216,7 +217,7 @@ export const sent: Case = defineCase('CL-610', 'a claim that was sent to another
   await begin(t, a)
   const claim = JSON.parse(JSON.stringify(await take(a, { ttl: 600_000 }))) as Lease
   await b.state.set('k', 'v', { claim })
-  await a.claims.forceReleaseClaim(RUN, STEP)
+  await a.claims.forceReleaseClaim(RUN, { stepId: STEP })
   await rejects(b.state.set('k', 'w', { claim }), 'CLAIM_LOST')
   equal(await b.state.get('k'), 'v')
 })

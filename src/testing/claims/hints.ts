@@ -76,7 +76,7 @@ export const hinted: Case = defineCase('CL-404', 'a hint leads to the step that 
   equal(await s.claims.findHintedTask({ ...HINT, definitionHash: 'abc', tags: ['gpu'] }, worker), offer)
   equal(await stores(t).claims.findHintedTask(HINT, { ...worker, tags: ['gpu', 'eu'] }), offer)
   equal(decodeHint(encodeHint(offer as TaskWakeupHint)), { ...HINT, definitionHash: 'abc', tags: ['gpu'] })
-  equal(await s.claims.getClaim(RUN, STEP), undefined, 'Nothing is claimed')
+  equal(await s.claims.getClaim(RUN, { stepId: STEP }), undefined, 'Nothing is claimed')
 })
 
 /** SY-82, SY-31: none when stale, claimed or signalled; B.1.8: nor without the tags. */
@@ -174,11 +174,11 @@ export const wakeups: Case = defineCase('CL-409', 'a wake-up is neither believed
 export const aborted: Case = defineCase('CL-410', 'waiting for work can be aborted at any moment', async (t) => {
   const { claims } = stores(t)
   const stop = new AbortController()
-  const waiting = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9 }, { signal: stop.signal })
+  const waiting = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9, signal: stop.signal })
   await wait(30)
   stop.abort(new Error('Enough'))
   equal((await rejects(soon(waiting), 'ABORTED')).ambiguous, false)
-  await rejects(claims.waitForWakeup({ ...worker, timeout: 0 }, { signal: stop.signal }), 'ABORTED')
+  await rejects(claims.waitForWakeup({ ...worker, timeout: 0, signal: stop.signal }), 'ABORTED')
 })
 
 /** The close ends waiting, and waits for none. */

@@ -12,7 +12,7 @@ export const released: Case = defineCase('CL-201', 'what was released can be cla
   await begin(t, a)
   const claim = await take(a, { ttl: 60_000 })
   equal(await a.claims.releaseTaskClaim(claim), undefined)
-  equal(await b.claims.getClaim(RUN, STEP), undefined)
+  equal(await b.claims.getClaim(RUN, { stepId: STEP }), undefined)
   equal((await take(b, { workerId: 'worker-2' })).workerId, 'worker-2')
 })
 
@@ -68,7 +68,8 @@ export const extended: Case = defineCase('CL-204', 'an extension counts from now
   const s = stores(t)
   await begin(t, s)
   const claim = await take(s, { ttl: 60_000 })
-  const end = async (): Promise<number> => (await stores(t).claims.getClaim(RUN, STEP))?.expiresAt ?? Number.NaN
+  const end = async (): Promise<number> =>
+    (await stores(t).claims.getClaim(RUN, { stepId: STEP }))?.expiresAt ?? Number.NaN
   const first = await end()
   await t.sleep(50)
   const longer = await s.claims.extendTaskClaim(claim, 60_000)
@@ -80,7 +81,7 @@ export const extended: Case = defineCase('CL-204', 'an extension counts from now
   ok((await end()) < first, 'It can be shortened')
   await s.claims.extendTaskClaim(claim, LEASE)
   await outlive(t)
-  equal(await s.claims.getClaim(RUN, STEP), undefined)
+  equal(await s.claims.getClaim(RUN, { stepId: STEP }), undefined)
 })
 
 /** A heartbeat keeps what it has, by whichever name. */
@@ -112,7 +113,7 @@ export const withoutEnd: Case = defineCase(
     const claim = await take(s)
     await changesNothing(t, async () => equal(await s.claims.extendTaskClaim(claim, LEASE), claim))
     await outlive(t)
-    equal(await stores(t).claims.getClaim(RUN, STEP), claim)
+    equal(await stores(t).claims.getClaim(RUN, { stepId: STEP }), claim)
     await s.claims.releaseTaskClaim(claim)
     await rejects(s.claims.extendTaskClaim(claim, LEASE), 'NOT_FOUND')
   },
@@ -123,9 +124,9 @@ export const forced: Case = defineCase('CL-207', 'an operator can take any claim
   const [dead, admin] = [stores(t), stores(t)]
   await begin(t, dead)
   const [claim, whole] = [await take(dead), await take(dead, { stepId: undefined })]
-  equal(await admin.claims.forceReleaseClaim(RUN, STEP), true)
-  equal(await admin.claims.forceReleaseClaim(RUN, STEP), false)
-  equal(await admin.claims.forceReleaseClaim('other', STEP), false)
+  equal(await admin.claims.forceReleaseClaim(RUN, { stepId: STEP }), true)
+  equal(await admin.claims.forceReleaseClaim(RUN, { stepId: STEP }), false)
+  equal(await admin.claims.forceReleaseClaim('other', { stepId: STEP }), false)
   await rejects(dead.state.set('k', 'v', { claim }), 'CLAIM_LOST')
   equal(await dead.claims.getClaim(RUN), whole)
   equal(await admin.claims.forceReleaseClaim(RUN), true)
@@ -157,7 +158,7 @@ export const atExpiry: Case = defineCase('CL-209', 'at its end a claim is either
       ...upTo(4).map((i) => (i % 2 ? a : b).claims.claimTask({ runId: RUN, stepId, workerId: `thief ${i}` })),
     ])
     const thieves = stolen.filter((it) => it !== undefined)
-    const holder = (await stores(t).claims.getClaim(RUN, stepId))!
+    const holder = (await stores(t).claims.getClaim(RUN, { stepId }))!
     if (typeof kept === 'string') {
       ok(kept === 'NOT_FOUND' || kept === 'CLAIM_LOST', 'It is told')
       equal([thieves.length, thieves[0]?.id], [1, holder.id])

@@ -13,11 +13,11 @@ const CALLS: readonly ((claims: TaskClaimStore, claim: Claim, options?: CallOpti
   (claims, _, o) => claims.claimTask({ ...task, stepId: 'another' }, o),
   (claims, claim, o) => claims.extendTaskClaim(claim, 60_000, o),
   (claims, claim, o) => claims.releaseTaskClaim(claim, o),
-  (claims, _, o) => claims.forceReleaseClaim(RUN, undefined, o),
-  (claims, _, o) => claims.getClaim(RUN, STEP, o),
-  (claims, _, o) => claims.findAvailableTasks(worker, o),
-  (claims, _, o) => claims.findHintedTask(task, worker, o),
-  (claims, _, o) => claims.waitForWakeup({ ...worker, timeout: 0 }, o),
+  (claims, _, o) => claims.forceReleaseClaim(RUN, o),
+  (claims, _, o) => claims.getClaim(RUN, { stepId: STEP, ...o }),
+  (claims, _, o) => claims.findAvailableTasks({ ...worker, ...o }),
+  (claims, _, o) => claims.findHintedTask(task, { ...worker, ...o }),
+  (claims, _, o) => claims.waitForWakeup({ ...worker, timeout: 0, ...o }),
 ]
 
 /** Requires all calls to be refused without a request and without a change. */
@@ -55,8 +55,8 @@ export const badIds: Case = defineCase('CL-801', 'malformed ids are refused by c
         : [
             claims.claimTask({ ...task, stepId: id }),
             claims.releaseTaskClaim({ ...claim, stepId: id }),
-            claims.forceReleaseClaim(RUN, id),
-            claims.getClaim(RUN, id),
+            claims.forceReleaseClaim(RUN, { stepId: id }),
+            claims.getClaim(RUN, { stepId: id }),
           ]),
     ]),
   ),

@@ -13,10 +13,10 @@ export const claiming: Case = defineCase('CL-901', 'a claim is one request, at m
   const s = spied(t)
   await begin(t, s)
   equal(await s.cost(() => take(s, task)), 1, 'The run is known')
-  await s.claims.forceReleaseClaim(RUN, STEP)
+  await s.claims.forceReleaseClaim(RUN, { stepId: STEP })
   equal(await s.cost(() => take(s, task)), 1, 'The token is known')
   equal(await s.cost(() => s.claims.claimTask(task)), 1, 'Claimed')
-  await stores(t).claims.forceReleaseClaim(RUN, STEP)
+  await stores(t).claims.forceReleaseClaim(RUN, { stepId: STEP })
   const cold = spied(t)
   ok((await cold.cost(() => take(cold, task))) <= 2, 'Cold')
   const colder = spied(t)
@@ -34,8 +34,8 @@ export const holding: Case = defineCase('CL-902', 'extending and releasing are o
   for (const _ of upTo(3)) equal(await s.cost(() => s.claims.extendTaskClaim(claim, 600_000)), 1)
   equal(await s.cost(() => s.claims.releaseTaskClaim(claim)), 1)
   equal(await s.cost(() => rejects(s.claims.releaseTaskClaim(claim), 'NOT_FOUND')), 1)
-  equal(await s.cost(() => s.claims.getClaim(RUN, STEP)), 1)
-  equal(await s.cost(() => s.claims.forceReleaseClaim(RUN, STEP)), 1)
+  equal(await s.cost(() => s.claims.getClaim(RUN, { stepId: STEP })), 1)
+  equal(await s.cost(() => s.claims.forceReleaseClaim(RUN, { stepId: STEP })), 1)
   const [fresh, cold, colder] = [await take(s), spied(t), spied(t)]
   equal(await cold.cost(() => cold.claims.releaseTaskClaim(fresh)), 1, 'Not extended')
   const next = await take(s, task)
@@ -54,7 +54,7 @@ export const fenced: Case = defineCase('CL-903', 'a fence costs no request but a
   await s.claims.extendTaskClaim(claim, 600_000)
   ok((await s.cost(() => s.log.append(event('b'), { claim }))) <= 2, 'Extended')
   for (const _ of upTo(2)) equal(await s.cost(() => s.log.append(event('b'), { claim })), 1)
-  equal(await s.cost(() => atOnce(20, () => s.state.increment('n', 1, { claim }))), 1, 'Together')
+  equal(await s.cost(() => atOnce(20, () => s.state.increment('n', { claim }))), 1, 'Together')
 })
 
 /** What there is, the ranges of it, the claims on it: never more, however many runs there are. */

@@ -1,7 +1,8 @@
 /** Runs to be worked on, and claims on them, for the cases. @module */
+import { innerOf } from '../../core/database.ts'
 import { tenantParts } from '../../core/keys.ts'
 import type { Claim, ClaimRequest } from '../../stores/claims/store.ts'
-import type { AvailableTask, FindTasks } from '../../runs/dispatch.ts'
+import type { AvailableTask, FindTasksOptions } from '../../runs/dispatch.ts'
 import type { RunFields } from '../../runs/fields.ts'
 import { changed, runRecords } from '../../runs/record.ts'
 import type { RetryState, RunRecord } from '../../runs/state.ts'
@@ -58,7 +59,7 @@ export async function beginAll(
 /** Changes the record of a run, as stores do. */
 export async function change({ db }: Stores, t: Context, runId: string, changes: Partial<RunRecord>): Promise<void> {
   const now = db.now()
-  await runRecords(db, tenantParts(t.tenant)).changeExisting(runId, (run) => ({
+  await runRecords(innerOf(db), tenantParts(t.tenant)).changeExisting(runId, (run) => ({
     next: changed(run, changes, now),
     done: () => undefined,
   }))
@@ -76,11 +77,11 @@ export async function take({ claims }: Stores, request: Partial<ClaimRequest> = 
 }
 
 /** What is offered to {@link WORKER}, or to another one. */
-export const offers = ({ claims }: Stores, find: Partial<FindTasks> = {}): Promise<AvailableTask[]> =>
+export const offers = ({ claims }: Stores, find: Partial<FindTasksOptions> = {}): Promise<AvailableTask[]> =>
   claims.findAvailableTasks({ workerId: WORKER, ...find })
 
 /** The runs that are offered, in their order. */
-export const offered = async (s: Stores, find: Partial<FindTasks> = {}): Promise<string[]> =>
+export const offered = async (s: Stores, find: Partial<FindTasksOptions> = {}): Promise<string[]> =>
   (await offers(s, find)).map(({ runId }) => runId)
 
 /** Gives the backend the occasion to remove what has expired: that is no change that a call makes. */

@@ -1,5 +1,5 @@
 /** Opening at the first call, closing after the last, faults in between, and the backend's time. @module */
-import type { Database } from '../../core/database.ts'
+import { type Database, innerOf } from '../../core/database.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { append, at, atOnce, put, upTo } from '../build.ts'
@@ -238,20 +238,21 @@ export const closeWaitsForHeld: Case = defineCase('DB-313', 'close waits for wor
   const db = t.db({ driver: spy.driver })
   let goOn: (() => void) | undefined
   const question = new Promise<void>((resolve) => (goOn = resolve))
-  const work = db.hold(async (held) => {
+  const inside = innerOf(db)
+  const work = inside.hold(async (held) => {
     const first = await held.commit({ ops: [append('log!', 'a')] })
     await question
     return [first, await held.hold((inner) => inner.commit({ ops: [append('log!', 'b')] }))]
   })
   const failing = rejects(
-    db.hold(() => Promise.reject(new HoldfastError('CONFLICT', 'Mine'))),
+    inside.hold(() => Promise.reject(new HoldfastError('CONFLICT', 'Mine'))),
     'CONFLICT',
   )
   await spy.arrived(1)
   const closing = db.close()
   await failing
   await rejects(
-    db.hold(() => Promise.resolve()),
+    inside.hold(() => Promise.resolve()),
     'CLOSED',
   )
   await wait(20)

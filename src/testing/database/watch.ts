@@ -1,4 +1,5 @@
 /** Watching through a database: what concerns the one who listens, and the end. @module */
+import { innerOf } from '../../core/database.ts'
 import { equal, rejects } from '../assert.ts'
 import { at, put } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -27,7 +28,7 @@ export const concerned: Case = defineCase(
   'who watches is told of changes of the parts that concern it',
   async (t) => {
     const [db, other] = [t.db(), t.db()]
-    equal(db.announces, true)
+    equal(innerOf(db).announces, true)
     const [mine, all] = [counter(), counter()]
     const stop = db.watch((part) => part === 'mine', mine.call)
     db.watch(() => true, all.call)
@@ -47,7 +48,7 @@ export const concerned: Case = defineCase(
     needs: announces,
     async otherwise(t) {
       const db = t.db()
-      equal(db.announces, false)
+      equal(innerOf(db).announces, false)
       const all = counter()
       db.watch(() => true, all.call)
       await db.commit({ ops: [put('k', 'v')] })

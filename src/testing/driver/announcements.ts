@@ -1,4 +1,5 @@
 /** Announcements: hints that something has changed. They may be lost, so cases wait for them, and count none. @module */
+import { innerOf } from '../../core/database.ts'
 import type { Driver } from '../../core/driver.ts'
 import { equal } from '../assert.ts'
 import { absent, append, at, put, remove, removePart, removeRange } from '../build.ts'
@@ -29,7 +30,7 @@ const silent: Pick<GatedCase, 'needs' | 'otherwise'> = {
   needs: announces,
   async otherwise(t) {
     const db = t.db()
-    equal(db.announces, false)
+    equal(innerOf(db).announces, false)
     let told = 0
     db.watch(
       () => true,

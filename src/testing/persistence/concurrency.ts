@@ -71,7 +71,7 @@ export const oneWorkflow: Case = defineCase(
     equal(inOrder(accepted), upTo(4))
     equal(verdicts.filter((it) => it === 'WORKFLOW_MISMATCH').length, 8)
     equal(trace.events.length, 4)
-    equal((await handles[0]!.log.listRuns()).items[0]?.workflow, trace.workflow)
+    equal((await handles[0]!.workflows.listRuns()).items[0]?.workflow, trace.workflow)
   },
 )
 

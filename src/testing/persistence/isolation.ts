@@ -10,9 +10,9 @@ const TENANTS = ['a', 'a:', 'aa', 'A', '%', '_', '*', 'a!run', '😀', 'default'
 export const tenants: Case = defineCase('PE-701', 'tenants with equal run ids see nothing of each other', async (t) => {
   const of = (tenant: string): PersistenceStore => stores(t, {}, tenant).log
   for (const [i, tenant] of TENANTS.entries()) {
-    const log = of(tenant)
+    const { log, workflows } = stores(t, {}, tenant)
     equal([await log.exists(RUN), await log.load(RUN), await log.getLatestSeq(RUN)], [false, undefined, undefined])
-    equal([await log.loadEvents(RUN), await log.listRuns()], [{ items: [] }, { items: [] }])
+    equal([await log.loadEvents(RUN), await workflows.listRuns()], [{ items: [] }, { items: [] }])
     await rejects(log.resume(RUN, 0), 'NOT_FOUND')
     await rejects(log.complete(RUN, 'failed'), 'NOT_FOUND')
     const workflow = `of ${tenant}`
@@ -27,7 +27,7 @@ export const tenants: Case = defineCase('PE-701', 'tenants with equal run ids se
     equal([trace.workflow, trace.events[0]?.payload, trace.resumedFromSeq], [`of ${tenant}`, i, i])
     equal(trace.completion, tenant === 'a' ? 'completed' : undefined)
     equal(trace.interventions[0]?.consumed, tenant === 'a')
-    equal((await of(tenant).listRuns()).items.length, 1)
+    equal((await stores(t, {}, tenant).workflows.listRuns()).items.length, 1)
   }
 })
 
@@ -70,7 +70,7 @@ export const stateAndLog: Case = defineCase(
   'PE-704',
   'the log of a run goes on where its state is deleted',
   async (t) => {
-    const { log, state } = stores(t)
+    const { log, state, workflows } = stores(t)
     await state.saveSnapshot({ runId: RUN, state: 1 })
     await state.set('k', 'v', { runId: RUN })
     equal([await log.exists(RUN), (await log.load(RUN))?.events, await log.getLatestSeq(RUN)], [true, [], undefined])
@@ -80,7 +80,7 @@ export const stateAndLog: Case = defineCase(
     const trace = await log.load(RUN)
     await state.deleteExecutionState(RUN)
     equal(await log.load(RUN), trace)
-    equal((await collect(log.runs())).length, 1)
+    equal((await collect(workflows.runs())).length, 1)
     equal(await log.append(event('a', { idempotencyKey: 'k' })), { seq: 1, duplicate: true })
   },
 )

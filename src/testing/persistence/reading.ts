@@ -155,8 +155,8 @@ export const oneMomentByPages: Case = defineCase(
 
 /** In the order of their ids. */
 export const listsRuns: Case = defineCase('PE-610', 'listRuns tells of every run of the tenant', async (t) => {
-  const { log } = stores(t)
-  equal(await log.listRuns(), { items: [] })
+  const { log, workflows } = stores(t)
+  equal(await workflows.listRuns(), { items: [] })
   await stores(t, {}, 'another').log.append(event('a', { runId: 'x' }))
   await Promise.all(ODD_IDS.map((runId) => log.append(event('a', { runId, workflow: `w ${runId.length}` }))))
   await log.append(event('b', { runId: 'a', workflow: 'w 1' }))
@@ -164,11 +164,11 @@ export const listsRuns: Case = defineCase('PE-610', 'listRuns tells of every run
   const expected = ODD_IDS.toSorted(byCodePoint)
   for (const limit of [1, 7, 1000]) {
     equal(
-      (await byPage(log.listRuns, limit)).map(({ runId, workflow }) => [runId, workflow]),
+      (await byPage(workflows.listRuns, limit)).map(({ runId, workflow }) => [runId, workflow]),
       expected.map((runId) => [runId, `w ${runId.length}`]),
     )
   }
-  const runs = await collect(log.runs({ limit: 9 }))
+  const runs = await collect(workflows.runs({ limit: 9 }))
   equal(
     runs.map(({ runId }) => runId),
     expected,
@@ -182,14 +182,14 @@ export const listsRuns: Case = defineCase('PE-610', 'listRuns tells of every run
 
 /** Enact's offsets drift; cursors do not. */
 export const stableRuns: Case = defineCase('PE-611', 'pages of runs are stable under new runs', async (t) => {
-  const { log } = stores(t)
+  const { log, workflows } = stores(t)
   const begin = (...runs: string[]) => Promise.all(runs.map((runId) => log.append(event('a', { runId }))))
   await begin('b', 'd', 'f')
-  const one = await log.listRuns({ limit: 1 })
+  const one = await workflows.listRuns({ limit: 1 })
   equal(first(one.items).runId, 'b')
   await begin('a', 'c', 'b', 'g', 'aa')
-  const two = await log.listRuns({ limit: 1, cursor: one.cursor })
-  const rest = await log.listRuns({ cursor: two.cursor })
+  const two = await workflows.listRuns({ limit: 1, cursor: one.cursor })
+  const rest = await workflows.listRuns({ cursor: two.cursor })
   equal(
     [...two.items, ...rest.items].map(({ runId }) => runId),
     ['c', 'd', 'f', 'g'],
@@ -198,11 +198,11 @@ export const stableRuns: Case = defineCase('PE-611', 'pages of runs are stable u
 
 /** An iterator can begin where a page ended. */
 export const iterateOn: Case = defineCase('PE-612', 'iterators go on from a cursor', async (t) => {
-  const { log } = stores(t)
+  const { log, workflows } = stores(t)
   for (const runId of ['a', 'b', 'c']) await log.appendBatch(upTo(3).map((n) => event(`e${n}`, { runId })))
-  const { cursor } = await log.listRuns({ limit: 1 })
+  const { cursor } = await workflows.listRuns({ limit: 1 })
   equal(
-    (await collect(log.runs({ cursor, limit: 1 }))).map(({ runId }) => runId),
+    (await collect(workflows.runs({ cursor, limit: 1 }))).map(({ runId }) => runId),
     ['b', 'c'],
   )
   const page = await log.loadEvents('a', { limit: 1 })
@@ -229,11 +229,16 @@ export const foreignCursor: Case = defineCase(
 
 /** Mastra PR #17015, PostHog #34648: what was answered is seen, whole, by all. */
 export const readYourWrites: Case = defineCase('PE-614', 'an answered append is seen whole by others', async (t) => {
-  const [writer, reader] = [stores(t).log, stores(t).log]
+  const { log: writer } = stores(t)
+  const { log: reader, workflows } = stores(t)
   for (const n of upTo(10)) {
     const runId = `r${n}`
     await writer.append(event('a', { runId, idempotencyKey: 'k' }))
-    const [page, trace, latest] = await Promise.all([reader.listRuns(), reader.load(runId), reader.getLatestSeq(runId)])
+    const [page, trace, latest] = await Promise.all([
+      workflows.listRuns(),
+      reader.load(runId),
+      reader.getLatestSeq(runId),
+    ])
     equal([page.items.length, trace?.workflow, trace?.events.length, latest], [n, WORKFLOW, 1, 1])
   }
 })

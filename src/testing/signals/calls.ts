@@ -1,15 +1,15 @@
 /** Every method of the stores of signals and of timers, as the cases about all of them call it. @module */
-import type { WriteOptions } from '../../core/database.ts'
+import type { WriteOptions } from '../../core/options.ts'
 import type { Stores } from '../stores.ts'
 import { at, waitFor } from './runs.ts'
 
 /** Calls that may change a run. */
 export const WRITES: readonly ((s: Stores, runId: string, options?: WriteOptions) => Promise<unknown>)[] = [
-  ({ signals }, runId, o) => signals.storeSignal(runId, 'pause', {}, o),
+  ({ signals }, runId, o) => signals.storeSignal(runId, 'pause', o),
   ({ signals }, runId, o) => signals.clearSignal(runId, 'pause', o),
-  ({ signals }, runId, o) => signals.checkAndCancel(runId, {}, o),
+  ({ signals }, runId, o) => signals.checkAndCancel(runId, o),
   ({ signals }, runId, o) => signals.checkAndPause(runId, o),
-  ({ signals }, runId, o) => signals.checkControlSignals(runId, {}, o),
+  ({ signals }, runId, o) => signals.checkControlSignals(runId, o),
   ({ signals }, runId, o) => signals.unpause(runId, o),
   ({ signals }, runId, o) => signals.sendMessage(runId, 'n', 1, o),
   ({ signals }, runId, o) => signals.consumeMessage(runId, 'n', o),

@@ -71,7 +71,7 @@ export const bufferOnly: Case = defineCase('SI-405', 'a run that does not wait k
 export const refusedRuns: Case = defineCase('SI-406', 'unknown and ended runs take no message', async (t) => {
   const s = stores(t)
   await changesNothing(t, async () => {
-    await rejects(s.signals.sendMessage(RUN, 'n'), 'NOT_FOUND')
+    await rejects(s.signals.sendMessage(RUN, 'n', undefined), 'NOT_FOUND')
     await rejects(s.signals.sendMessage(RUN, 'n', 1, { idempotencyKey: 'k' }), 'NOT_FOUND')
   })
   await begin(s)

@@ -1,5 +1,5 @@
 /** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
-import type { WriteOptions } from '../../core/database.ts'
+import type { WriteOptions } from '../../core/options.ts'
 import { signalStore } from '../../stores/signals/store.ts'
 import type { Position } from '../../runs/status.ts'
 import { timerStore } from '../../stores/timers/store.ts'
@@ -29,7 +29,7 @@ export const badIds: Case = defineCase('SI-801', 'malformed ids are refused by s
   refused(t, (s) =>
     (BAD_IDS as readonly string[]).flatMap((id) => [
       ...BY_RUN.map((call) => call(s, id)),
-      s.signals.sendMessage(RUN, id),
+      s.signals.sendMessage(RUN, id, undefined),
       s.signals.consumeMessage(RUN, id),
       s.signals.listMessages(RUN, id),
       s.signals.deliver(RUN, id, { stepId: 's' }),

@@ -65,11 +65,11 @@ export const ended: Case = defineCase('SI-105', 'an ended run takes no signal', 
     await s.log.complete(completion, completion)
     for (const it of [s, stores(t)]) {
       await changesNothing(t, async () => {
-        const pause = await rejects(it.signals.storeSignal(completion, 'pause'), 'CANNOT_PAUSE')
-        equal(pause.details, { status: completion })
+        const pause = await rejects(it.signals.storeSignal(completion, 'pause'), 'ALREADY_COMPLETED')
+        equal(pause.details?.['completion'], completion)
         if (completion === 'cancelled') return
-        const cancel = await rejects(it.signals.storeSignal(completion, 'cancel'), 'CANNOT_CANCEL')
-        equal(cancel.details, { status: completion })
+        const cancel = await rejects(it.signals.storeSignal(completion, 'cancel'), 'ALREADY_COMPLETED')
+        equal(cancel.details?.['completion'], completion)
       })
     }
   }
@@ -98,9 +98,9 @@ export const matrix: Case = defineCase('SI-107', 'which signals make sense follo
   for (const status of ['pending', 'running', 'waiting', 'paused', 'hibernating', '', '__proto__']) {
     for (const kind of KINDS) equal(await may(status, kind), undefined, `${kind} of ${status}`)
   }
-  equal([await may('cancelled', 'cancel'), await may('cancelled', 'pause')], [undefined, 'CANNOT_PAUSE'])
+  equal([await may('cancelled', 'cancel'), await may('cancelled', 'pause')], [undefined, 'ALREADY_COMPLETED'])
   for (const status of ['completed', 'failed', 'compensated'] satisfies Completion[]) {
-    equal([await may(status, 'cancel'), await may(status, 'pause')], ['CANNOT_CANCEL', 'CANNOT_PAUSE'])
+    equal([await may(status, 'cancel'), await may(status, 'pause')], ['ALREADY_COMPLETED', 'ALREADY_COMPLETED'])
   }
 })
 
@@ -152,10 +152,10 @@ export const tenants: Case = defineCase('SI-111', 'signals and messages stay wit
   const [mine, yours] = [stores(t), stores(t, {}, 'another')]
   await begin(mine)
   await rejects(yours.signals.storeSignal(RUN, 'cancel'), 'NOT_FOUND')
-  await rejects(yours.signals.sendMessage(RUN, 'n'), 'NOT_FOUND')
+  await rejects(yours.signals.sendMessage(RUN, 'n', undefined), 'NOT_FOUND')
   await begin(yours, { position: { kind: 'delay', stepId: 'd', wakeAt: 0 } })
   await mine.signals.storeSignal(RUN, 'cancel')
-  await mine.signals.sendMessage(RUN, 'n')
+  await mine.signals.sendMessage(RUN, 'n', undefined)
   equal(await yours.signals.getSignal(RUN, 'cancel'), undefined)
   equal(await yours.signals.consumeMessage(RUN, 'n'), undefined)
   await mine.signals.checkAndCancel(RUN)

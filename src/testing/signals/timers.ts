@@ -237,7 +237,7 @@ export const claimEnds: Case = defineCase(
     const [task] = await s.claims.findAvailableTasks({ workerId: 'w' })
     for (const stepId of [undefined, task!.stepId]) {
       const claim = (await s.claims.claimTask({ runId: RUN, stepId, workerId: 'w', ttl: 60_000 }))!
-      const end = (await s.claims.getClaim(RUN, stepId))!.expiresAt
+      const end = (await s.claims.getClaim(RUN, { stepId }))!.expiresAt
       equal(await stores(t).timers.nextDue(), end)
       const wakeAt = end! - 30_000
       await begin(s, { position: nap(wakeAt) }, 'other')
@@ -248,9 +248,13 @@ export const claimEnds: Case = defineCase(
     }
     const run = await s.claims.claimTask({ runId: RUN, workerId: 'w', ttl: 60_000 })
     await s.claims.claimTask({ runId: RUN, stepId: task!.stepId, workerId: 'w', ttl: 120_000 })
-    equal(await s.timers.nextDue(), (await s.claims.getClaim(RUN, task!.stepId))!.expiresAt, 'Both have to be over')
+    equal(
+      await s.timers.nextDue(),
+      (await s.claims.getClaim(RUN, { stepId: task!.stepId }))!.expiresAt,
+      'Both have to be over',
+    )
     await s.claims.releaseTaskClaim(run!)
-    await s.claims.forceReleaseClaim(RUN, task!.stepId)
+    await s.claims.forceReleaseClaim(RUN, { stepId: task!.stepId })
     await s.claims.claimTask({ runId: RUN, workerId: 'w' })
     equal(await s.timers.nextDue(), undefined, 'It never ends by itself')
     await s.claims.forceReleaseClaim(RUN)

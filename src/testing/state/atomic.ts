@@ -31,19 +31,19 @@ export const oneWinner: Case = defineCase('ST-402', 'of concurrent setIfAbsent c
 export const increments: Case = defineCase('ST-403', 'increment adds to the number there is', async (t) => {
   const { state } = stores(t)
   equal(await state.increment('n'), 1)
-  equal(await state.increment('n', 41), 42)
-  equal(await state.increment('n', -50), -8)
-  equal(await state.increment('n', 0), -8)
-  equal(await state.increment('other', 0), 0)
+  equal(await state.increment('n', { by: 41 }), 42)
+  equal(await state.increment('n', { by: -50 }), -8)
+  equal(await state.increment('n', { by: 0 }), -8)
+  equal(await state.increment('other', { by: 0 }), 0)
   equal([await state.get('n'), await state.get('other')], ['-8', '0'])
-  equal(await state.increment('n', 1, { runId: 'r' }), 1)
+  equal(await state.increment('n', { runId: 'r' }), 1)
 })
 
 /** No increment is lost, and each gets its own sum. */
 export const incrementTogether: Case = defineCase('ST-404', 'concurrent increments all count, in order', async (t) => {
   const { state } = stores(t)
   equal(await atOnce(100, () => state.increment('n')), upTo(100))
-  equal(await atOnce(100, (i) => state.increment('n', i % 2 ? -1 : 1)).then((sums) => sums.at(-1)), 100)
+  equal(await atOnce(100, (i) => state.increment('n', { by: i % 2 ? -1 : 1 })).then((sums) => sums.at(-1)), 100)
 })
 
 /** Nor between processes. */
@@ -71,15 +71,15 @@ export const notAnInteger: Case = defineCase('ST-406', 'incrementing what is no 
 /** A sum that cannot be told exactly is none. */
 export const overflow: Case = defineCase('ST-407', 'a sum that is no safe integer is a conflict', async (t) => {
   const { state } = stores(t)
-  equal(await state.increment('high', LARGEST), LARGEST)
-  equal(await state.increment('low', -LARGEST), -LARGEST)
+  equal(await state.increment('high', { by: LARGEST }), LARGEST)
+  equal(await state.increment('low', { by: -LARGEST }), -LARGEST)
   await changesNothing(t, async () => {
     await rejects(state.increment('high'), 'CONFLICT')
-    await rejects(state.increment('high', LARGEST), 'CONFLICT')
-    await rejects(state.increment('low', -1), 'CONFLICT')
+    await rejects(state.increment('high', { by: LARGEST }), 'CONFLICT')
+    await rejects(state.increment('low', { by: -1 }), 'CONFLICT')
   })
-  equal(await state.increment('high', -1), LARGEST - 1)
-  equal(await state.increment('high', 1), LARGEST)
+  equal(await state.increment('high', { by: -1 }), LARGEST - 1)
+  equal(await state.increment('high'), LARGEST)
 })
 
 /** Nor is a number that cannot be read exactly. */
@@ -88,7 +88,7 @@ export const unsafeValue: Case = defineCase('ST-408', 'so is adding to a number 
   for (const value of ['9007199254740993', '-9007199254740993', '9'.repeat(400)]) {
     await state.set('k', value)
     await changesNothing(t, async () => {
-      for (const by of [-5, 5]) await rejects(state.increment('k', by), 'CONFLICT')
+      for (const by of [-5, 5]) await rejects(state.increment('k', { by }), 'CONFLICT')
     })
   }
 })
@@ -142,7 +142,7 @@ export const memoryIsNoTruth: Case = defineCase(
   'changes made elsewhere are seen by every verb',
   async (t) => {
     const [one, other] = [stores(t).state, stores(t).state]
-    equal(await one.increment('n', 5), 5)
+    equal(await one.increment('n', { by: 5 }), 5)
     await other.set('n', '100')
     equal(await one.increment('n'), 101)
     await other.delete('n')

@@ -22,7 +22,7 @@ const BY_KEY: readonly ((s: StateStore, key: string, options?: SetOptions) => Pr
   (s, key, o) => s.setJson(key, 1, o),
   (s, key, o) => s.describe(key, o),
   (s, key, o) => s.setIfAbsent(key, 'v', o),
-  (s, key, o) => s.increment(key, 1, o),
+  (s, key, o) => s.increment(key, o),
   (s, key, o) => s.get(key, o),
   (s, key, o) => s.getJson(key, o),
   (s, key, o) => s.getMany(['k', key], o),
@@ -99,8 +99,8 @@ export const badTtls: Case = defineCase('ST-704', 'malformed times to live are r
       state.setJson('k', 1, { ttl }),
       state.setIfAbsent('k', 'v', { ttl }),
       state.setIfAbsent('new', 'v', { ttl }),
-      state.increment('k', 1, { ttl }),
-      state.increment('new', 1, { ttl }),
+      state.increment('k', { ttl }),
+      state.increment('new', { ttl }),
     ]),
   ),
 )
@@ -109,8 +109,8 @@ export const badTtls: Case = defineCase('ST-704', 'malformed times to live are r
 export const badIncrements: Case = defineCase('ST-705', 'malformed increments are refused', (t) =>
   refused(t, ({ state }) =>
     ([...BAD_NUMBERS.slice(1), -(2 ** 53)] as number[]).flatMap((by) => [
-      state.increment('k', by),
-      state.increment('new', by),
+      state.increment('k', { by }),
+      state.increment('new', { by }),
     ]),
   ),
 )

@@ -134,7 +134,7 @@ export const terminalStays: Case = defineCase(
       for (const state of ['before', last]) await two.saveSnapshot({ runId, state, status: last })
       await changesNothing(t, async () => {
         for (const status of [...running, ...ended.filter((other) => other !== last)]) {
-          await rejects(one.saveSnapshot({ runId, state: 0, status }), 'CONFLICT')
+          await rejects(one.saveSnapshot({ runId, state: 0, status }), 'ALREADY_COMPLETED')
         }
       })
       const stored = await one.loadSnapshot(runId)

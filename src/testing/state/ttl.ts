@@ -55,7 +55,7 @@ export const absentEverywhere: Case = defineCase('ST-304', 'an expired value is 
   const { state } = stores(t)
   for (const key of ['a', 'c', 'd']) await state.set(key, 'v', { ttl: LIFE })
   await state.set('b', 'v')
-  await state.increment('n', 5, { ttl: LIFE })
+  await state.increment('n', { by: 5, ttl: LIFE })
   await outlive(t)
   equal([...(await state.getMany(['a', 'b', 'n'])).keys()], ['b'])
   equal(await state.listKeys(), { items: ['b'] })
@@ -83,11 +83,11 @@ export const absentAgain: Case = defineCase('ST-305', 'setIfAbsent works again a
 /** `ttl` takes effect where the call creates the key: a window that does not move. */
 export const incrementKeeps: Case = defineCase('ST-306', 'incrementing keeps the expiry there is', async (t) => {
   const [state, other] = [stores(t).state, stores(t).state]
-  equal(await state.increment('hits', 1, { ttl: LIFE }), 1)
-  equal(await soon(state.increment('hits', 1, { ttl: LONG })), 2)
+  equal(await state.increment('hits', { ttl: LIFE }), 1)
+  equal(await soon(state.increment('hits', { ttl: LONG })), 2)
   equal(await soon(other.increment('hits')), 3)
   await state.set('stays', '1')
-  equal(await soon(state.increment('stays', 1, { ttl: LIFE })), 2)
+  equal(await soon(state.increment('stays', { ttl: LIFE })), 2)
   await outlive(t)
   equal([await state.get('hits'), await state.get('stays')], [undefined, '2'])
 })
@@ -95,13 +95,13 @@ export const incrementKeeps: Case = defineCase('ST-306', 'incrementing keeps the
 /** Every window is a new one. */
 export const incrementAgain: Case = defineCase('ST-307', 'a counter begins anew after its expiry', async (t) => {
   const { state } = stores(t)
-  equal(await state.increment('hits', 1, { ttl: LIFE }), 1)
+  equal(await state.increment('hits', { ttl: LIFE }), 1)
   await outlive(t)
-  equal(await soon(state.increment('hits', 1, { ttl: LIFE })), 1)
+  equal(await soon(state.increment('hits', { ttl: LIFE })), 1)
   await outlive(t)
-  equal(await soon(state.increment('hits', 1)), 1)
+  equal(await soon(state.increment('hits')), 1)
   await outlive(t)
-  equal(await soon(state.increment('hits', 1)), 2, 'Created without one, it stays')
+  equal(await soon(state.increment('hits')), 2, 'Created without one, it stays')
 })
 
 /** Whether it is the first call or one of many. */
@@ -110,7 +110,7 @@ export const incrementManyWithTtl: Case = defineCase(
   'concurrent increments with a time to live all count',
   async (t) => {
     const [one, two] = [stores(t).state, stores(t).state]
-    const calls = Array.from({ length: 20 }, (_, i) => (i % 2 ? one : two).increment('hits', 1, { ttl: LONG }))
+    const calls = Array.from({ length: 20 }, (_, i) => (i % 2 ? one : two).increment('hits', { ttl: LONG }))
     const sums = await soon(Promise.all(calls))
     equal(new Set(sums).size, 20)
     equal(Math.max(...sums), 20)
@@ -124,9 +124,9 @@ export const skewed: Case = defineCase('ST-309', "a time to live runs by the bac
     const scope = { runId: String(skew) }
     await state.set('long', 'v', { ttl: LONG, ...scope })
     await state.set('short', 'v', { ttl: LIFE, ...scope })
-    await state.increment('n', 1, { ttl: LIFE, ...scope })
-    await state.increment('kept', 1, { ttl: LONG, ...scope })
-    await soon(state.increment('kept', 1, scope))
+    await state.increment('n', { ttl: LIFE, ...scope })
+    await state.increment('kept', { ttl: LONG, ...scope })
+    await soon(state.increment('kept', scope))
     await outlive(t)
     equal(await state.getMany(['long', 'short', 'n', 'kept'], scope), new Map().set('long', 'v').set('kept', '2'))
   }
@@ -138,7 +138,7 @@ export const longest: Case = defineCase('ST-310', 'a time to live has an end', a
   await state.set('k', 'v', { ttl: 8.64e15 })
   equal(await state.get('k'), 'v')
   await rejects(state.set('k', 'w', { ttl: 8.64e15 + 2 }), 'INVALID_ARGUMENT')
-  await rejects(state.increment('n', 1, { ttl: Number.MAX_SAFE_INTEGER }), 'INVALID_ARGUMENT')
+  await rejects(state.increment('n', { ttl: Number.MAX_SAFE_INTEGER }), 'INVALID_ARGUMENT')
   equal([await state.get('k'), await state.get('n')], ['v', undefined])
 })
 

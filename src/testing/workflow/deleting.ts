@@ -225,10 +225,10 @@ export const past: Case = defineCase('WF-510', 'of a deleted run no earlier snap
   ]) {
     for (const n of upTo(5)) await state.saveSnapshot({ runId: RUN, workflow: 'order', state: `PAST-${n}` })
     equal((await collect(state.snapshots())).length, 1)
-    ok((await state.loadHistory(RUN)).items.length > 1, 'There are some')
+    ok((await state.listHistory(RUN)).items.length > 1, 'There are some')
     await remove()
     equal(await mentions(t, 'PAST-'), false)
-    equal([await state.loadHistory(RUN), await collect(state.snapshots())], [{ items: [] }, []])
+    equal([await state.listHistory(RUN), await collect(state.snapshots())], [{ items: [] }, []])
     await s.workflows.deleteRun(RUN)
     equal(await t.dump(), before)
   }

@@ -1,5 +1,6 @@
 /** A claim fences off every call that changes a run. @module */
-import type { WriteOptions } from '../../core/database.ts'
+import { innerOf } from '../../core/database.ts'
+import type { WriteOptions } from '../../core/options.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, RUN, type Stores, stores, verdict } from '../stores.ts'
@@ -10,9 +11,10 @@ const ALL: Readonly<Record<string, (s: Stores, options: WriteOptions) => Promise
   ...Object.fromEntries(
     Object.entries(WRITES).map(([name, call]) => [name, (s: Stores, o: WriteOptions) => call(s, RUN, o)]),
   ),
-  completeWait: ({ workflows }, o) => workflows.completeWait('wait', { context: { a: 1 } }, o),
-  createRun: ({ workflows, db }, o) => workflows.createRun(newRun({}, db.newId()), o),
-  useExisting: ({ workflows, db }, o) => workflows.prepareRun({ ...newRun({}, db.newId()), policy: 'useExisting' }, o),
+  completeWait: ({ workflows }, o) => workflows.completeWait('wait', { context: { a: 1 }, ...o }),
+  createRun: ({ workflows, db }, o) => workflows.createRun(newRun({}, innerOf(db).newId()), o),
+  useExisting: ({ workflows, db }, o) =>
+    workflows.prepareRun({ ...newRun({}, innerOf(db).newId()), policy: 'useExisting' }, o),
   prepareRun: ({ workflows }, o) => workflows.prepareRun({ ...newRun(), policy: 'terminateExisting' }, o),
   deleteRun: (s, o) => STARTS['deleteRun']!(s, RUN, o),
 }

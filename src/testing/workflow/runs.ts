@@ -1,6 +1,6 @@
 /** Short ways to runs and to all calls that concern them, for the cases. @module */
-import type { WriteOptions } from '../../core/database.ts'
 import type { CallOptions } from '../../core/driver.ts'
+import type { WriteOptions } from '../../core/options.ts'
 import type { NewRun, Run } from '../../stores/workflows/start.ts'
 import { collect, RUN, type Stores, WORKFLOW } from '../stores.ts'
 
@@ -36,7 +36,7 @@ type Call<O> = (s: Stores, runId: string, options?: O) => Promise<unknown>
 /** Calls that change a run which is there, each with something to do, again and again. */
 export const WRITES: Readonly<Record<string, Call<WriteOptions>>> = {
   updateRun: ({ workflows }, runId, o) => workflows.updateRun(runId, { priority: 2 }, o),
-  failTask: ({ workflows }, runId, o) => workflows.failTask(runId, 'a', { error: 'E' }, o),
+  failTask: ({ workflows }, runId, o) => workflows.failTask(runId, 'a', { error: 'E', ...o }),
   updateContext: ({ workflows }, runId, o) => workflows.updateContext(runId, { a: 1 }, o),
   patchContext: ({ workflows }, runId, o) => workflows.patchContext(runId, { a: 1 }, o),
   upsertStep: ({ workflows }, runId, o) => workflows.upsertStep(runId, { stepId: 'a', status: 'running' }, o),
@@ -67,7 +67,7 @@ const OTHERS: Readonly<Record<string, (s: Stores, options?: WriteOptions) => Pro
   listRuns: ({ workflows }, o) => workflows.listRuns(o),
   runs: ({ workflows }, o) => collect(workflows.runs(o)),
   findStepByWaitId: ({ workflows }, o) => workflows.findStepByWaitId('wait', o),
-  completeWait: ({ workflows }, o) => workflows.completeWait('wait', {}, o),
+  completeWait: ({ workflows }, o) => workflows.completeWait('wait', o),
 }
 
 /** All calls, of a run where they are of one. */

@@ -101,7 +101,8 @@ export const ended: Case = defineCase(
       await changesNothing(t, async () => {
         for (const s of [one, two, stores(t)]) {
           for (const status of ['pending', 'running', 'waiting', 'paused', undefined, ...ENDED] as RunStatus[]) {
-            if (status !== last) await rejects(s.workflows.updateRun(last, { status, priority: 1 }), 'CONFLICT')
+            if (status !== last)
+              await rejects(s.workflows.updateRun(last, { status, priority: 1 }), 'ALREADY_COMPLETED')
           }
           await rejects(s.workflows.updateContext(last, {}), 'ALREADY_COMPLETED')
           await rejects(s.workflows.patchContext(last, { a: 2 }), 'ALREADY_COMPLETED')

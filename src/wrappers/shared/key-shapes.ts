@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Key } from '../../core/driver.ts'
+import type { EntryKey } from '../../core/driver.ts'
 import {
   CLAIM,
   CONSUMED,
@@ -102,7 +102,7 @@ export function keyElements(part: string): Elements {
 }
 
 /** Whether a trimmed log keeps the last number removed under this key. Not if the zero is a name. */
-export function isTrimmedKey({ part, key }: Key): boolean {
+export function isTrimmedKey({ part, key }: EntryKey): boolean {
   const prefix = key.slice(0, -DIGITS)
   if (!prefix.endsWith(SEPARATOR) || key !== trimmedKey(prefix)) return false
   const elements = key.split(SEPARATOR)

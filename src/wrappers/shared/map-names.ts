@@ -11,12 +11,12 @@ import type {
   Commit,
   Driver,
   EntryPage,
-  Key,
+  EntryKey,
   Limits,
   Op,
   Outcome,
   PartPage,
-  Range,
+  EntryRange,
   Read,
 } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
@@ -120,13 +120,13 @@ const within = (limits: Limits, overhead: number): Limits => ({
   keyOverhead: (limits.keyOverhead ?? 0) + overhead,
 })
 
-const useOf = ({ reverse }: Range): Use => (reverse ? 'reverse' : 'list')
+const useOf = ({ reverse }: EntryRange): Use => (reverse ? 'reverse' : 'list')
 
 /** Applies a mapping of names to a driver. */
 export function mapNames(driver: Driver, { overhead, hide, reveal }: NameMapping): Driver {
   const hidePart = (part: string): Promise<string> => exchange(part, PART_ELEMENTS, hide)
   const revealPart = (part: string): Promise<string> => exchange(part, PART_ELEMENTS, reveal)
-  const hideKey = async ({ part, key }: Key): Promise<Key> => {
+  const hideKey = async ({ part, key }: EntryKey): Promise<EntryKey> => {
     const [hidden, name] = await Promise.all([hidePart(part), exchange(key, keyElements(part), hide)])
     return { part: hidden, key: name }
   }

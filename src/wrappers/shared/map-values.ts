@@ -11,7 +11,7 @@ import type {
   Entry,
   EntryPage,
   FailedCheck,
-  Key,
+  EntryKey,
   Limits,
   Op,
   Outcome,
@@ -24,7 +24,7 @@ import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 /** The destination of a value. A repeated request has the same destinations. */
 export interface Destination {
   /** The key; for an append the prefix of the log, because the number is not known yet. */
-  readonly at: Key
+  readonly at: EntryKey
   readonly isAppend: boolean
   /** The id of the commit. */
   readonly commit: string
@@ -46,7 +46,7 @@ export interface ValueMapping {
    */
   encode(value: Value, to: Destination): Value | Promise<Value>
   /** Returns the original value. @throws for anything that {@link ValueMapping.encode} cannot have made */
-  decode(value: Value, at: Key): Value | Promise<Value>
+  decode(value: Value, at: EntryKey): Value | Promise<Value>
   /** Throws for an op that cannot be mapped. */
   check?(op: Op): void
 }
@@ -60,7 +60,7 @@ const AT_ONCE = 8
 const WRITTEN = /^[1-9]\d{0,15}$/
 
 /** Whether this is the number that the driver keeps, and reads, for a trimmed log. */
-const isTrimmedTo = (value: Value, at: Key): boolean =>
+const isTrimmedTo = (value: Value, at: EntryKey): boolean =>
   typeof value === 'string' && WRITTEN.test(value) && isTrimmedKey(at)
 
 /** The limits of a driver that adds `overhead` bytes to each value. */

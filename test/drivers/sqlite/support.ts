@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type BetterSqlite3 from 'better-sqlite3'
 import { onTestFinished } from 'vitest'
-import type { Commit, CommitRequest, Driver, EntryPage, Op, Range } from '../../../src/core/driver.ts'
+import type { Commit, CommitRequest, Driver, EntryPage, Op, EntryRange } from '../../../src/core/driver.ts'
 import { isHoldfastError } from '../../../src/core/errors.ts'
 import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
 import type { SqliteEngine, SqliteOptions } from '../../../src/drivers/sqlite/driver.ts'
@@ -117,7 +117,7 @@ export function request(ops: readonly Op[], more: Partial<Commit> = {}): CommitR
 export const put = (key: string, value: string | Uint8Array = key, part = PART): Op => ({ put: { part, key }, value })
 export const append = (value: string): Op => ({ append: { part: PART, key: 'event!' }, value })
 
-export async function entriesOf(driver: Driver, part = PART, range: Partial<Range> = {}) {
+export async function entriesOf(driver: Driver, part = PART, range: Partial<EntryRange> = {}) {
   const { answers } = await driver.read([{ range: { part, start: ' ', end: '~~', limit: 1000, ...range } }])
   return (answers[0] as EntryPage).entries
 }

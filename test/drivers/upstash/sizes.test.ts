@@ -7,7 +7,7 @@ import type {
   Driver,
   Entry,
   EntryPage,
-  Key,
+  EntryKey,
   Limits,
   Op,
   PartPage,
@@ -95,7 +95,7 @@ describe.skipIf(!hasRedis)('sizes of upstash', () => {
     const commits = full(
       driver.capabilities.limits,
       (n) => Array.from({ length: 12 }, (_, i) => put(key(i), '"'.repeat(size), `default!run!run-of-some-length-${n}`)),
-      (ops) => ops.map((op) => ({ at: (op as { put: Key }).put, version: null })),
+      (ops) => ops.map((op) => ({ at: (op as { put: EntryKey }).put, version: null })),
     )
     expect(commits.length).toBeGreaterThan(300)
     own.rest.resetTraffic()

@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import type { Driver, EntryPage, Key, PartPage } from '../../../src/core/driver.ts'
+import type { Driver, EntryPage, EntryKey, PartPage } from '../../../src/core/driver.ts'
 import { HoldfastError } from '../../../src/core/errors.ts'
 import { encodeId } from '../../../src/core/keys.ts'
 import { late } from '../../../src/core/requests.ts'
@@ -391,7 +391,7 @@ describe('tenants', () => {
     const root = `${encodeId('mine', 'tenant')}!!`
     /** What another tenant is answered, whole but for the clock and what it sent itself. */
     let others = 0
-    const told = async (key: string, part: string, body: (at: Key) => object): Promise<unknown> => {
+    const told = async (key: string, part: string, body: (at: EntryKey) => object): Promise<unknown> => {
       const sent = JSON.stringify({ version: 1, ...body({ part, key }) })
       // One after the other: the id of a request is good for one.
       const response = await handler(post(sent, { authorization: `theirs${++others}` }))
@@ -399,13 +399,13 @@ describe('tenants', () => {
       expect(text).not.toMatch(/secret|v1/)
       return [response.status, [...response.headers], text]
     }
-    const commit = (at: Key, it: object) => ({
+    const commit = (at: EntryKey, it: object) => ({
       // The id of the other tenant's request, too.
       id: 'r',
       commits: [{ id: 'c', checks: [], ops: [], durability: 'relaxed', ...it }],
       at: at.key,
     })
-    const bodies: [number, (at: Key) => object][] = [
+    const bodies: [number, (at: EntryKey) => object][] = [
       [200, (at) => ({ reads: [{ get: at }] })],
       [200, (at) => commit(at, { checks: [{ at, version: 'v1' }] })],
       [400, (at) => commit(at, { checks: [{ at, version: 5 }] })],

@@ -1,0 +1,32 @@
+/** Spans of time as people write them. @module */
+import { MAX_TIME, shown } from './arguments.ts'
+import { invalid } from './errors.ts'
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** Milliseconds, or a number with a unit, such as `'90 s'` or `'1.5 h'`. */
+export type Duration = number | `${number}${' ' | ''}${'ms' | 's' | 'm' | 'h' | 'd'}`
+
+/**
+ * Reads a duration.
+ *
+ * @param duration - a whole number of milliseconds, or text with a unit, which is rounded to one
+ * @param what - the argument's name, for the message
+ * @param least - the fewest milliseconds it may be
+ * @param most - the most it may be; 8.64e15 by default
+ * @returns the milliseconds
+ * @throws `INVALID_ARGUMENT`
+ */
+export function toMilliseconds(duration: Duration, what: string, least = 0, most: number = MAX_TIME): number {
+  const ms = typeof duration === 'string' ? parsed(duration) : duration
+  if (Number.isInteger(ms) && ms >= least && ms <= most) return ms
+  throw invalid(
+    `${what} must be whole milliseconds from ${least} to ${most}, or such as '90 s' or '1.5 h', not ${shown(duration)}`,
+  )
+}
+
+/** The milliseconds of text with a unit; `NaN` for other text. */
+function parsed(text: string): number {
+  const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/.exec(text) ?? []
+  return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
+}
