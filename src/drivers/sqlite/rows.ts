@@ -4,6 +4,7 @@ import type {
   Answer,
   Current,
   Entry,
+  EntryKey,
   EntryPage,
   PartPage,
   PartRange,
