@@ -122,6 +122,16 @@ export const noRun = (runId: string): HoldfastError =>
 export const mismatch = ({ runId, workflow }: Pick<RunRecord, 'runId' | 'workflow'>): HoldfastError =>
   new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', { details: { runId, workflow } })
 
+/** `DEFINITION_MISMATCH`, with what the run has and what was expected. */
+export const otherDefinition = (
+  run: Pick<RunRecord, 'runId' | 'definitionHash' | 'definitionVersion'>,
+  name: 'definitionHash' | 'definitionVersion',
+  expected: string,
+): HoldfastError =>
+  new HoldfastError('DEFINITION_MISMATCH', `The run has another ${name}`, {
+    details: { runId: run.runId, found: run[name], expected },
+  })
+
 /** `ALREADY_COMPLETED`, with how and when. */
 export const ended = (run: RunRecord): HoldfastError =>
   new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${run.status}`, {

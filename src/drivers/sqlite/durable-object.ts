@@ -184,7 +184,7 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
  * const workflows: Record<string, Workflow<unknown, never>> = {
  *   order: async (ctx) => {
  *     await ctx.step('charge', () => 'pay_81')
- *     await ctx.sleep('1 day')
+ *     await ctx.sleep('1 d')
  *   },
  * }
  *

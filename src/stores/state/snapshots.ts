@@ -157,7 +157,10 @@ export function snapshotStore(database: Database, options?: SnapshotOptions): Sn
           if (expectedVersion !== undefined && expectedVersion !== version) {
             refuse(`The snapshot has version ${version}, not ${expectedVersion}`)
           }
-          if ((throughSeq ?? 0) < (before.throughSeq ?? 0)) refuse('The stored snapshot holds more of the log')
+          // One that is no cache of the log replaces one that was.
+          if (throughSeq !== undefined && throughSeq < (before.throughSeq ?? 0)) {
+            refuse('The stored snapshot holds more of the log')
+          }
           if (fields.workflow !== undefined && run.workflow !== undefined && fields.workflow !== run.workflow) {
             throw mismatch(run)
           }

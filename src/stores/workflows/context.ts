@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
+import { type Known, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { type Along, type Cells, cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
@@ -29,18 +29,15 @@ export interface ContextStore {
   /**
    * Replaces the context.
    *
+   * @param context - any structured value, see `setJson`
    * @returns its version
    * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CONFLICT` where it has another version than expected
    */
-  updateContext(
-    runId: string,
-    context: Readonly<Record<string, unknown>>,
-    options?: ContextOptions,
-  ): Promise<{ readonly version: number }>
+  updateContext(runId: string, context: unknown, options?: ContextOptions): Promise<{ readonly version: number }>
   /**
-   * Sets some members of the context; of concurrent patches none is lost.
+   * Sets some members of a context that is a plain object; of concurrent patches none is lost.
    *
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
+   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CONFLICT` where the context is no plain object
    */
   patchContext(
     runId: string,
@@ -52,7 +49,7 @@ export interface ContextStore {
 /** What is stored of a context. What is remembered is never what callers have in their hands. */
 export interface StoredContext {
   readonly version: number
-  readonly context: Readonly<Record<string, unknown>>
+  readonly context: unknown
 }
 
 /** A run whose context was never written has none stored. */
@@ -62,13 +59,39 @@ const EMPTY: StoredContext = { version: 0, context: {} }
 export interface RunContexts {
   readonly store: ContextStore
   /** What sets some members of a run's context in the commit of another change. @throws `INVALID_ARGUMENT` */
-  patching(patch: Readonly<Record<string, unknown>>): (runId: string) => Along
+  patching(patch: Readonly<Record<string, unknown>>): (runId: string) => ContextPatch
+}
+
+/** A patch of a context in the commit of another change. */
+export interface ContextPatch {
+  readonly along: Along
+  /** Why the context takes no patch, as far as it is known: certain once a commit has checked `along`. */
+  readonly refusal: HoldfastError | undefined
 }
 
 /** The contexts of a tenant; what the stores of one database remember of them is shared. */
 export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunRecords): RunContexts {
   const contexts: Cells<StoredContext> = db.shared(`contexts of ${parts.runs}`, () => cells(db, readContext))
   const contextAt = (runId: string): EntryKey => ({ part: parts.run(runId), key: CONTEXT })
+
+  /** A change of a run's context in the commit of another change, and what it leads to: the refusal where it is refused. */
+  function contextAlong(
+    runId: string,
+    change: (before: StoredContext) => StoredContext,
+  ): { readonly along: Along; readonly result: StoredContext | HoldfastError } {
+    let result: StoredContext | HoldfastError
+    const along = contexts.along(contextAt(runId), (stored = EMPTY) => {
+      try {
+        const next = change(stored)
+        result = next
+        return { value: encode(next), holds: next }
+      } catch (error) {
+        result = error as HoldfastError
+        return undefined
+      }
+    })
+    return { along, result: result! }
+  }
 
   /** Changes a run's context in a commit that makes sure that the run goes on. */
   function changeContext(
@@ -80,17 +103,7 @@ export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunReco
       runId,
       (run): RunProposal<StoredContext> => {
         if (isTerminal(run.status)) throw ended(run)
-        let result: StoredContext | HoldfastError
-        const along = contexts.along(contextAt(runId), (stored = EMPTY) => {
-          try {
-            const next = change(stored)
-            result = next
-            return { value: encode(next), holds: next }
-          } catch (error) {
-            result = error as HoldfastError
-            return undefined
-          }
-        })
+        const { along, result } = contextAlong(runId, change)
         return {
           along: [along],
           done() {
@@ -106,10 +119,11 @@ export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunReco
   return {
     store: {
       async updateContext(runId, context, given) {
+        if (context === undefined) throw invalid('context must be given')
         const options = requireOptions(given, UPDATE)
         const { expectedVersion } = options
         if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
-        const kept = copied(requireContext(context))
+        const kept = copied(context)
         const { version } = await changeContext(
           runId,
           (before) => {
@@ -127,41 +141,49 @@ export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunReco
       async patchContext(runId, patch, given) {
         const options = requireOptions(given, WRITE)
         const { version, context } = await changeContext(runId, patchWith(patch), options)
-        return { version, context: copied(context) }
+        return { version, context: copied(context) as Readonly<Record<string, unknown>> }
       },
     },
     patching(patch) {
       const change = patchWith(patch)
-      return (runId) =>
-        contexts.along(contextAt(runId), (stored = EMPTY) => {
-          const next = change(stored)
-          return { value: encode(next), holds: next }
-        })
+      return (runId) => {
+        const { along, result } = contextAlong(runId, change)
+        return { along, refusal: result instanceof Error ? result : undefined }
+      }
     },
   }
 }
 
-/** What a run begins with. @throws `INVALID_ARGUMENT` for what is no plain object */
-export const firstContext = (context: Readonly<Record<string, unknown>> | undefined): StoredContext =>
-  context === undefined ? EMPTY : { version: 1, context: requireContext(context) }
+/** What a run begins with. */
+export const firstContext = (context: unknown): StoredContext =>
+  context === undefined ? EMPTY : { version: 1, context }
 
 /** Reads a stored context back. */
 export const readContext = (entry: Entry | null): StoredContext =>
   entry ? (decode(entry.value) as StoredContext) : EMPTY
 
-/** @throws `INVALID_ARGUMENT` for what is no plain object */
-function requireContext(context: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  const prototype: unknown = typeof context === 'object' && context !== null && Object.getPrototypeOf(context)
-  if (prototype === null || prototype === Object.prototype) return context
-  throw invalid('context must be a plain object')
+function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || prototype === Object.prototype
 }
 
 /** An equal value that shares nothing with it, and only has what can be stored. */
-const copied = (context: StoredContext['context']): StoredContext['context'] =>
-  decode(encode(context)) as StoredContext['context']
+function copied(value: unknown): unknown {
+  const stored = encode(value)
+  return typeof stored === 'string' ? decode(stored) : Uint8Array.from(stored)
+}
 
-/** @throws `INVALID_ARGUMENT`, `SERIALIZATION` */
+/** @throws `INVALID_ARGUMENT` for what is no plain object, `SERIALIZATION` */
 function patchWith(patch: Readonly<Record<string, unknown>>): (before: StoredContext) => StoredContext {
-  const kept = copied(requireContext(patch))
-  return ({ version, context }) => ({ version: version + 1, context: { ...context, ...kept } })
+  if (!isPlain(patch)) throw invalid(`context must be a plain object, not ${shown(patch)}`)
+  const kept = copied(patch) as typeof patch
+  return ({ version, context }) => {
+    if (!isPlain(context)) {
+      throw new HoldfastError('CONFLICT', 'The context is no plain object: replace it with updateContext', {
+        details: { version },
+      })
+    }
+    return { version: version + 1, context: { ...context, ...kept } }
+  }
 }

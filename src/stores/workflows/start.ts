@@ -10,7 +10,15 @@ import type { WriteOptions } from '../../core/options.ts'
 import { type StoredContext, firstContext, readContext } from './context.ts'
 import { type RunFields, requireRunFields, withFields } from '../../runs/fields.ts'
 import { DEFAULT_PRIORITY } from '../../runs/indexes.ts'
-import { type RunProposal, type RunRecords, completionOf, decodeRun, mismatch, newRun } from '../../runs/record.ts'
+import {
+  type RunProposal,
+  type RunRecords,
+  completionOf,
+  decodeRun,
+  mismatch,
+  newRun,
+  otherDefinition,
+} from '../../runs/record.ts'
 import type { Priority, RunRecord } from '../../runs/state.ts'
 import type { Completion } from '../../runs/status.ts'
 
@@ -23,8 +31,8 @@ export interface NewRun extends Omit<RunFields, 'workflow' | 'error' | 'retries'
   readonly definition?: unknown
   /** Any structured value. */
   readonly input?: unknown
-  /** What its steps share; a plain object, empty by default. */
-  readonly context?: Readonly<Record<string, unknown>> | undefined
+  /** What its steps share: any structured value, an empty object by default. */
+  readonly context?: unknown
 }
 
 /** What to do where a run of that id is there. */
@@ -44,7 +52,7 @@ export interface Run extends Omit<RunRecord, 'tenant' | 'snapshot' | 'waits' | '
   readonly tags: readonly string[]
   readonly definition?: unknown
   readonly input?: unknown
-  readonly context: Readonly<Record<string, unknown>>
+  readonly context: unknown
   /** How often the context was written; 0: never. */
   readonly contextVersion: number
   readonly completion?: Completion
@@ -159,9 +167,7 @@ function refuseOther(
   for (const name of ['definitionHash', 'definitionVersion'] as const) {
     const [found, expected] = [there[name], run[name]]
     if (found !== undefined && expected !== undefined && found !== expected) {
-      throw new HoldfastError('DEFINITION_MISMATCH', `The run has another ${name}`, {
-        details: { runId: run.runId, found, expected },
-      })
+      throw otherDefinition(there, name, expected)
     }
   }
 }

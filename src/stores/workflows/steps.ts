@@ -21,6 +21,7 @@ import { type RunProposal, type RunRecords, changed, ended } from '../../runs/re
 import type { RunRecord } from '../../runs/state.ts'
 import { type Position, type StepStatus, isStepStatus, isStepTerminal, isTerminal } from '../../runs/status.ts'
 import type { StepRecord, StepRecords } from '../../runs/step-record.ts'
+import type { ContextPatch } from './context.ts'
 
 /** A step as it is handed in. */
 export interface StepInput {
@@ -122,8 +123,8 @@ export interface StepStore {
    * Ends the wait of a step: somebody outside has done what it waits for. Of several callers one does. Of a run that
    * stands at a fork, the step counts as done if it is completed.
    *
-   * @throws `NOT_FOUND` where no step waits, or has waited, under this id; `CONFLICT` where another has ended the wait;
-   *   `ALREADY_COMPLETED` where the run has ended, other than by being cancelled
+   * @throws `NOT_FOUND` where no step waits, or has waited, under this id; `CONFLICT` where another has ended the wait, or
+   *   members of a context are to be set that is no plain object; `ALREADY_COMPLETED` where the run has ended, other than by being cancelled
    */
   completeWait(waitId: string, options?: CompleteWaitOptions): Promise<StepRecord>
 }
@@ -139,10 +140,15 @@ export function stepStore(
   parts: TenantParts,
   runs: RunRecords,
   steps: StepRecords,
-  preparePatch: (patch: Readonly<Record<string, unknown>>) => (runId: string) => Along,
+  preparePatch: (patch: Readonly<Record<string, unknown>>) => (runId: string) => ContextPatch,
 ): StepStore {
   /** What a change of a step decides: its row afterwards, or why not. */
-  type Verdict<R> = { readonly next?: StepRecord | undefined; readonly result: () => R }
+  type Verdict<R> = {
+    readonly next?: StepRecord | undefined
+    readonly result: () => R
+    /** What a refusal rests on besides the step. */
+    readonly along?: readonly Along[]
+  }
 
   /** Changes one step in a commit that makes sure of its run. */
   function changeStep<R>(
@@ -164,8 +170,8 @@ export function stepStore(
           verdict = decide(step, run, now)
           return verdict.next
         })
-        const { next, result } = verdict!
-        if (!next) return { along: [along], done: result }
+        const { next, result, along: others = [] } = verdict!
+        if (!next) return { along: [along, ...others], done: result }
         const other = more(run, now)
         // An id that was waited under stays taken, so that whoever comes late is told.
         const opened = next.waitId === before?.waitId ? undefined : next.waitId
@@ -329,15 +335,18 @@ export function stepStore(
       const found = await store.findStepByWaitId(waitId, { signal: options.signal })
       if (!found) throw new HoldfastError('NOT_FOUND', 'No step waits under this id', { details: { waitId } })
       const { runId, step } = found
+      let patched: ContextPatch | undefined
       return changeStep(
         runId,
         step.stepId,
         (step, run, now) => {
+          patched = patch?.(runId)
           if (step?.waitId !== waitId || isStepTerminal(step.status)) {
             return refused(
               new HoldfastError('CONFLICT', 'The wait is over', { details: { waitId, status: step?.status } }),
             )
           }
+          if (patched?.refusal) return { ...refused(patched.refusal), along: [patched.along] }
           return toRecord({ ...step, status, result: value, error }, step, run, now)
         },
         options,
@@ -345,7 +354,7 @@ export function stepStore(
           const forked = status === 'completed' ? withBranch(run, step.stepId, now) : undefined
           return {
             run: position === undefined ? forked : withFields(forked ?? run, { position }, now),
-            along: patch ? [patch(runId)] : [],
+            along: patched ? [patched.along] : [],
           }
         },
       )

@@ -19,7 +19,7 @@ import { type ContextStore, runContexts } from './context.ts'
 import { type RunFields, requireRunFields, requireText, withFields } from '../../runs/fields.ts'
 import type { RunSummary } from '../../runs/indexes.ts'
 import { LIST_RUNS, type ListRunsOptions, listed } from './list.ts'
-import { type RunProposal, changed, ended, mismatch, runRecords } from '../../runs/record.ts'
+import { type RunProposal, changed, ended, mismatch, otherDefinition, runRecords } from '../../runs/record.ts'
 import { type NewRun, type PreparedRun, type Run, runStarts } from './start.ts'
 import type { RetryState } from '../../runs/state.ts'
 import { type RunStatus, isRunStatus, isTerminal } from '../../runs/status.ts'
@@ -83,7 +83,7 @@ export interface WorkflowStore extends ContextStore, StepStore {
    *
    * @returns the status from then on
    * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended, and not as these fields say; `WORKFLOW_MISMATCH`;
-   *   `CONFLICT` where it has another status than expected
+   *   `DEFINITION_MISMATCH` where it has another `definitionHash`, which is never changed; `CONFLICT` where it has another status than expected
    */
   updateRun(runId: string, fields: RunFields, options?: UpdateRunOptions): Promise<RunStatus>
   /**
@@ -161,6 +161,10 @@ export function workflowStore(database: Database, options?: StoreOptions): Workf
           if (told.workflow !== undefined && run.workflow !== undefined && told.workflow !== run.workflow) {
             throw mismatch(run)
           }
+          const { definitionHash: expected } = told
+          const { definitionHash: found } = run
+          if (expected !== undefined && found !== undefined && expected !== found)
+            throw otherDefinition(run, 'definitionHash', expected)
           const next = withFields(run, told, db.now())
           return { next, done: () => next.status }
         },

@@ -67,6 +67,10 @@ export const lowerSeq: Case = defineCase('ST-604', 'a snapshot of less of the lo
   equal((await one.saveSnapshot({ runId: RUN, state: 'same', throughSeq: 9 })).version, 3)
   equal((await one.saveSnapshot({ runId: RUN, state: 'more', throughSeq: 10 })).version, 4)
   equal((await two.loadSnapshot(RUN))?.state, 'more')
+  // What is no cache of the log is the truth, and may replace one.
+  for (const it of [two, stores(t).state]) await it.saveSnapshot({ runId: RUN, state: 'truth' })
+  const { state, throughSeq, version } = (await one.loadSnapshot(RUN))!
+  equal([state, throughSeq, version], ['truth', undefined, 6])
 })
 
 /** Compare and set. */

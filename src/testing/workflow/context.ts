@@ -3,7 +3,7 @@ import { equal, ok, rejects } from '../assert.ts'
 import { atOnce } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, ODD_IDS, RUN, several, spied, stores, structured, verdict } from '../stores.ts'
-import { create, runOf } from './runs.ts'
+import { create, runOf, contextOf } from './runs.ts'
 
 /** DI-2: the context and nothing else. */
 export const replaces: Case = defineCase('WF-301', 'an update replaces the context, and nothing else', async (t) => {
@@ -36,7 +36,7 @@ export const concurrent: Case = defineCase('WF-303', 'of concurrent patches none
   await create(handles[0]!)
   await atOnce(40, (i) => handles[i % 4]!.workflows.patchContext(RUN, { [`k${i}`]: i, last: i }))
   const { context, contextVersion } = await runOf(stores(t))
-  equal([Object.keys(context).length, contextVersion], [41, 40])
+  equal([Object.keys(context as object).length, contextVersion], [41, 40])
 })
 
 /** D.5-11: compare and set. */
@@ -74,7 +74,7 @@ export const names: Case = defineCase('WF-305', 'members of the context have any
     await s.workflows.patchContext(RUN, Object.fromEntries([[name, i]]))
   }
   await s.workflows.patchContext(RUN, { '': -1, $1: 'Date' })
-  const { context } = await runOf(stores(t))
+  const context = await contextOf(stores(t))
   for (const [i, name] of ODD_IDS.entries())
     if (name !== '$1') equal(Object.getOwnPropertyDescriptor(context, name)?.value, i)
   equal([context[''], context['$1'], Object.getPrototypeOf(context)], [-1, 'Date', Object.prototype])
@@ -90,7 +90,7 @@ export const large: Case = defineCase(
     const text = 'é'.repeat(60_000)
     await s.workflows.updateContext(RUN, { text })
     equal((await s.workflows.patchContext(RUN, { more: 'x'.repeat(50_000) })).version, 2)
-    equal((await runOf(stores(t))).context['text'], text)
+    equal((await contextOf(stores(t)))['text'], text)
     await changesNothing(t, async () => {
       await rejects(s.workflows.patchContext(RUN, { again: text }), 'PAYLOAD_TOO_LARGE')
       await rejects(create(s, { context: { text: text + text } }, 'new'), 'PAYLOAD_TOO_LARGE')
@@ -98,7 +98,7 @@ export const large: Case = defineCase(
       await rejects(s.workflows.saveTaskResult(RUN, 'a', text + text), 'PAYLOAD_TOO_LARGE')
     })
     equal((await s.workflows.patchContext(RUN, { small: 1 })).version, 3)
-    ok((await runOf(stores(t))).context['more'], 'The one before is there')
+    ok((await contextOf(stores(t)))['more'], 'The one before is there')
   },
 )
 
@@ -112,4 +112,33 @@ export const fixedPoint: Case = defineCase('WF-307', 'a context that was loaded 
   await create(s, { input: context, context }, 'copy')
   const copy = await runOf(stores(t), 'copy')
   equal([copy.input, copy.context], [context, context])
+})
+
+/** DI-2: distri takes any JSON, so this takes any structured value. */
+export const anyValue: Case = defineCase('WF-308', 'a context is any structured value', async (t) => {
+  for (const [i, context] of [[1, [2]], 'text', null, 0, false, new Map([[1, new Date(5)]]), 7n].entries()) {
+    const [s, runId] = [stores(t), `run ${i}`]
+    await create(s, { context }, runId)
+    equal((await runOf(stores(t), runId)).context, context)
+    equal(await s.workflows.updateContext(runId, {}), { version: 2 })
+    equal(await s.workflows.updateContext(runId, context), { version: 3 })
+    for (const it of [s, stores(t)]) equal((await runOf(it, runId)).context, context)
+  }
+})
+
+/** Members are set in an object alone; what is refused changes nothing, not even the step beside it. */
+export const notPatched: Case = defineCase('WF-309', 'a context that is no plain object takes no patch', async (t) => {
+  const s = stores(t)
+  await create(s, { context: [1] })
+  await s.workflows.upsertStep(RUN, { stepId: 'ask', status: 'waiting', waitId: 'wait' })
+  await changesNothing(t, async () => {
+    for (const it of [s, stores(t)]) {
+      await rejects(it.workflows.patchContext(RUN, { a: 1 }), 'CONFLICT')
+      await rejects(it.workflows.completeWait('wait', { context: { a: 1 } }), 'CONFLICT')
+    }
+  })
+  // Where somebody else has replaced it meanwhile, what is remembered does not count.
+  await stores(t).workflows.updateContext(RUN, { b: 2 })
+  await s.workflows.completeWait('wait', { context: { a: 1 } })
+  equal((await runOf(stores(t))).context, { b: 2, a: 1 })
 })

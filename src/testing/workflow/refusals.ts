@@ -137,17 +137,13 @@ export const notObjects: Case = defineCase(
         workflows.prepareRun(it),
         workflows.upsertStep(RUN, it),
         workflows.failTask(RUN, 'a', it),
-        workflows.updateContext(RUN, it),
         workflows.patchContext(RUN, it),
-        ...(it === undefined
-          ? []
-          : [workflows.createRun(newRun({ context: it })), workflows.completeWait('wait', { context: it })]),
+        ...(it === undefined ? [workflows.updateContext(RUN, it)] : [workflows.completeWait('wait', { context: it })]),
         ...(it ? [] : [workflows.updateRun(RUN, it), workflows.patchStep(RUN, 'a', it)]),
       ]),
-      ...([new Map(), new Date(), new Uint8Array(), () => 1, Symbol.iterator] as never[]).flatMap((it) => [
-        workflows.updateContext(RUN, it),
+      ...([new Map(), new Date(), new Uint8Array(), () => 1, Symbol.iterator] as never[]).map((it) =>
         workflows.patchContext(RUN, it),
-      ]),
+      ),
       ...([5, null, {}, '\ud800'] as never[]).flatMap((error) => [
         workflows.upsertStep(RUN, { stepId: 'a', error }),
         workflows.patchStep(RUN, 'a', { error }),

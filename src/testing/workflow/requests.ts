@@ -70,7 +70,7 @@ export const together: Case = defineCase('WF-1104', 'changes of a run made toget
   equal(await s.cost(() => atOnce(50, () => s.workflows.failTask(RUN, 'a', { error: 'E' }))), 1)
   equal(await s.cost(() => atOnce(50, (i) => s.workflows.upsertStep(RUN, { stepId: 'a', result: i }))), 1)
   const { context, retries } = await runOf(stores(t))
-  equal([Object.keys(context).length, retries?.['a']?.attempts], [50, 50])
+  equal([Object.keys(context as object).length, retries?.['a']?.attempts], [50, 50])
 })
 
 /** Row 4, D.5-5, D.5-7: a backend that fails is no backend that says there is nothing. */

@@ -21,6 +21,10 @@ export async function runOf({ workflows }: Stores, runId: string = RUN): Promise
   return run
 }
 
+/** The context of a run, where that is a plain object. */
+export const contextOf = async (s: Stores, runId: string = RUN): Promise<Readonly<Record<string, unknown>>> =>
+  (await runOf(s, runId)).context as Readonly<Record<string, unknown>>
+
 /** The ids of a run's steps, in their order. */
 export const stepIds = async ({ workflows }: Stores, runId: string = RUN): Promise<string[]> =>
   (await collect(workflows.steps(runId))).map(({ stepId }) => stepId)

@@ -311,7 +311,7 @@ export const forks: Case = defineCase(
     for (const it of [s, stores(t)]) {
       for (const runId of ['left', 'right']) {
         const run = await runOf(it, runId)
-        equal([run.input, run.definition, run.context], [input, definition, { ...context, of: runId }])
+        equal([run.input, run.definition, run.context], [input, definition, { ...(context as object), of: runId }])
         equal((await it.state.loadSnapshot(runId))?.state, { of: runId })
         equal(await it.workflows.loadTaskResult(runId, 'a'), { result: runId })
       }

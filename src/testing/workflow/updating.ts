@@ -191,7 +191,24 @@ export const together: Case = defineCase('WF-209', 'changes of many kinds made t
   })
   const s = stores(t)
   const { context, contextVersion, retries } = await runOf(s)
-  equal([Object.keys(context).length, contextVersion, retries?.['a']?.attempts], [10, 10, 5])
+  equal([Object.keys(context as object).length, contextVersion, retries?.['a']?.attempts], [10, 10, 5])
   equal((await s.workflows.listSteps(RUN)).items.length, 10)
   equal(await s.log.getLatestSeq(RUN), 5)
+})
+
+/** DI-2, C.1: what a run is a run of stays, or a worker would go on with another definition unseen. */
+export const definition: Case = defineCase('WF-213', 'a run keeps its definition hash', async (t) => {
+  const s = stores(t)
+  await create(s)
+  await s.workflows.updateRun(RUN, { definitionHash: 'one' })
+  await s.workflows.updateRun(RUN, { definitionHash: 'one', priority: 1 })
+  await changesNothing(t, async () => {
+    for (const it of [s, stores(t)]) {
+      const { details } = await rejects(
+        it.workflows.updateRun(RUN, { definitionHash: 'two', priority: 2 }),
+        'DEFINITION_MISMATCH',
+      )
+      equal([details?.['found'], details?.['expected']], ['one', 'two'])
+    }
+  })
 })
