@@ -25,6 +25,17 @@ export function toMilliseconds(duration: Duration, what: string, least = 0, most
   )
 }
 
+/**
+ * When what is stored with a time to live expires.
+ *
+ * @param ttl - as it was handed in; nothing for ever
+ * @param what - the argument's name, for the message
+ * @param least - the fewest milliseconds it may be
+ * @throws `INVALID_ARGUMENT`
+ */
+export const expiryOf = (ttl: Duration | undefined, what = 'ttl', least = 1): { readonly in: number } | undefined =>
+  ttl === undefined ? ttl : { in: toMilliseconds(ttl, what, least) }
+
 /** The milliseconds of text with a unit; `NaN` for other text. */
 function parsed(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/.exec(text) ?? []

@@ -10,8 +10,8 @@ import { type Known, requireGiven, requireInteger, requireOptions } from '../../
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import { type Database, innerOf } from '../../core/database.ts'
-import type { CallOptions, Expiry, Op } from '../../core/driver.ts'
-import { type Duration, toMilliseconds } from '../../core/duration.ts'
+import type { CallOptions, Op } from '../../core/driver.ts'
+import { type Duration, expiryOf, toMilliseconds } from '../../core/duration.ts'
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import { type Lease, requireLease } from '../../core/fence.ts'
 import { encodeId, tenantParts } from '../../core/keys.ts'
@@ -119,8 +119,6 @@ function tokenKey(runId: string, stepId: string | undefined): string {
   return hash.finish()
 }
 
-const lasting = (ttl: number | undefined): Expiry | undefined => (ttl === undefined ? ttl : { in: ttl })
-
 /**
  * Makes a store of claims.
  *
@@ -171,7 +169,7 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
       const { runId, stepId, workerId, since } = requireGiven(request, 'request')
       const at = claimAt(parts, runId, stepId)
       encodeId(workerId, 'workerId')
-      const ttl = request.ttl === undefined ? undefined : toMilliseconds(request.ttl, 'ttl')
+      const expires = expiryOf(request.ttl, 'ttl', 0)
       if (since !== undefined) requireInteger(since, 'since')
       const tokenAt = { part: parts.tokens, key: tokenKey(runId, stepId) }
       const checks = [{ at, version: null }]
@@ -196,10 +194,10 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
             return { value: String(token), holds: token, expires: { in: TOKEN_TTL } }
           })
           const record: ClaimRecord = { id, workerId, token, claimedAt }
-          const expiresAt = ttl === undefined ? ttl : claimedAt + ttl
+          const expiresAt = expires && claimedAt + expires.in
           return {
             checks,
-            ops: [{ put: at, value: encode(record), expires: lasting(ttl) }],
+            ops: [{ put: at, value: encode(record), expires }],
             along: [counter],
             done: () => defined({ runId, stepId, ...record, expiresAt, at }),
             // Somebody has it, whatever else has changed.
@@ -216,17 +214,17 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
       const ops = [{ delete: claimAt(parts, claim.runId, claim.stepId) }]
       await whileHeld(claim, ops, options)
     },
-    async extendTaskClaim(claim, duration, given) {
+    async extendTaskClaim(claim, ttl, given) {
       const options = requireOptions(given, WRITE)
       requireLease(claim)
-      const ttl = toMilliseconds(duration, 'ttl')
+      const expires = { in: toMilliseconds(ttl, 'ttl') }
       const { id, runId, stepId, workerId, token, claimedAt, expiresAt } = claim
       const at = claimAt(parts, runId, stepId)
       const record: ClaimRecord = { id, workerId, token, claimedAt }
-      const ops = expiresAt === undefined ? [] : [{ put: at, value: encode(record), expires: lasting(ttl) }]
+      const ops = expiresAt === undefined ? [] : [{ put: at, value: encode(record), expires }]
       const now = db.now()
       await whileHeld(claim, ops, options)
-      return expiresAt === undefined ? claim : { ...claim, expiresAt: now + ttl }
+      return expiresAt === undefined ? claim : { ...claim, expiresAt: now + expires.in }
     },
     async forceReleaseClaim(runId, given) {
       const { stepId, ...options } = requireOptions(given, FORCE)

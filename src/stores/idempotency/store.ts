@@ -11,7 +11,7 @@ import { type Known, requireGiven, requireInteger, requireOptions } from '../../
 import { decode, encode } from '../../core/codec.ts'
 import { type Database, type Draft, type InnerDatabase, innerOf } from '../../core/database.ts'
 import type { CallOptions, Check, Entry, EntryKey, Op } from '../../core/driver.ts'
-import { type Duration, toMilliseconds } from '../../core/duration.ts'
+import { type Duration, expiryOf, toMilliseconds } from '../../core/duration.ts'
 import { invalid } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
 import { type Lease, lost } from '../../core/fence.ts'
@@ -158,7 +158,7 @@ export function idempotencyStore(database: Database, options?: StoreOptions): Id
   /** What makes a mark, and finds it again by its time: both expire together. */
   function markOps(put: EntryKey, by: string | undefined, ttl: Duration | undefined): Op[] {
     const now = db.now()
-    const expires = ttl === undefined ? ttl : { in: toMilliseconds(ttl, 'ttl', 1) }
+    const expires = expiryOf(ttl)
     return [
       { put, value: encode(defined({ at: now, by })), expires },
       { put: { part: parts.marked, key: `${encodeNumber(now)}!${put.key}` }, value: '', expires },

@@ -9,8 +9,8 @@ import { type Known, requireInteger, requireOptions } from '../../core/arguments
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import { type Database, innerOf } from '../../core/database.ts'
-import type { CallOptions, Entry, EntryPage, Expiry, EntryKey, Read, Value } from '../../core/driver.ts'
-import { type Duration, toMilliseconds } from '../../core/duration.ts'
+import type { CallOptions, Entry, EntryPage, EntryKey, Read, Value } from '../../core/driver.ts'
+import { type Duration, expiryOf } from '../../core/duration.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { EVERYTHING, VALUES, behind, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
 import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
@@ -230,7 +230,7 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
     const { ok } = await db.commit(
       {
         checks: isNew ? [{ at: put, version: null }] : [],
-        ops: [{ put, value: pack(value), expires: expiry(options) }],
+        ops: [{ put, value: pack(value), expires: expiryOf(options.ttl) }],
       },
       options,
     )
@@ -279,7 +279,7 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
       const options = requireOptions(given, INCREMENT)
       const { by = 1 } = options
       requireInteger(by, 'by', Number.MIN_SAFE_INTEGER)
-      const expires = expiry(options)
+      const expires = expiryOf(options.ttl)
       return contents.change(
         at(key, options),
         (stored) => {
@@ -353,9 +353,6 @@ const withoutValue = ({ part, key }: EntryKey): Read => ({
 
 /** What increments and removals remember of a value. */
 type Content = Pick<Entry, 'value' | 'expiresAt'>
-
-const expiry = ({ ttl }: SetOptions): Expiry | undefined =>
-  ttl === undefined ? ttl : { in: toMilliseconds(ttl, 'ttl', 1) }
 
 function add(value: Value, by: number): number {
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : Number.NaN
