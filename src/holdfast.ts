@@ -18,6 +18,7 @@ const HOLDFAST: Known<HoldfastOptions> = { ...DATABASE, ...SNAPSHOT_STORE }
 
 /** The stores of one tenant. */
 export interface Holdfast {
+  readonly tenant: string
   readonly db: Database
   readonly state: StateStore
   readonly persistence: PersistenceStore
@@ -60,6 +61,7 @@ function bind(db: Database, tenant: string, history: number | undefined): Holdfa
   encodeId(tenant, 'tenant')
   const options = { tenant }
   return {
+    tenant,
     db,
     // At once: an object with getters of its own takes several times as long to make as all of them.
     state: stateStore(db, { tenant, history }),

@@ -10,7 +10,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { type Driver, createHoldfast } from 'holdfast'
 import { sqlite } from 'holdfast/better-sqlite3'
-import { type StepInfo, type Workflow, run } from 'holdfast/run'
+import { type StepInfo, defineWorkflow, run } from 'holdfast/run'
 
 const [database = '', effects = '', decision = 'approve', killAt = '0'] = process.argv.slice(2)
 
@@ -24,7 +24,7 @@ function deed(what: string): (info: StepInfo) => string {
   }
 }
 
-const order: Workflow<string> = async (ctx) => {
+const order = defineWorkflow({ name: 'order' }, async (ctx) => {
   await ctx.step('reserve', deed('reserve'), { compensate: (_, info) => deed('release')(info) })
   await ctx.step(
     'charge',
@@ -39,7 +39,7 @@ const order: Workflow<string> = async (ctx) => {
   if (answer !== 'approve') throw new Error('The order was not approved')
   await ctx.step('ship', deed('ship'))
   return 'shipped'
-}
+})
 
 let awaitPoints = 0
 const point = (): void => {
@@ -62,8 +62,6 @@ function withAwaitPoints(driver: Driver): Driver {
 
 const holdfast = createHoldfast({ driver: withAwaitPoints(sqlite({ path: database })), durability: 'relaxed' })
 const runId = 'order-17'
-// Whoever had the claim was killed; without this its lease would have to run out.
-await holdfast.claims.forceReleaseClaim(runId).catch(() => {})
 
 /** The clerk decides at some time after the order has begun. */
 async function decide(): Promise<void> {
@@ -72,7 +70,8 @@ async function decide(): Promise<void> {
 }
 
 const [outcome] = await Promise.all([
-  run(holdfast, { runId, workflow: 'order', maxWait: '10 s', lease: '10 s' }, order),
+  // By its name it takes its run back at once when it is started again.
+  run(holdfast, order, { runId, workerId: 'clerk', onError: () => {} }),
   decide(),
 ])
 await holdfast.close()

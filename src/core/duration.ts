@@ -2,10 +2,14 @@
 import { MAX_TIME, shown } from './arguments.ts'
 import { invalid } from './errors.ts'
 
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+const UNITS = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 } as const
+/** Words for the same, in the singular. */
+const WORDS: Readonly<Record<string, keyof typeof UNITS>> = { second: 's', minute: 'm', hour: 'h', day: 'd' }
 
-/** Milliseconds, or a number with a unit, such as `'90 s'` or `'1.5 h'`. */
-export type Duration = number | `${number}${' ' | ''}${'ms' | 's' | 'm' | 'h' | 'd'}`
+type Word = 'second' | 'minute' | 'hour' | 'day'
+
+/** Milliseconds, or a number with a unit, such as `'90 s'`, `'1.5 h'` or `'2 days'`. */
+export type Duration = number | `${number}${' ' | ''}${keyof typeof UNITS | Word | `${Word}s`}`
 
 /**
  * Reads a duration.
@@ -38,6 +42,8 @@ export const expiryOf = (ttl: Duration | undefined, what = 'ttl', least = 1): { 
 
 /** The milliseconds of text with a unit; `NaN` for other text. */
 function parsed(text: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h|d)$/.exec(text) ?? []
-  return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([a-z]+)$/.exec(text) ?? []
+  const word = unit.replace(/s$/, '')
+  const known = Object.hasOwn(WORDS, word) ? WORDS[word] : unit
+  return Object.hasOwn(UNITS, known!) ? Math.round(Number(number) * UNITS[known as keyof typeof UNITS]) : Number.NaN
 }

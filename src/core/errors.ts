@@ -20,6 +20,8 @@
  * | `DEFINITION_MISMATCH` | the run was started by another definition of its workflow |
  * | `CANNOT_CANCEL`, `CANNOT_PAUSE`, `CANNOT_UNPAUSE` | the state of the run does not allow it |
  * | `CLAIM_LOST` | the claim that the call names has expired, was released, or has another holder |
+ * | `MAX_DELIVERIES` | a run was claimed again and again without recording anything, so it was put aside |
+ * | `NON_DETERMINISTIC` | the workflow is not the code that wrote the log of its run |
  * | `CONFLICT` | an expected seq or version does not match, or a key was used with other content |
  * | `SCHEMA` | the store has a newer format, or was not made by holdfast |
  * | `UNSUPPORTED` | the backend lacks what the call needs |
@@ -44,6 +46,8 @@ export type ErrorCode =
   | 'DEFINITION_MISMATCH'
   | 'CANNOT_UNPAUSE'
   | 'CLAIM_LOST'
+  | 'MAX_DELIVERIES'
+  | 'NON_DETERMINISTIC'
   | 'CONFLICT'
   | 'SCHEMA'
   | 'UNSUPPORTED'

@@ -44,8 +44,8 @@ export interface Turns {
  * would hold up every timer and request.
  */
 export function turns(): Turns {
-  const isWorkers = 'WebSocketPair' in globalThis
-  const soon = isWorkers ? (callback: () => void): unknown => setTimeout(callback, 0) : turner()
+  const isWorkers = isInWorkers()
+  const soon = asker()
   let next: { readonly promise: Promise<void>; readonly come: () => void } | undefined
   let isWaitedFor = false
   let hasAskedAgain = false
@@ -93,6 +93,25 @@ export function turns(): Turns {
     },
   }
 }
+
+/** Makes a function that waits for a turn of the event loop: the code of this turn has come to rest then. */
+export function nextTurn(): () => Promise<void> {
+  const soon = asker()
+  let turn: Promise<void> | undefined
+  return () =>
+    (turn ??= new Promise((resolve) => {
+      soon(() => {
+        turn = undefined
+        resolve()
+      })
+    }))
+}
+
+const isInWorkers = (): boolean => 'WebSocketPair' in globalThis
+
+/** Calls back in a later turn. In Workers messages come in the same turn, so a timer is used. */
+const asker = (): ((callback: () => void) => void) =>
+  isInWorkers() ? (callback) => void setTimeout(callback, 0) : turner()
 
 /** Picks a way to call back in a later turn. A timer is the last choice: hidden tabs throttle timers. */
 function turner(): (callback: () => void) => void {

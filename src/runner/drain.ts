@@ -1,6 +1,8 @@
 /** A worker that comes and goes: runs what is ready, and ends. @module */
+import type { AnyWorkflow } from './types.ts'
 import { requireInteger } from '../core/arguments.ts'
 import type { Holdfast } from '../holdfast.ts'
+import { retryAside } from './aside.ts'
 import { type WorkerOptions, createWorker } from './worker.ts'
 
 /** Options of {@link drain}. */
@@ -18,7 +20,8 @@ const MAX_LIMIT = 10_000
  * claimed that may be dead.
  *
  * @param holdfast - the stores of the tenant whose runs they are
- * @param options - which workflows, and how; the signal leaves runs under way to whoever takes them over
+ * @param workflows - what it can run; several versions of one, too
+ * @param options - how; the signal leaves runs under way to whoever takes them over
  * @returns how many were taken up; as many as `limit` where there may be more
  * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`; what the backend throws where it is asked for runs. What a run throws
  *   is told to `onError`
@@ -26,28 +29,32 @@ const MAX_LIMIT = 10_000
  * @example
  * ```ts
  * import { createHoldfast, memory } from 'holdfast'
- * import { drain } from 'holdfast/run'
+ * import { defineWorkflow, drain, start } from 'holdfast/run'
  *
  * const holdfast = createHoldfast({ driver: memory() })
- * const position = { kind: 'step', stepId: 'work' } as const
- * await holdfast.workflows.createRun({ runId: 'order-17', workflow: 'order', position })
- * const order = () => Promise.resolve('shipped')
- * console.log(await drain(holdfast, { workflows: { order } })) // 1
+ * const order = defineWorkflow({ name: 'order' }, async () => 'shipped')
+ * await start(holdfast, order, { runId: 'order-17' })
+ * console.log(await drain(holdfast, [order])) // 1
  * ```
  */
-export async function drain(holdfast: Holdfast, options: DrainOptions): Promise<number> {
-  const { asking, concurrency, take } = createWorker(holdfast, options)
+export async function drain(
+  holdfast: Holdfast,
+  workflows: readonly AnyWorkflow[],
+  options: DrainOptions = {},
+): Promise<number> {
+  const { asking, concurrency, take } = createWorker(holdfast, workflows, options)
   const { limit = DEFAULT_LIMIT, signal } = options
   requireInteger(limit, 'limit', 1, MAX_LIMIT)
+  await retryAside(holdfast, workflows, options)
   let taken = 0
   while (taken < limit) {
     // A run that is to be cancelled has to be undone first.
     await holdfast.timers.advanceDue({ signal, leaveSignalled: true })
-    const tasks = await holdfast.claims.findAvailableTasks({ ...asking, limit: limit - taken, signal })
+    const tasks = await holdfast.claims.findAvailableTasks({ ...asking(), limit: limit - taken, signal })
     if (tasks.length === 0) break
-    taken += tasks.length
     const lane = async (): Promise<void> => {
-      for (let task = tasks.shift(); task; task = tasks.shift()) await take(task)
+      // What cannot be run takes no place of what can.
+      for (let task = tasks.shift(); task; task = tasks.shift()) if (await take(task)) taken++
     }
     await Promise.all(Array.from({ length: concurrency }, lane))
   }

@@ -1,12 +1,36 @@
 /**
- * A small runner of durable workflows over the stores.
+ * A runner of durable workflows over the stores.
  *
  * @module
  */
-export { StepError } from './context.ts'
+export { type DefinitionOptions, type PayloadsOf, defineWorkflow } from './define.ts'
 export { type DrainOptions, drain } from './drain.ts'
 export type { Duration } from '../core/duration.ts'
+export { NonRetryableError, RunError, StepError, type StoredError } from './errors.ts'
+export { type Handle, type ResultOptions, handleOf } from './handle.ts'
+export { type RecordedRun, type Replayed, replay } from './replay.ts'
 export { run } from './run.ts'
-export type * from './types.ts'
+export { type NewRunOptions, start } from './start.ts'
+export type {
+  AnySchema,
+  AnyWorkflow,
+  Checked,
+  Child,
+  ChildOptions,
+  Context,
+  FunctionRunOptions,
+  MessageOptions,
+  Messages,
+  RunOptions,
+  RunOutcome,
+  Schema,
+  StartOptions,
+  StepInfo,
+  StepOptions,
+  StepRetry,
+  Workflow,
+  WorkflowDefinition,
+  Working,
+} from './types.ts'
 export { type WorkOptions, work } from './work.ts'
 export type { WorkerOptions } from './worker.ts'

@@ -36,12 +36,25 @@ export interface Abilities {
   /** Runs without tags are for it, and those whose tags it has all. Without any, all are. */
   readonly tags?: readonly string[] | undefined
   /** The workflows that it knows; all by default. What it does not know is passed over, one entry after the other. */
-  readonly workflows?: readonly string[] | undefined
+  readonly workflows?: readonly (string | KnownWorkflow)[] | undefined
+}
+
+/** One version of a workflow, or all of them. Runs without a version are for every one of their workflow. */
+export interface KnownWorkflow {
+  readonly name: string
+  readonly version?: string | undefined
 }
 
 /** Who asks for work. */
 export interface WorkerInfo extends Abilities {
   readonly workerId: string
+  /** Runs that it does not want to be offered at this moment. */
+  readonly except?: ((runId: string) => boolean) | undefined
+  /**
+   * Claims that this worker has taken before this time, in milliseconds since 1970, do not count: it was started again, and
+   * takes them over with the same `takeBackBefore`.
+   */
+  readonly takeBackBefore?: number | undefined
 }
 
 /** Options of {@link DispatchStore.findHintedTask}. */
@@ -68,7 +81,7 @@ export interface WaitForWorkOptions extends CallOptions, WorkerInfo {
 
 /** The names of {@link Abilities}. */
 export const ABILITIES: Known<Abilities> = { tags: true, workflows: true }
-const HINTED: Known<FindHintedOptions> = { ...CALL, ...ABILITIES, workerId: true }
+const HINTED: Known<FindHintedOptions> = { ...CALL, ...ABILITIES, workerId: true, except: true, takeBackBefore: true }
 const FIND: Known<FindTasksOptions> = { ...HINTED, limit: true, agingInterval: true }
 const WAIT: Known<WaitForWorkOptions> = { ...HINTED, timeout: true, pollInterval: true }
 
@@ -151,8 +164,14 @@ export const offersOf = (parts: TenantParts, run: RunRecord): AvailableTask[] =>
 const fits = (needed: readonly string[], { tags = [] }: Abilities): boolean =>
   tags.length === 0 || needed.every((tag) => tags.includes(tag))
 
-const knows = ({ workflows }: Abilities, { workflow = '' }: AvailableTask): boolean =>
-  workflows === undefined || workflows.includes(workflow)
+const knows = ({ workflows }: Abilities, { workflow = '', definitionVersion }: AvailableTask): boolean =>
+  workflows === undefined ||
+  workflows.some((it) =>
+    typeof it === 'string'
+      ? it === workflow
+      : it.name === workflow &&
+        (it.version === undefined || definitionVersion === undefined || it.version === definitionVersion),
+  )
 
 function requireWorker<W extends WorkerInfo>(options: W, known: Known<W>): W {
   const worker = requireOptions(options, known)
@@ -209,9 +228,17 @@ export interface Found {
 /** Looks for work. */
 export type Find = (db: InnerDatabase, request: Request, options?: CallOptions) => Promise<Found>
 
-/** When nobody claims a task any more. */
-const endOf = (claims: readonly (Entry | null)[]): number =>
-  Math.max(...claims.map((claim) => (claim === null ? 0 : (claim.expiresAt ?? Infinity))))
+/** When nobody claims a task any more whose claims count. */
+const endOf = (claims: readonly (Entry | null)[], { workerId, takeBackBefore }: WorkerInfo): number =>
+  Math.max(
+    ...claims.map((claim) => {
+      if (claim === null) return 0
+      const end = claim.expiresAt ?? Infinity
+      if (takeBackBefore === undefined) return end
+      const held = decode(claim.value) as { readonly workerId: string; readonly claimedAt: number }
+      return held.workerId === workerId && held.claimedAt < takeBackBefore ? 0 : end
+    }),
+  )
 
 /** Makes what looks for work. */
 export function finder(parts: TenantParts): Find {
@@ -261,7 +288,7 @@ export function finder(parts: TenantParts): Find {
             break
           }
           stream.start = behind(key)
-          if (!knows(request, task)) continue
+          if (!knows(request, task) || request.except?.(task.runId)) continue
           const isBehind = task.lastFailedWorker === workerId
           stream[isBehind ? 'behind' : 'fresh']++
           candidates.push({ task, stream, isBehind, key })
@@ -319,7 +346,7 @@ export function finder(parts: TenantParts): Find {
       const claims = await ask(best.flatMap(({ task }) => claimsOf(parts, task)))
       best.forEach(({ task, stream, isBehind }, i) => {
         if (!isBehind) stream.fresh--
-        const held = endOf(claims.slice(2 * i, 2 * i + 2) as (Entry | null)[])
+        const held = endOf(claims.slice(2 * i, 2 * i + 2) as (Entry | null)[], request)
         if (held === 0) offers.push(task)
         else next = Math.min(next, held)
       })
@@ -335,11 +362,12 @@ export function dispatchStore(db: InnerDatabase, parts: TenantParts): DispatchSt
 
   const store: DispatchStore = {
     async findAvailableTasks(given) {
-      const { workerId, tags = [], workflows, limit = 10, agingInterval = '5 m', signal } = requireWorker(given, FIND)
+      const asked = requireWorker(given, FIND)
+      const { workerId, tags = [], workflows, except, takeBackBefore, limit = 10, agingInterval = '5 m', signal } = asked
       requireInteger(limit, 'limit', 1)
       const interval = agingInterval === Infinity ? agingInterval : toMilliseconds(agingInterval, 'agingInterval')
-      const asked = { workerId, tags, workflows, limit, agingInterval: interval }
-      return db.hold(async (held) => [...(await find(held, asked, { signal })).offers], { signal })
+      const request = { workerId, tags, workflows, except, takeBackBefore, limit, agingInterval: interval }
+      return db.hold(async (held) => [...(await find(held, request, { signal })).offers], { signal })
     },
     async findHintedTask(hint, given) {
       const { signal, ...worker } = requireWorker(given, HINTED)

@@ -63,6 +63,8 @@ export interface Inbox {
    * @param own - what the same commit appends, and is taken where it is the oldest
    */
   take(name: string, own?: Pick<Message, 'payload' | 'sentAt'>): Taking
+  /** Inside of `propose`: looks at the oldest message of a name, and leaves it. */
+  peek(name: string): Taking
   /**
    * Inside of `propose`: has a run that waits at this position take the oldest message; see {@link take}. At a step that
    * has ended the wait is over, and no message is taken.
@@ -118,18 +120,21 @@ export function inboxes(db: InnerDatabase, parts: TenantParts, steps: StepRecord
     }
     const cursorBehind = (taken: number): NextContent<number> => ({ value: String(taken + 1), holds: taken + 1 })
 
+    function see(name: string, isTaken: boolean, own?: Pick<Message, 'payload' | 'sentAt'>): Taking {
+      let message: Message | undefined
+      const checks: Check[] = []
+      const it = cursors.along(cursorAt(name), (taken = 0) => {
+        const found = look(name, taken)
+        checks.push(found.check)
+        message = found.message ?? (own && { seq: taken + 1, name, ...own })
+        return message && isTaken ? cursorBehind(taken) : undefined
+      })
+      return { message, checks, along: [it] }
+    }
+
     const inbox: Inbox = {
-      take(name, own) {
-        let message: Message | undefined
-        const checks: Check[] = []
-        const it = cursors.along(cursorAt(name), (taken = 0) => {
-          const found = look(name, taken)
-          checks.push(found.check)
-          message = found.message ?? (own && { seq: taken + 1, name, ...own })
-          return message && cursorBehind(taken)
-        })
-        return { message, checks, along: [it] }
-      },
+      take: (name, own) => see(name, true, own),
+      peek: (name) => see(name, false),
       receive(run, { name, stepId, next }, now, own, isTimeOver = false) {
         let hasEnded = false
         const seen = steps.along(runId, stepId, (step) => {

@@ -9,7 +9,7 @@ import type { EntryKey, Op, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { type TenantParts, encodeId, encodeNumber } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
-import type { Priority, RunRecord, SignalKind } from './state.ts'
+import type { Aside, Priority, RunRecord, SignalKind } from './state.ts'
 import { type RunStatus, isTerminal, stepsAt, wakeAtOf } from './status.ts'
 
 /** What the indexes say of a run. */
@@ -22,12 +22,15 @@ export interface RunSummary {
   /** When it came to that status; of an ended run, when it ended. In milliseconds since 1970. */
   readonly since: number
   readonly tags?: readonly string[]
+  /** Of a run that was put aside: why. */
+  readonly aside?: Aside
 }
 
 /** What the index of steps that can be worked on says of one. */
 export interface ReadyStep {
   readonly workflow?: string
   readonly definitionHash?: string
+  readonly definitionVersion?: string
   readonly traceParent?: string
   readonly lastFailedWorker?: string
   /** The run is not to be worked on, but stopped. */
@@ -61,8 +64,8 @@ export const waitKey = (parts: TenantParts, waitId: string): EntryKey => ({
   key: encodeId(waitId, 'waitId'),
 })
 
-const summarize = ({ workflow, createdAt, status, since, tags }: RunRecord): Value =>
-  encode(defined({ workflow, createdAt, status, since, tags }))
+const summarize = ({ workflow, createdAt, status, since, tags, aside }: RunRecord): Value =>
+  encode(defined({ workflow, createdAt, status, since, tags, aside }))
 
 /** Every index entry of a run. */
 export function* indexEntries(
@@ -99,10 +102,20 @@ export function* readyEntries(
   parts: TenantParts,
   run: RunRecord,
 ): Generator<{ readonly at: EntryKey; readonly value: Value }> {
-  const { runId, workflow, definitionHash, traceParent, status, position, enteredAt = run.since, retries = {} } = run
+  const {
+    runId,
+    workflow,
+    definitionHash,
+    definitionVersion,
+    traceParent,
+    status,
+    position,
+    enteredAt = run.since,
+    retries = {},
+  } = run
   const { priority = DEFAULT_PRIORITY } = run
   const part = readyPart(parts, run.tags)
-  const known = { workflow, definitionHash, traceParent }
+  const known = { workflow, definitionHash, definitionVersion, traceParent }
   const { cancel, pause } = run.signals ?? {}
   const { signal } = pendingSignal(run)
   const request = signal === 'cancel' ? cancel : pause

@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { type NextContent, type Proposal, cells } from '../core/cells.ts'
+import { type Along, type NextContent, type Proposal, cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { InnerDatabase } from '../core/database.ts'
-import type { EntryKey, Value } from '../core/driver.ts'
+import type { EntryKey, Op, Value } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { RUN, type TenantParts } from '../core/keys.ts'
 import { defined, isSame } from '../core/objects.ts'
@@ -33,6 +33,12 @@ export interface RunRecords {
     options?: WriteOptions,
   ): Promise<R>
   /**
+   * Tells of every change of a run that this process makes; `undefined` where it was deleted.
+   *
+   * @returns what stops it; idempotent
+   */
+  listen(runId: string, listener: (run: RunRecord | undefined) => void): () => void
+  /**
    * Changes a run that must be there.
    *
    * @throws `NOT_FOUND`
@@ -43,9 +49,38 @@ export interface RunRecords {
 /** The run records of a tenant; all stores over one database share what is remembered. */
 export const runRecords = (db: InnerDatabase, parts: TenantParts): RunRecords =>
   db.shared(`run records of ${parts.runs}`, () => {
-    const { change } = cells(db, (entry) => decodeRun(entry.value))
+    const { change, along } = cells(db, (entry) => decodeRun(entry.value))
+    const listeners = new Map<string, Set<(run: RunRecord | undefined) => void>>()
     const at = (runId: string): EntryKey => ({ part: parts.run(runId), key: RUN })
+
+    /** What ends a run wakes the run that waits for it, in the same commit. */
+    function waiting(
+      run: RunRecord,
+      next: RunRecord | null,
+    ): { readonly along: Along; readonly ops: readonly Op[] } | undefined {
+      const { parent, runId } = run
+      if (!parent || isTerminal(run.status) || (next && !isTerminal(next.status))) return undefined
+      let ops: readonly Op[] = []
+      const it = along(at(parent.runId), (found) => {
+        if (found?.status !== 'waiting' || found.position?.kind !== 'wait') return undefined
+        const { runs = [], next: stepId } = found.position
+        if (!runs.includes(runId)) return undefined
+        const woken = changed(found, { status: 'running', position: { kind: 'step', stepId } }, db.now())
+        ops = indexOps(parts, found, woken)
+        return content(woken)
+      })
+      return { along: it, ops }
+    }
+
     const records: RunRecords = {
+      listen(runId, listener) {
+        const some = listeners.get(runId) ?? new Set()
+        listeners.set(runId, some.add(listener))
+        return () => {
+          some.delete(listener)
+          if (some.size === 0) listeners.delete(runId)
+        }
+      },
       change: (runId, propose, options) =>
         change(
           at(runId),
@@ -53,10 +88,17 @@ export const runRecords = (db: InnerDatabase, parts: TenantParts): RunRecords =>
             const proposal = propose(run, id)
             const { next, ops = [] } = proposal
             if (next === undefined) return { ...proposal, next }
+            const awaiting = run && waiting(run, next)
             return {
               ...proposal,
-              ops: [...ops, ...indexOps(parts, run, next ?? undefined)],
+              ops: [...ops, ...indexOps(parts, run, next ?? undefined), ...(awaiting?.ops ?? [])],
+              along: awaiting ? [...(proposal.along ?? []), awaiting.along] : (proposal.along ?? []),
               next: next && content(next),
+              async done(committed, db) {
+                const result = await proposal.done(committed, db)
+                for (const listener of listeners.get(runId) ?? []) listener(next ?? undefined)
+                return result
+              },
             }
           },
           options,
@@ -78,9 +120,14 @@ const content = (run: RunRecord): NextContent<RunRecord> => ({ value: encode(run
 
 export const decodeRun = (value: Value): RunRecord => decode(value) as RunRecord
 
-/** A run that begins now. */
-export const newRun = (runId: string, tenant: string, status: RunStatus, now: number): RunRecord => ({
+/**
+ * A run that begins now.
+ *
+ * @param life - unique for ever: the id of the commit that makes it
+ */
+export const newRun = (runId: string, tenant: string, status: RunStatus, now: number, life: string): RunRecord => ({
   runId,
+  life,
   tenant,
   createdAt: now,
   updatedAt: now,
@@ -103,6 +150,7 @@ export function changed(
     since: status === run.status ? run.since : now,
     // Of a run that goes on, nobody has stopped it.
     stopped: status === 'paused' || status === 'cancelled' ? next.stopped : undefined,
+    aside: status === 'paused' ? next.aside : undefined,
     enteredAt: isThere ? run.enteredAt : position && now,
   }) as RunRecord
 }

@@ -29,6 +29,13 @@ export interface Deadline {
   readonly at: number
 }
 
+/** Why a run was put aside. */
+export interface Aside {
+  /** `NON_DETERMINISTIC`, or `MAX_DELIVERIES`: it was claimed again and again and got nowhere. */
+  readonly code: 'NON_DETERMINISTIC' | 'MAX_DELIVERIES'
+  readonly reason: string
+}
+
 /** From 1, the most urgent, to 5. */
 export type Priority = 1 | 2 | 3 | 4 | 5
 
@@ -41,6 +48,16 @@ export interface RunRecord {
   /** Of the event appended last. */
   readonly definitionVersion?: string
   readonly definitionHash?: string
+  /** Of this life of the run: another one after it was started over. No other run has it. */
+  readonly life?: string
+  /** How often the run was claimed to be run since its last event. */
+  readonly deliveries?: number
+  /** Of a run that was paused because it cannot go on: why. */
+  readonly aside?: Aside
+  /** Which attempt failed last. */
+  readonly failure?: { readonly stepId: string; readonly attempt: number; readonly error: string; readonly at: number }
+  /** The run that has started it. */
+  readonly parent?: { readonly runId: string; readonly life: string }
   /** How often a run of this id was started over; 1 where left out. */
   readonly generation?: number
   readonly createdAt: number

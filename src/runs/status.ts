@@ -22,6 +22,7 @@ export type StepStatus = 'pending' | 'running' | 'waiting' | 'completed' | 'fail
  * | `join` | has done all branches, and goes on |
  * | `delay` | sleeps until `wakeAt`, and goes on at `next`, or is completed |
  * | `message` | waits for a message of this name, until `wakeAt` at the latest, and goes on at `next`, or is completed |
+ * | `wait` | waits for whichever comes first: a time, a message of one of the names, the end of one of the runs |
  * | `loop` | is in this iteration of a loop |
  *
  * `stepId` names the fork, the delay and so on itself; times are in milliseconds since 1970 by the backend's clock.
@@ -43,6 +44,16 @@ export type Position =
       readonly name: string
       readonly wakeAt?: number | undefined
       readonly next?: string | undefined
+    }
+  | {
+      readonly kind: 'wait'
+      readonly stepId: string
+      readonly wakeAt?: number | undefined
+      /** Of messages. */
+      readonly names?: readonly string[] | undefined
+      /** Ids of other runs. */
+      readonly runs?: readonly string[] | undefined
+      readonly next: string
     }
   | {
       readonly kind: 'loop'
@@ -74,7 +85,7 @@ export const wakeAtOf = (position: Position | undefined): number | undefined =>
 
 /** The status of a run that has come to this position. */
 export const statusAt = (position: Position): 'waiting' | 'running' =>
-  position.kind === 'message' || wakeAtOf(position) !== undefined ? 'waiting' : 'running'
+  position.kind === 'message' || position.kind === 'wait' || wakeAtOf(position) !== undefined ? 'waiting' : 'running'
 
 /** The steps that can be worked on at this position, side by side. */
 export function stepsAt(position: Position): readonly string[] {
@@ -85,19 +96,23 @@ export function stepsAt(position: Position): readonly string[] {
 
 /** @throws `INVALID_ARGUMENT` for a malformed position */
 export function requirePosition(position: Position): Position {
-  const { kind, stepId, next, name, wakeAt, iteration, branches, completed } = position as unknown as Record<
-    string,
-    unknown
-  >
-  if (!['step', 'fork', 'join', 'delay', 'message', 'loop'].includes(kind as string)) {
-    throw invalid('position.kind must be step, fork, join, delay, message or loop')
+  const { kind, stepId, next, name, wakeAt, iteration, branches, completed, names, runs } =
+    position as unknown as Record<string, unknown>
+  if (!['step', 'fork', 'join', 'delay', 'message', 'wait', 'loop'].includes(kind as string)) {
+    throw invalid('position.kind must be step, fork, join, delay, message, wait or loop')
   }
   encodeId(stepId as string, 'position.stepId')
-  if (next !== undefined) encodeId(next as string, 'position.next')
+  if (next !== undefined || kind === 'wait') encodeId(next as string, 'position.next')
   if (kind === 'message') encodeId(name as string, 'position.name')
   if (kind === 'delay' || wakeAt !== undefined) requireInteger(wakeAt as number, 'position.wakeAt')
   if (kind === 'loop') requireInteger(iteration as number, 'position.iteration')
-  for (const [what, ids] of Object.entries({ branches: kind === 'fork' ? branches : [], completed: completed ?? [] })) {
+  const lists = {
+    branches: kind === 'fork' ? branches : [],
+    completed: completed ?? [],
+    names: names ?? [],
+    runs: runs ?? [],
+  }
+  for (const [what, ids] of Object.entries(lists)) {
     if (!Array.isArray(ids)) throw invalid(`position.${what} must be an array`)
     for (const id of ids) encodeId(id as string, `position.${what}`)
     if (new Set(ids).size < ids.length) throw invalid(`position.${what} must differ`)

@@ -12,6 +12,10 @@ export interface StepRecord {
   readonly status: StepStatus
   /** Any structured value, see `setJson`. */
   readonly result?: unknown
+  /** The number of the event that holds the result in its place. */
+  readonly seq?: number
+  /** How often it was tried. */
+  readonly attempts?: number
   readonly error?: string
   readonly startedAt?: number
   readonly completedAt?: number

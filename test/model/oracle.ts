@@ -1,7 +1,7 @@
 /** The stores as they ought to be: over memory, one call at a time, and each by a store that remembers nothing. */
 import type { Database } from '../../src/core/database.ts'
 import type { Entry, Op } from '../../src/core/driver.ts'
-import { CLAIM, EVERYTHING } from '../../src/core/keys.ts'
+import { CLAIM, RUN, EVERYTHING } from '../../src/core/keys.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
 import { type Call, outcomeOf } from './calls.ts'
@@ -35,11 +35,12 @@ export function oracle(clock: () => number, begin: readonly Located[] = []): Ora
   }
 }
 
-/** Everything a database holds, but for versions and the ids of claims, which no two of them share. */
+/** Everything a database holds, but for versions and the ids of claims and of lives, which no two of them share. */
 export async function contentOf(db: Database): Promise<unknown> {
   const entries = await entriesOf(db)
   return entries.map((entry) => {
-    const value = entry.key.startsWith(CLAIM) ? String(entry.value).replace(/"id":"[^"]*"/, '') : entry.value
+    const mine = entry.key.startsWith(CLAIM) ? /"id":"[^"]*"/ : entry.key === RUN ? /"life":"[^"]*",?/ : undefined
+    const value = mine ? String(entry.value).replace(mine, '') : entry.value
     return plain({ ...entry, value, version: '' })
   })
 }

@@ -1,14 +1,20 @@
 import { describe, expect, test } from 'vitest'
 import type { Holdfast } from '../../src/holdfast.ts'
-import { type Workflow, drain } from '../../src/runner/index.ts'
+import { type Workflow, type DrainOptions, drain as drainAll, start } from '../../src/runner/index.ts'
 import { engines } from '../support/engines.ts'
-import { deeds, on, pause } from './setting.ts'
+import { deeds, named, on, pause } from './setting.ts'
 
-const submit = async ({ workflows }: Holdfast, ...runIds: string[]): Promise<void> => {
-  for (const runId of runIds) {
-    await workflows.createRun({ runId, workflow: 'order', position: { kind: 'step', stepId: 'work' } })
-  }
+const submit = async (holdfast: Holdfast, ...runIds: string[]): Promise<void> => {
+  for (const runId of runIds)
+    await start(
+      holdfast,
+      named(async () => {}),
+      { runId },
+    )
 }
+
+const drain = (holdfast: Holdfast, [order]: readonly [Workflow], options?: DrainOptions): Promise<number> =>
+  drainAll(holdfast, [named(order)], { onError: () => {}, ...options })
 
 const statusesOf = async ({ workflows }: Holdfast): Promise<string[]> =>
   (await workflows.listRuns()).items.map(({ status }) => status)
@@ -26,10 +32,10 @@ describe.each(engines)('draining over $name', (engine) => {
           now--
         })
       await submit(holdfast, 'a', 'b', 'c', 'd', 'e')
-      expect(await drain(holdfast, { workflows: { order }, concurrency: 3 })).toBe(5)
+      expect(await drain(holdfast, [order], { concurrency: 3 })).toBe(5)
       expect(most).toBe(3)
       expect(await statusesOf(holdfast)).toEqual(Array.from({ length: 5 }, () => 'completed'))
-      expect(await drain(holdfast, { workflows: { order } })).toBe(0)
+      expect(await drain(holdfast, [order])).toBe(0)
     }))
 
   test('takes up no more than it may', () =>
@@ -38,10 +44,10 @@ describe.each(engines)('draining over $name', (engine) => {
       const { done } = deeds()
       const order: Workflow = (ctx) => ctx.step('a', () => done.push(ctx.runId))
       await submit(holdfast, 'a', 'b', 'c')
-      expect(await drain(holdfast, { workflows: { order }, limit: 2 })).toBe(2)
+      expect(await drain(holdfast, [order], { limit: 2 })).toBe(2)
       expect(done).toHaveLength(2)
-      expect(await drain(holdfast, { workflows: { order }, limit: 2 })).toBe(1)
-      await expect(drain(holdfast, { workflows: { order }, limit: 0 })).rejects.toMatchObject({
+      expect(await drain(holdfast, [order], { limit: 2 })).toBe(1)
+      await expect(drain(holdfast, [order], { limit: 0 })).rejects.toMatchObject({
         code: 'INVALID_ARGUMENT',
       })
     }))
@@ -52,8 +58,8 @@ describe.each(engines)('draining over $name', (engine) => {
       const order: Workflow = (ctx) => ctx.sleep('1 h')
       await submit(holdfast, 'a')
       const start = Date.now()
-      expect(await drain(holdfast, { workflows: { order } })).toBe(1)
-      expect(await drain(holdfast, { workflows: { order } })).toBe(0)
+      expect(await drain(holdfast, [order])).toBe(1)
+      expect(await drain(holdfast, [order])).toBe(0)
       expect(await holdfast.timers.nextDue()).toBeGreaterThanOrEqual(start + 3_600_000)
       expect(await statusesOf(holdfast)).toEqual(['waiting'])
     }))
@@ -62,12 +68,20 @@ describe.each(engines)('draining over $name', (engine) => {
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       const told: unknown[] = []
-      const order: Workflow = async (ctx) => ctx.step('a', () => (ctx.runId === 'a' ? () => 'no value' : 'a value'))
+      let isDown = true
+      const order: Workflow = async (ctx) => {
+        await ctx.step('a', () => 1)
+        if (ctx.runId === 'a' && isDown) await holdfast.claims.forceReleaseClaim('a')
+        return ctx.step('b', () => 2)
+      }
       await submit(holdfast, 'a', 'b')
-      const options = { workflows: { order }, onError: (error: unknown, runId?: string) => told.push(error, runId) }
-      expect(await drain(holdfast, options)).toBe(2)
-      expect(told).toEqual([expect.objectContaining({ code: 'SERIALIZATION' }), 'a'])
+      const options = { onError: (error: unknown, runId?: string) => told.push(error, runId) }
+      expect(await drain(holdfast, [order], options)).toBe(1)
+      expect(told).toEqual([expect.objectContaining({ code: 'CLAIM_LOST' }), 'a'])
       expect(await statusesOf(holdfast)).toEqual(['running', 'completed'])
+      isDown = false
+      expect(await drain(holdfast, [order], options)).toBe(1)
+      expect(await statusesOf(holdfast)).toEqual(['completed', 'completed'])
     }))
 
   test('throws what its signal or the backend says', () =>
@@ -76,9 +90,9 @@ describe.each(engines)('draining over $name', (engine) => {
       const holdfast = await begin()
       await submit(holdfast, 'a')
       const signal = AbortSignal.timeout(30)
-      await expect(drain(holdfast, { workflows: { order }, signal })).rejects.toMatchObject({ code: 'ABORTED' })
+      await expect(drain(holdfast, [order], { signal })).rejects.toMatchObject({ code: 'ABORTED' })
       expect(await statusesOf(holdfast)).toEqual(['running'])
       const dead = await begin((driver) => ({ ...driver, read: () => Promise.reject(new Error('The disk is gone')) }))
-      await expect(drain(dead, { workflows: { order } })).rejects.toMatchObject({ code: 'BACKEND' })
+      await expect(drain(dead, [order])).rejects.toMatchObject({ code: 'BACKEND' })
     }))
 })

@@ -97,7 +97,9 @@ describe.each(engines)('a run over $name that is killed at any call', (engine) =
         expect(outcome).toEqual(
           end === 'completed'
             ? { status: 'completed', result: 'shipped, as yes' }
-            : { status: 'compensated', error: end === 'failed' ? 'said yes' : 'The run was cancelled' },
+            : end === 'failed'
+              ? { status: 'compensated', error: 'said yes' }
+              : { status: 'compensated', error: 'The run was cancelled', cancelled: true },
         )
         expect(it.effects).toEqual([
           ...['reserve', 'charge', 'notify', 'notify'],

@@ -22,6 +22,7 @@ describe.each(engines)('an operator of a run over $name', (engine) => {
       expect(await go(other, plusOne, later)).toEqual({ status: 'completed', result: 101 })
       expect(await logOf(other)).toEqual([
         'step.retried charge',
+        'intervention.taken charge',
         'step.completed charge',
         'step.completed add',
         'run.completed',
@@ -113,7 +114,7 @@ describe.each(engines)('an operator of a run over $name', (engine) => {
       const outcome = await go(await begin(), workflow, { retry })
       expect(outcome).toMatchObject({ status: 'waiting' })
       const holdfast = await begin()
-      expect((await holdfast.workflows.getRun(RUN))?.position).toMatchObject({ kind: 'delay', stepId: 'retry fetch#3' })
+      expect((await holdfast.workflows.getRun(RUN))?.position).toMatchObject({ kind: 'wait', stepId: 'retry fetch#3' })
       isOut = false
       await holdfast.persistence.saveIntervention(RUN, { targetStep: 'fetch#3' })
       expect(await go(holdfast, workflow, { retry })).toEqual({ status: 'completed', result: 'all' })

@@ -2,7 +2,14 @@
 import { join } from 'node:path'
 import type { Driver } from '../../src/core/driver.ts'
 import { type Holdfast, createHoldfast } from '../../src/holdfast.ts'
-import { type RunOptions, type RunOutcome, type Workflow, run } from '../../src/runner/index.ts'
+import {
+  type AnyWorkflow,
+  type FunctionRunOptions,
+  type RunOutcome,
+  type Workflow,
+  defineWorkflow,
+  run,
+} from '../../src/runner/index.ts'
 import { type Engine, withDirectory } from '../support/engines.ts'
 
 /** A backend, and processes that come and go. */
@@ -38,17 +45,29 @@ export const on = (engine: Engine, play: (setting: Setting) => Promise<void>): P
     }
   })
 
-/** Runs a workflow, with nothing to wait for between attempts. */
+/** Runs a workflow, with nothing to wait for between attempts; it returns where it would have to wait. */
 export const go = <R, I = unknown>(
   holdfast: Holdfast,
   workflow: Workflow<R, I>,
-  options: Partial<RunOptions<I>> = {},
+  options: Partial<FunctionRunOptions<I>> = {},
 ): Promise<RunOutcome<R>> =>
   run(
     holdfast,
-    { runId: RUN, workflow: 'order', lease: 3000, retry: { maxAttempts: 3, initialDelay: 0 }, ...options },
+    {
+      runId: RUN,
+      workflow: 'order',
+      lease: 3000,
+      maxWait: 0,
+      retry: { maxAttempts: 3, initialDelay: 0 },
+      onError: () => {},
+      ...options,
+    },
     workflow,
   )
+
+/** A function as a workflow of this name. */
+export const named = (fn: Workflow<unknown, never>, name = 'order', version?: string): AnyWorkflow =>
+  defineWorkflow({ name, ...(version !== undefined && { version }) }, fn as Workflow)
 
 /** What is in the log, as `kind stepId`. */
 export async function logOf({ persistence }: Holdfast, runId = RUN): Promise<string[]> {

@@ -1,26 +1,49 @@
 import { describe, expect, test } from 'vitest'
 import type { Holdfast } from '../../src/holdfast.ts'
-import { type Workflow, type WorkOptions, work } from '../../src/runner/index.ts'
+import { type AnyWorkflow, type Workflow, type WorkOptions, start, work } from '../../src/runner/index.ts'
 import type { RunStatus } from '../../src/runs/status.ts'
 import { engines } from '../support/engines.ts'
-import { type Setting, RUN, deeds, go, latch, logOf, on, pause, until } from './setting.ts'
+import { type Setting, RUN, deeds, go, latch, logOf, named, on, pause, until } from './setting.ts'
 
 /** Has a run wait to be taken up. */
-const submit = ({ workflows }: Holdfast, runId: string, input?: unknown, workflow = 'order'): Promise<unknown> =>
-  workflows.createRun({ runId, workflow, input, position: { kind: 'step', stepId: 'work' } })
+const submit = (holdfast: Holdfast, runId: string, input?: unknown, workflow = 'order'): Promise<unknown> =>
+  start(
+    holdfast,
+    named(async () => {}, workflow),
+    { runId, input },
+  )
 
 const statusOf = async ({ workflows }: Holdfast, runId: string): Promise<RunStatus | undefined> =>
   (await workflows.getRun(runId))?.status
+
+/** The names of the messages that a run waits for. */
+async function waitsFor({ workflows }: Holdfast, runId: string): Promise<readonly string[]> {
+  const position = (await workflows.getRun(runId))?.position
+  return (position?.kind === 'wait' && position.names) || []
+}
 
 /** A worker, in a process of its own, until the play is over. */
 async function worker(
   { begin }: Setting,
   play: (holdfast: Holdfast) => Promise<void>,
-  options: Omit<WorkOptions, 'signal'>,
+  {
+    order,
+    workflows = [named(order!)],
+    ...options
+  }: Omit<WorkOptions, 'signal'> & {
+    readonly order?: Workflow<unknown, never>
+    readonly workflows?: readonly AnyWorkflow[]
+  },
 ): Promise<void> {
   const stop = new AbortController()
   const holdfast = await begin()
-  const ended = work(holdfast, { pollInterval: 10, lease: 2000, signal: stop.signal, ...options })
+  const ended = work(holdfast, workflows, {
+    pollInterval: 10,
+    lease: 2000,
+    signal: stop.signal,
+    onError: () => {},
+    ...options,
+  })
   try {
     await play(holdfast)
   } finally {
@@ -45,7 +68,7 @@ describe.each(engines)('a worker over $name', (engine) => {
             expect(await go(holdfast, order, { runId: `run ${i}` })).toEqual({ status: 'completed', result: i * 2 })
           }
         },
-        { workflows: { order } },
+        { order },
       )
       expect(await holdfast.claims.findAvailableTasks({ workerId: 'w' })).toMatchObject([{ runId: 'strange' }])
       expect(await logOf(holdfast, 'strange')).toEqual([])
@@ -78,7 +101,7 @@ describe.each(engines)('a worker over $name', (engine) => {
           await until(async () => (await statusOf(holdfast, 'lost')) === 'completed')
           expect(done).toEqual(['a', 'b', 'b'])
         },
-        { workflows: { order } },
+        { order },
       )
     }))
 
@@ -106,7 +129,7 @@ describe.each(engines)('a worker over $name', (engine) => {
         setting,
         async (holdfast) => {
           await submit(holdfast, RUN)
-          await until(async () => (await holdfast.workflows.getRun(RUN))?.position?.kind === 'message')
+          await until(async () => (await waitsFor(holdfast, RUN)).includes('paid'))
           const sent = performance.now()
           await holdfast.signals.sendMessage(RUN, 'paid', 42)
           await until(async () => (await statusOf(holdfast, RUN)) === 'completed')
@@ -119,7 +142,7 @@ describe.each(engines)('a worker over $name', (engine) => {
           expect(second - first).toBeGreaterThanOrEqual(28)
           expect(second - first).toBeLessThan(1000)
         },
-        { workflows: { order } },
+        { order },
       )
     }))
 
@@ -145,9 +168,9 @@ describe.each(engines)('a worker over $name', (engine) => {
           await until(async () => (await statusOf(holdfast, 'pause')) === 'paused')
           expect(done).toEqual(['undo'])
           await holdfast.signals.unpause('pause')
-          await until(async () => (await holdfast.workflows.getRun('pause'))?.position?.kind === 'message')
+          await until(async () => (await waitsFor(holdfast, 'pause')).includes('never'))
         },
-        { workflows: { order } },
+        { order },
       )
     }))
 
@@ -163,7 +186,7 @@ describe.each(engines)('a worker over $name', (engine) => {
       const holdfast = await setting.begin()
       const ids = Array.from({ length: 6 }, (_, i) => `run ${i}`)
       for (const [i, runId] of ids.entries()) await submit(holdfast, runId, i)
-      const options = { workflows: { order }, concurrency: 2 }
+      const options = { order, concurrency: 2 }
       const finish = async (): Promise<void> => {
         for (const runId of ids) await until(async () => (await statusOf(holdfast, runId)) === 'completed')
       }
@@ -190,7 +213,7 @@ describe.each(engines)('a worker over $name', (engine) => {
       const finish = async (): Promise<void> => {
         for (const runId of ids) await until(async () => (await statusOf(holdfast, runId)) === 'completed')
       }
-      await worker(setting, finish, { workflows: { order }, concurrency: 3 })
+      await worker(setting, finish, { order, concurrency: 3 })
       expect(most).toBe(3)
     }))
 
@@ -202,7 +225,10 @@ describe.each(engines)('a worker over $name', (engine) => {
       await submit(holdfast, 'bad')
       await pause(3)
       await submit(holdfast, 'good')
-      const order: Workflow = (ctx) => (ctx.runId === 'bad' ? ctx.sleep(-1) : ctx.step('a', () => 1))
+      const order: Workflow = async (ctx) => {
+        if (ctx.runId === 'bad') await holdfast.claims.forceReleaseClaim('bad')
+        return ctx.step('a', () => 1)
+      }
       await worker(
         setting,
         async () => {
@@ -210,9 +236,9 @@ describe.each(engines)('a worker over $name', (engine) => {
           await until(() => told.length > 1)
           expect(await statusOf(holdfast, 'bad')).toBe('running')
         },
-        { workflows: { order }, onError: (error, runId) => told.push([(error as { code: unknown }).code, runId]) },
+        { order, onError: (error, runId) => told.push([(error as { code: unknown }).code, runId]) },
       )
-      for (const it of told) expect(it).toEqual(['INVALID_ARGUMENT', 'bad'])
+      for (const it of told) expect(it).toEqual(['CLAIM_LOST', 'bad'])
       expect(told.length).toBeLessThan(20)
     }))
 
@@ -231,7 +257,7 @@ describe.each(engines)('a worker over $name', (engine) => {
           await submit(holdfast, RUN)
           await until(() => done.length === 2)
         },
-        { workflows: { order }, onError: (error) => errors.push(error) },
+        { order, onError: (error) => errors.push(error) },
       )
       expect(errors).toEqual([])
       const holdfast = await setting.begin()
@@ -243,7 +269,7 @@ describe.each(engines)('a worker over $name', (engine) => {
 
   test('ends before it begins where its signal is aborted', () =>
     on(engine, async ({ begin }) => {
-      await work(await begin(), { workflows: {}, signal: AbortSignal.abort() })
+      await work(await begin(), [], { signal: AbortSignal.abort() })
     }))
 
   test.each([0, 1])('ends when the database is closed, with %d runs under way', (runs) =>
@@ -254,8 +280,8 @@ describe.each(engines)('a worker over $name', (engine) => {
       if (runs > 0) await submit(other, RUN)
       const holdfast = await setting.begin()
       let isBusy = false
-      const ended = work(holdfast, {
-        workflows: { order: (ctx: Parameters<Workflow>[0]) => ctx.step('a', () => ((isBusy = true), wait)) },
+      const order: Workflow = (ctx) => ctx.step('a', () => ((isBusy = true), wait))
+      const ended = work(holdfast, [named(order)], {
         pollInterval: 10,
         concurrency: 2,
         signal: new AbortController().signal,
@@ -282,7 +308,7 @@ describe.each(engines)('a worker over $name', (engine) => {
       await submit(holdfast, RUN)
       const order: Workflow = async () => stop.abort()
       const onError = (_: unknown, runId: string | undefined): void => void errors.push(runId)
-      await work(holdfast, { workflows: { order }, pollInterval: 5, signal: stop.signal, onError })
+      await work(holdfast, [named(order)], { pollInterval: 5, signal: stop.signal, onError })
       expect(errors).toEqual([undefined, undefined, undefined])
     }))
 })

@@ -7,7 +7,8 @@
  * @module
  */
 import type { Holdfast } from 'holdfast'
-import { type Inspection, type Photo, START, WORKFLOW, photoKey } from './inspection.ts'
+import { start } from 'holdfast/run'
+import { type Inspection, type Photo, inspectionWorkflow, photoKey } from './inspection.ts'
 
 /** The fields of the form as they stand, complete or not. */
 export interface Draft {
@@ -31,7 +32,8 @@ export interface Drafts {
 const KEY = 'draft'
 
 /** Keeps the draft in the state store. */
-export function createDrafts({ state, workflows }: Holdfast): Drafts {
+export function createDrafts(holdfast: Holdfast): Drafts {
+  const { state, workflows } = holdfast
   return {
     async load() {
       const draft = await state.getJson<Draft>(KEY)
@@ -54,7 +56,7 @@ export function createDrafts({ state, workflows }: Holdfast): Drafts {
     async start({ runId, fields, photos }) {
       const { site = '', inspector = '', temperature, condition = '', notes = '' } = fields
       const input: Inspection = { site, inspector, temperature: Number(temperature), condition, notes, photos }
-      await workflows.prepareRun({ runId, workflow: WORKFLOW, input, position: START, policy: 'useExisting' })
+      await start(holdfast, inspectionWorkflow(holdfast, 'draft'), { runId, input })
       await state.delete(KEY)
     },
   }

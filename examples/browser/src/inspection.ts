@@ -1,6 +1,6 @@
 /** One inspection as a workflow: saved, checked, thought over, approved, sent. @module */
 import type { Holdfast } from 'holdfast'
-import type { Workflow } from 'holdfast/run'
+import { type WorkflowDefinition, defineWorkflow } from 'holdfast/run'
 
 /** A photo; its bytes are a state value of the run. */
 export interface Photo {
@@ -37,15 +37,13 @@ export interface Done {
 
 export const WORKFLOW = 'inspection'
 export const DECISION = 'decision'
-/** Where a run begins, so that workers are offered it. */
-export const START = { kind: 'step', stepId: 'work' } as const
 
 /** The parts of the workflow in their order, by the step ids in its log. */
 export const STAGES = [
   { stepId: 'measurements', title: 'Measurements' },
   { stepId: 'photos', title: 'Photos' },
   { stepId: 'sleep', title: 'Second thoughts' },
-  { stepId: `message ${DECISION}`, title: 'Approval' },
+  { stepId: DECISION, title: 'Approval' },
   { stepId: 'submit', title: 'Report' },
 ] as const
 
@@ -65,10 +63,9 @@ export const photoKey = (id: string): string => `photo ${id}`
  * @param holdfast - has the photos
  * @param tab - the name of this tab, told in the results of steps
  */
-export const inspectionWorkflow =
-  ({ state }: Holdfast, tab: string): Workflow<string, Inspection> =>
-  async (ctx) => {
-    const { runId, input } = ctx
+export const inspectionWorkflow = ({ state }: Holdfast, tab: string): WorkflowDefinition<Inspection, string> =>
+  defineWorkflow({ name: WORKFLOW }, async (ctx, input: Inspection) => {
+    const { runId } = ctx
     const read = async (photo: Photo): Promise<Uint8Array<ArrayBuffer>> => {
       const bytes = await state.get(photoKey(photo.id), { runId })
       if (bytes instanceof Uint8Array) return new Uint8Array(bytes)
@@ -99,7 +96,7 @@ export const inspectionWorkflow =
       { retry: UNTIL_SENT },
     )
     return receipt.text
-  }
+  })
 
 /** Sends a report; the key lets the server recognise one that it has got. @returns its receipt */
 async function send(body: FormData, idempotencyKey: string, signal: AbortSignal): Promise<string> {

@@ -6,7 +6,7 @@ import { createBoard } from './board.ts'
 import { byId } from './dom.ts'
 import { createDrafts } from './drafts.ts'
 import { draftForm } from './form.ts'
-import { WORKFLOW, inspectionWorkflow } from './inspection.ts'
+import { inspectionWorkflow } from './inspection.ts'
 import { coalesced, onChange } from './live.ts'
 import { photoUrls } from './photos.ts'
 import { showNetwork, showOfflineReady, storageDisplay } from './surroundings.ts'
@@ -39,8 +39,7 @@ async function begin(): Promise<void> {
   refresh()
   showOfflineReady().catch(tell)
 
-  await work(holdfast, {
-    workflows: { [WORKFLOW]: inspectionWorkflow(holdfast, tab) },
+  await work(holdfast, [inspectionWorkflow(holdfast, tab)], {
     workerId: tab,
     lease: LEASE,
     // One that waits long for the server does not keep the others.

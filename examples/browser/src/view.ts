@@ -66,7 +66,7 @@ function viewOf(run: Run, events: readonly RunEvent[], worker: string | undefine
     hasEnded: completion !== undefined || run.status === 'cancelled',
     ...standing(run),
     done: STAGES.filter((stage) => finished.has(stage.stepId)).length,
-    isAwaitingDecision: run.status === 'waiting' && position?.kind === 'message',
+    isAwaitingDecision: run.status === 'waiting' && position?.kind === 'wait' && position.names !== undefined,
     worker,
     entries: timeline(events),
   }
@@ -79,8 +79,8 @@ function standing({ status, position, signals }: Run): Pick<InspectionView, 'ton
   if (status === 'cancelled') return { tone: 'bad', status: 'Withdrawn' }
   if (status === 'failed') return { tone: 'bad', status: 'Sent back' }
   if (signals?.cancel) return { tone: 'wait', status: 'Being withdrawn' }
-  if (position?.kind === 'message') return { tone: 'wait', status: 'Needs approval' }
-  if (position?.kind === 'delay') {
+  if (position?.kind === 'wait' && position.names) return { tone: 'wait', status: 'Needs approval' }
+  if (position?.kind === 'wait' && position.wakeAt !== undefined) {
     const isRetry = position.stepId.startsWith('retry ')
     return { tone: 'wait', status: `${isRetry ? 'Tries again' : 'Waits until'} ${timeOf(position.wakeAt)}` }
   }
@@ -112,10 +112,10 @@ function describe(kind: string, payload: unknown): [Entry['tone'], string] {
       return ['good', `${text} (by tab ${tab})`]
     }
     case 'step.retried': {
-      const { attempt, error, retryAt } = payload as { attempt: number; error: string; retryAt: number }
+      const { attempt, error, retryAt } = payload as { attempt: number; error: Error; retryAt: number }
       return [
         'bad',
-        `${error}: ${attempt === 1 ? 'tried once' : `tried ${attempt} times`}, again at ${timeOf(retryAt)}`,
+        `${error.message}: ${attempt === 1 ? 'tried once' : `tried ${attempt} times`}, again at ${timeOf(retryAt)}`,
       ]
     }
     case 'sleep.started':
@@ -131,6 +131,6 @@ function describe(kind: string, payload: unknown): [Entry['tone'], string] {
     case 'run.completed':
       return ['good', 'Done']
     default:
-      return ['bad', typeof payload === 'string' ? payload : kind]
+      return ['bad', (payload as { error?: Error } | undefined)?.error?.message ?? kind]
   }
 }

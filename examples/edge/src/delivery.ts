@@ -1,6 +1,6 @@
 /** What happens to a delivery: it is handed over to every subscriber. */
 import type { RetryPolicy } from 'holdfast'
-import type { StepInfo, Workflow } from 'holdfast/run'
+import { type StepInfo, type WorkflowDefinition, defineWorkflow } from 'holdfast/run'
 
 /** A webhook delivery as it was accepted. */
 export interface Delivery {
@@ -19,6 +19,9 @@ export interface HandOver {
   readonly retry: RetryPolicy
 }
 
+/** What its runs are of. */
+export const WORKFLOW = 'delivery'
+
 /** The message that has those tried again who did not take it. */
 export const AGAIN = 'again'
 
@@ -34,7 +37,7 @@ export const stepOf = (subscriber: string, round = 1): string =>
  * has used up its attempts the run waits for an operator. A crash between a handover and its record repeats it, under
  * the same `idempotency-key`.
  */
-export function deliveryWorkflow({ subscribers, fetch, retry }: HandOver): Workflow<void, Delivery> {
+export function deliveryWorkflow({ subscribers, fetch, retry }: HandOver): WorkflowDefinition<Delivery, void> {
   async function post(id: string, subscriber: string, delivery: Delivery, info: StepInfo): Promise<number> {
     const url = subscribers[subscriber]
     if (url === undefined) throw new Error('There is no such subscriber any more')
@@ -56,8 +59,7 @@ export function deliveryWorkflow({ subscribers, fetch, retry }: HandOver): Workf
     return response.status
   }
 
-  return async (ctx) => {
-    const delivery = ctx.input
+  return defineWorkflow({ name: WORKFLOW }, async (ctx, delivery: Delivery) => {
     /** Tells who did not take it. */
     const handOver = async (subscriber: string): Promise<string[]> => {
       try {
@@ -71,5 +73,5 @@ export function deliveryWorkflow({ subscribers, fetch, retry }: HandOver): Workf
       left = (await Promise.all(left.map(handOver))).flat()
       if (left.length > 0) await ctx.message(AGAIN)
     }
-  }
+  })
 }

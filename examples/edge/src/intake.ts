@@ -10,8 +10,8 @@ import {
 } from 'holdfast'
 import type { Trace } from 'holdfast'
 import { purge } from 'holdfast/ops'
-import { type Duration, drain, run } from 'holdfast/run'
-import { type Delivery, type HandOver, AGAIN, deliveryWorkflow, stepOf } from './delivery.ts'
+import { type Duration, drain, run, start } from 'holdfast/run'
+import { type Delivery, type HandOver, AGAIN, WORKFLOW, deliveryWorkflow, stepOf } from './delivery.ts'
 
 /** What an intake is made of. */
 export interface IntakeOptions extends HandOver {
@@ -61,10 +61,7 @@ export interface Intake {
   advance(): Promise<number | undefined>
 }
 
-const WORKFLOW = 'delivery'
 const PAGE = 50
-/** Where a run begins. */
-const START = { kind: 'step', stepId: 'work' } as const
 /** After so long without a sign of life somebody else goes on, in milliseconds. */
 const LEASE = 10_000
 /** A Worker has six connections at once, and may not ask without end. */
@@ -93,27 +90,29 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
     return { run, delivery, trace: { events, interventions }, left, skipped }
   }
 
-  const isWaitingForOperator = ({ position }: Run): boolean => position?.kind === 'message'
+  const isWaitingForOperator = ({ status, position }: Run): boolean =>
+    status === 'waiting' && position?.kind === 'wait' && position.names?.includes(AGAIN) === true
 
   const again = (id: string, requestedBy: string): Promise<unknown> => signals.sendMessage(id, AGAIN, { requestedBy })
 
   return {
     async accept(id, { body, contentType }) {
       const input: Delivery = { body, contentType, subscribers: Object.keys(handOver.subscribers) }
-      const taken = await workflows.prepareRun({
-        runId: id,
-        workflow: WORKFLOW,
-        input,
-        position: START,
-        policy: 'useExisting',
-      })
-      const first = taken.run.input as Delivery
+      let created = true
+      try {
+        await start(holdfast, workflow, { runId: id, input, policy: 'fail' })
+      } catch (error) {
+        if (!isHoldfastError(error, 'ALREADY_EXISTS')) throw error
+        created = false
+      }
+      const { run } = await show(id)
+      const first = run.input as Delivery
       if (first.body !== body || first.contentType !== contentType) {
         throw new HoldfastError('CONFLICT', 'Another delivery came under this id')
       }
       // Also where it was there: whoever took it in may have been cut off before this.
       await wake(id)
-      return taken
+      return { created, run }
     },
     list: ({ status, cursor }) => workflows.listRuns({ status, cursor, workflow: WORKFLOW, limit: PAGE }),
     show,
@@ -145,14 +144,13 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
     },
     async deliver(id) {
       try {
-        await run(holdfast, { runId: id, workflow: WORKFLOW, lease }, workflow)
+        await run(holdfast, workflow, { runId: id, lease, maxWait: 0, onError })
       } catch (error) {
         onError(error, id)
       }
     },
     async advance() {
-      const taken = await drain(holdfast, {
-        workflows: { [WORKFLOW]: workflow },
+      const taken = await drain(holdfast, [workflow], {
         concurrency: CONCURRENCY,
         limit: MOST_RUNS,
         lease,
@@ -167,7 +165,7 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
   /** Has a run that waits for its next attempt be ready now: interventions are heard when it goes on. */
   async function lookUp(id: string): Promise<void> {
     try {
-      await workflows.updateRun(id, { position: START }, { expectedStatus: 'waiting' })
+      await workflows.updateRun(id, { position: { kind: 'step', stepId: 'work' } }, { expectedStatus: 'waiting' })
     } catch (error) {
       if (!isHoldfastError(error, 'CONFLICT')) throw error
     }

@@ -125,7 +125,9 @@ function actionsFor({ run: { status, position, signals } }: Shown): readonly (re
   if (hasEnded(status) || signals?.cancel) return []
   const isStopped = status === 'paused' || signals?.pause !== undefined
   return [
-    ...(position?.kind === 'message' && !isStopped ? [['again', 'Try again'] as const] : []),
+    ...(position?.kind === 'wait' && position.names !== undefined && !isStopped
+      ? [['again', 'Try again'] as const]
+      : []),
     isStopped ? ['resume', 'Resume'] : ['pause', 'Pause'],
     ['cancel', 'Cancel'],
   ]
@@ -153,20 +155,24 @@ const toneOf = ({ kind }: RunEvent): string =>
 /** An entry of the log, in words. */
 function tell({ kind, stepId = '', payload }: RunEvent): string {
   const subscriber = stepId.slice(stepOf('').length).replace(/#\d+$/, '')
-  const { attempt, error, retryAt, skippedBy } = Object(payload) as Record<string, number | string | undefined>
+  const { attempt, error, retryAt, skippedBy } = Object(payload) as {
+    readonly [K in 'attempt' | 'retryAt' | 'skippedBy']?: number | string
+  } & { readonly error?: { readonly message: string } }
   switch (kind) {
     case 'step.completed':
       return skippedBy === undefined
         ? `${subscriber} took it, ${String(payload)}`
         : `${subscriber} was skipped by ${skippedBy}`
     case 'step.retried':
-      return `${subscriber}, attempt ${attempt}: ${error}; again at ${new Date(Number(retryAt)).toISOString().slice(11, 19)}`
+      return `${subscriber}, attempt ${attempt}: ${error?.message}; again at ${new Date(Number(retryAt)).toISOString().slice(11, 19)}`
     case 'step.failed':
-      return `${subscriber} was given up: ${String(payload)}`
+      return `${subscriber} was given up: ${error?.message}`
     case 'message.awaited':
       return 'Waits for an operator'
     case 'message.received':
       return `To be tried again, says ${String((Object(payload) as { requestedBy?: string }).requestedBy)}`
+    case 'intervention.taken':
+      return `An operator has decided about ${subscriber}`
     case 'run.completed':
       return 'Done'
     default:

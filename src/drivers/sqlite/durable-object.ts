@@ -179,24 +179,22 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
  * ```ts
  * import type { Holdfast } from 'holdfast'
  * import { type AlarmStorage, scheduleAlarm } from 'holdfast/durable-object'
- * import { type Workflow, drain } from 'holdfast/run'
+ * import { defineWorkflow, drain } from 'holdfast/run'
  *
- * const workflows: Record<string, Workflow<unknown, never>> = {
- *   order: async (ctx) => {
- *     await ctx.step('charge', () => 'pay_81')
- *     await ctx.sleep('1 d')
- *   },
- * }
+ * const order = defineWorkflow({ name: 'order' }, async (ctx) => {
+ *   await ctx.step('charge', () => 'pay_81')
+ *   await ctx.sleep('1 day')
+ * })
  *
  * // The object's alarm().
  * async function alarm(storage: AlarmStorage, holdfast: Holdfast) {
- *   await drain(holdfast, { workflows })
+ *   await drain(holdfast, [order])
  *   await plan(storage, holdfast)
  * }
  *
  * // To be called at the end of whatever creates a run, or gives it a message.
  * async function plan(storage: AlarmStorage, { timers }: Holdfast) {
- *   await scheduleAlarm(storage, await timers.nextDue({ workflows: Object.keys(workflows) }))
+ *   await scheduleAlarm(storage, await timers.nextDue({ workflows: [order.name] }))
  * }
  * ```
  */

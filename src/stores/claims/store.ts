@@ -10,9 +10,10 @@ import { type Known, requireGiven, requireInteger, requireOptions } from '../../
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import { type Database, innerOf } from '../../core/database.ts'
-import type { CallOptions, Op } from '../../core/driver.ts'
+import type { CallOptions, Entry, Op } from '../../core/driver.ts'
 import { type Duration, expiryOf, toMilliseconds } from '../../core/duration.ts'
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
+import type { WholeFailedCheck } from '../../core/failed-checks.ts'
 import { type Lease, requireLease } from '../../core/fence.ts'
 import { encodeId, tenantParts } from '../../core/keys.ts'
 import { hasher } from '../../core/hash.ts'
@@ -20,7 +21,8 @@ import { defined } from '../../core/objects.ts'
 import { type AvailableTask, type DispatchStore, claimAt, dispatchStore, offersOf } from '../../runs/dispatch.ts'
 import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { remove } from '../../core/remove.ts'
-import { noRun, runRecords } from '../../runs/record.ts'
+import { changed, noRun, runRecords } from '../../runs/record.ts'
+import type { RunRecord } from '../../runs/state.ts'
 import { isTerminal } from '../../runs/status.ts'
 
 /** What to claim. An offer with a `workerId` and a `ttl` is one. */
@@ -33,6 +35,16 @@ export interface ClaimRequest {
   readonly ttl?: Duration | undefined
   /** As an offer says: claims only where what was offered is still to be done, and not done meanwhile by another. */
   readonly since?: number | undefined
+  /**
+   * Claims the run to run it: in the same commit it is counted as delivered once more, which its next event takes back,
+   * and a run that is pending or waits is running from then on; `false` by default.
+   */
+  readonly deliver?: boolean | undefined
+  /**
+   * Takes a claim over that the same worker has taken before this time, in milliseconds since 1970: for a worker that was
+   * started again. Whoever had it is fenced off.
+   */
+  readonly takeBackBefore?: number | undefined
 }
 
 /** A claim: plain data, which can be stored and sent, and is given as `claim` to the writes that it is to fence. */
@@ -119,6 +131,19 @@ function tokenKey(runId: string, stepId: string | undefined): string {
   return hash.finish()
 }
 
+/** A run that is about to be run. */
+function delivered(run: RunRecord, now: number): RunRecord {
+  const deliveries = (run.deliveries ?? 0) + 1
+  const isIdle = run.status === 'pending' || run.status === 'waiting'
+  if (!isIdle || run.signals?.cancel) return { ...run, deliveries }
+  const isThere = run.position?.kind === 'step'
+  const position = isThere ? run.position : ({ kind: 'step', stepId: WORK } as const)
+  return changed(run, { deliveries, status: 'running', position }, now)
+}
+
+/** The step of a run that is nowhere else in its work. */
+const WORK = 'work'
+
 /**
  * Makes a store of claims.
  *
@@ -166,13 +191,27 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
   return {
     async claimTask(request, given) {
       const options = requireOptions(given, WRITE)
-      const { runId, stepId, workerId, since } = requireGiven(request, 'request')
+      const { runId, stepId, workerId, since, deliver = false, takeBackBefore } = requireGiven(request, 'request')
       const at = claimAt(parts, runId, stepId)
       encodeId(workerId, 'workerId')
       const expires = expiryOf(request.ttl, 'ttl', 0)
       if (since !== undefined) requireInteger(since, 'since')
       const tokenAt = { part: parts.tokens, key: tokenKey(runId, stepId) }
-      const checks = [{ at, version: null }]
+      if (takeBackBefore !== undefined) requireInteger(takeBackBefore, 'takeBackBefore')
+      /** What is there, where it may be taken over. */
+      let own: string | null = null
+      const isOwn = (entry: Entry | null): boolean => {
+        if (entry === null || takeBackBefore === undefined) return false
+        const held = decode(entry.value) as ClaimRecord
+        return held.workerId === workerId && held.claimedAt < takeBackBefore
+      }
+      const judge = ([failure]: readonly WholeFailedCheck[]): null | undefined => {
+        const there = failure!.current as Entry | null
+        // Somebody has it, whatever else has changed.
+        if (there !== null && !isOwn(there)) return null
+        own = there && there.version
+        return undefined
+      }
       const claim = await runs.change<Claim | null>(
         runId,
         (run, id) => {
@@ -182,7 +221,13 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
             const refuse = (): never => {
               throw noRun(runId)
             }
-            return { checks, along: [counter], done: refuse, failed: (_, stale) => (stale ? null : refuse()) }
+            const checks = [{ at, version: null }]
+            return {
+              checks,
+              along: [counter],
+              done: refuse,
+              failed: (failures, stale) => (stale ? judge(failures) : refuse()),
+            }
           }
           const isOffered = (it: AvailableTask): boolean => (stepId ?? it.stepId) === it.stepId && it.since === since
           const isGone = since !== undefined && !offersOf(parts, run).some(isOffered)
@@ -196,12 +241,12 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
           const record: ClaimRecord = { id, workerId, token, claimedAt }
           const expiresAt = expires && claimedAt + expires.in
           return {
-            checks,
+            next: deliver ? delivered(run, claimedAt) : undefined,
+            checks: [{ at, version: own }],
             ops: [{ put: at, value: encode(record), expires }],
             along: [counter],
             done: () => defined({ runId, stepId, ...record, expiresAt, at }),
-            // Somebody has it, whatever else has changed.
-            failed: () => null,
+            failed: judge,
           }
         },
         options,

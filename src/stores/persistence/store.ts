@@ -195,7 +195,7 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
         stale ? undefined : append.judge(db, failed, options, otherwise)
     return runs.change(
       runId,
-      (record): RunProposal<AppendResult> => {
+      (record, id): RunProposal<AppendResult> => {
         if (record?.workflow !== undefined && record.workflow !== workflow) throw mismatch(record)
         if (record && isTerminal(record.status)) {
           // A refused append may still be the repetition of one that was accepted: asks, and changes nothing.
@@ -207,7 +207,7 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
           return { checks: append.checks, done, failed: judge(reason) }
         }
         const now = db.now()
-        const run = record ?? newRun(runId, tenant, 'running', now)
+        const run = record ?? newRun(runId, tenant, 'running', now, id)
         const isNews = run.workflow === undefined || (version && run.definitionVersion !== version)
         const known = isNews
           ? changed(run, { workflow, definitionVersion: version ?? run.definitionVersion }, now)

@@ -68,7 +68,8 @@ export async function readTrace(
   return {
     ...defined({ runId, workflow, definitionVersion, createdAt, resumedFromSeq }),
     ...completionOf(run),
-    events: log.map((entry) => decodeEvent(entry, runId, workflow)),
+    // Number 0 of a trimmed log is no event.
+    events: log.filter(({ key }) => decodeNumber(key) > 0).map((entry) => decodeEvent(entry, runId, workflow)),
     interventions: asked.map((entry) => toIntervention(entry, taken)),
   }
 }

@@ -12,7 +12,7 @@ import { HoldfastError, invalid } from '../../core/errors.ts'
 import { SENT, type TenantParts, decodeNumber, encodeId, encodeNumber, under, utf8Bytes } from '../../core/keys.ts'
 import { WRITE, type WriteOptions } from '../../core/options.ts'
 import { type Page, type PageOptions, eachItem, pageRange, toPage, PAGE } from '../../core/pages.ts'
-import { completeStep } from '../../runs/advance.ts'
+import { completeStep, movedOn } from '../../runs/advance.ts'
 import { type Inbox, type Message, type MessagePosition, cursorOf, messagesOf, toMessage } from '../../runs/inbox.ts'
 import { requireRunFields, withFields } from '../../runs/fields.ts'
 import { type RunProposal, type RunRecords, changed, ended } from '../../runs/record.ts'
@@ -159,6 +159,10 @@ export function messageStore(
           const append: Op = { append: log, value: `{"sentAt":${sentAt},${rest}`, ...(ref !== undefined && { ref }) }
           const done = ({ seqs: [seq] }: Committed): SendMessageResult => ({ seq: seq!, duplicate: false })
           const { status, position } = run
+          if (status === 'waiting' && position?.kind === 'wait' && position.names?.includes(name)) {
+            // It takes the message by itself.
+            return { next: movedOn(run, position.next, sentAt), checks: isNew, ops: [append], done, failed }
+          }
           if (status !== 'waiting' || position?.kind !== 'message' || position.name !== name) {
             return { checks: isNew, ops: [append], done, failed }
           }

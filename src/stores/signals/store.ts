@@ -13,7 +13,7 @@ import { HoldfastError, invalid } from '../../core/errors.ts'
 import { RUN, encodeId, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
 import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
-import { signalsWithout, stopped } from '../../runs/advance.ts'
+import { movedOn, signalsWithout, stopped } from '../../runs/advance.ts'
 import { inboxes } from '../../runs/inbox.ts'
 import { type MessageStore, messageStore } from './messages.ts'
 import { type RunProposal, changed, decodeRun, ended, runRecords } from '../../runs/record.ts'
@@ -245,6 +245,11 @@ export function signalStore(database: Database, options?: StoreOptions): SignalS
             { status: statusBehind(run), stopped: undefined, signals: signalsWithout(run, 'pause') },
             now,
           )
+          if (position?.kind === 'wait') {
+            // It looks by itself at what has come meanwhile.
+            const woken = movedOn(freed, position.next, now)
+            return { next: woken, done: () => woken.status }
+          }
           if (position?.kind !== 'message') return { next: freed, done: () => freed.status }
           const { proposal } = inbox.receive(freed, position, now)
           return { ...proposal, done: () => proposal.next.status }

@@ -143,9 +143,9 @@ export function snapshotStore(database: Database, options?: SnapshotOptions): Sn
       const rest = `,${String(encode({ state })).slice(1)}`
       return runs.change(
         runId,
-        (stored) => {
+        (stored, id) => {
           const now = db.now()
-          const run = stored ?? newRun(runId, tenant, 'running', now)
+          const run = stored ?? newRun(runId, tenant, 'running', now, id)
           if (isTerminal(run.status) && fields.status !== run.status) throw ended(run)
           const before = run.snapshot ?? { version: 0, throughSeq: 0 }
           const { version } = before

@@ -26,8 +26,8 @@ import { stepRecords } from '../../runs/step-record.ts'
 /** A run that was moved on. */
 export interface AdvancedRun {
   readonly runId: string
-  /** What it waited at: a delay, a message, a fork; or the request that has stopped it instead. */
-  readonly kind: 'delay' | 'message' | 'fork' | SignalKind
+  /** What it waited at: a delay, a message, a fork, several of them; or the request that has stopped it instead. */
+  readonly kind: 'delay' | 'message' | 'fork' | 'wait' | SignalKind
   /** Where it waited. */
   readonly stepId: string
 }
@@ -162,6 +162,7 @@ export function timerStore(database: Database, options?: StoreOptions): TimerSto
           const awake = defined({ ...position, wakeAt: undefined })
           return { next: changed(run, { status: 'running', position: awake }, now), done }
         }
+        if (position.kind === 'wait') return { next: movedOn(run, position.next, now), done }
         if (position.kind === 'message') {
           return { ...inbox.receive(run, position, now, undefined, true).proposal, done }
         }

@@ -2,12 +2,23 @@
 import { requireGiven } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
-import type { CallOptions, Op } from '../../core/driver.ts'
+import type { CallOptions, Entry, Op } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
-import { CONTEXT, DEFINITION, INPUT, RUN, type TenantParts, encodeId } from '../../core/keys.ts'
+import {
+  CONTEXT,
+  DEFINITION,
+  EVENTS,
+  INPUT,
+  RUN,
+  type TenantParts,
+  decodeNumber,
+  encodeId,
+  under,
+} from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
 import type { WriteOptions } from '../../core/options.ts'
 import { type StoredContext, firstContext, readContext } from './context.ts'
+import { decodeEvent } from '../../runs/events.ts'
 import { type RunFields, requireRunFields, withFields } from '../../runs/fields.ts'
 import { DEFAULT_PRIORITY } from '../../runs/indexes.ts'
 import {
@@ -27,6 +38,8 @@ export interface NewRun extends Omit<RunFields, 'workflow' | 'error' | 'retries'
   readonly runId: string
   readonly workflow: string
   readonly definitionVersion?: string | undefined
+  /** The run that starts it, which is woken when this one ends. */
+  readonly parent?: RunRecord['parent'] | undefined
   /** A copy of the definition, so that later edits cannot reach the run; any structured value. */
   readonly definition?: unknown
   /** Any structured value. */
@@ -45,7 +58,10 @@ export interface PreparedRun extends NewRun {
 }
 
 /** All that is known of a run but its log, its steps and its snapshot. */
-export interface Run extends Omit<RunRecord, 'tenant' | 'snapshot' | 'waits' | 'enteredAt' | 'generation' | 'tags'> {
+export interface Run extends Omit<
+  RunRecord,
+  'tenant' | 'snapshot' | 'waits' | 'enteredAt' | 'generation' | 'tags' | 'life' | 'deliveries'
+> {
   /** How often a run of this id was started over, from 1. */
   readonly generation: number
   readonly priority: Priority
@@ -57,6 +73,8 @@ export interface Run extends Omit<RunRecord, 'tenant' | 'snapshot' | 'waits' | '
   readonly contextVersion: number
   readonly completion?: Completion
   readonly completedAt?: number
+  /** What a completed run has given, if its last event says so. */
+  readonly result?: unknown
 }
 
 /** How runs of one tenant begin, and are read whole. */
@@ -93,7 +111,7 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
     options: WriteOptions,
   ): Promise<{ readonly created: boolean; readonly run: Run }> {
     const { fields, more, context } = begin(run)
-    const { runId, definitionVersion, definition, input } = run
+    const { runId, definitionVersion, definition, input, parent } = run
     const part = parts.run(runId)
     /** The last refusal that means: take the run that is there. */
     let there: HoldfastError | undefined
@@ -101,7 +119,7 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
       try {
         const created = await runs.change(
           runId,
-          (found): RunProposal<Run> => {
+          (found, id): RunProposal<Run> => {
             const now = db.now()
             if (found && policy) refuseOther(found, run)
             if (found && policy !== 'terminateExisting') {
@@ -111,8 +129,8 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
             }
             const record = withFields(
               {
-                ...newRun(runId, tenant, 'pending', now),
-                ...defined({ definitionVersion }),
+                ...newRun(runId, tenant, 'pending', now, id),
+                ...defined({ definitionVersion, parent }),
                 ...(found && { generation: (found.generation ?? 1) + 1 }),
               },
               fields,
@@ -144,18 +162,26 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
   async function read(from: InnerDatabase, runId: string, options: CallOptions): Promise<Run | undefined> {
     const part = parts.run(runId)
     const get = (key: string) => ({ get: { part, key } })
-    const [record, context, definition, input] = await from.read(
-      [get(RUN), get(CONTEXT), get(DEFINITION), get(INPUT)],
+    const last = { part, ...under(EVENTS), limit: 1, reverse: true }
+    const [record, context, definition, input, { entries }] = await from.read(
+      [get(RUN), get(CONTEXT), get(DEFINITION), get(INPUT), { range: last }],
       options,
     )
     if (!record) return undefined
     return toRun(decodeRun(record.value), readContext(context), {
       definition: definition ? decode(definition.value) : undefined,
       input: input ? decode(input.value) : undefined,
+      result: resultIn(runId, entries[0]),
     })
   }
 
   return { start, read }
+}
+
+/** What the last event of a log says that the run has given. */
+function resultIn(runId: string, entry: Entry | undefined): unknown {
+  const event = entry && decodeNumber(entry.key) > 0 ? decodeEvent(entry, runId, '') : undefined
+  return event?.kind === 'run.completed' ? event.payload : undefined
 }
 
 /** @throws `WORKFLOW_MISMATCH`, `DEFINITION_MISMATCH` where a run is not of what is to be started */
@@ -175,9 +201,9 @@ function refuseOther(
 function toRun(
   record: RunRecord,
   { version, context }: StoredContext,
-  values: { readonly definition?: unknown; readonly input?: unknown },
+  values: { readonly definition?: unknown; readonly input?: unknown; readonly result?: unknown },
 ): Run {
-  const { tenant: _, snapshot: __, waits: ___, enteredAt: ____, ...known } = record
+  const { tenant: _, snapshot: __, waits: ___, enteredAt: ____, life: _____, deliveries: ______, ...known } = record
   return {
     generation: 1,
     priority: DEFAULT_PRIORITY,

@@ -11,7 +11,7 @@ import { decode, encode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
-import { ORDER, STEPS, type TenantParts, encodeId, under } from '../../core/keys.ts'
+import { EVENTS, ORDER, STEPS, type TenantParts, encodeId, encodeNumber, under } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
 import { CALL, WRITE, type WriteOptions } from '../../core/options.ts'
 import { type Page, type PageOptions, eachItem, pageRange, PAGE } from '../../core/pages.ts'
@@ -239,8 +239,9 @@ export function stepStore(
       )
     },
     async getStep(runId, stepId, options) {
-      const [entry] = await db.read([{ get: steps.at(runId, stepId) }], requireOptions(options, CALL))
-      return entry ? toStep(entry) : undefined
+      const known = requireOptions(options, CALL)
+      const [entry] = await db.read([{ get: steps.at(runId, stepId) }], known)
+      return entry ? (await withResults(db, parts.run(runId), [toStep(entry)], known))[0] : undefined
     },
     async listSteps(runId, given) {
       const options = requireOptions(given, PAGE)
@@ -257,7 +258,13 @@ export function stepStore(
           options,
         )
         // The run may be deleted in between.
-        return { items: rows.flatMap((row) => (row ? toStep(row) : [])), ...(more && { cursor: last.key }) }
+        const items = await withResults(
+          held,
+          part,
+          rows.flatMap((row) => (row ? toStep(row) : [])),
+          options,
+        )
+        return { items, ...(more && { cursor: last.key }) }
       }, options)
     },
     steps: (runId, options) => eachItem(options, PAGE, (page) => store.listSteps(runId, page)),
@@ -361,6 +368,27 @@ export function stepStore(
     },
   }
   return store
+}
+
+/** Steps with those results that are in the log, of whoever records there what steps give. */
+async function withResults(
+  from: Pick<InnerDatabase, 'read'>,
+  part: string,
+  steps: readonly StepRecord[],
+  { signal }: CallOptions = {},
+): Promise<StepRecord[]> {
+  const logged = steps.filter(({ seq }) => seq !== undefined)
+  if (logged.length === 0) return [...steps]
+  const events = await from.read(
+    logged.map(({ seq }) => ({ get: { part, key: EVENTS + encodeNumber(seq!) } })),
+    { signal },
+  )
+  return steps.map((step) => {
+    const entry = step.seq === undefined ? null : events[logged.indexOf(step)]!
+    // The log may be trimmed.
+    const result = entry ? (decode(entry.value) as { readonly payload?: unknown }).payload : undefined
+    return result === undefined ? step : { ...step, result }
+  })
 }
 
 const toStep = (entry: Entry): StepRecord => decode(entry.value) as StepRecord

@@ -251,7 +251,7 @@ export const TIMERS: Methods<TimerStore> = {
   nextDue: { args: () => [], options: { ...CALL, tags: true, workflows: true }, missing: [undefined] },
 }
 
-const HINTED = { ...CALL, workerId: true, tags: true, workflows: true } as const
+const HINTED = { ...CALL, workerId: true, tags: true, workflows: true, except: true, takeBackBefore: true } as const
 const workerId = 'w'
 
 /** `wake` has no options: it is a hint to this process, and takes effect at once. */

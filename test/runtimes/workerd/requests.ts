@@ -8,7 +8,7 @@ import {
   scheduleAlarm,
 } from '../../../src/drivers/sqlite/durable-object.ts'
 import { type Holdfast, createHoldfast } from '../../../src/holdfast.ts'
-import { type Workflow, drain } from '../../../src/runner/index.ts'
+import { defineWorkflow, drain, start } from '../../../src/runner/index.ts'
 
 /** Rounds of two calls that are made at once. */
 const ROUNDS = 20
@@ -74,19 +74,17 @@ const LEASE = 2000
 export class RunObject {
   readonly #state: State
   readonly #holdfast: Holdfast
-  readonly #workflows: Record<string, Workflow<unknown, never>> = {
-    order: async (ctx) => {
-      await ctx.step('charge', async () => {
-        const attempt = await this.#holdfast.state.increment('attempts')
-        if (attempt > 1) return attempt
-        // What was written has to leave the object before it ends.
-        await this.#state.storage.sync()
-        this.#state.abort()
-        return new Promise(() => {})
-      })
-      await ctx.sleep(300)
-    },
-  }
+  readonly #order = defineWorkflow({ name: 'order' }, async (ctx) => {
+    await ctx.step('charge', async () => {
+      const attempt = await this.#holdfast.state.increment('attempts')
+      if (attempt > 1) return attempt
+      // What was written has to leave the object before it ends.
+      await this.#state.storage.sync()
+      this.#state.abort()
+      return new Promise(() => {})
+    })
+    await ctx.sleep(300)
+  })
 
   constructor(state: State) {
     this.#state = state
@@ -97,8 +95,8 @@ export class RunObject {
     const { pathname, searchParams } = new URL(request.url)
     const { workflows, state } = this.#holdfast
     if (pathname === '/order') {
-      const position = { kind: 'step', stepId: 'work' } as const
-      await workflows.createRun({ runId: 'order-17', workflow: searchParams.get('workflow')!, position })
+      const workflow = defineWorkflow({ name: searchParams.get('workflow')! }, async () => {})
+      await start(this.#holdfast, workflow, { runId: 'order-17' })
       return Response.json(await this.#plan())
     }
     const run = await workflows.getRun('order-17')
@@ -106,12 +104,12 @@ export class RunObject {
   }
 
   async alarm(): Promise<void> {
-    await drain(this.#holdfast, { workflows: this.#workflows, lease: LEASE })
+    await drain(this.#holdfast, [this.#order], { lease: LEASE })
     await this.#plan()
   }
 
   async #plan(): Promise<number | null> {
-    const due = await this.#holdfast.timers.nextDue({ workflows: Object.keys(this.#workflows) })
+    const due = await this.#holdfast.timers.nextDue({ workflows: [this.#order.name] })
     return scheduleAlarm(this.#state.storage, due)
   }
 }

@@ -1,0 +1,39 @@
+/** Runs that were put aside because other code had written their log. @module */
+import { innerOf } from '../core/database.ts'
+import { isHoldfastError } from '../core/errors.ts'
+import type { Holdfast } from '../holdfast.ts'
+import { takeRun } from './run.ts'
+import { settingsOf } from './settings.ts'
+import type { AnyWorkflow, Working } from './types.ts'
+
+/**
+ * Tries runs that were put aside once in a process: its code may be the right one. Nothing is done where it is not, for a
+ * replay has no effects.
+ */
+export async function retryAside(
+  holdfast: Holdfast,
+  workflows: readonly AnyWorkflow[],
+  options: Working,
+): Promise<void> {
+  const { tenant, workflows: store } = holdfast
+  const db = innerOf(holdfast.db)
+  const tried = db.shared(`runs put aside of ${tenant} that were tried`, () => new Set<string>())
+  const settings = settingsOf(holdfast, options, { isAsked: true, wait: 0 })
+  for await (const { runId, workflow, aside } of store.runs({ status: 'paused', signal: options.signal })) {
+    if (aside?.code !== 'NON_DETERMINISTIC' || tried.has(runId)) continue
+    const run = await store.getRun(runId, { signal: options.signal })
+    const definition = workflows.findLast(
+      ({ name, version }) =>
+        name === workflow &&
+        (version === undefined || run?.definitionVersion === undefined || version === run.definitionVersion),
+    )
+    if (!definition) continue
+    tried.add(runId)
+    try {
+      await takeRun(holdfast, definition, runId, settings)
+    } catch (error) {
+      if (options.signal?.aborted || isHoldfastError(error, 'CLOSED')) throw error
+      settings.onError(error, runId)
+    }
+  }
+}

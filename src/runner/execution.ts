@@ -1,0 +1,279 @@
+/**
+ * One delivery of a run: the workflow is called, what the log holds is delivered to it, what is new is done, until it has
+ * ended or the process has nothing to do for it.
+ *
+ * @module
+ */
+import type { HoldfastError } from '../core/errors.ts'
+import { nextTurn } from '../core/turns.ts'
+import type { Inbox } from '../runs/inbox.ts'
+import type { RunRecord, SignalKind } from '../runs/state.ts'
+import { createContext } from './context.ts'
+import { type Deliveries, deliveries } from './deliveries.ts'
+import { INTERVENTION, type LogEvent, UNDOING, callOf, keyOf } from './events.ts'
+import { numbering } from './ids.ts'
+import { outside } from './inside.ts'
+import type { Journal } from './journal.ts'
+import type { Execution, Others } from './parts.ts'
+import type { AnyWorkflow, StepRetry } from './types.ts'
+import { type Pause, type Wait, waiting } from './waits.ts'
+
+/** How far a delivery came. */
+export type Verdict =
+  | { readonly kind: 'ended'; readonly value: unknown }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'continued'; readonly input: unknown }
+  | { readonly kind: 'cancel' }
+  | { readonly kind: 'pause' }
+  | { readonly kind: 'park'; readonly until: number | undefined; readonly waits: readonly Wait[] }
+  /** Of a replay: the log is at its end, and the workflow would go on. */
+  | { readonly kind: 'open' }
+
+/** What a delivery is made of. */
+export interface ExecutionOptions {
+  now(): number
+  readonly others: Others
+  readonly definition: AnyWorkflow
+  readonly run: RunRecord
+  readonly input: unknown
+  readonly events: readonly LogEvent[]
+  /** Made with what takes the events that it records. */
+  journal(onEvent: (event: LogEvent) => void): Journal
+  readonly inbox: Inbox
+  readonly retry: StepRetry
+  readonly grace: number
+  readonly maxWait: number
+  readonly pollInterval: number
+  readonly pause: Pause
+  readonly stop: AbortController
+  readonly over: AbortSignal
+  /** The signal that somebody saw pending. */
+  pending(): SignalKind | undefined
+  /** Which of these have come. */
+  look(waits: readonly Wait[]): Promise<readonly Wait[]>
+  /** Has the record say at once that the run is paused; tells whether that was still asked for. */
+  pauseNow(journal: Journal): Promise<void>
+  tell(error: unknown): void
+  /** Begins nothing: only compares the code with the log. */
+  readonly isReplay?: boolean
+}
+
+/** A delivery under way. */
+export interface Delivery {
+  readonly it: Execution
+  /** Rejects with what interrupts the run. */
+  readonly verdict: Promise<Verdict>
+  /** Rejects with what interrupts the run after the verdict. */
+  readonly interrupted: Promise<never>
+  /** Looks after the waits of what undoes the run. */
+  attendUndoing(): void
+  /** Whether anything is under way that may take effect. */
+  readonly isActive: boolean
+  /** A signal was seen, or what is waited for may have come. */
+  hint(): void
+  /** Nothing of the workflow goes on from here. */
+  stopAll(): void
+}
+
+/** Calls the workflow. */
+export function execute(options: ExecutionOptions): Delivery {
+  const { definition, run, input, over, stop, pending, isReplay = false } = options
+  const { runId, life = runId } = run
+  const turn = nextTurn()
+  const attending = new AbortController()
+  let settled: Extract<Verdict, { readonly kind: 'ended' | 'failed' | 'continued' }> | undefined
+  let isCodeStopped = false
+  let hasVerdict = false
+  /** An event of the whole run waits for the workflow's end. */
+  let isEndAwaited = false
+  let isPausing = false
+  let underWay = 0
+  /** Events recorded by this delivery. */
+  let live = 0
+  let give: (verdict: Verdict) => void
+  let interrupt: (error: unknown) => void
+  let onInterrupt: (error: unknown) => void
+  const interrupted = new Promise<never>((_, reject) => (onInterrupt = reject))
+  interrupted.catch(() => {})
+  const verdict = new Promise<Verdict>((resolve, reject) => {
+    give = (it) => {
+      if (hasVerdict) return
+      hasVerdict = true
+      isCodeStopped = true
+      attending.abort()
+      resolve(it)
+    }
+    interrupt = (error) => {
+      hasVerdict = true
+      isCodeStopped = true
+      attending.abort()
+      queue.stop()
+      reject(error)
+      onInterrupt(error)
+    }
+  })
+
+  const decisions = new Map<string, { readonly value: unknown }>()
+  const log: LogEvent[] = []
+  for (const event of options.events) {
+    if (event.kind === INTERVENTION) decisions.set(event.stepId!, event.payload as { readonly value: unknown })
+    else if (callOf(event) !== undefined) log.push(event)
+  }
+
+  const mayBegin = (): boolean => !isReplay && !isCodeStopped && pending() === undefined
+  const queue: Deliveries = deliveries({
+    runId,
+    events: log,
+    grace: options.grace,
+    turn,
+    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    // What undoes the run is asked for after the verdict.
+    mayBegin: () => !isReplay && (hasVerdict || pending() === undefined),
+    hasEnded: () => settled !== undefined,
+    meet(event) {
+      if (event.kind === UNDOING && (event.payload as { readonly cancelled?: true }).cancelled) give({ kind: 'cancel' })
+      isEndAwaited ||= event.kind.startsWith('run.')
+      look()
+      return queue.has(callOf(event)!)
+    },
+    onMismatch: (error: HoldfastError) => interrupt(error),
+    onRest: () => look(),
+  })
+
+  const isStill = (): boolean => underWay === 0 && !queue.isBusy
+  const it: Execution = {
+    now: options.now,
+    others: options.others,
+    runId,
+    life,
+    deliveries: queue,
+    journal: options.journal((event) => {
+      live++
+      // The end of the run is nobody's result.
+      if (callOf(event) !== keyOf('run', 'end')) queue.push(event)
+    }),
+    inbox: options.inbox,
+    retry: options.retry,
+    signal: stop.signal,
+    over,
+    undos: [],
+    children: [],
+    number: numbering(),
+    arm: (wait) => waits.arm(wait),
+    guard(work) {
+      underWay++
+      void (async () => {
+        try {
+          await work()
+        } catch (error) {
+          interrupt(error)
+        } finally {
+          underWay--
+          look()
+        }
+      })()
+    },
+    get isOver() {
+      return settled !== undefined || isCodeStopped
+    },
+    mayBegin,
+    cutOff: () => (live === 0 ? Math.max((run.deliveries ?? 1) - 1, 0) : 0),
+    decided(target) {
+      const found = decisions.get(target)
+      decisions.delete(target)
+      return found
+    },
+    tell: options.tell,
+    unfinished: new Set(),
+    failures: new Map(),
+  }
+
+  /** Looks whether there is a verdict. */
+  function look(): void {
+    if (hasVerdict) return
+    if (pending() === 'pause' && !isPausing && !isReplay) {
+      isPausing = true
+      it.guard(() => options.pauseNow(it.journal))
+    }
+    if (isStill() || isEndAwaited) {
+      const signal = pending()
+      const isWhole = settled && [...it.unfinished].every((promise) => promise.isHandled)
+      if (signal !== undefined && !isEndAwaited) return give({ kind: signal })
+      if (settled && (isWhole || isEndAwaited)) return give(withForgotten(settled))
+      if (isReplay && !isEndAwaited && queue.past === 0) {
+        // It may be about to end.
+        void turn()
+          .then(turn)
+          .then(() => {
+            if (isStill() && !settled) give({ kind: 'open' })
+          })
+      }
+    }
+    waits.ring()
+  }
+
+  /** What failed and was looked after by nobody fails the run. */
+  function withForgotten(end: NonNullable<typeof settled>): Verdict {
+    if (end.kind === 'failed') return end
+    for (const [promise, error] of it.failures) if (!promise.isHandled) return { kind: 'failed', error }
+    return end
+  }
+
+  const waits = waiting({
+    now: options.now,
+    maxWait: options.maxWait,
+    pollInterval: options.pollInterval,
+    isStill: () => !hasVerdict && isStill() && pending() === undefined,
+    isQuiet: isStill,
+    turn,
+    look: options.look,
+    onPark: (until) => give({ kind: 'park', until, waits: [...waits.armed] }),
+    onError: (error) => interrupt(error),
+    pause: options.pause,
+  })
+
+  const context = createContext({
+    it,
+    input,
+    hasEnded: () => settled !== undefined,
+    patches: new Set(log.filter(({ kind }) => kind === 'patch.passed').map(({ stepId }) => stepId!)),
+    startedAt: run.createdAt,
+    continueAs(next) {
+      settled ??= { kind: 'continued', input: next }
+      look()
+    },
+  })
+  const settle = (end: NonNullable<typeof settled>): void => {
+    settled ??= end
+    look()
+  }
+  // As part of no step: a step may run another workflow.
+  void outside(async () => definition.fn(context, input)).then(
+    (value) => settle({ kind: 'ended', value }),
+    (error: unknown) => settle({ kind: 'failed', error }),
+  )
+  queue.pump()
+  if (!isReplay) void waits.attend(attending.signal)
+
+  return {
+    it,
+    verdict,
+    interrupted,
+    attendUndoing: () => void waits.attend(over),
+    get isActive() {
+      return underWay > 0
+    },
+    hint() {
+      if (pending() === 'cancel') stop.abort(new Error('The run was cancelled'))
+      waits.hint()
+      queue.pump()
+      look()
+    },
+    stopAll() {
+      isCodeStopped = true
+      hasVerdict = true
+      queue.stop()
+      attending.abort()
+    },
+  }
+}

@@ -1,0 +1,77 @@
+/** Starting a run: one commit, and all that is needed for a worker to take it up. @module */
+import { requireGiven } from '../core/arguments.ts'
+import { innerOf } from '../core/database.ts'
+import { isHoldfastError } from '../core/errors.ts'
+import type { Holdfast } from '../holdfast.ts'
+import type { RunRecord } from '../runs/state.ts'
+import { checked } from './define.ts'
+import { WORK } from './endings.ts'
+import { type Handle, handleOf } from './handle.ts'
+import type { AnyWorkflow, Messages, StartOptions, WorkflowDefinition } from './types.ts'
+
+/** Options of {@link start}. */
+export interface NewRunOptions<I> extends StartOptions<I> {
+  readonly signal?: AbortSignal
+}
+
+/**
+ * Starts a run, for a worker to run it.
+ *
+ * @param holdfast - the stores of the run's tenant
+ * @param workflow - what to do
+ * @param options - the input, the run's id, and what to do where a run of that id is there; by default that one is taken
+ * @returns what the run is asked by
+ * @throws `INVALID_ARGUMENT` for an input that the workflow does not take; `WORKFLOW_MISMATCH` where the id is of a run of
+ *   another workflow; `ALREADY_EXISTS` by policy `fail`; `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+ *
+ * @example
+ * ```ts
+ * import { createHoldfast, memory } from 'holdfast'
+ * import { defineWorkflow, drain, start } from 'holdfast/run'
+ *
+ * const holdfast = createHoldfast({ driver: memory() })
+ * const order = defineWorkflow({ name: 'order' }, async (ctx, input: { cents: number }) => {
+ *   return ctx.step('charge', () => `charged ${input.cents}`)
+ * })
+ * const handle = await start(holdfast, order, { runId: 'order-17', input: { cents: 4200 } })
+ * await drain(holdfast, [order])
+ * console.log(await handle.result()) // charged 4200
+ * ```
+ */
+export async function start<I, R, M extends Messages>(
+  holdfast: Holdfast,
+  workflow: WorkflowDefinition<I, R, M>,
+  options: NewRunOptions<I> = {},
+): Promise<Handle<R, M>> {
+  const { runId = innerOf(holdfast.db).newId(), signal, ...rest } = requireGiven(options, 'options')
+  const input = await checked(workflow.input, rest.input, 'input')
+  await startRun(holdfast, workflow, { ...rest, runId, input, signal })
+  return handleOf(holdfast, runId, workflow)
+}
+
+/** Starts a run whose input was checked. Of several who do so, one creates it. */
+export async function startRun(
+  holdfast: Holdfast,
+  { name, version }: AnyWorkflow,
+  options: StartOptions<unknown> & { readonly runId: string; readonly signal?: AbortSignal | undefined },
+  parent?: RunRecord['parent'],
+): Promise<void> {
+  const { runId, input, policy = 'useExisting', tags, priority, signal } = options
+  const run = {
+    runId,
+    workflow: name,
+    definitionVersion: version,
+    input,
+    policy,
+    tags,
+    priority,
+    parent,
+    position: WORK,
+  }
+  try {
+    await holdfast.workflows.prepareRun({ ...run, status: 'pending' }, { signal })
+  } catch (error) {
+    // A run keeps the version that it was started with.
+    if (policy !== 'useExisting' || !isHoldfastError(error, 'DEFINITION_MISMATCH')) throw error
+  }
+}

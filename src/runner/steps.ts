@@ -1,0 +1,211 @@
+/** How a step is done: its attempts, and what is recorded of each. @module */
+import { isHoldfastError } from '../core/errors.ts'
+import { nextRetry } from '../policies/retries.ts'
+import { type StoredError, StepError, fromLog, isNonRetryable, toStored } from './errors.ts'
+import { type LogEvent, keyOf } from './events.ts'
+import { idempotencyKeyOf } from './ids.ts'
+import { inStep } from './inside.ts'
+import { type Draft, rowOf } from './journal.ts'
+import { type OutcomePromise, deferred } from './outcome-promise.ts'
+import type { Execution } from './parts.ts'
+import type { StepInfo, StepRetry } from './types.ts'
+
+/** A step to be done. */
+export interface StepOrder {
+  readonly stepId: string
+  work(info: StepInfo): unknown
+  readonly retry: StepRetry
+  /** For one attempt, in milliseconds. */
+  readonly timeout?: number | undefined
+  readonly atMostOnce?: boolean | undefined
+  /** Whether it undoes another one: then it is done after the workflow's end. */
+  readonly isUndo?: boolean
+  /** Its result is in the log, under this number. */
+  onDone?(result: unknown, seq: number): void
+}
+
+interface FailedAttempt {
+  readonly attempt: number
+  readonly error: StoredError
+  readonly retryAt?: number
+}
+
+const INTERRUPTED: StoredError = {
+  name: 'Error',
+  message: 'The step was cut off, and may have taken effect; it is done at most once',
+  code: 'INTERRUPTED',
+}
+
+/** What cannot be stored, and would not be at any other attempt. */
+const isUnstorable = (error: unknown): boolean =>
+  isHoldfastError(error, 'SERIALIZATION') || isHoldfastError(error, 'PAYLOAD_TOO_LARGE')
+
+/** Makes a step outstanding; it is done when its turn comes. */
+export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknown> {
+  const { stepId, retry, timeout, atMostOnce = false, isUndo = false } = order
+  const { journal, life, deliveries } = it
+  const own = isUndo ? it.over : it.signal
+  const { promise, resolve, reject } = deferred<unknown>()
+  /** The number of the last attempt that failed, and when the next may begin. */
+  let failed = 0
+  let retryAt = 0
+  /** Attempts that were cut off before this process; known when it is begun. */
+  let cutOff: number | undefined
+  let hasStarted = false
+
+  const isStopped = (): boolean => own.aborted || (!isUndo && !it.mayBegin())
+  /** The workflow has ended and does not need it: what is under way is recorded, and nothing is tried again. */
+  const isDropped = (): boolean => !isUndo && it.isOver && promise.isHandled
+
+  const record = async (event: Draft, row: Parameters<typeof rowOf>[1], failure?: FailedAttempt): Promise<void> => {
+    await journal.record((run, now) => ({
+      events: [event],
+      row: rowOf(stepId, row),
+      run:
+        failure &&
+        (() => ({ ...run, failure: { stepId, attempt: failure.attempt, error: failure.error.message, at: now } })),
+    }))
+  }
+
+  async function fail(attempt: number, error: StoredError, cause?: unknown): Promise<void> {
+    const failure = { attempt, error }
+    await record(
+      { kind: 'step.failed', stepId, payload: failure },
+      { status: 'failed', attempts: attempt, error: error.message },
+      failure,
+    )
+    const told = new StepError(stepId, error)
+    if (cause !== undefined) told.cause = cause
+    it.tell(told)
+  }
+
+  async function complete(result: unknown, attempt: number, startedAt?: number): Promise<void> {
+    try {
+      const row = { status: 'completed', attempts: attempt, ...(startedAt !== undefined && { startedAt }) } as const
+      await record({ kind: 'step.completed', stepId, payload: result }, row)
+    } catch (error) {
+      if (!isUnstorable(error)) throw error
+      const { code, message } = toStored(error)
+      await fail(
+        attempt,
+        {
+          name: 'StepError',
+          message: `The result of step ${JSON.stringify(stepId)} cannot be stored: ${message}`,
+          ...(code && { code }),
+        },
+        error,
+      )
+    }
+  }
+
+  /** One attempt after the other, until the step has ended or has to wait. */
+  async function attempts(): Promise<void> {
+    cutOff ??= it.cutOff()
+    for (;;) {
+      const decided = it.decided(stepId)
+      if (decided) return complete(decided.value, failed)
+      if (isStopped() || (isDropped() && failed > 0)) return
+      if (retryAt > it.now()) {
+        it.arm({ label: `retry ${stepId}`, wakeAt: retryAt, fire: () => it.guard(attempts) })
+        return
+      }
+      const attempt = failed + cutOff + 1
+      if (atMostOnce) {
+        if (hasStarted) return fail(attempt - 1, INTERRUPTED)
+        await record({ kind: 'step.started', stepId }, { status: 'running', attempts: attempt })
+        hasStarted = true
+      }
+      const startedAt = it.now()
+      let result: unknown
+      try {
+        result = await attemptOf(it, order, own, attempt, timeout, idempotencyKeyOf(life, stepId))
+      } catch (thrown) {
+        // What fails after the run was told to stop did not fail by itself.
+        if (own.aborted) return
+        const wait = isFinal(thrown) || isDropped() ? undefined : nextRetry(retry, attempt)
+        if (wait === undefined) return fail(attempt, toStored(thrown), thrown)
+        const error = toStored(thrown)
+        const again = { attempt, error, retryAt: it.now() + wait }
+        await record(
+          { kind: 'step.retried', stepId, payload: again },
+          { status: 'waiting', attempts: attempt, error: error.message, startedAt },
+          again,
+        )
+        failed = attempt
+        cutOff = 0
+        retryAt = again.retryAt
+        continue
+      }
+      return complete(result, attempt, startedAt)
+    }
+  }
+
+  function isFinal(thrown: unknown): boolean {
+    if (atMostOnce || isNonRetryable(thrown)) return true
+    try {
+      return retry.retryIf?.(thrown) === false
+    } catch {
+      return true
+    }
+  }
+
+  if (!isUndo) it.unfinished.add(promise)
+  deliveries.add({
+    key: keyOf('step', stepId),
+    begin: () => it.guard(attempts),
+    take(event: LogEvent) {
+      const { kind, payload, seq } = event
+      if (kind === 'step.retried') {
+        const past = payload as FailedAttempt
+        failed = past.attempt
+        retryAt = past.retryAt ?? 0
+      } else if (kind === 'step.started') {
+        hasStarted = true
+      } else {
+        it.unfinished.delete(promise)
+        if (kind === 'step.completed') {
+          order.onDone?.(payload, seq)
+          if (isUndo || !it.isOver) resolve(payload)
+        } else {
+          const error = new StepError(stepId, fromLog(payload))
+          it.failures.set(promise, error)
+          if (isUndo || !it.isOver) reject(error)
+        }
+      }
+    },
+  })
+  return promise
+}
+
+/** Calls the function of a step, for as long as it may take. */
+async function attemptOf(
+  it: Execution,
+  { stepId, work }: StepOrder,
+  own: AbortSignal,
+  attempt: number,
+  timeout: number | undefined,
+  idempotencyKey: string,
+): Promise<unknown> {
+  const call = (signal: AbortSignal): unknown => inStep(it, stepId, () => work({ signal, attempt, idempotencyKey }))
+  if (timeout === undefined) return call(own)
+  const limited = new AbortController()
+  const onAbort = (): void => limited.abort(own.reason)
+  own.addEventListener('abort', onAbort)
+  let timer: ReturnType<typeof setTimeout>
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const error = Object.assign(new Error(`The attempt took longer than ${timeout} ms`), {
+        name: 'TimeoutError',
+        code: 'TIMEOUT',
+      })
+      reject(error)
+      limited.abort(error)
+    }, timeout)
+  })
+  try {
+    return await Promise.race([(async () => call(limited.signal))(), late])
+  } finally {
+    clearTimeout(timer!)
+    own.removeEventListener('abort', onAbort)
+  }
+}
