@@ -132,7 +132,7 @@ export type Op =
   | { readonly deletePart: string }
 
 /**
- * What an answered commit survives. `strict`: power loss, as far as the backend can promise it. `relaxed`: the death of
+ * The failures that an answered commit survives. `strict`: power loss, as far as the backend can promise it. `relaxed`: the death of
  * the process. A power loss may then take the last commits, but never part of one.
  */
 export type Durability = 'strict' | 'relaxed'
@@ -223,9 +223,9 @@ export interface Limits {
 /** The limits that cap a count or a size. */
 export type LimitName = Exclude<keyof Limits, 'valueOverhead' | 'keyOverhead'>
 
-/** What a backend can do. These are declared constants, never probed. The conformance suite holds a driver to them. */
+/** The abilities of a backend: declared constants, never probed. The conformance suite holds a driver to them. */
 export interface Capabilities {
-  /** Who may write at the same time with all promises kept: any number of processes, or only this one. */
+  /** The writers allowed at the same time with all promises kept: any number of processes, or only this one. */
   readonly writers: 'many' | 'one'
   /**
    * `strict`: as promised above. `session`: reads may come from a replica, but see the caller's own writes; checks are

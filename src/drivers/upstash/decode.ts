@@ -61,7 +61,7 @@ export function decodeReply(raw: unknown, count?: number): { now: number; answer
   return { now, answers }
 }
 
-/** What a server reports about itself. */
+/** A server's report about itself. */
 export interface Greeting {
   /** Whether the call that went along was done: not if the server is too old, or its eviction policy is bad or unknown. */
   readonly state: 'ok' | 'old' | 'wait'

@@ -108,7 +108,10 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
   requireInteger(maxAnswerBytes, 'maxAnswerBytes', 2 ** 17)
   requireInteger(bodyTimeout, 'bodyTimeout', 1, 2 ** 31 - 1)
   if (driver.capabilities.replayWindow < REPLAY_WINDOW) {
-    throw new HoldfastError('UNSUPPORTED', `The driver must recognise repeated requests for ${REPLAY_WINDOW} ms`)
+    throw new HoldfastError(
+      'UNSUPPORTED',
+      `The driver must recognise repeated requests for at least ${REPLAY_WINDOW} ms, not ${driver.capabilities.replayWindow}; set its replayWindow, or wrap it in replay()`,
+    )
   }
 
   /** The limits of a tenant. */

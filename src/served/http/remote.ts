@@ -286,7 +286,7 @@ const answerOf = <A extends ReadAnswer | CommitAnswer>({ message, value }: Frame
 
 const greetingOf = ({ message }: Frame): Greeting => message as Greeting
 
-/** What a server reports about itself. */
+/** A server's report about itself. */
 interface Greeting {
   readonly version: number
   readonly capabilities: Capabilities
