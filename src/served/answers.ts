@@ -1,7 +1,7 @@
 /** Answers of bounded size. Data that does not fit is not loaded either, and is sent later or left out. @module */
 import type { Answer, CallOptions, CommitAnswer, Current, Driver, Outcome, Read, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { behind } from '../core/keys.ts'
+import { keyAfter } from '../core/keys.ts'
 import { entryBytes, roomFor } from '../core/limits.ts'
 import { MAX_RESTARTS, askAgain, confirm, headBytes, tooFast, tooMuch } from '../drivers/shared/split-reads.ts'
 
@@ -236,7 +236,7 @@ function withoutValues(read: Read): Read {
   if ('parts' in read) return read
   if ('range' in read) return { range: { ...read.range, keysOnly: true } }
   const { part, key } = read.get
-  return { range: { part, start: key, end: behind(key), limit: 1, keysOnly: true } }
+  return { range: { part, start: key, end: keyAfter(key), limit: 1, keysOnly: true } }
 }
 
 /** Turns a page of one entry, which replaced a get, back into the answer to the get. */
