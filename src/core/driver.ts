@@ -132,8 +132,8 @@ export type Op =
   | { readonly deletePart: string }
 
 /**
- * The failures that an answered commit survives. `strict`: power loss, as far as the backend can promise it. `relaxed`: the death of
- * the process. A power loss may then take the last commits, but never part of one.
+ * The failures that an answered commit survives. `strict`: power loss, as far as the backend can promise it. `relaxed`:
+ * the death of the process. A power loss may then take the last commits, but never part of one.
  */
 export type Durability = 'strict' | 'relaxed'
 
@@ -283,8 +283,8 @@ export interface CallOptions {
 /** Options of {@link Driver.open}. */
 export interface OpenOptions extends CallOptions {
   /**
-   * Another call follows at once. The driver may leave work to that call if the call finds problems by itself, so that
-   * the first call of a process needs no extra round trip. The call then throws what opening would have thrown.
+   * Another call follows at once. The driver may leave to it everything that the call checks by itself, so that the
+   * first call of a process needs no extra round trip. The call then throws what opening would have thrown.
    */
   readonly ahead?: boolean
 }

@@ -58,7 +58,9 @@ export interface UnstorageOptions {
    * touched.
    */
   readonly base?: string
-  /** The durability of the storage: `relaxed`, the default, if items survive the end of the process; `none` for memory. */
+  /**
+   * The durability of the storage: `relaxed`, the default, if items survive the end of the process; `none` for memory.
+   */
   readonly durability?: 'relaxed' | 'none'
   /** The clock that judges expiry, in milliseconds since 1970; the machine's clock by default. */
   readonly clock?: Clock

@@ -48,8 +48,8 @@ export interface UpstashOptions {
    */
   readonly namespace?: string
   /**
-   * The failures that an answered commit survives. By default `strict` over Upstash, which writes to disk and to replicas, and
-   * `relaxed` otherwise. A Redis with `appendfsync always` is `strict`.
+   * The failures that an answered commit survives. By default `strict` over Upstash, which writes to disk and to
+   * replicas, and `relaxed` otherwise. A Redis with `appendfsync always` is `strict`.
    */
   readonly durability?: Durability
   /** How long a repeated request is recognised, in milliseconds from 1000; 2 minutes by default. */
