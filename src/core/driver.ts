@@ -132,8 +132,8 @@ export type Op =
   | { readonly deletePart: string }
 
 /**
- * What an answered commit survives. `strict`: power loss, as far as the backend can promise it. `relaxed`: the death of
- * the process. A power loss may then take the last commits, but never part of one.
+ * The failures that an answered commit survives. `strict`: power loss, as far as the backend can promise it. `relaxed`:
+ * the death of the process. A power loss may then take the last commits, but never part of one.
  */
 export type Durability = 'strict' | 'relaxed'
 
@@ -223,9 +223,9 @@ export interface Limits {
 /** The limits that cap a count or a size. */
 export type LimitName = Exclude<keyof Limits, 'valueOverhead' | 'keyOverhead'>
 
-/** What a backend can do. These are declared constants, never probed. The conformance suite holds a driver to them. */
+/** The abilities of a backend: declared constants, never probed. The conformance suite holds a driver to them. */
 export interface Capabilities {
-  /** Who may write at the same time with all promises kept: any number of processes, or only this one. */
+  /** The writers allowed at the same time with all promises kept: any number of processes, or only this one. */
   readonly writers: 'many' | 'one'
   /**
    * `strict`: as promised above. `session`: reads may come from a replica, but see the caller's own writes; checks are
@@ -283,8 +283,8 @@ export interface CallOptions {
 /** Options of {@link Driver.open}. */
 export interface OpenOptions extends CallOptions {
   /**
-   * Another call follows at once. The driver may leave work to that call if the call finds problems by itself, so that
-   * the first call of a process needs no extra round trip. The call then throws what opening would have thrown.
+   * Another call follows at once. The driver may leave to it everything that the call checks by itself, so that the
+   * first call of a process needs no extra round trip. The call then throws what opening would have thrown.
    */
   readonly ahead?: boolean
 }

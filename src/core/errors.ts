@@ -12,7 +12,7 @@
  * | --- | --- |
  * | `INVALID_ARGUMENT` | an argument is malformed: id, number, time to live, option |
  * | `PAYLOAD_TOO_LARGE` | a value, a batch or a commit is over the backend's declared limit |
- * | `SERIALIZATION` | a value cannot be stored, or stored data cannot be read; `details.reason` tells why |
+ * | `SERIALIZATION` | a value cannot be stored, or stored data cannot be read; see `details.reason` |
  * | `NOT_FOUND` | a run that the call needs does not exist |
  * | `ALREADY_COMPLETED` | the run has ended, and the call would change it |
  * | `WORKFLOW_MISMATCH` | the run belongs to another workflow |
@@ -112,8 +112,8 @@ export class HoldfastError extends Error {
 
 /** How long the backend asks to wait before the next attempt, in milliseconds; 0 if it does not say. */
 export function pauseAsked({ details }: Pick<HoldfastError, 'details'>): number {
-  const asked = Number(details?.['retryAfter'] ?? 0)
-  return Number.isFinite(asked) ? asked : 0
+  const pause = Number(details?.['retryAfter'] ?? 0)
+  return Number.isFinite(pause) ? pause : 0
 }
 
 /**

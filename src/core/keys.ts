@@ -137,7 +137,7 @@ export const notALog = (prefix: string): HoldfastError =>
   invalid(`The keys under ${prefix} must end in numbers to append to it; delete all others`)
 
 /** The first possible name after a key or part: a space sorts below every character of either. */
-export const behind = (name: string): string => `${name} `
+export const keyAfter = (name: string): string => `${name} `
 
 /** The bounds of the range of all keys with this prefix. A prefix ends with the separator. */
 export const under = (prefix: string): { start: string; end: string } => ({

@@ -3,7 +3,7 @@ import { type Known, requireInteger, requireOptions } from './arguments.ts'
 import type { Database } from './database.ts'
 import type { CallOptions, Entry, EntryRange } from './driver.ts'
 import { invalid } from './errors.ts'
-import { behind } from './keys.ts'
+import { keyAfter } from './keys.ts'
 
 /** One page of a list. */
 export interface Page<T> {
@@ -42,7 +42,7 @@ export function pageRange(
   }
   return {
     part,
-    start: cursor === undefined ? bounds.start : behind(cursor),
+    start: cursor === undefined ? bounds.start : keyAfter(cursor),
     end: bounds.end,
     limit: Math.min(limit, db.driver.capabilities.limits.rangeEntries),
   }

@@ -119,7 +119,8 @@ export function validateCommits(commits: readonly Commit[], limits: Limits): num
   within(limits, 'requestCommits', commits.length)
   let bytes = 0
   for (const { id, checks, ops, durability } of commits) {
-    if (durability !== 'strict' && durability !== 'relaxed') throw invalid('durability must be strict or relaxed')
+    if (durability !== 'strict' && durability !== 'relaxed')
+      throw invalid(`durability must be strict or relaxed, not ${String(durability)}`)
     bytes += id.length
     for (const check of checks) {
       bytes += 'at' in check ? weighKey(check.at, limits) + (check.version?.length ?? 0) : weighLog(check.log, limits)

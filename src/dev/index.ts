@@ -1,7 +1,7 @@
 /**
- * Local servers to develop and test against, without an account: Upstash's REST protocol over a real redis-server, and
- * Neon's SQL over HTTP over PostgreSQL or an embedded PGlite. They listen on 127.0.0.1 only, count what they are asked,
- * and lie on request. `holdfast dev` starts them.
+ * Local servers for development and tests, without an account: Upstash's REST protocol over a real redis-server, and
+ * Neon's SQL over HTTP over PostgreSQL or an embedded PGlite. They listen only on 127.0.0.1, count requests, and inject
+ * faults on request. `holdfast dev` starts them.
  *
  * @module
  */

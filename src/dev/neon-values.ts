@@ -1,6 +1,9 @@
-/** Values on their way through Neon's protocol. @module */
+/** Values in Neon's protocol. @module */
 
-/** A parameter as PostgreSQL's text: what is no text is JSON, and a list is an array of PostgreSQL. */
+/**
+ * Converts a parameter to PostgreSQL's text format: text as it is, a list as an array of PostgreSQL, anything else as
+ * JSON.
+ */
 export function toParameter(value: unknown): string | null {
   if (value === null || typeof value === 'string') return value
   return Array.isArray(value) ? toArray(value) : JSON.stringify(value)
@@ -18,7 +21,8 @@ const toArray = (values: readonly unknown[]): string =>
     .join(',')}}`
 
 /**
- * PostgreSQL's text as JSON: numbers, truth values and documents; 64-bit integers and decimals stay text.
+ * Converts a value from PostgreSQL's text format to JSON: numbers, booleans and documents. 64-bit integers and decimals
+ * stay text.
  *
  * @param type - the OID of its type
  */

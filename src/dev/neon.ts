@@ -1,6 +1,6 @@
 /**
- * Neon's SQL over HTTP as a local server, over a real PostgreSQL or an embedded one: requests, batches, headers, limits,
- * status codes and errors as Neon's proxy has them, and a session that forgets everything between requests.
+ * Neon's SQL over HTTP as a local server, over a real or an embedded PostgreSQL. Requests, batches, headers, limits,
+ * status codes and errors are those of Neon's proxy, and the session is reset between requests.
  *
  * Differences: a client that hangs up does not cancel its query, and without `Neon-Raw-Text-Output` arrays stay text.
  *
@@ -15,7 +15,7 @@ export interface NeonField {
   readonly dataTypeID: number
 }
 
-/** What a statement came to: rows as arrays of PostgreSQL's text. */
+/** The result of a statement: rows as arrays in PostgreSQL's text format. */
 export interface NeonResult {
   readonly fields: readonly NeonField[]
   readonly rows: readonly (readonly (string | null)[])[]
@@ -23,33 +23,33 @@ export interface NeonResult {
   readonly rowCount: number | null
 }
 
-/** One session of the database, for the length of a request. */
+/** A session of the database during one request. */
 export interface NeonSession {
-  /** Runs one statement with parameters as PostgreSQL's text. */
+  /** Runs one statement with parameters in PostgreSQL's text format. */
   query(text: string, params: readonly (string | null)[]): Promise<NeonResult>
 }
 
-/** Where to run statements: what the connection string of a request names. */
+/** Runs work in a session of the database that the connection string of a request names. */
 export type NeonBackend = <T>(url: URL, work: (session: NeonSession) => Promise<T>) => Promise<T>
 
-/** What is used of a `Pool` of pg. */
+/** The parts used of a `Pool` of pg. */
 export interface PoolLike {
   /** Takes a connection. */
   connect(): Promise<{
     /** Runs one statement. */
     query(config: object): Promise<unknown>
-    /** Listens for the end of the connection: the pool does only while nobody has it. */
+    /** Listens for the end of the connection. The pool itself listens only while the connection is idle. */
     on(event: 'error', listener: () => void): unknown
-    /** Listens no longer. */
+    /** Stops listening. */
     off(event: 'error', listener: () => void): unknown
-    /** Gives the connection back, or away where it is broken. */
+    /** Returns the connection to the pool, or closes it if it is broken. */
     release(error?: Error | boolean): void
   }>
 }
 
-/** What is used of a PGlite. */
+/** The parts used of a PGlite. */
 export interface EmbeddedLike {
-  /** How it makes values of PostgreSQL's text, and the other way round, by the OIDs of types. */
+  /** Parsers and serializers of PostgreSQL's text format, by the OIDs of types. */
   readonly parsers: Readonly<Record<string, unknown>>
   readonly serializers: Readonly<Record<string, unknown>>
   /** Runs one statement. */
@@ -58,20 +58,23 @@ export interface EmbeddedLike {
   exec(text: string): Promise<unknown>
 }
 
-const MOST_BYTES = 10 * 2 ** 20
-/** What a session forgets between requests, in one round trip: all that can be seen of one, so plans are kept. */
+const MAX_BYTES = 10 * 2 ** 20
+/** Resets a session in one round trip: everything that a client could notice, but not cached plans. */
 const RESET = `ROLLBACK; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; DEALLOCATE ALL; CLOSE ALL; UNLISTEN *;
   SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES`
 const asText = (value: unknown): unknown => value
 const allAsText = (types: Readonly<Record<string, unknown>>) =>
   Object.fromEntries(Object.keys(types).map((type) => [type, asText]))
 
-/** Over real servers. @param poolOf the pool for a user and a database, the same for the same names */
+/**
+ * Makes a backend over real servers. @param poolOf - the pool for a user and a database; the same pool for the same
+ * names
+ */
 export const overPools =
   (poolOf: (url: URL) => PoolLike): NeonBackend =>
   async (url, work) => {
     const client = await poolOf(url).connect()
-    // The statement under way is told as well: nothing is missed.
+    // The statement under way fails too, so no error is missed.
     const ignore = (): void => {}
     client.on('error', ignore)
     const release = (isBroken: boolean): void => {
@@ -86,7 +89,7 @@ export const overPools =
             text,
             values,
             rowMode: 'array',
-            // Also where there are no parameters: several statements are refused as one.
+            // Even without parameters, so that several statements in one are refused.
             queryMode: 'extended',
             types,
           })) as NeonResult
@@ -94,7 +97,7 @@ export const overPools =
         },
       })
     } finally {
-      // Nobody waits for it: the connection is given back when it is as new.
+      // Nobody waits for the reset. The connection is returned once it is done.
       client.query({ text: RESET }).then(
         () => release(false),
         () => release(true),
@@ -102,7 +105,7 @@ export const overPools =
     }
   }
 
-/** Over one embedded database: it has one connection, so requests queue. */
+/** Makes a backend over one embedded database. It has one connection, so requests queue. */
 export function overEmbedded(db: EmbeddedLike): NeonBackend {
   let last: Promise<unknown> = Promise.resolve()
   const query: NeonSession['query'] = async (text, params) => {
@@ -120,7 +123,7 @@ export function overEmbedded(db: EmbeddedLike): NeonBackend {
   }
 }
 
-/** Asks for one password, whoever the user is: a local server has no users of its own. */
+/** Requires one password for all users, because a local server has no users of its own. */
 export const withPassword =
   (password: string, backend: NeonBackend): NeonBackend =>
   async (url, work) => {
@@ -128,7 +131,7 @@ export const withPassword =
     try {
       if (isRight) return await backend(url, work)
     } catch (cause) {
-      // Who does not know the user's name is told no more than who does not know the password.
+      // An unknown user gets the same answer as a wrong password.
       if ((cause as { code?: unknown }).code !== '28000') throw cause
     }
     const message = `password authentication failed for user "${decodeURIComponent(url.username)}"`
@@ -146,7 +149,7 @@ interface Modes {
   readonly isArray: boolean
 }
 
-/** A refusal of the protocol itself. */
+/** A refusal by the protocol itself. */
 class Refusal extends Error {
   readonly status: 400 | 413 | 507
   constructor(status: 400 | 413 | 507, message: string) {
@@ -174,8 +177,8 @@ const CORS = {
 /**
  * Starts the server on 127.0.0.1.
  *
- * @param backend where statements run
- * @param options `port`: 0, the default, takes a free one
+ * @param backend - runs the statements
+ * @param options - `port`: the port; 0, the default, chooses a free one
  */
 export async function startNeon(backend: NeonBackend, options: { readonly port?: number } = {}): Promise<LocalServer> {
   let requests = 0
@@ -186,8 +189,8 @@ export async function startNeon(backend: NeonBackend, options: { readonly port?:
     const headers = { 'Access-Control-Allow-Origin': '*', 'Neon-Request-Id': String(++requests) }
     try {
       const answer = inJson(await answerTo(asked, backend), 200, { ...headers, ...batchOptions(asked) })
-      if (Buffer.byteLength(answer.body) > MOST_BYTES)
-        throw new Refusal(507, `response is too large (max is ${MOST_BYTES} bytes)`)
+      if (Buffer.byteLength(answer.body) > MAX_BYTES)
+        throw new Refusal(507, `response is too large (max is ${MAX_BYTES} bytes)`)
       return answer
     } catch (cause) {
       const status = cause instanceof Refusal ? cause.status : isFromServer(cause) ? 400 : 500
@@ -197,7 +200,7 @@ export async function startNeon(backend: NeonBackend, options: { readonly port?:
   return listen(handle, options)
 }
 
-/** A header that is there once; one that is repeated counts as its first. */
+/** A header's value; the first one if it is repeated. */
 const headerOf = ({ headers }: Asked, name: string): string | null => {
   const value = headers[name.toLowerCase()] ?? null
   return Array.isArray(value) ? value[0]! : value
@@ -206,7 +209,7 @@ const headerOf = ({ headers }: Asked, name: string): string | null => {
 async function answerTo(asked: Asked, backend: NeonBackend): Promise<unknown> {
   const url = targetOf(headerOf(asked, 'Neon-Connection-String'))
   const { body: text } = asked
-  if (Buffer.byteLength(text) > MOST_BYTES) throw new Refusal(413, `request is too large (max is ${MOST_BYTES} bytes)`)
+  if (Buffer.byteLength(text) > MAX_BYTES) throw new Refusal(413, `request is too large (max is ${MAX_BYTES} bytes)`)
   const body = parsed(text)
   const modes = {
     isRaw: headerOf(asked, 'Neon-Raw-Text-Output') === 'true',
@@ -229,7 +232,7 @@ function parsed(text: string): Partial<Query> & { queries?: readonly Query[] } {
     const body = JSON.parse(text) as Partial<Query> & { queries?: readonly Query[] }
     if (typeof body.query === 'string' || Array.isArray(body.queries)) return body
   } catch {
-    // What is no JSON is answered like JSON that is no query.
+    // Malformed JSON gets the same answer as JSON that is not a query.
   }
   throw new Refusal(400, 'could not parse the request body')
 }
@@ -242,7 +245,7 @@ function targetOf(header: string | null): URL {
   return url
 }
 
-/** The options of a batch as they are told back: those that are on. */
+/** The options of a batch that are on, for the answer. */
 const batchOptions = (asked: Asked): Record<string, string> =>
   Object.fromEntries(
     BATCH_OPTIONS.flatMap((name) => {
@@ -284,10 +287,10 @@ async function run(session: NeonSession, { query, params = [], arrayMode }: Quer
   }
 }
 
-/** An error with a SQLSTATE: what the server said, and not what happened on the way to it. */
+/** Whether an error comes from the server and has a SQLSTATE, unlike errors of the connection. */
 const isFromServer = (cause: unknown): boolean => /^[0-9A-Z]{5}$/.test(String((cause as { code?: unknown }).code))
 
-const TOLD =
+const ERROR_FIELDS =
   'detail hint position internalPosition internalQuery where table column schema dataType constraint file line routine'
 
 function errorBody(cause: unknown): object {
@@ -296,6 +299,6 @@ function errorBody(cause: unknown): object {
     message: error.message,
     code: isFromServer(cause) ? error['code'] : '',
     severity: error['severity'] ?? '',
-    ...Object.fromEntries(TOLD.split(' ').map((name) => [name, error[name] ?? null])),
+    ...Object.fromEntries(ERROR_FIELDS.split(' ').map((name) => [name, error[name] ?? null])),
   }
 }

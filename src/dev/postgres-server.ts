@@ -1,4 +1,4 @@
-/** A real PostgreSQL in a temporary directory, on a free loopback port, that can be killed and started again. @module */
+/** A real PostgreSQL in a temporary directory, on a free loopback port. It can be killed and restarted. @module */
 import { type ChildProcess, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, mkdtempSync, rmSync } from 'node:fs'
@@ -10,9 +10,9 @@ import { freePort } from './ports.ts'
 
 /** Options of {@link startPostgres}. */
 export interface PostgresServerOptions {
-  /** The directory of `initdb` and `postgres`. */
+  /** The directory that contains `initdb` and `postgres`. */
   readonly bin: string
-  /** Whether commits are synced to disk; `true` by default. Without, killing the process still loses nothing. */
+  /** Whether commits are synced to disk; `true` by default. Even without it, killing the process loses nothing. */
   readonly fsync?: boolean
   /** Further settings, by name. */
   readonly settings?: Readonly<Record<string, string | number>>
@@ -21,11 +21,11 @@ export interface PostgresServerOptions {
 /** A running server. */
 export interface PostgresServer {
   readonly port: number
-  /** `postgres://postgres@127.0.0.1:PORT/postgres`: anybody may connect. */
+  /** `postgres://postgres@127.0.0.1:PORT/postgres`. Anybody may connect. */
   readonly url: string
-  /** Ends all of its processes at once, without a chance to tidy up; resolves when they are gone. */
+  /** Kills all of its processes at once, without cleanup. Resolves when they are gone. */
   kill(): Promise<void>
-  /** Starts it again on the same data and port; resolves when it takes connections. */
+  /** Starts it again on the same data and port. Resolves when it accepts connections. */
   restart(): Promise<void>
   /** Stops it and removes its data. Idempotent. */
   stop(): Promise<void>
@@ -36,9 +36,9 @@ const START_TIMEOUT = 30_000
 /**
  * Starts a server.
  *
- * It refuses to run as root: then it runs as the user `postgres`, which its packages make.
+ * PostgreSQL refuses to run as root. In that case it runs as the user `postgres`, which its packages create.
  *
- * @throws when it does not start within 30 seconds; then neither a process nor its directory is left
+ * @throws if it does not start within 30 seconds; no process or directory is left then
  */
 export async function startPostgres(options: PostgresServerOptions): Promise<PostgresServer> {
   const { bin } = options
@@ -61,10 +61,10 @@ export async function startPostgres(options: PostgresServerOptions): Promise<Pos
     const command = [join(bin, 'postgres'), '-D', data, ...flagsOf(port, options)]
     const deadline = Date.now() + START_TIMEOUT
     while (!(await answers(port))) {
-      if (Date.now() > deadline) throw new Error('PostgreSQL did not start')
+      if (Date.now() > deadline) throw new Error('PostgreSQL did not start within 30 seconds')
       if (child === undefined || hasEnded(child)) {
-        // A group of its own: what interrupts this program is not for the server. While the last of those that were
-        // killed is on its way out it does not start, so it is tried again.
+        // In its own process group, so that an interrupt of this program does not reach the server. It does not start
+        // while processes that were killed are still ending, so it is tried again.
         child = spawnGuarded(command, directory, { ...as, detached: true })
       }
       await new Promise((resolve) => setTimeout(resolve, 20))
@@ -114,14 +114,14 @@ const flagsOf = (port: number, { fsync = true, settings = {} }: PostgresServerOp
 
 const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null
 
-/** Its sessions are groups of their own. */
+/** The server's sessions have process groups of their own. */
 function childrenOf(parent: number): number[] {
   const processes = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
   const pairs = processes.map((line) => line.trim().split(/\s+/).map(Number))
   return pairs.flatMap(([pid, of]) => (of === parent ? pid! : []))
 }
 
-/** One that has gone by itself meanwhile is fine. */
+/** Ignores processes that have ended already. */
 function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
@@ -135,7 +135,7 @@ function idsOf(name: string): { uid: number; gid: number } {
   return { uid: id('-u'), gid: id('-g') }
 }
 
-/** Whether it takes connections: one that asks for TLS is told no, also while the server still recovers. */
+/** Whether it accepts connections. A request for TLS would not tell: the server denies it even while it recovers. */
 function answers(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1')
@@ -144,7 +144,8 @@ function answers(port: number): Promise<boolean> {
       resolve(result)
     }
     socket.once('error', () => done(false)).once('close', () => done(false))
-    // A start-up message of protocol 3: an error (`E`) while it starts, a request to authenticate (`R`) when it is ready.
+    // A start-up message of protocol 3. The answer is an error (`E`) while it starts, a request to authenticate (`R`)
+    // when ready.
     socket.once('connect', () => socket.write(startup('postgres')))
     socket.once('data', (bytes) => done(bytes[0] === 0x52))
   })

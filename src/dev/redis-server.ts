@@ -1,5 +1,5 @@
 /**
- * A real redis-server on a free loopback port, in a directory of its own: started, killed and started again by tests.
+ * A real redis-server on a free loopback port, in a directory of its own. Tests start, kill and restart it.
  *
  * @module
  */
@@ -16,9 +16,9 @@ import { freePort } from './ports.ts'
 export interface RedisOptions {
   /** The program; `redis-server` on the path by default. */
   readonly binary?: string
-  /** Whether every write is on disk before it is answered; `false` by default, where nothing outlives the process. */
+  /** Whether every write is on disk before it is answered. By default `false`: nothing survives the process. */
   readonly durable?: boolean
-  /** Further settings, as on the command line: `['--maxmemory', '10mb']`. */
+  /** Further command line arguments: `['--maxmemory', '10mb']`. */
   readonly args?: readonly string[]
 }
 
@@ -27,11 +27,11 @@ export interface RedisServer {
   /** `redis://127.0.0.1:PORT` */
   readonly url: string
   readonly port: number
-  /** Ends it at once, as a crash would. Resolves when it is gone. */
+  /** Kills it at once, as a crash would. Resolves when it is gone. */
   kill(): Promise<void>
-  /** Starts it again, on the same port and the same data. Resolves when it takes commands. */
+  /** Starts it again on the same data and port. Resolves when it accepts commands. */
   restart(): Promise<void>
-  /** Ends it and removes its directory. Idempotent. */
+  /** Stops it and removes its directory. Idempotent. */
   stop(): Promise<void>
 }
 
@@ -40,8 +40,8 @@ const PATIENCE = 10_000
 /**
  * Starts a redis-server.
  *
- * @param options - the program, durability, further settings
- * @returns the server, when it takes commands
+ * @param options - the program, durability and further arguments
+ * @returns the server, once it accepts commands
  */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const { binary = 'redis-server', durable = false, args = [] } = options
@@ -91,7 +91,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
   return { url: `redis://127.0.0.1:${port}`, port, kill, restart: start, stop }
 }
 
-/** Waits until PING is answered with PONG: while the data is being loaded it is not. */
+/** Waits until PING is answered with PONG, which is not the case while data is being loaded. */
 async function ready(port: number, exitCode: () => number | null, said: () => string): Promise<void> {
   const deadline = performance.now() + PATIENCE
   while (!(await answersPing(port))) {

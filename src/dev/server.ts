@@ -1,27 +1,27 @@
 /**
- * The HTTP side that the local stand-ins share: a handler on a free loopback port, every request counted and sized, and
- * faults on request, so that tests can have the network lie.
+ * The HTTP server that the local stand-ins share: a handler on a free loopback port. It counts and measures every
+ * request, and injects network faults on request.
  *
- * Requests and answers are plain objects: client and server often share a process and its CPU, and those of `fetch` with
- * their streams cost more there than the database.
+ * Requests and answers are plain objects. Client and server often share one process, where the objects of `fetch` with
+ * their streams would cost more CPU than the database.
  *
  * @module
  */
 import { type IncomingHttpHeaders, type IncomingMessage, type ServerResponse, createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** What goes wrong with one request. */
+/** A fault to inject into one request. */
 export type Fault =
-  /** Cut the connection: before anything was executed, or after it was, in place of the answer. */
+  /** Cuts the connection, before the request is executed or instead of the answer. */
   | { readonly cut: 'request' | 'answer' }
-  /** Answer this without executing anything. */
+  /** Answers with this, and executes nothing. */
   | { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: unknown }
-  /** Execute, but read from a replica that has not caught up, where the protocol knows replicas. */
+  /** Executes the request, but reads from a replica that lags behind, if the protocol knows replicas. */
   | { readonly stale: true }
 
-/** A request as the faults see it, before it is executed. */
+/** A request, seen before it is executed. */
 export interface RequestSeen {
-  /** 1 for the first since the server started. */
+  /** Counted from 1 since the server started. */
   readonly number: number
   readonly method: string
   readonly path: string
@@ -31,32 +31,32 @@ export interface RequestSeen {
 /** The traffic since the server started, or since {@link LocalServer.resetTraffic}. */
 export interface Traffic {
   readonly requests: number
-  /** Bytes of request bodies, and the largest one. */
+  /** Bytes of all request bodies, and of the largest one. */
   readonly received: number
   readonly largestRequest: number
-  /** Bytes of answer bodies, and the largest one. */
+  /** Bytes of all answer bodies, and of the largest one. */
   readonly sent: number
   readonly largestAnswer: number
 }
 
-/** A request, all of it. */
+/** A complete request. */
 export interface Asked {
   readonly method: string
-  /** With its leading slash, and with its query. */
+  /** With the leading slash and the query. */
   readonly path: string
-  /** By names in lower case. */
+  /** By lower-case names. */
   readonly headers: IncomingHttpHeaders
   readonly body: string
 }
 
-/** An answer, all of it. */
+/** A complete answer. */
 export interface Answered {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string | Uint8Array
 }
 
-/** An answer in JSON. */
+/** Makes an answer in JSON. */
 export const inJson = (
   content: unknown,
   status: number,
@@ -67,21 +67,24 @@ export const inJson = (
   body: JSON.stringify(content),
 })
 
-/** Answers one request; `fault` is there for what a protocol has to do itself. */
+/** Answers one request. `fault` is for faults that the protocol itself must produce. */
 export type Handler = (request: Asked, fault: Fault | undefined) => Promise<Answered>
 
-/** A server of this module, listening. */
+/** A listening server. */
 export interface LocalServer {
   /** `http://127.0.0.1:PORT` */
   readonly url: string
   readonly port: number
-  /** What came and went so far. */
+  /** Returns the traffic so far. */
   traffic(): Traffic
-  /** Counts from zero again. */
+  /** Resets the counts to zero. */
   resetTraffic(): void
-  /** Asked for each request from now on; `undefined` ends the faults. */
+  /** Sets a function that chooses a fault for each request from now on; `undefined` ends the faults. */
   setFaults(choose: ((request: RequestSeen) => Fault | undefined) | undefined): void
-  /** Milliseconds to wait before a request is executed, and again before it is answered: half of a round trip each. */
+  /**
+   * Sets the wait before a request is executed, and again before it is answered, in milliseconds: half a round trip
+   * each.
+   */
   setLatency(milliseconds: number): void
   /** Ends connections and stops listening. Idempotent. */
   close(): Promise<void>
@@ -90,10 +93,10 @@ export interface LocalServer {
 const INJECTED = { error: 'Injected' }
 
 /**
- * Listens on 127.0.0.1.
+ * Starts a server on 127.0.0.1.
  *
- * @param handler answers the requests
- * @param options `port`: 0, the default, takes a free one
+ * @param handler - answers the requests
+ * @param options - `port`: the port; 0, the default, chooses a free one
  */
 export async function listen(handler: Handler, options: { readonly port?: number } = {}): Promise<LocalServer> {
   let faults: ((request: RequestSeen) => Fault | undefined) | undefined
@@ -101,7 +104,7 @@ export async function listen(handler: Handler, options: { readonly port?: number
   let number = 0
   let traffic = noTraffic()
 
-  /** What to send; nothing where the connection is to be cut. */
+  /** Makes the answer to send; `undefined` if the connection is to be cut. */
   async function answer(incoming: IncomingMessage): Promise<Answered | undefined> {
     const bytes = await bytesOf(incoming)
     number++
@@ -128,7 +131,7 @@ export async function listen(handler: Handler, options: { readonly port?: number
   const server = createServer((incoming, outgoing) => {
     answer(incoming).then(
       (answered) => (answered ? send(outgoing, answered) : incoming.socket.destroy()),
-      // The client has gone, or the handler failed: either way there is nothing to tell.
+      // The client is gone, or the handler failed. In both cases there is nobody to tell.
       () => incoming.socket.destroy(),
     )
   })

@@ -1,10 +1,10 @@
-/** Replies of Redis as Upstash writes them: JSON, JSON with Base64, or RESP. @module */
+/** Replies of Redis in Upstash's formats: JSON, JSON with Base64, or RESP. @module */
 
 /** A reply: bulk strings as bytes, simple strings as text. */
 export type Reply = null | number | string | Uint8Array | Error | readonly Reply[]
 
 /**
- * A reply as JSON. Under Base64 every string is encoded, but a result that is just `OK`.
+ * Encodes a reply as JSON. With Base64 every string is encoded, except a result that is just `OK`.
  *
  * @param isWhole - whether it is the whole result, not an element of one
  */
@@ -17,7 +17,7 @@ export function toJson(reply: Reply, base64: boolean, isWhole = true): unknown {
   return base64 && !(isWhole && text === 'OK') ? bytes.toString('base64') : text
 }
 
-/** A reply as the bytes of RESP 2. */
+/** Encodes a reply as RESP 2. */
 export function toResp(reply: Reply): Buffer {
   if (reply === null) return Buffer.from('$-1\r\n')
   if (reply instanceof Error) return Buffer.from(`-${reply.message}\r\n`)

@@ -1,6 +1,6 @@
 /**
- * Scripts that lock the keys they declare. Redis refuses the flag, so it is taken off, and a guard put in its place
- * that refuses every other key; the script is known by the SHA-1 of what was sent.
+ * Scripts that lock the keys they declare. Redis refuses the flag, so it is replaced by a guard that refuses all other
+ * keys. Callers know the script by the SHA-1 of the source that they sent.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto'
 
 const FLAG = /^#!lua[^\n]*flags=[^\n]*allow-key-locking[^\n]*/
 
-/** Stands where the flag stood: on the first line, so that errors name the lines of the author. */
+/** Replaces the flag on the first line, so that line numbers in errors stay the author's. */
 const GUARD = [
   'local redis = (function(redis)',
   'local none, all = { TIME = 1, PING = 1, ECHO = 1, INFO = 1, PUBLISH = 1 }, { DEL = 1, UNLINK = 1, EXISTS = 1, TOUCH = 1, MGET = 1 }',
@@ -24,15 +24,15 @@ const GUARD = [
 
 const shaOf = (text: string): string => createHash('sha1').update(text).digest('hex')
 
-/** Translates the commands of scripts. */
+/** Translates commands that concern scripts. */
 export interface Scripts {
-  /** The command as Redis takes it. */
+  /** The command for Redis. */
   translate(command: readonly string[]): string[]
-  /** The SHA-1 to tell the caller, where Redis knows the script by another. */
+  /** The SHA-1 to report to the caller, if Redis knows the script by another. */
   original(sha: string): string
 }
 
-/** Makes a translator; it remembers what it has seen. */
+/** Makes a translator. It remembers the scripts it has seen. */
 export function translateScripts(): Scripts {
   const ours = new Map<string, string>()
   const theirs = new Map<string, string>()

@@ -1,9 +1,9 @@
 /**
- * Upstash's REST protocol over a real redis-server, on this machine: for development and tests without the service.
+ * Upstash's REST protocol over a real redis-server on this machine, for development and tests without the service.
  *
- * It speaks `/`, `/pipeline`, `/multi-exec` and commands as paths, with tokens, Base64, RESP 2 and sync tokens, inside the
- * service's limits. Scripts may ask for locks by key, and are then held to the keys they declare. It does not stream:
- * `SUBSCRIBE` and `MONITOR` are refused.
+ * It supports `/`, `/pipeline`, `/multi-exec` and commands as paths, with tokens, Base64, RESP 2 and sync tokens,
+ * within the service's limits. Scripts may ask for locks by key, and may then use only the keys they declare. There is
+ * no streaming: `SUBSCRIBE` and `MONITOR` are refused.
  *
  * @module
  */
@@ -14,15 +14,18 @@ import { translateScripts } from './upstash-scripts.ts'
 
 /** Options of {@link startUpstash}. */
 export interface UpstashServerOptions {
-  /** The redis-server behind it: `redis://127.0.0.1:6379`. */
+  /** The URL of the redis-server: `redis://127.0.0.1:6379`. */
   readonly redis: string
-  /** A server that has not caught up: answers reads of requests under the fault `stale`, unless their sync token says better. */
+  /**
+   * The URL of a replica that lags behind. It answers reads with the fault `stale`, unless their sync token demands
+   * newer data.
+   */
   readonly replica?: string
-  /** May do everything; `local` by default. */
+  /** The token that allows everything; `local` by default. */
   readonly token?: string
-  /** May only read, and not list keys; none by default. */
+  /** A token that only allows reads, and no listing of keys; none by default. */
   readonly readOnlyToken?: string
-  /** 0, the default, takes a free one. */
+  /** The port; 0, the default, chooses a free one. */
   readonly port?: number
 }
 
@@ -35,14 +38,14 @@ export interface UpstashServer extends LocalServer {
 type Client = Awaited<ReturnType<typeof connect>>
 type Library = typeof Redis
 
-/** What the service takes of a request, and gives as an answer. */
-const MOST_BYTES = 10_000_000
-/** Paths alone are no URLs. */
+/** The service's limit for a request and for an answer, in bytes. */
+const MAX_BYTES = 10_000_000
+/** Resolves paths, which alone are not URLs. */
 const BASE = 'http://127.0.0.1'
 const METHODS = ['GET', 'POST', 'PUT', 'HEAD']
 const REFUSED = /^(p?subscribe|p?unsubscribe|monitor|multi|exec|discard|watch)$/i
 
-/** An error that is answered with this status. */
+/** An error that is answered with this HTTP status. */
 class Refusal extends Error {
   readonly status: number
   constructor(status: number, message: string) {
@@ -54,10 +57,10 @@ class Refusal extends Error {
 /**
  * Starts the server.
  *
- * @param options - the redis-server, tokens, port
+ * @param options - the redis-server, tokens and port
  * @returns the server, listening on 127.0.0.1; closing it leaves the redis-server running
- * @throws when the package `redis` is not installed, a redis-server cannot be reached, or the port is taken; then no
- *   connection is left
+ * @throws if the package `redis` is not installed, a redis-server cannot be reached, or the port is taken; no
+ *   connection is left then
  */
 export async function startUpstash(options: UpstashServerOptions): Promise<UpstashServer> {
   const { token = 'local', readOnlyToken, port = 0 } = options
@@ -90,7 +93,7 @@ export async function startUpstash(options: UpstashServerOptions): Promise<Upsta
   }
 }
 
-/** What answers the requests. */
+/** Makes the handler of requests. */
 function handlerOf(
   { ErrorReply, MultiErrorReply }: Library,
   redis: Client,
@@ -100,11 +103,11 @@ function handlerOf(
 ): Handler {
   const scripts = translateScripts()
   const kinds = new Map<string, readonly string[]>()
-  /** Tokens are numbers that grow: whoever has that of the last write has seen it. */
+  /** Sync tokens are growing numbers: the token of the last write proves that it was seen. */
   let served = 0
   let lastWrite = 0
 
-  /** The flags of a command, none where there is no such command. */
+  /** The flags of a command; empty if there is no such command. */
   async function kindOf(name: string): Promise<readonly string[]> {
     const known = kinds.get(name)
     if (known) return known
@@ -117,7 +120,7 @@ function handlerOf(
     return flags
   }
 
-  /** Why a token may not do this, if it may not. */
+  /** The error if a token does not allow the command. */
   async function refusal(command: readonly string[], mayWrite: boolean): Promise<Error | undefined> {
     const name = command[0]!.toLowerCase()
     if (REFUSED.test(name)) return new ErrorReply(`ERR Command is not available: '${name}'`)
@@ -126,7 +129,7 @@ function handlerOf(
     return new ErrorReply(`NOPERM this user has no permissions to run the '${name}' command or its subcommand`)
   }
 
-  /** Executes one command; an error reply is a value. */
+  /** Executes one command. An error reply is returned, not thrown. */
   async function execute(command: readonly string[], target: Client): Promise<Reply> {
     try {
       const reply = (await target.sendCommand(scripts.translate(command))) as unknown as Reply
@@ -149,7 +152,7 @@ function handlerOf(
     }
   }
 
-  /** Whoever only reads may get what a replica has, unless the sync token says that it has to be newer. */
+  /** The server for a command: a read may go to a replica, unless the sync token demands newer data. */
   async function targetOf(
     commands: readonly (readonly string[])[],
     { headers }: Asked,
@@ -165,7 +168,7 @@ function handlerOf(
     return replica === undefined || !isStale || seen >= lastWrite ? redis : replica
   }
 
-  /** Commands of one request: all are looked at before the first is sent, so that they go out side by side. */
+  /** Executes the commands of one request. All are checked before the first is sent, so that they are sent together. */
   async function executeAll(
     commands: readonly (readonly string[])[],
     mayWrite: boolean,
@@ -190,8 +193,8 @@ function handlerOf(
       throw new Refusal(401, 'WRONGPASS invalid or missing auth token')
     }
     const size = Buffer.byteLength(body)
-    if (size > MOST_BYTES) {
-      throw new Refusal(413, `ERR max request size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`)
+    if (size > MAX_BYTES) {
+      throw new Refusal(413, `ERR max request size exceeded. Limit: ${MAX_BYTES} bytes, Actual: ${size} bytes`)
     }
     const base64 = headers['upstash-encoding'] === 'base64'
     const resp = headers['upstash-response-format'] === 'resp2' && url.pathname !== '/multi-exec'
@@ -224,7 +227,7 @@ function handlerOf(
   }
 }
 
-/** Loads the client of Redis, an optional peer: who starts other servers does not need it. */
+/** Loads the Redis client, an optional peer dependency, which the other servers do not need. */
 async function load(): Promise<Library> {
   try {
     return await import('redis')
@@ -235,23 +238,23 @@ async function load(): Promise<Library> {
 
 async function connect({ RESP_TYPES, createClient }: Library, url: string) {
   let hasConnected = false
-  // Where nothing answers from the start, the URL is wrong.
+  // If nothing has ever answered, the URL is wrong.
   const reconnectStrategy = (tries: number): number | false => hasConnected && Math.min(10 * tries, 100)
-  // What cannot be sent now is refused now, as the service would.
+  // A command that cannot be sent now is refused now, as by the service.
   const client = createClient({ url, RESP: 2, disableOfflineQueue: true, socket: { reconnectStrategy } })
-  // It connects again by itself; who asks meanwhile is told.
+  // The client reconnects by itself. Commands sent meanwhile are refused.
   client.on('error', () => {})
   await client.connect()
   hasConnected = true
   return client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer })
 }
 
-/** An answer that is not longer than the service gives one. */
+/** Makes an answer. @throws a {@link Refusal} if it is longer than the service allows */
 function bounded(content: unknown, status: number): Answered {
   const answer = inJson(content, status)
   const size = Buffer.byteLength(answer.body)
-  if (size > MOST_BYTES) {
-    throw new Refusal(400, `ERR max response size exceeded. Limit: ${MOST_BYTES} bytes, Actual: ${size} bytes`)
+  if (size > MAX_BYTES) {
+    throw new Refusal(400, `ERR max response size exceeded. Limit: ${MAX_BYTES} bytes, Actual: ${size} bytes`)
   }
   return answer
 }
@@ -284,7 +287,7 @@ function commandsOf(body: string): string[][] {
   return given.map(commandOf)
 }
 
-/** `/SET/key?EX=100`: the body is the next argument, then come the parameters. */
+/** Parses `/SET/key?EX=100`: the body is the next argument, then come the parameters. */
 function pathCommand({ pathname, searchParams }: URL, body: string): string[] {
   const command = pathname.slice(1).split('/').map(decodeURIComponent)
   if (body !== '') command.push(body)

@@ -5,7 +5,7 @@
  */
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
-import { EVERYTHING, behind } from '../core/keys.ts'
+import { EVERYTHING, keyAfter } from '../core/keys.ts'
 import { ahead } from './ahead.ts'
 import { type Slice, partsBetween } from './scan.ts'
 
@@ -52,11 +52,11 @@ export async function* pairs(
     const last = group.at(-1)
     if (!last) continue
     // Begun together, they ask in one request.
-    const between = ahead(strangers(start, behind(last.part), new Set(group.map(({ part }) => part))))
+    const between = ahead(strangers(start, keyAfter(last.part), new Set(group.map(({ part }) => part))))
     const own = ahead(beside(group))
     yield* between
     yield* own
-    start = behind(last.part)
+    start = keyAfter(last.part)
   }
   yield* strangers(start, options.bounds.end, new Set())
 
@@ -101,7 +101,7 @@ export async function* pairs(
           side.left.delete(entry.key)
         }
         if (more) {
-          side.start = behind(entries.at(-1)!.key)
+          side.start = keyAfter(entries.at(-1)!.key)
           unread.push(side)
         } else {
           for (const [key, source] of side.left) found.push({ part, key, source, target: undefined })

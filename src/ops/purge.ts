@@ -3,7 +3,7 @@ import { type Known, requireInteger, requireOptions } from '../core/arguments.ts
 import { type Database, innerOf } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
-import { type TenantParts, behind, decodeId, encodeNumber, tenantParts, under } from '../core/keys.ts'
+import { type TenantParts, keyAfter, decodeId, encodeNumber, tenantParts, under } from '../core/keys.ts'
 import type { WriteOptions } from '../core/options.ts'
 import { indexEntries } from '../runs/indexes.ts'
 import { type RunRecords, runRecords } from '../runs/record.ts'
@@ -103,7 +103,7 @@ export async function purge(db: Database, given: PurgeOptions): Promise<PurgeRes
       const [page] = await held.read([{ range }], options)
       if (page.entries.length > 0) yield page.entries
       more = page.more
-      start = behind(page.entries.at(-1)?.key ?? start)
+      start = keyAfter(page.entries.at(-1)?.key ?? start)
     }
   }
 

@@ -2,7 +2,7 @@
 import { type Known, requireOptions } from '../core/arguments.ts'
 import { type Database, innerOf } from '../core/database.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
-import { EVERYTHING, behind, utf8Bytes } from '../core/keys.ts'
+import { EVERYTHING, keyAfter, utf8Bytes } from '../core/keys.ts'
 import type { BackupSummary } from './backup.ts'
 import type { Header, StoredEntry } from './format.ts'
 import { type FillOptions, type FillResult, mirror, requireRoom } from './mirror.ts'
@@ -124,7 +124,7 @@ async function* slicesOf(source: BackupSource): AsyncGenerator<readonly Slice[],
     const slices: Slice[] = []
     for (const { part, entries: found } of byPart(entries)) {
       const goesOn = last?.part === part
-      const start = goesOn ? behind(last!.entries.at(-1)!.key) : EVERYTHING.start
+      const start = goesOn ? keyAfter(last!.entries.at(-1)!.key) : EVERYTHING.start
       if (last) slices.push(goesOn ? { ...last, end: start } : last)
       last = { part, start, end: EVERYTHING.end, entries: found }
     }

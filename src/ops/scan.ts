@@ -5,7 +5,7 @@
  */
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry, EntryPage } from '../core/driver.ts'
-import { EVERYTHING, behind, tenantBounds } from '../core/keys.ts'
+import { EVERYTHING, keyAfter, tenantBounds } from '../core/keys.ts'
 import { ahead } from './ahead.ts'
 import { type StoreWideOptions, batchOf } from './options.ts'
 
@@ -47,7 +47,7 @@ export async function* partsBetween(
     const [page] = await db.read([{ parts: { start, end: bounds.end, limit } }], { signal })
     if (page.parts.length > 0) yield page.parts
     more = page.more
-    start = behind(page.parts.at(-1) ?? start)
+    start = keyAfter(page.parts.at(-1) ?? start)
   }
 }
 
@@ -77,7 +77,7 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
       let long = 0
       for (const [i, { entries, more }] of begun.entries()) {
         const part = parts[i]!
-        const end = more ? behind(entries.at(-1)!.key) : EVERYTHING.end
+        const end = more ? keyAfter(entries.at(-1)!.key) : EVERYTHING.end
         const slice = { part, start: EVERYTHING.start, end, entries }
         const isHeld = more && settled
         if (!isHeld) ready.push(slice)
@@ -99,7 +99,7 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
       const range = { part, start, end: EVERYTHING.end, limit: batch, keysOnly }
       const [page] = await db.read([{ range }], { signal })
       more = page.more
-      const end = more ? behind(page.entries.at(-1)!.key) : EVERYTHING.end
+      const end = more ? keyAfter(page.entries.at(-1)!.key) : EVERYTHING.end
       yield [{ part, start, end, entries: page.entries }]
       start = end
     }

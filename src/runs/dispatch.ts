@@ -23,7 +23,7 @@ import type {
 } from '../core/driver.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { invalid } from '../core/errors.ts'
-import { CLAIM, RUN, type TenantParts, behind, decodeId, encodeId, under } from '../core/keys.ts'
+import { CLAIM, RUN, type TenantParts, keyAfter, decodeId, encodeId, under } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { CALL } from '../core/options.ts'
 import { type TaskWakeupHint, requireHint } from './hints.ts'
@@ -287,7 +287,7 @@ export function finder(parts: TenantParts): Find {
             stream.more = false
             break
           }
-          stream.start = behind(key)
+          stream.start = keyAfter(key)
           if (!knows(request, task) || request.except?.(task.runId)) continue
           const isBehind = task.lastFailedWorker === workerId
           stream[isBehind ? 'behind' : 'fresh']++
@@ -329,7 +329,7 @@ export function finder(parts: TenantParts): Find {
         if (ranges.length > 0) take(early, pages)
         names.push(...(page as PartPage).parts)
         more = (page as PartPage).more
-        start = behind(names.at(-1) ?? start)
+        start = keyAfter(names.at(-1) ?? start)
       }
       const seen = new Set(before)
       add(names.filter((name) => !seen.has(name)))

@@ -1,44 +1,47 @@
-/** Answers of bounded size: what does not fit is put off or left out, and is not loaded either. @module */
+/** Answers of bounded size. Data that does not fit is not loaded either, and is sent later or left out. @module */
 import type { Answer, CallOptions, CommitAnswer, Current, Driver, Outcome, Read, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { behind } from '../core/keys.ts'
+import { keyAfter } from '../core/keys.ts'
 import { entryBytes, roomFor } from '../core/limits.ts'
 import { MAX_RESTARTS, askAgain, confirm, headBytes, tooFast, tooMuch } from '../drivers/shared/split-reads.ts'
 
-/** Values that a driver is asked for at once, in bytes: pages are bounded by it, gets are not. */
+/** The most bytes of values requested from the driver at once. Pages are bounded by it, gets are not. */
 const AT_ONCE = 2 ** 24
-/** Values asked for at once, and entries: what a driver in this process reads while the event loop stands still. */
-const MOST_VALUES = 16
-const MOST_ENTRIES = 4096
-/** What a page counts at least: a driver may pass by many expired entries to find a few. */
-const LEAST_ENTRIES = 128
-/** What an answer is charged for each question, in bytes: what stands around a page. */
+/**
+ * The most values, and the most entries, requested at once: an in-process driver reads them while the event loop stands
+ * still.
+ */
+const MAX_VALUES = 16
+const MAX_ENTRIES = 4096
+/** The number of entries counted for a page at least: a driver may skip many expired entries to find a few. */
+const MIN_ENTRIES = 128
+/** The bytes counted for each question: the syntax around a page. */
 const QUESTION_BYTES = 32
-/** The longest that drivers in this process may keep the event loop from turning, in milliseconds. */
+/** The longest that an in-process driver may block the event loop, in milliseconds. */
 const MAX_TURN = 10
 
 /** Options of {@link readWithin}. */
 export interface ReadWithinOptions extends CallOptions {
-  /** Of so many questions, the first, the values are left out. */
+  /** The number of leading questions whose values are left out. */
   readonly known: number
-  /** The most that the answers may hold, in bytes; no more than the driver gives at once, as all are compared at the end. */
+  /** The most bytes of all answers. No more than the driver returns at once, because all are compared at the end. */
   readonly most: number
-  /** The longest value that is given, in bytes, also where the answers are to hold less. */
+  /** The longest value to return, in bytes, even if that exceeds the most for all answers. */
   readonly valueBytes: number
-  /** See {@link turns}. */
+  /** Lets the event loop turn, see {@link turns}. */
   readonly turn: Turn
 }
 
 /**
- * Answers as many of the first questions as fit, from one view.
+ * Answers as many of the first questions as fit, from one consistent view.
  *
- * A driver bounds its pages, but answers every get: nobody knows how long a value is before it is there. So it is asked a
- * few questions after the other until there are enough answers, and at the end whether all of them are still the same:
- * then they are what one view of that moment shows.
+ * A driver bounds its pages, but answers every get, and the length of a value is not known before it is read. So the
+ * driver is asked a few questions at a time, until there are enough answers. At the end it is asked whether all answers
+ * are unchanged. If so, they form one consistent view of that moment.
  *
- * @returns the answers of all that are known and of one question more at least; a page may be shorter than asked for
- * @throws `UNAVAILABLE` where what is asked for changes faster than it can be read, `PAYLOAD_TOO_LARGE` where the known
- *   answers fill the room, or an entry is longer than may be given
+ * @returns the answers to all known questions and to at least one more; a page may be shorter than requested
+ * @throws `UNAVAILABLE` if the data changes faster than it can be read; `PAYLOAD_TOO_LARGE` if the known answers leave
+ *   no room, or an entry is too long
  */
 export async function readWithin(
   driver: Driver,
@@ -50,7 +53,7 @@ export async function readWithin(
     const shelf = shelfFor(known, most, valueBytes)
     let now = 0
     let requests = 0
-    // Where nothing is asked, the clock is.
+    // Without questions, one empty read gets the clock.
     do {
       if (requests > 0) await turn()
       const found = await driver.read(nextOf(questions.slice(shelf.answers.length), valueBytes), options)
@@ -75,15 +78,15 @@ export async function readWithin(
 }
 
 /**
- * Leaves out the values of failed checks that an answer has no room for, should the driver have more of it.
+ * Leaves out values of failed checks that do not fit into an answer smaller than the driver's.
  *
- * @param most - the most that the answer may hold, in bytes
+ * @param most - the most bytes of the answer
  */
 export function commitWithin(answer: CommitAnswer, most: number): CommitAnswer {
   const room = roomFor(most)
   const bounded = (current: Current): Current => {
     if (current.value === undefined) return current
-    // Long text that does not fit is not measured.
+    // Text that is clearly too long is not measured.
     if (current.value.length <= room.left && room.takes(sizeOf(current))) return current
     const { key, version, expiresAt } = current
     return { key, version, expiresAt }
@@ -103,35 +106,35 @@ export function commitWithin(answer: CommitAnswer, most: number): CommitAnswer {
   }
 }
 
-/** The next questions, for a few values and entries altogether. */
+/** Takes the next questions, up to a limit of values and entries. */
 function nextOf(questions: readonly Read[], valueBytes: number): readonly Read[] {
-  let values = Math.max(1, Math.min(MOST_VALUES, Math.floor(AT_ONCE / valueBytes)))
-  let entries = MOST_ENTRIES
+  let values = Math.max(1, Math.min(MAX_VALUES, Math.floor(AT_ONCE / valueBytes)))
+  let entries = MAX_ENTRIES
   const end = questions.findIndex((read, i) => {
     const isFull = i > 0 && (values <= 0 || entries <= 0)
     if ('get' in read || ('range' in read && !read.range.keysOnly)) values--
-    entries -= 'get' in read ? 1 : Math.max(LEAST_ENTRIES, 'range' in read ? read.range.limit : read.parts.limit)
+    entries -= 'get' in read ? 1 : Math.max(MIN_ENTRIES, 'range' in read ? read.range.limit : read.parts.limit)
     return isFull
   })
   return end < 0 ? questions : questions.slice(0, end)
 }
 
-/** Answers that are gathered until there is no room. */
+/** Collects answers until there is no room left. */
 interface Shelf {
   readonly answers: readonly Answer[]
   readonly isFull: boolean
-  /** Takes what fits of the answer to the next question; tells whether it was all. */
+  /** Takes as much of the next answer as fits. @returns whether all of it did */
   takes(answer: Answer): boolean
 }
 
 function shelfFor(known: number, most: number, valueBytes: number): Shelf {
   const answers: Answer[] = []
   const room = roomFor(most)
-  // Whatever is answered may be asked for again, and then there has to be room for more: see `readInPieces`.
+  // Each answer may be asked for again, and then there must be room for more: see `readInPieces`.
   const heads = { known: roomFor(0.75 * most), further: roomFor(known === 0 ? most / 2 : most / 4) }
   let isFull = false
 
-  /** How many of these fit: of the first question that is not known one does, or nobody would get any further. */
+  /** How many items fit. For the first unknown question at least one does, or a read would make no progress. */
   function count<T>(items: readonly T[], bytesOf: (item: T) => number, headOf: (item: T) => number): number {
     const isFirst = answers.length === known
     const head = answers.length < known ? heads.known : heads.further
@@ -143,7 +146,7 @@ function shelfFor(known: number, most: number, valueBytes: number): Shelf {
     return end < 0 ? items.length : end
   }
 
-  /** At most as many as its bytes, which take longer to count. */
+  /** A lower bound for the size in bytes, which is slower to count. */
   const lengthOf = (item: unknown): number => (item as Current).value?.length ?? 0
 
   function fit(answer: Answer): Answer | undefined {
@@ -168,9 +171,13 @@ function shelfFor(known: number, most: number, valueBytes: number): Shelf {
   function bytesOf(entry: Current): number {
     const bytes = sizeOf(entry)
     if (bytes <= most || bytes - sizeOf({ ...entry, value: '' }) <= valueBytes) return bytes
-    throw new HoldfastError('PAYLOAD_TOO_LARGE', `The value under ${entry.key} is too large for an answer`, {
-      details: { limit: 'valueBytes', most: valueBytes },
-    })
+    throw new HoldfastError(
+      'PAYLOAD_TOO_LARGE',
+      `The value under ${entry.key} is larger than the ${valueBytes} bytes that an answer may hold`,
+      {
+        details: { limit: 'valueBytes', most: valueBytes },
+      },
+    )
   }
 
   return {
@@ -192,10 +199,10 @@ function shelfFor(known: number, most: number, valueBytes: number): Shelf {
   }
 }
 
-/** What an entry takes of an answer: what JSON escapes in its names counts twice. */
+/** The bytes that an entry takes of an answer. Characters of names that JSON escapes count twice. */
 const sizeOf = (entry: Current): number => entryBytes(entry) + escapes(entry.key) + escapes(entry.version)
 
-/** How many characters of a name JSON escapes. */
+/** The number of characters in a name that JSON escapes. */
 function escapes(name: string): number {
   if (!/["\\]/.test(name)) return 0
   let count = 0
@@ -206,10 +213,10 @@ function escapes(name: string): number {
   return count
 }
 
-/** Lets the event loop turn where that has not happened for a while: what comes of it is to be awaited. */
+/** Lets the event loop turn if it has not done so for a while. Await the result. */
 export type Turn = () => Promise<void> | undefined
 
-/** Makes what one request calls between two steps of its work. */
+/** Makes a function for one request to call between the steps of its work. */
 export function turns(): Turn {
   let turnedAt = performance.now()
   return () => {
@@ -224,14 +231,14 @@ export function turns(): Turn {
   }
 }
 
-/** The same question for versions only. */
+/** The same question, for versions only. */
 function withoutValues(read: Read): Read {
   if ('parts' in read) return read
   if ('range' in read) return { range: { ...read.range, keysOnly: true } }
   const { part, key } = read.get
-  return { range: { part, start: key, end: behind(key), limit: 1, keysOnly: true } }
+  return { range: { part, start: key, end: keyAfter(key), limit: 1, keysOnly: true } }
 }
 
-/** What was asked as a page of one entry, as the answer to a get. */
+/** Turns a page of one entry, which replaced a get, back into the answer to the get. */
 const restored = (read: Read, answer: Answer): Answer =>
   'get' in read && answer && 'entries' in answer ? (answer.entries[0] ?? null) : answer

@@ -1,9 +1,10 @@
 /**
- * What a served driver and its callers say to each other, whatever carries it: requests are rebuilt from what came in,
- * errors and bytes cross whole.
+ * The messages between a served driver and its callers, for every transport: received requests are rebuilt, and errors
+ * and bytes arrive complete.
  *
- * Nothing of a request that came in reaches a driver as it is: every object is made anew from the members the contract
- * names, each of its type, and then held to the limits. So a malformed or hostile request is refused here, once.
+ * No object of a received request reaches a driver. Every object is made anew from the members that the contract names,
+ * each of its type, and then checked against the limits. So a malformed or hostile request is refused here, in one
+ * place.
  *
  * @module
  */
@@ -27,7 +28,7 @@ import { MAX_TIME, requireInteger } from '../core/arguments.ts'
 import { type ErrorCode, HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import { requireName, validateCommits, validateReads } from '../core/validate.ts'
 
-/** An error as it travels: all of a `HoldfastError` but its cause. */
+/** An error in a message: a `HoldfastError` without its cause. */
 export interface WireError {
   readonly code: ErrorCode
   readonly message: string
@@ -36,7 +37,7 @@ export interface WireError {
   readonly details?: unknown
 }
 
-/** What a driver can do once it is served: all its callers write through one process, and share its clock. */
+/** The capabilities of a served driver: all callers write through one process and share its clock. */
 export const served = (capabilities: Capabilities): Capabilities => ({
   ...capabilities,
   writers: 'many',
@@ -44,10 +45,10 @@ export const served = (capabilities: Capabilities): Capabilities => ({
 })
 
 /**
- * What to tell of an error.
+ * Converts an error for a message.
  *
- * @param cause - anything caught; what is not of this package is told as `BACKEND`, without its words
- * @param ambiguous - whether a foreign error leaves the outcome unknown
+ * @param cause - any caught value; one from outside this package becomes `BACKEND`, without its message
+ * @param ambiguous - whether such an error leaves the outcome unknown
  */
 export function toWireError(cause: unknown, ambiguous: boolean): WireError {
   if (!isHoldfastError(cause)) {
@@ -57,7 +58,7 @@ export function toWireError(cause: unknown, ambiguous: boolean): WireError {
   return { code, message, retryable, ambiguous: cause.ambiguous, ...(details && { details: plain(details) }) }
 }
 
-/** The error that {@link toWireError} told of, or `undefined` where this is none. */
+/** The error that {@link toWireError} converted; `undefined` for anything else. */
 export function fromWireError(raw: unknown): HoldfastError | undefined {
   const { code, message, retryable, ambiguous, details } = (raw ?? {}) as Partial<WireError>
   if (typeof code !== 'string') return undefined
@@ -68,7 +69,7 @@ export function fromWireError(raw: unknown): HoldfastError | undefined {
   })
 }
 
-/** Facts in a form that every carrier takes. */
+/** Facts in a form that every transport can carry. */
 function plain(details: object): unknown {
   try {
     return JSON.parse(JSON.stringify(details)) as unknown
@@ -77,7 +78,7 @@ function plain(details: object): unknown {
   }
 }
 
-/** Does something to every value of a request, in the order of the ops; what comes out takes its place. */
+/** Replaces every value of a request, in the order of the ops. */
 export const mapRequest = (
   { commits, ...request }: CommitRequest,
   map: (value: Value) => unknown,
@@ -89,7 +90,7 @@ export const mapRequest = (
   })),
 })
 
-/** Does something to every value of an answer, in the order of the entries; the result takes its place. */
+/** Replaces every value of an answer, in the order of the entries. */
 export function mapAnswer<A extends ReadAnswer | CommitAnswer>(answer: A, map: (value: Value) => unknown): A {
   const entry = <E extends Current>(it: E): E =>
     it.value === undefined ? it : { ...it, value: map(it.value) as Value }
@@ -112,9 +113,9 @@ export function mapAnswer<A extends ReadAnswer | CommitAnswer>(answer: A, map: (
 }
 
 /**
- * Makes questions of what came in.
+ * Rebuilds received questions.
  *
- * @throws `INVALID_ARGUMENT` for anything malformed, `PAYLOAD_TOO_LARGE` for more than the limits
+ * @throws `INVALID_ARGUMENT` for anything malformed; `PAYLOAD_TOO_LARGE` for anything over the limits
  */
 export function readsOf(raw: unknown, limits: Limits): readonly Read[] {
   const reads = listOf(raw, 'reads').map((it): Read => {
@@ -145,11 +146,11 @@ export function readsOf(raw: unknown, limits: Limits): readonly Read[] {
 }
 
 /**
- * Makes a commit request of what came in.
+ * Rebuilds a received commit request.
  *
- * @param limits - what it may hold
- * @param valueOf - makes a value of what stands in its place; called in the order of the ops
- * @throws `INVALID_ARGUMENT` for anything malformed, `PAYLOAD_TOO_LARGE` for more than the limits
+ * @param limits - the limits of the request
+ * @param valueOf - makes a value from its placeholder; called in the order of the ops
+ * @throws `INVALID_ARGUMENT` for anything malformed; `PAYLOAD_TOO_LARGE` for anything over the limits
  */
 export function commitRequestOf(
   raw: unknown,
@@ -177,8 +178,8 @@ export function commitRequestOf(
 const READS = ['get', 'range', 'parts'] as const
 const CHECKS = ['at', 'log'] as const
 const OPS = ['put', 'append', 'delete', 'trim', 'deleteRange', 'deletePart'] as const
-/** Of an id that a caller makes up. */
-const MAX_ID = 256
+/** The longest id that a caller may choose, in characters. */
+const MAX_ID_LENGTH = 256
 
 function checkOf(raw: unknown): Check {
   const check = objectOf(raw, 'A check')
@@ -213,7 +214,7 @@ function opOf(raw: unknown, valueOf: (raw: unknown) => Value): Op {
   }
 }
 
-/** Clocks may tell parts of milliseconds. */
+/** Clocks may have fractions of milliseconds. */
 function timeOf(raw: unknown): number {
   if (typeof raw === 'number' && raw >= 0 && raw <= MAX_TIME) return Math.trunc(raw)
   throw invalid(`deadline must be a time from 0 to ${MAX_TIME}`)
@@ -223,7 +224,7 @@ function expiryOf(raw: unknown): Expiry {
   const expires = objectOf(raw, 'expires')
   const kind = kindOf(expires, ['in', 'at'] as const)
   const time = expires[kind]
-  if (typeof time !== 'number') throw invalid('expires must be a time')
+  if (typeof time !== 'number') throw invalid(`expires must be a number of milliseconds, not ${typeof time}`)
   return kind === 'in' ? { in: time } : { at: time }
 }
 
@@ -245,11 +246,11 @@ function nameOf(raw: unknown): string {
 
 function idOf(raw: unknown): string {
   const id = nameOf(raw)
-  if (id.length > MAX_ID) throw invalid(`An id must have at most ${MAX_ID} characters, not ${id.length}`)
+  if (id.length > MAX_ID_LENGTH) throw invalid(`An id must have at most ${MAX_ID_LENGTH} characters, not ${id.length}`)
   return id
 }
 
-/** Which of these the object is: exactly one of the names must be there. */
+/** The kind of an object. Exactly one of the names must be a member. */
 function kindOf<const K extends string>(object: Record<string, unknown>, kinds: readonly K[]): K {
   const found = kinds.filter((kind) => object[kind] !== undefined)
   if (found.length !== 1) throw invalid(`Exactly one of ${kinds.join(', ')} must be given, not ${found.length}`)

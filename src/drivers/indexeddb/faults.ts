@@ -61,7 +61,7 @@ export async function toHoldfastError(
   }
   const [code, message, retryable = false]: Fault = BY_NAME[nameOf(cause)] ?? [
     'BACKEND',
-    'IndexedDB failed; the cause tells why',
+    'IndexedDB failed; see the cause',
   ]
   const details = code === 'QUOTA_EXCEEDED' ? await estimate() : undefined
   return new HoldfastError(code, message, { cause, retryable, details, ambiguous: isWritten && mayBeTorn })

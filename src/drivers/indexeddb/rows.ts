@@ -21,7 +21,7 @@ import type {
   Read,
   Value,
 } from '../../core/driver.ts'
-import { behind, utf8Bytes } from '../../core/keys.ts'
+import { keyAfter, utf8Bytes } from '../../core/keys.ts'
 import { type Room, entryBytes } from '../../core/limits.ts'
 import { type KeyCursor, type KeyRange, type PromisedStore, between } from './api.ts'
 
@@ -154,7 +154,7 @@ async function pageUp(range: EntryRange, asking: Asking): Promise<EntryPage> {
     const rows = from < end ? await asking.store.getAll(between(from, end), STEP) : []
     for (const row of liveOf(rows, asking.now())) if (!page.add(row)) return page.finish()
     if (rows.length < STEP) return page.finish()
-    from = behind(rows.at(-1)!.id)
+    from = keyAfter(rows.at(-1)!.id)
   }
 }
 

@@ -165,7 +165,7 @@ const overDrizzle = (db: DrizzleProxy) => async (text: string, params: string[])
 function rowsOf(result: unknown): readonly unknown[] {
   const rows = Array.isArray(result) ? result : (result as { rows?: unknown } | null)?.rows
   if (Array.isArray(rows)) return rows
-  throw invalid('db must answer with rows')
+  throw invalid('db must return an array of rows, or an object with an array named rows')
 }
 
 const toRow = (row: unknown): Row => (Array.isArray(row) ? row : Object.values(row as object))

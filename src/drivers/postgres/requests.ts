@@ -83,7 +83,7 @@ export function encodeRead(read: Read, isKnown: boolean): readonly unknown[] {
 export const encodeReads = (questions: readonly (readonly unknown[])[], room: number): string =>
   sized({ questions, room, most: MAX_BYTES })
 
-/** What a commit request contains in addition to the commits. */
+/** Settings of a commit request. */
 export interface CommitSettings {
   /** How long a repeat of the request is recognised, in milliseconds. */
   readonly window: number

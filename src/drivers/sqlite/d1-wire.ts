@@ -1,6 +1,6 @@
 /** Requests as the SQL of D1 takes them, JSON in few parameters, and entries as it gives them. @module */
 import type { Commit, Current, Entry, Read, Value } from '../../core/driver.ts'
-import { behind, under, utf8Bytes } from '../../core/keys.ts'
+import { keyAfter, under, utf8Bytes } from '../../core/keys.ts'
 import { GET, KEYS_ONLY, KNOWN, REVERSE } from './d1-sql.ts'
 
 /** Of the JSON of one statement: D1 takes parameters of 2 MB. */
@@ -19,7 +19,7 @@ export type Question = Exclude<Read, { parts: unknown }>
 function questionOf(read: Question, isKnown: boolean): unknown[] {
   const known = isKnown ? KNOWN + KEYS_ONLY : 0
   // A key and a space behind it: nothing lies between them.
-  if ('get' in read) return [read.get.part, read.get.key, behind(read.get.key), 2, GET + known]
+  if ('get' in read) return [read.get.part, read.get.key, keyAfter(read.get.key), 2, GET + known]
   const { part, start, end, limit, reverse, keysOnly } = read.range
   return [part, start, end, limit + 1, (reverse ? REVERSE : 0) + (known || (keysOnly ? KEYS_ONLY : 0))]
 }

@@ -12,7 +12,7 @@ import type {
   Read,
   Value,
 } from '../../core/driver.ts'
-import { DIGITS, SEPARATOR, behind, decodeNumber, lastNumber, under, utf8Bytes } from '../../core/keys.ts'
+import { DIGITS, SEPARATOR, keyAfter, decodeNumber, lastNumber, under, utf8Bytes } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow, SqliteValue } from './handle.ts'
 import type { Statements } from './statements.ts'
@@ -204,7 +204,7 @@ function* entryPage(range: EntryRange, statements: Statements, now: number, room
     yield
     const last = entries.at(-1)!.key
     if (reverse) end = last
-    else start = behind(last)
+    else start = keyAfter(last)
   }
 }
 

@@ -58,7 +58,9 @@ export interface UnstorageOptions {
    * touched.
    */
   readonly base?: string
-  /** What a stored item survives: `relaxed`, the default, the end of the process; `none`, for memory, nothing. */
+  /**
+   * The durability of the storage: `relaxed`, the default, if items survive the end of the process; `none` for memory.
+   */
   readonly durability?: 'relaxed' | 'none'
   /** The clock that judges expiry, in milliseconds since 1970; the machine's clock by default. */
   readonly clock?: Clock
@@ -120,7 +122,7 @@ export function unstorage(options: UnstorageOptions): Driver {
   const { storage, base = 'holdfast', durability = 'relaxed', clock = systemClock } = options
   if (typeof storage?.getKeys !== 'function')
     throw invalid('storage must be a storage of unstorage, such as createStorage() returns')
-  if (!/^[a-z0-9]{1,32}$/.test(base)) throw invalid('base must be 1 to 32 lower-case letters and digits')
+  if (!/^[a-z0-9]{1,32}$/.test(base)) throw invalid(`base must be 1 to 32 lower-case letters and digits, not ${base}`)
   if (!options.singleWriter) {
     throw new HoldfastError(
       'UNSUPPORTED',

@@ -61,9 +61,9 @@ export function decodeReply(raw: unknown, count?: number): { now: number; answer
   return { now, answers }
 }
 
-/** What a server reports about itself. */
+/** A server's report about itself. */
 export interface Greeting {
-  /** Whether the call that went along was done: not if the server is too old, or its eviction policy is bad or unknown. */
+  /** Whether the call that went along was done; otherwise the server is too old, or its policy bad or unknown. */
   readonly state: 'ok' | 'old' | 'wait'
   /** The version of the database; `''` if there is none yet. */
   readonly version: string

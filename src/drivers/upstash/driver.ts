@@ -48,8 +48,8 @@ export interface UpstashOptions {
    */
   readonly namespace?: string
   /**
-   * What an answered commit survives. By default `strict` over Upstash, which writes to disk and to replicas, and
-   * `relaxed` otherwise. A Redis with `appendfsync always` is `strict`.
+   * The failures that an answered commit survives. By default `strict` over Upstash, which writes to disk and to
+   * replicas, and `relaxed` otherwise. A Redis with `appendfsync always` is `strict`.
    */
   readonly durability?: Durability
   /** How long a repeated request is recognised, in milliseconds from 1000; 2 minutes by default. */
@@ -99,13 +99,15 @@ const SPARE_ROUNDS = 20
  */
 export function upstash(options: UpstashOptions): Driver {
   const { redis, namespace = 'holdfast', replayWindow = 120_000, timeout = 10_000, retries = 8 } = options
-  if (!/^[\w.-]{1,64}$/.test(namespace)) throw invalid('namespace must be 1 to 64 letters, digits, _, . and -')
+  if (!/^[\w.-]{1,64}$/.test(namespace))
+    throw invalid(`namespace must be 1 to 64 letters, digits, _, . and -, not ${namespace}`)
   requireInteger(replayWindow, 'replayWindow', 1000)
   requireInteger(timeout, 'timeout', 1, 2 ** 31 - 1)
   requireInteger(retries, 'retries')
   const link = linkOf(redis)
   const { durability = link.isUpstash ? 'strict' : 'relaxed' } = options
-  if (durability !== 'strict' && durability !== 'relaxed') throw invalid('durability must be strict or relaxed')
+  if (durability !== 'strict' && durability !== 'relaxed')
+    throw invalid(`durability must be strict or relaxed, not ${String(durability)}`)
   const names = namesOf(namespace)
   const calls = callsOver(link, { timeout, retries })
   /** Repeats arrive while the first attempt's record is kept. */

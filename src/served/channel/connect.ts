@@ -1,4 +1,4 @@
-/** The side of a channel that uses a driver of the other. @module */
+/** The side of a channel that uses the driver. @module */
 import { announcer } from '../../drivers/shared/announcer.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { idSource } from '../../core/clock.ts'
@@ -21,9 +21,10 @@ import {
 /** Options of {@link connect}. */
 export interface ConnectOptions extends CallOptions {
   /**
-   * After how long without a sign of life the other side counts as dead, in milliseconds from 1; 30 seconds by default,
-   * `0` for never. It is asked for signs only while something waits for it. Not every runtime tells that the other end
-   * of a port is gone. A worker that works synchronously gives no sign meanwhile, so let it be longer than that takes.
+   * How long the other side may be silent before it counts as dead, in milliseconds from 1; 30 seconds by default, `0`
+   * for never. Not every runtime reports that the other end of a port is gone, so while a call waits, the other side is
+   * asked for a sign of life. A worker gives none while it works synchronously, so the timeout must be longer than
+   * that.
    */
   readonly timeout?: number
 }
@@ -40,24 +41,24 @@ const CLOSED: { readonly code: 'CLOSED' | 'UNAVAILABLE'; readonly message: strin
   message: 'The driver is not open; call open() first',
 }
 
-/** How often a side that is silent is asked before it is given up. */
-const QUESTIONS = 3
+/** How often a silent side is asked before it is given up. */
+const MAX_QUESTIONS = 3
 
 /**
- * Connects to a driver that is served at the other end of a port. What the other side has to do is {@link serve}; it
- * may come later than this.
+ * Connects to a driver that is served at the other end of a port. The other side must call {@link serve}, which may
+ * happen later.
  *
- * The capabilities are those of the served driver, which is why this waits for its answer. Writers may be many, all of
- * them through the one that serves. When the other side dies, what waits is rejected with `UNAVAILABLE`, `ambiguous`
- * for commits, and so is what is asked for later; connect to another port then.
+ * The driver has the capabilities of the served one, so connecting waits for an answer. There may be many writers, all
+ * of them through the one process that serves. When the other side dies, waiting calls are rejected with `UNAVAILABLE`,
+ * `ambiguous` for commits, and so are later calls. Connect to another port then.
  *
- * The driver listens to the port until it is closed, and again once it is opened again. In Node a port that nobody
- * listens to keeps no process alive.
+ * The driver listens to the port until it is closed, and again after it is reopened. In Node, a port without listeners
+ * keeps no process alive.
  *
  * @param port - one end of a channel; stays open, also when the driver is closed
- * @param options - how long to wait for signs of life, and a signal to stop waiting for the first
- * @returns the driver; values handed to it are copied once, then transferred where the ports can
- * @throws `UNAVAILABLE` when the other side does not answer, `UNSUPPORTED` when it speaks another version,
+ * @param options - how long the other side may be silent, and a signal to stop waiting for the first answer
+ * @returns the driver; values passed to it are copied once, then transferred if the ports support that
+ * @throws `UNAVAILABLE` if the other side does not answer; `UNSUPPORTED` if it speaks another version;
  *   `INVALID_ARGUMENT` for a malformed timeout
  *
  * @example
@@ -77,23 +78,26 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
   requireInteger(timeout, 'timeout')
   const newId = idSource()
   const pending = new Map<string, Pending>()
-  /** Why nothing can be asked for any more. */
+  /** The reason why no more calls can be made. */
   let over: typeof CLOSED | undefined
-  /** Whether it was closed, and not opened again since. */
+  /** Whether the driver was closed and not reopened. */
   let isClosed = false
   let timer: ReturnType<typeof setTimeout> | undefined
   let unanswered = 0
-  /** Whether somebody listens for changes. */
+  /** Whether anybody listens for changes. */
   let isListening = false
   const news = announcer((isWanted) => {
     isListening = isWanted
-    if (!over) tellWhetherToTell()
+    if (!over) requestAnnouncements()
   })
 
-  /** One that gets lost is missed like any other announcement. */
-  const tellWhetherToTell = (): void => void ask('watch', isListening).catch(() => {})
+  /**
+   * Asks the other side to start or stop announcing. If the message is lost, announcements are missed, which is
+   * allowed.
+   */
+  const requestAnnouncements = (): void => void ask('watch', isListening).catch(() => {})
 
-  /** Takes a call out of those that wait. */
+  /** Removes a call from the waiting ones. */
   function settle(id: string): Pending | undefined {
     const call = pending.get(id)
     pending.delete(id)
@@ -104,7 +108,7 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
     return call
   }
 
-  /** @param isCertain - whether all that took effect was answered */
+  /** @param isCertain - whether every call that took effect was answered */
   function end(why: NonNullable<typeof over>, isCertain = false): void {
     over ??= why
     stop()
@@ -120,21 +124,22 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
     timer ??= setTimeout(
       () => {
         timer = undefined
-        if (unanswered++ === QUESTIONS) return end({ code: 'UNAVAILABLE', message: 'The other side does not answer' })
+        if (unanswered++ === MAX_QUESTIONS)
+          return end({ code: 'UNAVAILABLE', message: 'The other side does not answer' })
         post(port, { holdfast: VERSION, id: newId(), call: 'ping' })
         watch()
       },
-      timeout / (QUESTIONS + 1),
+      timeout / (MAX_QUESTIONS + 1),
     )
   }
 
   function received(message: object): void {
-    // The first thing heard after a silence, whatever it is.
+    // Any message ends the silence.
     unanswered = 0
     const { id, value, error, closed, changed } = message as Record<string, unknown>
-    if (closed === true) return end({ code: 'UNAVAILABLE', message: 'The other side serves no more' }, true)
+    if (closed === true) return end({ code: 'UNAVAILABLE', message: 'The other side has stopped serving' }, true)
     if (Array.isArray(changed)) return news.announce(() => changed as readonly string[])
-    // Where both ends serve and ask, calls of the other side come along here too.
+    // If both ends serve and ask, calls from the other side arrive here too.
     if (typeof id !== 'string' || 'call' in message) return
     const call = settle(id)
     if (error === undefined) call?.resolve(value)
@@ -168,7 +173,7 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
   }
 
   const attach = (): (() => void) =>
-    listen(port, received, () => end({ code: 'UNAVAILABLE', message: 'The other side has gone' }))
+    listen(port, received, () => end({ code: 'UNAVAILABLE', message: 'The other side of the channel is gone' }))
   let stop = attach()
 
   async function open(options?: CallOptions): Promise<void> {
@@ -177,7 +182,7 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
       isClosed = false
       unanswered = 0
       stop = attach()
-      if (isListening) tellWhetherToTell()
+      if (isListening) requestAnnouncements()
     }
     await ask('open', undefined, options)
   }
@@ -212,7 +217,7 @@ export async function connect(port: Port, { timeout = 30_000, signal }: ConnectO
       ),
     async commit(request, options) {
       const bytes: ArrayBufferLike[] = []
-      // The caller goes on using theirs, and a window would take all that is around it along: so, a copy.
+      // A copy, because the caller keeps using its buffer, and posting a view would send the whole buffer.
       const copied = mapRequest(request, (value) => {
         if (typeof value === 'string') return value
         const copy = new Uint8Array(value)

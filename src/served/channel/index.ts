@@ -1,5 +1,5 @@
 /**
- * A driver served over a message port, and used from the other end: from the page to its worker, from every tab to a
+ * Serves a driver over a message port and uses it from the other end: from the page to its worker, from every tab to a
  * shared worker, from the renderer to the main process.
  *
  * @module

@@ -1,5 +1,5 @@
 /**
- * Ports of every kind behind one face: what goes over them, how they are listened to, and how bytes are handed over.
+ * One interface to ports of every kind: the messages, listening, and transfer of bytes.
  *
  * @module
  */
@@ -7,82 +7,82 @@ import type { Capabilities, Read, Value } from '../../core/driver.ts'
 import type { WireError } from '../wire.ts'
 
 /**
- * One end of a channel: a `MessagePort` or a `Worker` of the web, the global scope inside a dedicated worker, a
- * `MessagePort` or a `Worker` of Node, a `MessagePortMain` of Electron.
+ * One end of a channel: a web `MessagePort` or `Worker`, the global scope of a dedicated worker, a Node `MessagePort`
+ * or `Worker`, or an Electron `MessagePortMain`.
  */
 export interface Port {
-  /** What can be transferred differs from kind to kind, so no type of it is given. */
+  /** The type of transferable objects differs between kinds of ports, so none is declared. */
   postMessage(message: unknown, transfer: never[]): void
-  /** Of the web's ports and Node's `MessagePort`; where it is missing, bytes are copied. */
+  /** On the web's ports and Node's `MessagePort`. Without it, bytes are copied. */
   addEventListener?(type: string, listener: (event: unknown) => void): void
-  /** Comes with `addEventListener`. */
+  /** Present if `addEventListener` is. */
   removeEventListener?(type: string, listener: (event: unknown) => void): void
-  /** Of what has no `addEventListener`: Node's `Worker`, Electron's `MessagePortMain`. */
+  /** On ports without `addEventListener`: Node's `Worker`, Electron's `MessagePortMain`. */
   on?(type: string, listener: (message: unknown) => void): unknown
-  /** Comes with `on`. */
+  /** Present if `on` is. */
   off?(type: string, listener: (message: unknown) => void): unknown
-  /** Lets messages come; what has none needs none. */
+  /** Starts the flow of messages. Ports without it need no start. */
   start?(): void
 }
 
-/** The version of these messages. */
+/** The version of the messages. */
 export const VERSION = 2
 
-/** What a caller can ask for. */
+/** The calls that a caller can make. */
 export type Method = 'hello' | 'ping' | 'open' | 'read' | 'commit' | 'watch'
 
-/** What a caller sends: a call, or that it does not wait for one any more. */
+/** A message from a caller: a call, or that it no longer waits for one. */
 export type Request =
   | { readonly holdfast: number; readonly id: string; readonly call: Method; readonly body?: unknown }
   | { readonly holdfast: number; readonly abort: string }
 
-/** What a server sends: the answer to a call, that it answers no more, or which parts have changed. */
+/** A message from a server: the answer to a call, that it stops serving, or changed parts. */
 export type Reply =
   | { readonly holdfast: number; readonly id: string; readonly value?: unknown }
   | { readonly holdfast: number; readonly id: string; readonly error: WireError }
   | { readonly holdfast: number; readonly closed: true }
   | { readonly holdfast: number; readonly changed: readonly string[] }
 
-/** The body of a call to read. */
+/** The body of a `read` call. */
 export interface ReadBody {
   readonly reads: readonly Read[]
-  /** Of so many questions, the first, only keys and versions are asked for: their values were given before. */
+  /** The number of leading questions for which only keys and versions are needed, because their values are known. */
   readonly known: number
 }
 
-/** What a caller says first. */
+/** The body of the first call. */
 export interface Hello {
   /** Whether bytes may be transferred to this side. */
   readonly transfer: boolean
 }
 
-/** What it is answered. */
+/** The answer to the first call. */
 export interface Welcome extends Hello {
   readonly name: string
   readonly capabilities: Capabilities
-  /** Whether changes can be told; a side that does not know of it says nothing. */
+  /** Whether the server announces changes. Absent on a server of a version before announcements. */
   readonly watch?: boolean
 }
 
 /**
- * Whether bytes can be transferred over this port. A `MessagePortMain` of Electron cannot, nor can what is entangled
- * with one; it has no `addEventListener`.
+ * Whether bytes can be transferred over this port. An Electron `MessagePortMain` cannot transfer, nor can the port
+ * entangled with it; it has no `addEventListener`.
  */
 export const canTransfer = (port: Port): boolean => port.addEventListener !== undefined
 
-/** The other side has gone, or what it said is lost. `exit` is of Node's `Worker`. */
+/** Events after which no more messages come, or one was lost. `exit` comes from Node's `Worker`. */
 const ENDS = ['close', 'exit', 'messageerror'] as const
 
 /**
- * Listens to a port; messages of others on the same port are left to them.
+ * Listens to a port. Ignores messages of others on the same port.
  *
- * @param onMessage - called with every message of ours, whose members are not checked
- * @param onEnd - called when the port says that nothing more will come
- * @returns what stops listening; the port stays open
+ * @param onMessage - called with every message of this protocol; its members are not checked
+ * @param onEnd - called when the port reports its end
+ * @returns a function that stops listening; the port stays open
  */
 export function listen(port: Port, onMessage: (message: object) => void, onEnd: () => void): () => void {
   const received = (event: unknown): void => {
-    // Node's `on` gives the message itself, all else an event that has it.
+    // Node's `on` passes the message itself; other ports pass an event that contains it.
     const message = isOurs(event) ? event : (event as { data?: unknown } | null)?.data
     if (isOurs(message)) onMessage(message)
   }
@@ -103,20 +103,20 @@ const isOurs = (message: unknown): message is object =>
 /**
  * Sends a message.
  *
- * @param bytes - the buffers to transfer; one that cannot be is copied, with all others
+ * @param bytes - the buffers to transfer; if one of them cannot be transferred, all are copied
  */
 export function post(port: Port, message: Request | Reply, bytes: readonly ArrayBufferLike[] = []): void {
   try {
     port.postMessage(message, bytes as never[])
   } catch {
-    // Shared memory, and that of native code, cannot be detached.
+    // Shared memory, and memory of native code, cannot be detached.
     port.postMessage(message, [])
   }
 }
 
 /**
- * Bytes that are ours and need not be kept, as they are to be posted: in a buffer of their own, because a window would
- * take all that is around it along.
+ * Prepares bytes that are no longer needed here for posting. They get a buffer of their own, because posting a view
+ * would send the whole buffer.
  */
 export const whole = (value: Value): Value =>
   typeof value === 'string' || value.byteLength === value.buffer.byteLength ? value : new Uint8Array(value)

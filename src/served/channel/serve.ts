@@ -1,4 +1,4 @@
-/** The side of a channel that has the driver. @module */
+/** The side of a channel that serves the driver. @module */
 import { commitWithin, readWithin, turns } from '../answers.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../../core/driver.ts'
@@ -21,56 +21,58 @@ import { turnstile } from './turnstile.ts'
 /** Options of {@link serve}. */
 export interface ServeOptions {
   /**
-   * The most that a request may hold, in bytes of keys, versions and values from 131072; 8 MiB by default. A value may
-   * have half of it. What the driver takes at most counts besides.
+   * The most bytes of keys, versions and values in a request, from 131072; 8 MiB by default. A value may have half of
+   * it. The driver's own limits apply as well.
    */
   readonly maxRequestBytes?: number
   /**
-   * The most that an answer holds, in bytes from 131072; 8 MiB by default. What does not fit is put off, and
-   * {@link connect} asks for it. One entry always fits.
+   * The most bytes of keys, versions and values in an answer, from 131072; 8 MiB by default. {@link connect} asks again
+   * for the data that does not fit. One entry always fits.
    */
   readonly maxAnswerBytes?: number
-  /** How many requests may wait on this port, from 1; 1000 by default. More are refused with `OVERLOADED`. */
+  /** How many requests may wait on this port, from 1; 1000 by default. Further ones are refused with `OVERLOADED`. */
   readonly maxRequests?: number
 }
 
-/** The least of the sizes: there has to be room for something. */
-const LEAST_BYTES = 2 ** 17
+/** The smallest allowed sizes, so that there is room for something. */
+const MIN_BYTES = 2 ** 17
 const DEFAULT_BYTES = 2 ** 23
-/** Reads and commits that are under way at the same time: each of them holds a request and an answer. */
+/** The most reads and commits under way at once. Each holds a request and an answer in memory. */
 const AT_ONCE = 16
 
-/** Of lists in one request: with more, one of them would keep others waiting. */
+/** Limits for lists in one request, so that no request keeps others waiting for long. */
 const COUNTS = { commitKeys: 1000, requestCommits: 1000, requestReads: 1000, rangeEntries: 1000 }
 
 /** A driver that is being served. */
 export interface Served {
   /**
-   * Takes no more requests, answers those under way, and tells the other side. The port and the driver stay open: they
-   * belong to whoever handed them in. Idempotent.
+   * Accepts no more requests, answers those under way, and tells the other side. The port and the driver stay open:
+   * they belong to the caller. Idempotent.
    */
   close(): Promise<void>
 }
 
 /**
- * Serves a driver over a port. What the other side has to do is {@link connect}.
+ * Serves a driver over a port. The other side calls {@link connect}.
  *
- * Called once per port, as often as there are ports: all of them share the driver. Whatever comes in is checked before
- * the driver sees it; requests and answers are bounded, and so is how many of them are under way. No message is lost on a port and none is repeated, so a replay window is not needed; where the
- * driver has one it is passed on, for callers that repeat a request themselves after this side has died.
+ * Call it once per port. Any number of ports may share the driver. All messages are checked before the driver sees
+ * them. Requests, answers, and the number of requests under way are bounded. A port neither loses nor repeats a
+ * message, so no replay window is needed. If the driver has one, it is passed on, for callers that repeat requests
+ * themselves after this side has died.
  *
  * @param driver - opened when a caller asks for it, never closed here
  * @param port - one end of a channel; stays open
- * @param options - how much goes over it
- * @returns the way to stop
+ * @param options - limits for requests and answers
+ * @returns an object that stops serving
  * @throws `INVALID_ARGUMENT` for malformed options
+ *
  *
  * @example
  * ```ts
  * import { createHoldfast, memory } from 'holdfast'
  * import { connect, serve } from 'holdfast/channel'
  *
- * // In real life the two ports are in two threads, tabs or processes.
+// Normally the two ports are in different threads, tabs or processes.
  * const { port1, port2 } = new MessageChannel()
  * serve(memory(), port1)
  * const holdfast = createHoldfast({ driver: await connect(port2) })
@@ -81,19 +83,19 @@ export interface Served {
  */
 export function serve(driver: Driver, port: Port, options: ServeOptions = {}): Served {
   const { maxRequestBytes = DEFAULT_BYTES, maxAnswerBytes = DEFAULT_BYTES, maxRequests = 1000 } = options
-  requireInteger(maxRequestBytes, 'maxRequestBytes', LEAST_BYTES)
-  requireInteger(maxAnswerBytes, 'maxAnswerBytes', LEAST_BYTES)
+  requireInteger(maxRequestBytes, 'maxRequestBytes', MIN_BYTES)
+  requireInteger(maxAnswerBytes, 'maxAnswerBytes', MIN_BYTES)
   requireInteger(maxRequests, 'maxRequests', 1)
   const limits = limitsOf(driver.capabilities.limits, maxRequestBytes, maxAnswerBytes)
   const capabilities: Capabilities = { ...served(driver.capabilities), limits }
   const inTurn = turnstile(AT_ONCE, maxRequests)
   const turn = turns()
-  /** How to stop waiting for each call under way. */
+  /** Controllers that abort the calls under way, by call id. */
   const underWay = new Map<string, AbortController>()
   let onIdle: (() => void) | undefined
   let closing: Promise<void> | undefined
   let transfers = false
-  /** How many callers want to be told of changes, and what ends that. */
+  /** The number of callers that listen for changes, and the function that ends announcements. */
   let listeners = 0
   let unwatch: (() => void) | undefined
 
@@ -137,14 +139,14 @@ export function serve(driver: Driver, port: Port, options: ServeOptions = {}): S
         return inTurn(signal, async () => commitWithin(await driver.commit(request, { signal }), limits.answerBytes))
       }
       default:
-        throw invalid('The call must be one that this version knows')
+        throw invalid(`The call must be one of version ${VERSION}`)
     }
   }
 
   function reply(id: string, value: unknown): void {
     const bytes = new Set<ArrayBufferLike>()
     const own = (it: string | Uint8Array): string | Uint8Array => {
-      // The contract gives an answer to its caller, which here is this function. What is in it twice goes once.
+      // By the contract, the answer belongs to its caller, this function. A buffer that occurs twice is sent once.
       const mine = whole(it)
       if (transfers && typeof mine !== 'string') bytes.add(mine.buffer)
       return mine
@@ -191,7 +193,7 @@ export function serve(driver: Driver, port: Port, options: ServeOptions = {}): S
   return { close: () => (closing ??= close()) }
 }
 
-/** What a caller is granted: no more than the options and the driver do. */
+/** The limits for callers: those of the options and of the driver combined. */
 function limitsOf(limits: Limits, requestBytes: number, answerBytes: number): Limits {
   const most: Record<LimitName, number> = { ...COUNTS, requestBytes, valueBytes: requestBytes / 2, answerBytes }
   const names = Object.keys(most) as LimitName[]

@@ -1,18 +1,20 @@
-/** Work that comes in faster than it is done: some of it at once, more of it in order, and no more than that. @module */
+/** Bounded work: some at once, more in a queue, and the rest is refused. @module */
 import { HoldfastError, aborted } from '../../core/errors.ts'
 
-/** Does work when it is its turn. What was aborted by then is not begun. */
+/** Runs work when it is its turn. Work whose signal was aborted before that is not started. */
 export type Turnstile = <T>(signal: AbortSignal, work: () => Promise<T>) => Promise<T>
 
 /**
- * @param atOnce - how much is under way at the same time
- * @param most - how much may wait; beyond, work is refused with `OVERLOADED`
+ * Makes a turnstile.
+ *
+ * @param atOnce - the most work under way at once
+ * @param most - the most work in the queue; further work is refused with `OVERLOADED`
  */
 export function turnstile(atOnce: number, most: number): Turnstile {
   const waiting: (() => void)[] = []
   let underWay = 0
 
-  /** Hands the place on. */
+  /** Passes the place to the next in the queue. */
   function leave(): void {
     const next = waiting.shift()
     if (next) next()

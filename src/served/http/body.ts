@@ -1,4 +1,4 @@
-/** Reads the body of a request that anybody may have sent. @module */
+/** Reads the body of an untrusted request. @module */
 import { HoldfastError, invalid } from '../../core/errors.ts'
 
 interface Reader {
@@ -7,12 +7,12 @@ interface Reader {
 }
 
 /**
- * Reads a body, and no more of it than is allowed for.
+ * Reads a body, up to a limit.
  *
- * @param most - its longest, in bytes
- * @param timeout - the longest it may take, in milliseconds
- * @returns the body, or `undefined` for one that came too slowly; the rest of it is not read
- * @throws `PAYLOAD_TOO_LARGE` for a longer one, whose rest is not read, `INVALID_ARGUMENT` for one that breaks off
+ * @param most - the most bytes of the body
+ * @param timeout - the longest that it may take, in milliseconds
+ * @returns the body; `undefined` if it came too slowly
+ * @throws `PAYLOAD_TOO_LARGE` for a longer body, whose rest is not read; `INVALID_ARGUMENT` for one that breaks off
  */
 export async function readBody(request: Request, most: number, timeout: number): Promise<Uint8Array | undefined> {
   const length = request.headers.get('content-length')
@@ -26,11 +26,11 @@ export async function readBody(request: Request, most: number, timeout: number):
     }, timeout)
   })
   try {
-    // Where its length is known, servers have a shorter way than a stream.
+    // With a known length, servers have a faster way than a stream.
     if (length !== null) return await Promise.race([readWhole(request, most), late])
     const reader = request.body?.getReader()
     if (!reader) return new Uint8Array(0)
-    // What still waits for a chunk is told that there is none.
+    // Ends a read that still waits for a chunk.
     stop = () => void reader.cancel().catch(() => {})
     return await Promise.race([readChunks(reader, most, stop), late])
   } finally {
@@ -40,7 +40,7 @@ export async function readBody(request: Request, most: number, timeout: number):
 
 async function readWhole(request: Request, most: number): Promise<Uint8Array> {
   const body = await request.arrayBuffer().catch(brokenOff)
-  // In process nobody but the caller says how long it is.
+  // Within a process, only the caller vouches for the declared length.
   if (body.byteLength > most) throw tooLarge(most)
   return new Uint8Array(body)
 }
@@ -74,5 +74,5 @@ const tooLarge = (most: number): HoldfastError =>
   })
 
 function brokenOff(): never {
-  throw invalid('The body must come whole')
+  throw invalid('The body ended before its declared length, or could not be read')
 }

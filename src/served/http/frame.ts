@@ -1,6 +1,6 @@
 /**
- * The body of requests and answers, both ways: one line of JSON, then the bytes that it speaks of, one after the other
- * in the order in which it does. See docs/http-protocol.md.
+ * The format of request and answer bodies: one line of JSON, then the bytes it refers to, in the same order. See
+ * docs/http-protocol.md.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import { invalid } from '../../core/errors.ts'
 /** The version of the protocol. */
 export const VERSION = 1
 
-/** The media type of every body. A page of another origin cannot send it without being asked about (CORS). */
+/** The media type of every body. A browser asks the server (CORS) before it sends this type to another origin. */
 export const MEDIA_TYPE = 'application/vnd.holdfast'
 
-/** What an answer holds at most, in bytes of keys, versions and values, unless the options of its handler say other. */
+/** The default size of an answer, in bytes of keys, versions and values. */
 export const ANSWER_BYTES: number = 2 ** 23
 
-/** What every server grants unless its driver or its options say less, and every caller counts on unless it is told. */
+/** The limits of a server unless its driver or its options are lower, and the limits that callers assume by default. */
 export const LIMITS: Limits = {
   valueBytes: 2 ** 20,
   requestBytes: 2 ** 22,
@@ -27,40 +27,42 @@ export const LIMITS: Limits = {
   answerBytes: ANSWER_BYTES,
 }
 
-/** How long a server recognises a repeated request at least, in milliseconds. */
+/** The shortest replay window of a server, in milliseconds. */
 export const REPLAY_WINDOW = 120_000
 
 /**
- * What each key and each value counts toward `requestBytes` besides, at least: half of the JSON that stands around it. The
- * longest around a key is `{"log":{"part":"","key":""},"last":…},`, and around a value
- * `,"value":{"bytes":…},"expires":{"at":…}`, of which the key pays a part.
+ * The least that each key and each value counts toward `requestBytes` in addition to its size: half of the JSON around
+ * it. The longest JSON around a key is `{"log":{"part":"","key":""},"last":…},`, and around a value
+ * `,"value":{"bytes":…},"expires":{"at":…}`, a part of which is counted for the key.
  */
 export const KEY_OVERHEAD = 32
 export const VALUE_OVERHEAD = 32
 
-/** What callers count for a key unless they are told: enough for most tenants' names before it, too. */
+/** The overhead of a key that callers assume by default: enough for most tenants' names as well. */
 export const CALLERS_KEY_OVERHEAD = 128
 
-/** A body holds so many bytes besides: what stands around the request, and around a thousand commits. */
+/** Additional bytes of a body, for the JSON around the request and around a thousand commits. */
 const ENVELOPE_BYTES = 2 ** 16
 
-/** The longest body of a request of this size. Twice, because JSON doubles quotation marks and backslashes in keys. */
+/**
+ * The longest body of a request of this size. Doubled, because JSON escapes quotation marks and backslashes in keys.
+ */
 export const bodyBytesOf = (requestBytes: number): number => 2 * requestBytes + ENVELOPE_BYTES
 
-/** The largest request whose body is not longer than this. */
+/** The largest request whose body fits into this many bytes. */
 export const requestBytesOf = (bodyBytes: number): number => Math.floor((bodyBytes - ENVELOPE_BYTES) / 2)
 
-/** Longer text travels behind the JSON, as does what JSON would escape. */
+/** Longer text is sent after the JSON, and so is text that JSON would escape. */
 const INLINE = 256
 // oxlint-disable-next-line no-control-regex -- JSON escapes them
 const ESCAPED = /["\\\0-\x1f]/
 const NEWLINE = 10
 
-/** A body that is being made. */
+/** Writes a body. */
 export interface FrameWriter {
-  /** Takes a value along; what it returns stands for the value in the message. Called in the message's order. */
+  /** Adds a value. Returns its placeholder in the message. Call it in the order of the message. */
   value(value: Value): unknown
-  /** The body of a message that the values were taken from. */
+  /** Makes the body, for a message with all placeholders. */
   finish(message: object): Uint8Array<ArrayBuffer>
 }
 
@@ -90,23 +92,23 @@ export function frameWriter(): FrameWriter {
   }
 }
 
-/** A body that came in. */
+/** A received body. */
 export interface Frame {
   readonly message: unknown
   /**
-   * The value that something in the message stands for. Called in the message's order.
+   * Returns the value for a placeholder. Call it in the order of the message.
    *
-   * @throws `INVALID_ARGUMENT` where the body holds no such bytes, or they are no UTF-8
+   * @throws `INVALID_ARGUMENT` if the body does not hold these bytes, or they are not UTF-8
    */
   value(raw: unknown): Value
-  /** @throws `INVALID_ARGUMENT` where the body holds more than the message speaks of */
+  /** @throws `INVALID_ARGUMENT` if the body holds more bytes than the message refers to */
   end(): void
 }
 
 /**
- * Takes a body apart.
+ * Splits a body into message and bytes.
  *
- * @throws `INVALID_ARGUMENT` for what does not begin with a line of JSON
+ * @throws `INVALID_ARGUMENT` if it does not start with a line of JSON
  */
 export function readFrame(body: Uint8Array): Frame {
   const newline = body.indexOf(NEWLINE)
@@ -118,9 +120,9 @@ export function readFrame(body: Uint8Array): Frame {
       const { text, bytes } = (raw ?? {}) as { text?: number; bytes?: number }
       const from = at
       at += (text ?? bytes)!
-      // False for what is no number, too.
+      // Also false for anything but a number.
       if (!(Number.isInteger(at) && at >= from && at <= body.length)) {
-        throw invalid('A value must be text, or the length of what follows')
+        throw invalid('A value must be text, or the length of the bytes that follow')
       }
       const found = body.slice(from, at)
       return text === undefined ? found : decode(found)

@@ -1,4 +1,4 @@
-/** The side of the HTTP protocol that has the driver. @module */
+/** The side of the HTTP protocol that serves the driver. @module */
 import { commitWithin, readWithin, turns } from '../answers.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../../core/driver.ts'
@@ -21,53 +21,56 @@ import {
 } from './frame.ts'
 import { retryAfterOf, statusOf } from './status.ts'
 
-/** Who is let in: a tenant's id, 1 to 256 UTF-8 bytes; `401` for who is not known, `403` for who is and may not. */
+/** The caller's tenant id, 1 to 256 UTF-8 bytes; `401` for an unknown caller, `403` for a known one without access. */
 export type Admission = string | 401 | 403
 
 /** Options of {@link createHandler}. */
 export interface HandlerOptions {
   /**
-   * Tells on whose behalf a request comes, from its headers; the body is not read yet and must be left alone. Whoever is
-   * not let in by a tenant's id stays outside, also when this throws.
+   * Identifies the tenant of a request by its headers. It must not touch the body, which is read later. Only a tenant's
+   * id grants access: anything else, or a throw, refuses the request.
    */
   readonly authorize: (request: Request) => Admission | undefined | Promise<Admission | undefined>
   /**
-   * The longest body that is read, in bytes from 196608; 8 MiB and 64 KiB by default. Half of what is beyond 64 KiB is the
-   * limit of a request.
+   * The longest body to read, in bytes from 196608; 8 MiB and 64 KiB by default. The limit of a request is half of the
+   * bytes beyond 64 KiB.
    */
   readonly maxRequestBytes?: number
   /**
-   * The most that an answer holds, in bytes from 131072; 8 MiB by default. What does not fit is put off: {@link remote} asks
-   * for it. One entry always fits if a request could have brought it; a larger one, which the server itself has written,
-   * is `PAYLOAD_TOO_LARGE`. Values of failed checks that do not fit are left out.
+   * The most bytes of keys, versions and values in an answer, from 131072; 8 MiB by default. {@link remote} asks again
+   * for the data that does not fit. One entry always fits if a request could have written it. A larger entry, which the
+   * server itself has written, is refused with `PAYLOAD_TOO_LARGE`. Values of failed checks that do not fit are left
+   * out.
    */
   readonly maxAnswerBytes?: number
-  /** The longest that a body may take to come in, in milliseconds from 1; 10 seconds by default. */
+  /** The longest that a body may take to arrive, in milliseconds from 1; 10 seconds by default. */
   readonly bodyTimeout?: number
 }
 
-/** A request takes the smallest record that stores live with, see the limits of `holdfast/testing`. */
-const LEAST_REQUEST_BYTES = bodyBytesOf(2 ** 16)
+/** A request must hold the smallest record that stores can work with, see the limits of `holdfast/testing`. */
+const MIN_REQUEST_BYTES = bodyBytesOf(2 ** 16)
 
-/** Answers a request; never rejects. */
+/** Answers a request. Never rejects. */
 export type Handler = (request: Request) => Promise<Response>
 
 /**
- * Makes a fetch handler that serves a driver to callers from outside, each inside of its tenant. What the other side has
- * to do is {@link remote}; what goes between them is in docs/http-protocol.md.
+ * Makes a fetch handler that serves a driver to outside callers, each within its tenant. Callers use {@link remote}.
+ * docs/http-protocol.md describes the protocol.
  *
- * All keys of a request are put below its tenant, so there is no way to write down another tenant's. The server itself
- * gets at the same data through the wrapper of `holdfast/prefix`, with the tenant's id as its name. Whatever comes in is
- * bounded in length and in time, and checked before the driver sees it.
+ * All keys of a request are placed under its tenant, so it cannot name another tenant's data. The server itself reaches
+ * the same data through the wrapper of `holdfast/prefix`, with the tenant's id as name. All input is bounded in length
+ * and in time, and checked before the driver sees it.
  *
- * Pages of other origins are not let in: what a browser asks before (CORS) is a request like any other here, which no
- * credentials come with. docs/http-protocol.md shows what to put around the handler to let them in.
+ * Pages of other origins have no access: a browser's CORS preflight is refused like any request without credentials.
+ * docs/http-protocol.md shows how to allow them.
  *
- * @param driver - must recognise repeated requests, since an answer can get lost: over SQLite by `replayWindow`, over
- *   memory by the wrapper of `holdfast/replay`, for 120 seconds at least. It is opened at the first request, not closed
- * @param options - who is let in, and how much is read
+ * @param driver - must recognise repeated requests for at least 120 seconds, because an answer can get lost: over
+ *   SQLite with the option `replayWindow`, over memory with the wrapper of `holdfast/replay`. Opened at the first
+ *   request, never closed
+ * @param options - access and limits
  * @returns the handler, for any path
- * @throws `UNSUPPORTED` for a driver that does not recognise repeats for long enough, `INVALID_ARGUMENT` for malformed options
+ * @throws `UNSUPPORTED` for a driver that does not recognise repeats for long enough; `INVALID_ARGUMENT` for malformed
+ *   options
  *
  * @example
  * ```ts
@@ -82,7 +85,7 @@ export type Handler = (request: Request) => Promise<Response>
  *   authorize: (request) => tenants.get(request.headers.get('authorization') ?? '') ?? 401,
  * })
  *
- * // In real life the caller is elsewhere, and `fetch` its own.
+// Normally the caller runs elsewhere and uses its own `fetch`.
  * const client = remote({
  *   url: 'https://example.com/state',
  *   headers: { authorization: 'Bearer secret' },
@@ -101,31 +104,34 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
     bodyTimeout = 10_000,
   } = options
   if (typeof authorize !== 'function') throw invalid('authorize must be a function')
-  requireInteger(maxRequestBytes, 'maxRequestBytes', LEAST_REQUEST_BYTES)
+  requireInteger(maxRequestBytes, 'maxRequestBytes', MIN_REQUEST_BYTES)
   requireInteger(maxAnswerBytes, 'maxAnswerBytes', 2 ** 17)
   requireInteger(bodyTimeout, 'bodyTimeout', 1, 2 ** 31 - 1)
   if (driver.capabilities.replayWindow < REPLAY_WINDOW) {
-    throw new HoldfastError('UNSUPPORTED', `The driver must recognise repeated requests for ${REPLAY_WINDOW} ms`)
+    throw new HoldfastError(
+      'UNSUPPORTED',
+      `The driver must recognise repeated requests for at least ${REPLAY_WINDOW} ms, not ${driver.capabilities.replayWindow}; set its replayWindow, or wrap it in replay()`,
+    )
   }
 
-  /** What a tenant is granted. */
+  /** The limits of a tenant. */
   const limitsFor = (view: Driver): Limits => limitsOf(view.capabilities.limits, maxRequestBytes, maxAnswerBytes)
   let isOpen = false
 
   async function open(): Promise<void> {
     if (isOpen) return
-    // Not shared with the other requests that wait for it: some runtimes cancel what a request began when it ends.
+    // Not shared with other waiting requests: some runtimes cancel the work of a request when it ends.
     await driver.open()
     isOpen = true
   }
 
-  /** What the caller may see, or why nothing. */
+  /** The view of the caller's tenant, or the status that refuses access. */
   async function admit(request: Request): Promise<Driver | 401 | 403> {
     try {
       const admission = (await authorize(request)) ?? 401
       return typeof admission === 'number' ? admission : prefix(driver, admission)
     } catch {
-      // Its words are not for callers.
+      // The error's message is not for callers.
       throw new HoldfastError('BACKEND', 'The request could not be authorized')
     }
   }
@@ -143,7 +149,7 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
       requireInteger(known as number, 'known', 0, questions.length)
       end()
       await open()
-      // What needs no network is done before anybody can hang up, and a signal is dear to make.
+      // Without a network the driver is done before anybody can hang up, and a signal is expensive to make.
       const signal = driver.capabilities.network ? request.signal : undefined
       const within = { known: known as number, most: limits.answerBytes, valueBytes: limits.valueBytes, turn, signal }
       const found = await readWithin(view, questions, within)
@@ -151,11 +157,11 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
       return answer(found)
     }
     const { requestBytes, keyOverhead = 0, valueOverhead = 0 } = view.capabilities.limits
-    // Its body is bounded already, so what counts is what the driver takes.
+    // The body is bounded already, so only the driver's limits count.
     const commits = commitRequestOf(commit, { ...limits, requestBytes, keyOverhead, valueOverhead }, value)
     end()
     await open()
-    // Without the signal: who was cut off will ask for the answer again.
+    // Without the signal: a caller whose connection broke will repeat the request.
     const outcome = await mayHaveHappened(view.commit(commits))
     await turn()
     return answer(commitWithin(outcome, limits.answerBytes))
@@ -181,7 +187,7 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
   }
 }
 
-/** Marks what a driver throws that is not of this package. */
+/** Marks errors from outside this package as ambiguous. */
 async function mayHaveHappened<T>(commit: Promise<T>): Promise<T> {
   try {
     return await commit
@@ -192,12 +198,13 @@ async function mayHaveHappened<T>(commit: Promise<T>): Promise<T> {
 }
 
 /**
- * What a caller is granted: no more than its body and the driver hold.
+ * The limits for callers: what fits into a body and into the driver.
  *
- * What the driver counts for keys and values besides, the tenant's name among it, a caller has to count, too, unless the
- * driver takes so much more than a body that it does not matter: at worst all is keys of two halves with one character each.
+ * Callers must also count the driver's overhead for keys and values, the tenant's name included, unless the driver
+ * accepts so much more than a body that it never matters. In the worst case everything is keys of two halves with one
+ * character each.
  *
- * @param limits - of the driver, seen as the tenant
+ * @param limits - the limits of the driver, seen as the tenant
  */
 function limitsOf(limits: Limits, maxRequestBytes: number, maxAnswerBytes: number): Limits {
   const requestBytes = requestBytesOf(maxRequestBytes)
@@ -228,10 +235,10 @@ function fail(cause: unknown): Response {
   return respond(statusOf(error), frameWriter().finish({ error }), retryAfterOf(error))
 }
 
-/** That the backend does not let the server in is no news for its callers, whom the server does let in. */
+/** Hides `UNAUTHORIZED` of the backend: it concerns the server, not the caller. */
 const notOfCaller = (error: WireError): WireError =>
   error.code === 'UNAUTHORIZED'
-    ? { ...error, code: 'BACKEND', message: 'The backend does not let the server in' }
+    ? { ...error, code: 'BACKEND', message: 'The backend does not accept the credentials of the server' }
     : error
 
 const refuse = (status: number, code: ErrorCode, message: string, retryable = false): Response =>
@@ -245,7 +252,7 @@ const respond = (status: number, body: Uint8Array<ArrayBuffer>, retryAfter?: num
       'cache-control': 'no-store',
       ...(status === 405 && { allow: 'GET, POST' }),
       ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
-      // The rest of the body would still come.
+      // Otherwise the rest of the body would still arrive.
       ...(status === 408 && { connection: 'close' }),
     },
   })

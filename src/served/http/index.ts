@@ -1,5 +1,5 @@
 /**
- * A driver served over HTTP by a fetch handler, and used from elsewhere: tenants are kept apart, and a commit whose
+ * Serves a driver over HTTP with a fetch handler, and uses it from elsewhere. Tenants are isolated, and a commit whose
  * answer was lost takes effect once.
  *
  * @module

@@ -1,4 +1,4 @@
-/** The side of the HTTP protocol that uses a driver of the other. @module */
+/** The side of the HTTP protocol that uses the driver. @module */
 import { abortable, sleep } from '../../core/abort.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { systemClock } from '../../core/clock.ts'
@@ -22,7 +22,7 @@ import {
   readFrame,
 } from './frame.ts'
 
-/** What is handed to `fetch`. */
+/** The argument to `fetch`. */
 export interface RemoteRequest {
   method: string
   headers: Record<string, string>
@@ -30,20 +30,20 @@ export interface RemoteRequest {
   signal: AbortSignal
 }
 
-/** What is used of its answer. */
+/** The parts used of a response. */
 export interface RemoteResponse {
   readonly status: number
   readonly headers?:
     | {
-        /** One by its name; `null` where it is not there. */
+        /** Gets a header by name; `null` if it is missing. */
         get(name: string): string | null
       }
     | undefined
-  /** The whole body. */
+  /** Reads the whole body. */
   arrayBuffer(): Promise<ArrayBuffer>
 }
 
-/** What the caller counts on; what is left out has its default. */
+/** The capabilities that the caller relies on. */
 export interface RemoteCapabilities {
   /** `strict` by default. */
   readonly reads?: Capabilities['reads']
@@ -52,50 +52,53 @@ export interface RemoteCapabilities {
   /** In milliseconds; 120 seconds by default. All attempts at a request end within half of it. */
   readonly replayWindow?: number
   /**
-   * By default 1 MiB a value, 4 MiB a request, 8 MiB an answer, 1000 of all else; a key counts 128 bytes besides, from
-   * 32, and a value 32. A server for a tenant with a long name over a driver with small requests may want more for a key.
+   * By default 1 MiB per value, 4 MiB per request, 8 MiB per answer and 1000 of everything else. A key counts 128 bytes
+   * in addition to its size, at least 32; a value counts 32. For a tenant with a long name, on a driver that accepts
+   * only small requests, a server may require more per key.
    */
   readonly limits?: Partial<Limits>
 }
 
 /** Options of {@link remote}. */
 export interface RemoteOptions {
-  /** Where the handler is; relative ones too, where `fetch` takes them. */
+  /** The URL of the handler; may be relative if `fetch` accepts that. */
   readonly url: string
-  /** Headers of every request, such as `authorization`; a function is called for each attempt. */
+  /** Headers of every request, such as `authorization`. A function is called for each attempt. */
   readonly headers?: Record<string, string> | (() => Record<string, string> | Promise<Record<string, string>>)
-  /** How requests are sent; the global `fetch` by default. */
+  /** Sends requests; the global `fetch` by default. */
   readonly fetch?: (url: string, init: RemoteRequest) => Promise<RemoteResponse>
   /** The longest that one attempt may take, in milliseconds from 1; 10 seconds by default. */
   readonly timeout?: number
-  /** How often a request is sent at most, from 1; 4 by default. */
+  /** The most times to send a request, from 1; 4 by default. */
   readonly attempts?: number
-  /** What the server can do, as far as the caller counts on it; opening refuses a server that offers less. */
+  /** The capabilities that the caller relies on. Opening refuses a server that offers less. */
   readonly capabilities?: RemoteCapabilities
-  /** From 0 to 1, to spread attempts; `Math.random` by default. */
+  /** Returns numbers from 0 to below 1, for the jitter; `Math.random` by default. */
   readonly random?: () => number
-  /** Milliseconds since any moment, by a clock that only goes forward; `performance.now` by default. */
+  /** Milliseconds on a clock that only goes forward; `performance.now` by default. */
   readonly monotonic?: () => number
 }
 
-/** Between two attempts, in milliseconds: up to the first, doubled each time, up to the last. */
+/** Bounds of the random wait between two attempts, in milliseconds: the first, doubled each time up to the last. */
 const FIRST_PAUSE = 100
 const LONGEST_PAUSE = 2000
 const LEVELS = ['none', 'relaxed', 'strict']
 
 /**
- * Makes a driver that speaks to a handler over HTTP. What the other side has to do is {@link createHandler}.
+ * Makes a driver that talks to a handler over HTTP. The other side uses {@link createHandler}.
  *
- * A request that got no answer is sent again, under its id, spread by chance and no sooner than `Retry-After` says, a
- * bounded number of times: the server recognises it, so a commit takes effect once. Half of the replay window after the
- * first attempt at a commit there is no other, also where the process was stopped meanwhile. When all attempts have
- * failed the error is `UNAVAILABLE`, `ambiguous` for a commit of which any attempt may have arrived.
+ * A request without an answer is sent again under its id, after a random wait that is no shorter than `Retry-After`, up
+ * to a number of times. The server recognises a repeat, so a commit takes effect once. No attempt at a commit is made
+ * later than half of the replay window after the first, even if the process was suspended meanwhile. If all attempts
+ * have failed, the error is `UNAVAILABLE`, `ambiguous` for a commit if any attempt may have arrived.
  *
- * The capabilities are declared, so nothing is asked before the first call; opening compares them with the server's.
+ * The capabilities are declared, so no request is needed before the first call. Opening compares them with the
+ * server's.
  *
- * @param options - where the handler is, how to get in, what to count on
+ * @param options - the URL, credentials, and expected capabilities
  * @returns the driver
- * @throws `INVALID_ARGUMENT` for malformed options, and for attempts that could last longer than half of the replay window
+ * @throws `INVALID_ARGUMENT` for malformed options, and for attempts that could take longer than half of the replay
+ *   window
  *
  * @example
  * ```ts
@@ -110,7 +113,7 @@ const LEVELS = ['none', 'relaxed', 'strict']
 export function remote(options: RemoteOptions): Driver {
   const { url, headers = {}, fetch: send = fetch, timeout = 10_000, attempts = 4, random = Math.random } = options
   const monotonic = options.monotonic ?? (() => performance.now())
-  if (typeof url !== 'string' || url === '') throw invalid('url must be text')
+  if (typeof url !== 'string' || url === '') throw invalid('url must be text of at least one character')
   requireInteger(timeout, 'timeout', 1, 2 ** 31 - 1)
   requireInteger(attempts, 'attempts', 1)
   const capabilities: Capabilities = {
@@ -132,15 +135,15 @@ export function remote(options: RemoteOptions): Driver {
   const { limits, replayWindow } = capabilities
   requireInteger(limits.keyOverhead!, 'keyOverhead', KEY_OVERHEAD)
   requireInteger(limits.valueOverhead!, 'valueOverhead', VALUE_OVERHEAD)
-  // The other half is for the way: a request is good for half of the window from when it is made.
+  // The other half is for the transport: a request is valid for half of the window after it is made.
   const patience = replayWindow / 2
   if (capabilities.timeout! > patience) {
-    throw invalid('All attempts together must end within half of the replay window')
+    throw invalid('attempts and timeout must be small enough that all attempts end within half of replayWindow')
   }
-  /** The requests under way since the driver was opened; absent when closed. */
+  /** The requests under way since the driver was opened; absent while closed. */
   let underWay: Set<AbortController> | undefined = new Set()
 
-  /** Sends once; what it throws says whether another attempt may help. */
+  /** Sends once. Its error says whether another attempt may help. */
   async function attempt<T>({ init, take, isCommit, signal, calls, isOver }: Call<T>): Promise<T> {
     const controller = new AbortController()
     const stop = (): void => controller.abort()
@@ -150,7 +153,7 @@ export function remote(options: RemoteOptions): Driver {
     let isSent = false
     let status = 0
     let retryAfter: number | undefined
-    let told: HoldfastError | undefined
+    let reported: HoldfastError | undefined
     let cause: unknown
 
     async function exchange(): Promise<T | undefined> {
@@ -163,7 +166,7 @@ export function remote(options: RemoteOptions): Driver {
       retryAfter = pauseOf(response.headers?.get('retry-after'))
       const frame = readFrame(new Uint8Array(await response.arrayBuffer()))
       if (status === 200) return take(frame)
-      told = fromWireError((frame.message as { error?: unknown } | null)?.error)
+      reported = fromWireError((frame.message as { error?: unknown } | null)?.error)
       return undefined
     }
 
@@ -178,12 +181,12 @@ export function remote(options: RemoteOptions): Driver {
       calls.delete(controller)
     }
     const ambiguous = isCommit && isSent
-    if (told) throw told
+    if (reported) throw reported
     if (signal?.aborted) throw aborted(signal, ambiguous)
     if (calls !== underWay) throw closed(ambiguous)
-    // Somebody on the way refused it; not so where it may have gone further.
+    // Something on the way refused it, unless the request may have gone further.
     const isRefused = status >= 400 && status < 500 && status !== 408
-    throw new HoldfastError('UNAVAILABLE', 'No answer came that can be read', {
+    throw new HoldfastError('UNAVAILABLE', 'The server gave no readable answer', {
       cause,
       details: { status, ...(retryAfter !== undefined && { retryAfter }) },
       retryable: !isRefused || status === 429,
@@ -191,7 +194,7 @@ export function remote(options: RemoteOptions): Driver {
     })
   }
 
-  /** Begins to wait for the end of half of the window. A machine that sleeps stops the one clock, and one that is set the other. */
+  /** Measures half of the window by two clocks: one stops while the machine sleeps, the other may be set back. */
   function stopwatch(): () => boolean {
     const since = monotonic()
     const at = systemClock()
@@ -214,9 +217,9 @@ export function remote(options: RemoteOptions): Driver {
         isUnknown ||= error.ambiguous
         asked = pauseAsked(error)
         const isLast = code === 'ABORTED' || code === 'CLOSED' || lateAt(error) !== undefined || isOver()
-        // Who wants to be left alone for longer is: the error says until when.
+        // For a longer wait, the caller gets the error, which says how long.
         if (retryable && !isLast && n < attempts && asked <= LONGEST_PAUSE) continue
-        // An earlier attempt may have taken effect, whatever became of the last.
+        // An earlier attempt may have taken effect, whatever the last one reported.
         throw error.ambiguous === isUnknown
           ? error
           : new HoldfastError(code, message, { retryable, details, cause, ambiguous: true })
@@ -224,7 +227,7 @@ export function remote(options: RemoteOptions): Driver {
     }
   }
 
-  /** The body of a request, refused where no server would take it. */
+  /** Makes the body of a request. @throws `PAYLOAD_TOO_LARGE` if no server would accept it */
   function bodyOf(writer: FrameWriter, message: object): Uint8Array<ArrayBuffer> {
     const body = writer.finish({ version: VERSION, ...message })
     const most = bodyBytesOf(limits.requestBytes)
@@ -263,33 +266,33 @@ export function remote(options: RemoteOptions): Driver {
 
 type Init = Omit<RemoteRequest, 'headers' | 'signal'>
 
-/** One call, however often it is sent. */
+/** One call, and all attempts at it. */
 interface Call<T> {
   readonly init: Init
-  /** Makes the answer of what came; throws for what is none. */
+  /** Decodes the answer. Throws if it is malformed. */
   readonly take: (frame: Frame) => T
   readonly isCommit: boolean
   readonly signal: AbortSignal | undefined
-  /** Those that were under way when it began: others after the driver was closed. */
+  /** The calls under way when it started. A different set means that the driver was closed meanwhile. */
   readonly calls: Set<AbortController>
-  /** Whether nothing may be sent any more. */
+  /** Whether no more attempts may be made. */
   isOver(): boolean
 }
 
 const closed = (ambiguous: boolean): HoldfastError => new HoldfastError('CLOSED', 'The driver is closed', { ambiguous })
 
-/** Throws for what is none, and for values that did not come whole: it is as good as lost then. */
+/** Decodes an answer. Throws if it is malformed or incomplete, so it counts as lost. */
 const answerOf = <A extends ReadAnswer | CommitAnswer>({ message, value }: Frame): A => mapAnswer(message as A, value)
 
 const greetingOf = ({ message }: Frame): Greeting => message as Greeting
 
-/** What a server says of itself. */
+/** A server's report about itself. */
 interface Greeting {
   readonly version: number
   readonly capabilities: Capabilities
 }
 
-/** @throws `UNSUPPORTED` for a server that speaks another version, or offers less than is counted on */
+/** @throws `UNSUPPORTED` if the server speaks another version, or offers less than declared */
 function requireEnough({ version, capabilities: theirs }: Greeting, ours: Capabilities): void {
   if (version !== VERSION) throw new HoldfastError('UNSUPPORTED', `The version must be ${VERSION}, not ${version}`)
   const less = (Object.keys(ours.limits) as (keyof Limits)[]).find((name) =>
@@ -307,13 +310,13 @@ function requireEnough({ version, capabilities: theirs }: Greeting, ours: Capabi
           ? 'reads'
           : undefined)
   if (lacking) {
-    throw new HoldfastError('UNSUPPORTED', `The server offers less than is counted on: ${lacking}`, {
+    throw new HoldfastError('UNSUPPORTED', `The server offers less than the option capabilities declares: ${lacking}`, {
       details: { lacking },
     })
   }
 }
 
-/** What `Retry-After` asks for, seconds or a date, in milliseconds. */
+/** The wait in `Retry-After`, which is seconds or a date, in milliseconds. */
 function pauseOf(header: string | null | undefined): number | undefined {
   if (header === null || header === undefined) return undefined
   const ms = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now()

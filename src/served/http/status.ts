@@ -1,9 +1,9 @@
-/** Which HTTP status an error is told with. @module */
+/** Maps errors to HTTP statuses. @module */
 import { type ErrorCode, type HoldfastError, pauseAsked } from '../../core/errors.ts'
 import { lateAt } from '../../core/requests.ts'
 import type { WireError } from '../wire.ts'
 
-/** For those who only look at the status; who speaks the protocol goes by the code. */
+/** For clients that only look at the status. Clients of the protocol use the code. */
 const STATUS: Partial<Record<ErrorCode, number>> = {
   INVALID_ARGUMENT: 400,
   UNSUPPORTED: 400,
@@ -17,16 +17,19 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
   QUOTA_EXCEEDED: 507,
 }
 
-/** The status of an error: of the caller's making 4xx, of the backend's 5xx, as is all that may have changed something. */
+/**
+ * The status of an error: 4xx if the caller caused it, 5xx for the backend and for every error that may have changed
+ * something.
+ */
 export function statusOf({ code, ambiguous }: WireError): number {
   const status = STATUS[code] ?? 500
   return ambiguous && status < 500 ? 500 : status
 }
 
 /**
- * What `Retry-After` says with an error, in seconds: at least how long the backend asks to wait.
+ * The value of `Retry-After` for an error, in seconds: at least as long as the backend asks to wait.
  *
- * @returns `undefined` where the same request must not be sent again, or the status says nothing of waiting
+ * @returns `undefined` if the same request must not be sent again, or the status does not call for waiting
  */
 export function retryAfterOf(error: WireError): number | undefined {
   if (!error.retryable || statusOf(error) !== 503 || lateAt(error) !== undefined) return undefined

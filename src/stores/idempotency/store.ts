@@ -15,7 +15,7 @@ import { type Duration, expiryOf, toMilliseconds } from '../../core/duration.ts'
 import { invalid } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
 import { type Lease, lost } from '../../core/fence.ts'
-import { DIGITS, EVERYTHING, behind, encodeId, encodeNumber, tenantParts } from '../../core/keys.ts'
+import { DIGITS, EVERYTHING, keyAfter, encodeId, encodeNumber, tenantParts } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
 import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 
@@ -187,7 +187,7 @@ export function idempotencyStore(database: Database, options?: StoreOptions): Id
       const [{ entries, more }] = await db.read([{ range }], options)
       removed += await removeMarks(db, entries, options)
       if (!more || removed === most) return removed
-      start = behind(entries.at(-1)!.key)
+      start = keyAfter(entries.at(-1)!.key)
     }
   }
 

@@ -12,7 +12,7 @@ import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry, EntryPage, EntryKey, Read, Value } from '../../core/driver.ts'
 import { type Duration, expiryOf } from '../../core/duration.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
-import { EVERYTHING, VALUES, behind, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
+import { EVERYTHING, VALUES, keyAfter, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
 import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
 import { CALL, WRITE, type WriteOptions } from '../../core/options.ts'
 import { remove } from '../../core/remove.ts'
@@ -348,7 +348,7 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
 
 /** Asks for one entry without its value, which may be megabytes. */
 const withoutValue = ({ part, key }: EntryKey): Read => ({
-  range: { part, start: key, end: behind(key), limit: 1, keysOnly: true },
+  range: { part, start: key, end: keyAfter(key), limit: 1, keysOnly: true },
 })
 
 /** What increments and removals remember of a value. */

@@ -120,14 +120,17 @@ describe.skipIf(!bin)('on a real server', () => {
     const name = await fresh('isolation')
     await admin.query(`ALTER DATABASE ${name} SET default_transaction_isolation = 'repeatable read'`)
     const error = await openError(connect(name))
-    expect([error.code, error.message]).toEqual(['UNSUPPORTED', expect.stringContaining('isolation at read committed')])
+    expect([error.code, error.message]).toEqual([
+      'UNSUPPORTED',
+      expect.stringContaining('isolation level read committed'),
+    ])
   })
 
   test('a client that was closed', async () => {
     const db = new pg.Pool({ connectionString: server.url })
     await db.end()
     const error = await openError(db)
-    expect([error.code, error.message]).toEqual(['CLOSED', expect.stringContaining('hand in an open one')])
+    expect([error.code, error.message]).toEqual(['CLOSED', expect.stringContaining('pass an open one')])
   })
 
   test('what is too large is refused before it is sent', async () => {
@@ -237,7 +240,10 @@ describe('answers that cannot be right', () => {
 
   test('a handle that answers with no rows at all', async () => {
     const error = await failureOf(postgres({ db: async () => 'rows' as never }).open())
-    expect([error.code, error.message]).toEqual(['INVALID_ARGUMENT', expect.stringContaining('answer with rows')])
+    expect([error.code, error.message]).toEqual([
+      'INVALID_ARGUMENT',
+      expect.stringContaining('return an array of rows'),
+    ])
   })
 })
 
