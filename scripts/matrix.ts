@@ -1,6 +1,6 @@
 /**
  * How many cases of the conformance suite each driver passes in each runtime, from the reports of the last `CI=true npm test`,
- * written into the table of the README.
+ * written into the table of docs/tested.md.
  *
  * Usage: tsx scripts/matrix.ts
  */
@@ -90,10 +90,10 @@ const table = [
   ...DRIVERS.map(([name]) => line(name, ...cells(name))),
 ].join('\n')
 
-const README = new URL('../README.md', import.meta.url)
-const text = readFileSync(README, 'utf8')
+const PAGE = new URL('../docs/tested.md', import.meta.url)
+const text = readFileSync(PAGE, 'utf8')
 const marked = /(<!-- cases passed -->\n).*?(<!-- end -->)/s
 writeFileSync(
-  README,
+  PAGE,
   text.replace(marked, (_, head, end) => `${head}\n${table}\n\n${end}`),
 )

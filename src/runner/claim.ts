@@ -39,10 +39,7 @@ export async function claimRun(
       const takeBackBefore = settings.takeBackBefore()
       const claim = await claims.claimTask({ runId, workerId, ttl: lease, deliver: true, takeBackBefore }, { signal })
       if (claim) return claim
-      const [held, run] = await Promise.all([
-        claims.getClaim(runId, { signal }),
-        workflows.getRun(runId, { signal }),
-      ])
+      const [held, run] = await Promise.all([claims.getClaim(runId, { signal }), workflows.getRun(runId, { signal })])
       if (!run || isTerminal(run.status)) return 'ended'
       const now = db.now()
       end ??= now + maxWait

@@ -15,10 +15,7 @@ export type PayloadsOf<M> = string extends keyof M
     : { readonly [K in keyof M]: OutputOf<M[K]> }
 
 /** What a definition says of a workflow. */
-export interface DefinitionOptions<
-  S extends AnySchema | undefined,
-  M extends Readonly<Record<string, AnySchema>>,
-> {
+export interface DefinitionOptions<S extends AnySchema | undefined, M extends Readonly<Record<string, AnySchema>>> {
   /** 1 to 200 bytes. */
   readonly name: string
   /** A run keeps the version that it was started with, and is run by a worker that has this one. */

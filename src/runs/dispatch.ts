@@ -363,7 +363,16 @@ export function dispatchStore(db: InnerDatabase, parts: TenantParts): DispatchSt
   const store: DispatchStore = {
     async findAvailableTasks(given) {
       const asked = requireWorker(given, FIND)
-      const { workerId, tags = [], workflows, except, takeBackBefore, limit = 10, agingInterval = '5 m', signal } = asked
+      const {
+        workerId,
+        tags = [],
+        workflows,
+        except,
+        takeBackBefore,
+        limit = 10,
+        agingInterval = '5 m',
+        signal,
+      } = asked
       requireInteger(limit, 'limit', 1)
       const interval = agingInterval === Infinity ? agingInterval : toMilliseconds(agingInterval, 'agingInterval')
       const request = { workerId, tags, workflows, except, takeBackBefore, limit, agingInterval: interval }
