@@ -62,7 +62,7 @@ export function needsOf(commits: readonly Commit[]): Needs {
  *
  * @param expired - ids of expired rows, to be deleted with the write
  * @param now - the backend's clock, in milliseconds since 1970
- * @throws `INVALID_ARGUMENT` if the facts demand it; they may be out of date
+ * @throws `INVALID_ARGUMENT` if, by these facts, a log has a key that is not a number; the facts may be out of date
  */
 export function judge(
   commits: readonly Commit[],
@@ -77,7 +77,7 @@ export function judge(
   /** Last rows of logs that were asked for, by the id of the prefix. */
   const lasts = new Map<string, string | null>()
   const lacking = noNeeds()
-  /** Total size of the values still needed, in bytes, so that no more are requested than fit into the answer. */
+  /** Bytes of the values still needed. No more are requested than fit into the answer. */
   let promised = 0
 
   const isCleared = (id: string): boolean => cleared.some(({ start, end }) => id >= start && id < end)
@@ -191,7 +191,7 @@ export function judge(
           entries.put(head)
           values!.put({ id, version: row.version, value: owned(value!) })
         }
-        // Unless it is known that there was no long value, delete one.
+        // Deletes an earlier long value, unless there is known to be none.
         if (row?.apart === undefined && (before === undefined || before?.isApart)) values?.delete(id)
       }
     },
@@ -204,7 +204,7 @@ export function judge(
         facts.rows.set(id, row && toHead(row))
         for (const prefix of prefixesOf(id, facts.ends)) {
           const last = lasts.get(prefix)
-          // A row that was not asked for here, or has just expired.
+          // The log's end is not known here, or has just expired: it is read again when needed.
           if (last === undefined || (last === id && !row)) facts.ends.delete(prefix)
           else facts.ends.set(prefix, last)
         }
