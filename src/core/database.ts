@@ -172,8 +172,8 @@ export function innerOf(db: Database): InnerDatabase {
  * await db.close()
  * ```
  */
-export function createDatabase(given: DatabaseOptions): Database {
-  const options = requireOptions(requireGiven(given, 'options'), DATABASE)
+export function createDatabase(options: DatabaseOptions): Database {
+  requireOptions(requireGiven(options, 'options'), DATABASE)
   const { driver, groupCommit = true, clock = systemClock } = options
   const { maxQueuedCalls = MAX_QUEUED_CALLS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
   const newId = options.newId ?? idSource()

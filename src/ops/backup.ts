@@ -60,8 +60,8 @@ const CHUNK_LENGTH = 2 ** 20
  * console.log((await restore(other.db, () => chunks)).written) // 1
  * ```
  */
-export async function* backup(db: Database, given?: BackupOptions): AsyncGenerator<string, BackupSummary> {
-  const options = requireOptions(given, BACKUP)
+export async function* backup(db: Database, options: BackupOptions = {}): AsyncGenerator<string, BackupSummary> {
+  requireOptions(options, BACKUP)
   const { tenant, onProgress, signal, verify = true } = options
   if (tenant !== undefined) encodeId(tenant, 'tenant')
   batchOf(options, db.driver.capabilities.limits)

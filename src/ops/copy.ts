@@ -47,8 +47,8 @@ export interface CopyResult extends FillResult {
  * console.log(await copy(old.db, next.db)) // { written: 1, present: 0, removed: 0, expired: 0, differing: 0 }
  * ```
  */
-export async function copy(from: Database, to: Database, given?: CopyOptions): Promise<CopyResult> {
-  const options = requireOptions(given, COPY)
+export async function copy(from: Database, to: Database, options: CopyOptions = {}): Promise<CopyResult> {
+  requireOptions(options, COPY)
   const { tenant, batch, signal } = options
   for (const { driver } of [from, to]) requireOrder(driver)
   const source = () => scan(from, { tenant, batch, signal })

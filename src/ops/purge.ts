@@ -67,8 +67,8 @@ const COMPLETIONS: readonly Completion[] = ['completed', 'failed', 'cancelled', 
  * console.log(await purge(db, { status: 'completed', keepLast: 0 })) // { runs: 1, byStatus: { completed: 1 } }
  * ```
  */
-export async function purge(db: Database, given: PurgeOptions): Promise<PurgeResult> {
-  const options = requireOptions(given, PURGE)
+export async function purge(db: Database, options: PurgeOptions = {}): Promise<PurgeResult> {
+  requireOptions(options, PURGE)
   const { completedBefore, keepLast, dryRun = false, onProgress } = options
   if ((completedBefore === undefined) === (keepLast === undefined)) {
     throw invalid('Either completedBefore or keepLast must be given')

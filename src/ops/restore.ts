@@ -97,8 +97,12 @@ export async function verifyBackup(source: BackupSource, options?: VerifyBackupO
  * console.log(await state.get('greeting')) // hello
  * ```
  */
-export async function restore(db: Database, open: () => BackupSource, given?: RestoreOptions): Promise<RestoreResult> {
-  const options = requireOptions(given, RESTORE)
+export async function restore(
+  db: Database,
+  open: () => BackupSource,
+  options: RestoreOptions = {},
+): Promise<RestoreResult> {
+  requireOptions(options, RESTORE)
   if (typeof open !== 'function') throw invalid('open must be a function that gives the backup from its beginning')
   requireOrder(db.driver)
   return innerOf(db).hold(async (held) => {

@@ -55,8 +55,8 @@ type Counts = { -readonly [K in keyof TenantStats]: TenantStats[K] } & { runs: P
  * console.log((await stats(db)).tenants['default']?.runs) // { running: 1 }
  * ```
  */
-export async function stats(db: Database, given?: StatsOptions): Promise<Stats> {
-  const options = requireOptions(given, STATS)
+export async function stats(db: Database, options: StatsOptions = {}): Promise<Stats> {
+  requireOptions(options, STATS)
   const { sizes = false, onProgress } = options
   const tenants = new Map<string, Counts>()
   let entries = 0

@@ -54,8 +54,8 @@ const FIRST = 100
  * console.log(runs, problems) // 1 0
  * ```
  */
-export async function verify(db: Database, given?: VerifyOptions): Promise<VerifyReport> {
-  const options = requireOptions(given, VERIFY)
+export async function verify(db: Database, options: VerifyOptions = {}): Promise<VerifyReport> {
+  requireOptions(options, VERIFY)
   const { repair = false, signal, onProgress, onProblem } = options
   const counts = { entries: 0, runs: 0, problems: 0, repaired: 0 }
   const first: Problem[] = []
