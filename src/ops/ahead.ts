@@ -1,17 +1,17 @@
-/** Reading ahead. @module */
+/** Reading one item ahead. @module */
 
 /**
- * Has one item under way while the one before is worked on: the wait for it is shared, and where both ask the same store,
- * so is the request.
+ * Requests the next item while the caller works on the current one. If both use the same database, their reads share a
+ * request.
  *
- * @param stream - what is read; nothing else should read it
- * @returns the same items; the first is asked for at once
+ * @param stream - the stream to read; nothing else should read it
+ * @returns the same items. The first one is requested at once
  */
 export function ahead<T>(stream: AsyncIterable<T>): AsyncGenerator<T, void> {
   const items = stream[Symbol.asyncIterator]()
   const ask = (): Promise<IteratorResult<T>> => {
     const item = items.next()
-    // What goes wrong is told when the item is asked for, if it ever is.
+    // An error surfaces when the item is asked for. Until then it must not count as unhandled.
     item.catch(() => {})
     return item
   }

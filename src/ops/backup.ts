@@ -11,40 +11,41 @@ import { scan } from './scan.ts'
 /** Options of {@link backup}. */
 export interface BackupOptions extends StoreWideOptions {
   /**
-   * Whether the keys are read once more at the end, to tell whether all of it was there at one moment; `true` by
-   * default. Without that it is said to be not.
+   * Reads the keys again at the end, to find out whether the backup is as of one moment; `true` by default. If `false`,
+   * `consistent` is `false`.
    */
   readonly verify?: boolean | undefined
 }
 
 const BACKUP: Known<BackupOptions> = { ...STORE_WIDE, verify: true }
 
-/** What a backup holds. */
+/** A summary of a backup. */
 export interface BackupSummary {
   readonly entries: number
   /**
-   * Whether all of it was there at one moment, as far as it does not expire. Where not, somebody has written meanwhile:
-   * a run still is of one moment, where it has at most 16 batches of entries, 32 MiB of values, and what changed of it
-   * meanwhile fits into one answer of the backend.
+   * Whether the backup is as of one moment, apart from entries that expire. `false` if the store was written to
+   * meanwhile. A single run is still as of one moment if it has at most 16 batches of entries and 32 MiB of values, and
+   * its changes meanwhile fit into one answer of the backend.
    */
   readonly consistent: boolean
-  /** Of the driver's clock, in milliseconds since 1970. */
+  /** By the backend's clock, in milliseconds since 1970. */
   readonly createdAt: number
 }
 
-/** A chunk is sealed at so many entries, or characters. */
+/** The size at which a chunk is sealed, in entries and characters. */
 const CHUNK_ENTRIES = 256
 const CHUNK_LENGTH = 2 ** 20
 
 /**
- * Backs a store up, or one tenant of it, while it is used: a stream of text in the documented format, one entry a line,
- * sealed by checksums. It can be compressed. A batch of entries is held in memory, and of a longer run up to 16.
+ * Backs up a store, or one tenant of it, while it is in use. The result is a stream of text in the documented format,
+ * with one entry per line, sealed by checksums. It can be compressed. Memory holds one batch of entries, or up to 16
+ * for a long run.
  *
- * @param db - the store; nothing is written there
- * @param options - tenant, `verify`, batch, progress, signal
- * @returns chunks of text, to be stored in order as UTF-8; the generator's return value sums it up
- * @throws `UNSUPPORTED` in pages that came over plain HTTP, which have no checksums, and where names are hidden; `INVALID_ARGUMENT`, `ABORTED`,
- *   `CLOSED`, whatever the backend throws. What was written by then is refused by `restore`
+ * @param db - the store to read; nothing is written
+ * @param options - `tenant`, `verify`, `batch`, `onProgress`, `signal`
+ * @returns chunks of text, to be stored in order as UTF-8; the generator's return value is the summary
+ * @throws `UNSUPPORTED` if the driver hides names, or on pages served over plain HTTP, which lack checksums;
+ *   `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`, and errors of the backend. `restore` refuses a backup that was cut off
  *
  * @example
  * ```ts
@@ -104,13 +105,13 @@ export async function* backup(db: Database, options: BackupOptions = {}): AsyncG
   return { entries, consistent, createdAt }
 }
 
-/** Stands for the names and versions of entries, but of those that go by themselves. */
+/** A digest of the names and versions of all entries that do not expire. */
 interface Fingerprint {
   add(part: string, entry: Entry): Promise<void> | undefined
   end(): Promise<string>
 }
 
-/** Names gathered before they are hashed, in characters. */
+/** How many characters of names to collect before hashing them. */
 const GATHERED = 2 ** 16
 
 function fingerprint(): Fingerprint {

@@ -1,4 +1,4 @@
-/** Copies a store into another, over any two drivers. @module */
+/** Copies one store into another, with any two drivers. @module */
 import { type Known, requireOptions } from '../core/arguments.ts'
 import { type Database, innerOf } from '../core/database.ts'
 import { FILL, type FillOptions, type FillResult, differences, mirror, requireRoom } from './mirror.ts'
@@ -7,35 +7,35 @@ import { scan } from './scan.ts'
 
 /** Options of {@link copy}. */
 export interface CopyOptions extends FillOptions {
-  /** Whether both stores are read once more and compared, values too; `true` by default. */
+  /** Reads both stores again and compares them, including values; `true` by default. */
   readonly verify?: boolean | undefined
 }
 
 const COPY: Known<CopyOptions> = { ...FILL, verify: true }
 
-/** What {@link copy} came to. */
+/** The result of {@link copy}. */
 export interface CopyResult extends FillResult {
   /**
-   * Entries in which the stores differ afterwards: 0, unless the source was written to meanwhile; call again with `overwrite` then. Left
-   * out where it was not verified.
+   * The number of entries that differ afterwards. It is 0 unless the source was written to meanwhile; in that case,
+   * call again with `overwrite`. Absent without `verify`.
    */
   readonly differing?: number
 }
 
 /**
- * Copies everything, or one tenant: values, their expiry, the numbers of logs, and the versions of entries, so that
- * claims, leases and cursors hold in the copy.
+ * Copies everything, or one tenant: values, their expiry, the seqs of logs, and the versions of entries. So claims,
+ * leases and cursors hold in the copy, too.
  *
- * A copy that was cut off is resumed by calling it again: what is there is not written twice. Stop what writes to the
- * source; or call again with `overwrite`, which brings the copy up to date, until nothing differs. Nothing should use the
- * target before that.
+ * To resume a copy that was cut off, call it again; existing entries are not written twice. Stop all writes to the
+ * source, or call again with `overwrite` until nothing differs. Nothing should use the target before that.
  *
  * @param from - the source; nothing is written there
  * @param to - the target
- * @param options - tenant, `overwrite`, `verify`, batch, durability, progress, signal
- * @returns how many entries were written, present and removed, and in how many the stores differ
- * @throws `CONFLICT` where the target holds something else, told in `details`, and then nothing has changed;
- *   `PAYLOAD_TOO_LARGE` where an entry does not fit into the target; `UNSUPPORTED` where names are hidden; `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
+ * @param options - `tenant`, `overwrite`, `verify`, `batch`, `durability`, `onProgress`, `signal`
+ * @returns how many entries were written, present, removed and expired, and how many differ
+ * @throws `CONFLICT` if the target holds other entries, with the first in `details`; nothing has changed then.
+ *   `PAYLOAD_TOO_LARGE` if an entry does not fit into the target; `UNSUPPORTED` if a driver hides names;
+ *   `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * The backup format, version 1: lines of JSON, sealed chunk by chunk. docs/backup-format.md has it in words.
+ * The backup format, version 1: lines of JSON, sealed chunk by chunk. docs/backup-format.md describes it.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import type { Entry } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { sha256 } from '../core/sha256.ts'
 
-/** The version that is written, and the only one there is. */
+/** The version that is written. There is no other one yet. */
 export const FORMAT = 1
 
 /** The first line. */
 export interface Header {
   readonly holdfast: 'backup'
   readonly format: number
-  /** The driver it was made of. */
+  /** The driver of the store. */
   readonly driver: string
-  /** By the clock of the backend, in milliseconds since 1970. */
+  /** By the backend's clock, in milliseconds since 1970. */
   readonly createdAt: number
-  /** The tenant it is of; left out where it is of all. */
+  /** The tenant; absent if the backup holds all tenants. */
   readonly tenant?: string
 }
 
-/** An entry and its part, as a line says it. */
+/** An entry and its part, as one line holds them. */
 export interface StoredEntry extends Entry {
   readonly part: string
 }
@@ -32,21 +32,21 @@ export interface StoredEntry extends Entry {
 export interface Trailer {
   readonly end: true
   readonly entries: number
-  /** Whether all of it was there at one moment, as far as it does not expire. */
+  /** Whether the backup is as of one moment, apart from entries that expire. */
   readonly consistent: boolean
 }
 
 /** Why a backup was refused. */
 export type BackupFault = 'checksum' | 'truncated' | 'malformed' | 'unsupported_version'
 
-/** `SERIALIZATION`, with what is wrong and where. */
+/** A `SERIALIZATION` error with the reason and the line. */
 export const damaged = (reason: BackupFault, message: string, line: number, cause?: unknown): HoldfastError =>
   new HoldfastError('SERIALIZATION', message, { details: { reason, line }, cause })
 
-/** A line, with its end. */
+/** A line of JSON, with its line feed. */
 export const lineOf = (content: object): string => `${JSON.stringify(content)}\n`
 
-/** The line of an entry. */
+/** Encodes an entry as a line. */
 export function entryLine(part: string, { key, version, value, expiresAt }: Entry): string {
   const content = typeof value === 'string' ? { text: value } : { bytes: toBase64(value) }
   return lineOf({ part, key, version, ...(expiresAt !== null && { expiresAt }), ...content })
@@ -56,9 +56,9 @@ const NAME = /^[ -~]+$/
 const isName = (it: unknown): it is string => typeof it === 'string' && NAME.test(it)
 
 /**
- * The entry of a line, which no release has written where it is malformed.
+ * Decodes the line of an entry.
  *
- * @throws whatever the parser does
+ * @throws an error of any kind for a malformed line, which no release has written
  */
 export function toEntry(content: Readonly<Record<string, unknown>>): StoredEntry {
   const { part, key, version, expiresAt = null, text, bytes } = content
@@ -77,13 +77,13 @@ export function toEntry(content: Readonly<Record<string, unknown>>): StoredEntry
   }
 }
 
-/** Seals chunks: each seal stands for everything from the first line of the backup on. */
+/** Seals chunks. Each seal covers everything from the first line of the backup. */
 export interface Sealer {
-  /** The line behind a chunk. */
+  /** Returns the line that follows the chunk. */
   seal(chunk: string): Promise<string>
 }
 
-/** Makes what seals the chunks of one backup, in order. */
+/** Creates a sealer for one backup. Chunks must come in order. */
 export function sealer(): Sealer {
   let digest = ''
   let count = 0

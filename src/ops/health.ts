@@ -1,4 +1,4 @@
-/** Whether a store can be used, and what to know of it. @module */
+/** The health of a store, with advice. @module */
 import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Capabilities } from '../core/driver.ts'
@@ -6,23 +6,23 @@ import { type ErrorCode, isHoldfastError } from '../core/errors.ts'
 
 /** Options of {@link health}. */
 export interface HealthOptions extends CallOptions {
-  /** Round trips that are measured, from 1; 3 by default. */
+  /** The number of round trips to measure, from 1; 3 by default. */
   readonly samples?: number | undefined
 }
 
 const HEALTH: Known<HealthOptions> = { signal: true, samples: true }
 
-/** Something that was looked at. */
+/** One thing that was checked. */
 export interface Finding {
   readonly what: 'connection' | 'latency' | 'clock' | 'durability' | 'writers' | (string & {})
   readonly level: 'ok' | 'warning' | 'failure'
-  /** What was found. */
+  /** What the check found. */
   readonly found: string
-  /** What to do about it; left out where nothing has to be done. */
+  /** What to do; absent if nothing is wrong. */
   readonly advice?: string
 }
 
-/** What {@link health} found. */
+/** The result of {@link health}. */
 export interface HealthReport {
   /** Whether the backend answers. */
   readonly ok: boolean
@@ -32,21 +32,21 @@ export interface HealthReport {
   readonly latency?: number
   /** The backend's clock minus this machine's, in milliseconds, give or take half the latency. */
   readonly skew?: number
-  /** Why it does not answer. */
+  /** The code of the error, if it does not answer. */
   readonly error?: ErrorCode
   readonly findings: readonly Finding[]
 }
 
-/** Above that, in milliseconds, somebody should look into it. */
+/** The limits above which a warning is given, in milliseconds. */
 const SLOW = 250
 const SKEWED = 1000
 
 /**
- * Reaches for the backend, and says what it found and what to do about it. That a backend cannot be reached is a result
- * and not thrown.
+ * Checks whether the backend answers, and gives advice. A backend that cannot be reached is a result, not an error.
  *
- * @param db - the store; nothing is written there
- * @param options - how often, signal
+ * @param db - the store; nothing is written
+ * @param options - `samples`, `signal`
+ * @returns the findings, with latency and clock skew if the backend answers
  * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
  *
  * @example
@@ -68,15 +68,15 @@ export async function health(db: Database, options?: HealthOptions): Promise<Hea
     await db.open({ signal })
     for (let i = 0; i < samples; i++) {
       const found = await db.health({ signal })
-      // The shorter the way, the less of it is in the difference of the clocks.
+      // The shortest round trip gives the most exact difference of the clocks.
       if (found.latency < best.latency) best = found
     }
   } catch (error) {
     if (!isHoldfastError(error) || ['ABORTED', 'CLOSED'].includes(error.code)) throw error
     const { code, message, retryable } = error
     const advice = retryable
-      ? 'Try again; then see whether the backend runs and can be reached'
-      : 'See what the message says'
+      ? 'Try again; then check whether the backend runs and can be reached'
+      : 'Follow the message'
     return {
       ok: false,
       ...known,
@@ -98,26 +98,26 @@ const latencyFinding = (latency: number): Finding => ({
   what: 'latency',
   level: latency > SLOW ? 'warning' : 'ok',
   found: `${latency.toFixed(1)} ms`,
-  ...(latency > SLOW && { advice: 'Move the program closer to the backend, or see what slows it down' }),
+  ...(latency > SLOW && { advice: 'Move the program closer to the backend, or find out what slows it down' }),
 })
 
 const clockFinding = (skew: number, { clock }: Capabilities): Finding => ({
   what: 'clock',
   level: Math.abs(skew) > SKEWED ? 'warning' : 'ok',
   found: `${skew} ms apart, judged by ${clock === 'shared' ? 'the backend' : 'this machine'}`,
-  ...(Math.abs(skew) > SKEWED && { advice: 'Set the clock of this machine by NTP: event times are taken from it' }),
+  ...(Math.abs(skew) > SKEWED && { advice: 'Set the clock of this machine by NTP: event times come from it' }),
 })
 
 const durabilityFinding = ({ durability }: Capabilities): Finding => ({
   what: 'durability',
   level: durability === 'none' ? 'warning' : 'ok',
   found: durability,
-  ...(durability === 'none' && { advice: 'Everything is lost with this process: use it for tests only' }),
+  ...(durability === 'none' && { advice: 'Everything is lost when this process ends: use it for tests only' }),
 })
 
 const writersFinding = ({ writers }: Capabilities): Finding => ({
   what: 'writers',
   level: writers === 'one' ? 'warning' : 'ok',
   found: writers,
-  ...(writers === 'one' && { advice: 'Have no other process write to it' }),
+  ...(writers === 'one' && { advice: 'Let no other process write to it' }),
 })

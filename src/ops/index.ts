@@ -1,6 +1,6 @@
 /**
- * Operations over any driver: retention, backup, restore, copy, verification, counts and health. In bounded memory, with
- * progress, and to be stopped by a signal.
+ * Operations over any driver: retention, backup, restore, copy, verification, counts and health. They use bounded
+ * memory, report progress, and can be aborted with a signal.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
- * Has a store hold what slices of another say: the half of `restore` and `copy` that writes.
+ * The writing half of `restore` and `copy`: makes a store equal to slices of another.
  *
- * An entry keeps its version: it is written by a commit of the id that wrote it before. So an entry that is there with
- * the same version is the same entry, and an operation that was cut off goes on where it was by being called again.
+ * An entry keeps its version, because it is written by a commit with the id of its original commit. So an entry with
+ * the same version is the same entry, and an operation that was cut off continues when it is called again.
  *
  * @module
  */
@@ -19,8 +19,8 @@ import type { Slice } from './scan.ts'
 /** Options of operations that fill a store. */
 export interface FillOptions extends StoreWideOptions, Pick<WriteOptions, 'durability'> {
   /**
-   * Whether what the store holds is replaced, and what the source does not have removed. `false` by default: then the
-   * store must be empty, or hold nothing but what an earlier attempt has written.
+   * Replaces what the store holds, and removes what the source lacks. `false` by default: the store must then be empty,
+   * or hold only entries that an earlier attempt has written.
    */
   readonly overwrite?: boolean | undefined
 }
@@ -28,18 +28,18 @@ export interface FillOptions extends StoreWideOptions, Pick<WriteOptions, 'durab
 /** The options of operations that fill a store. */
 export const FILL: Known<FillOptions> = { ...STORE_WIDE, durability: true, overwrite: true }
 
-/** What filling a store came to, in entries. */
+/** The result of filling a store, in entries. */
 export interface FillResult {
   readonly written: number
-  /** Were there already, from an earlier attempt. */
+  /** Already there, from an earlier attempt. */
   readonly present: number
-  /** Were there, and are not in the source. */
+  /** Removed, because the source lacks them. */
   readonly removed: number
-  /** Had expired, or did meanwhile. */
+  /** Not written, because they have expired. */
   readonly expired: number
 }
 
-/** Whether the target has the entry, and for as long. */
+/** Whether the target has the same entry with the same expiry. */
 const isSame = ({ source, target }: Pair): boolean =>
   source !== undefined &&
   target !== undefined &&
@@ -50,9 +50,9 @@ const taken = ({ part, key }: Pick<Pair, 'part' | 'key'>, message: string): Hold
   new HoldfastError('CONFLICT', message, { details: { part, key } })
 
 /**
- * Requires a store to hold nothing that the source does not.
+ * Checks that a store holds nothing that the source lacks.
  *
- * @throws `CONFLICT` with the first such entry's part and key
+ * @throws `CONFLICT` with the part and key of the first such entry
  */
 export async function requireRoom(
   source: () => AsyncIterable<readonly Slice[]>,
@@ -66,11 +66,11 @@ export async function requireRoom(
   const batch = batchOf(options, target.driver.capabilities.limits)
   for await (const found of pairs(source(), target, { bounds, batch, keysOnly: true, signal })) {
     const other = found.find((pair) => pair.target !== undefined && !isSame(pair))
-    if (other) throw taken(other, 'The store holds something else; name an empty one, or allow to overwrite')
+    if (other) throw taken(other, 'The store holds other entries; use an empty one, or overwrite it')
   }
 }
 
-/** Writes what is missing, and with `overwrite` replaces and removes what differs. */
+/** Writes missing entries. With `overwrite`, also replaces and removes entries that differ. */
 export async function mirror(
   source: AsyncIterable<readonly Slice[]>,
   target: Database,
@@ -80,14 +80,14 @@ export async function mirror(
   const { overwrite = false, signal, durability, onProgress } = options
   const counts = { written: 0, present: 0, removed: 0, expired: 0 }
 
-  /** What has to be written for a key; nothing where it is there, or has expired. */
+  /** The change for a key; `undefined` if the target has the entry, or it has expired. */
   function changeOf(pair: Pair): Change | undefined {
     const { part, key, source: wanted, target: there } = pair
     if (isSame(pair)) {
       counts.present++
       return undefined
     }
-    if (there !== undefined && !overwrite) throw taken(pair, 'The store was written to meanwhile')
+    if (there !== undefined && !overwrite) throw taken(pair, 'Another program wrote to the store meanwhile')
     const at = { part, key }
     const check = { at, version: there?.version ?? null }
     if (wanted === undefined) return { pair, check, op: { delete: at } }
@@ -103,7 +103,7 @@ export async function mirror(
   async function write(group: readonly Change[]): Promise<void> {
     const { id } = group[0]!
     const draft = { checks: group.map(({ check }) => check), ops: group.map(({ op }) => op), ...(id && { id }) }
-    // Without the signal: a batch of writes is short, and its outcome should be known.
+    // Without the signal: a batch of writes is short, and its outcome must be known.
     const outcome = await target.commit(draft, { durability })
     const left = outcome.ok ? [] : leftOf(group, outcome.failed)
     if (id === undefined) counts.removed += group.length - left.length
@@ -117,7 +117,7 @@ export async function mirror(
   let done = 0
   for await (const found of pairs(source, target, { bounds, batch, keysOnly: true, signal })) {
     const changes = found.map(changeOf).filter((change) => change !== undefined)
-    // Made together they leave together; and nothing is under way any more when one has failed.
+    // Writes started together share requests. All must settle, so that none is under way after an error.
     const settled = await Promise.allSettled(together(changes, limits).map(write))
     for (const it of settled) if (it.status === 'rejected') throw it.reason
     done += found.filter((pair) => pair.source).length
@@ -126,19 +126,19 @@ export async function mirror(
   return counts
 }
 
-/** What is to be done about a key. */
+/** A change of one key. */
 interface Change {
   readonly pair: Pair
   readonly check: Check
   readonly op: Op
-  /** Of the commit that wrote the entry; absent where it is removed. */
+  /** The id of the commit that wrote the entry; absent for a removal. */
   readonly id?: string
 }
 
-/** Text takes as many bytes as this per character, at most. */
+/** The most bytes that one character of text takes. */
 const WIDEST = 3
 
-/** Entries that one commit has written are written by one commit again, as far as that fits: most commits write several. */
+/** Groups the entries of one original commit into one commit again, if it fits. Most commits wrote several entries. */
 function together(changes: readonly Change[], { commitKeys, requestBytes }: Limits): readonly (readonly Change[])[] {
   const groups: Change[][] = []
   const open = new Map<string, { readonly group: Change[]; bytes: number }>()
@@ -146,7 +146,7 @@ function together(changes: readonly Change[], { commitKeys, requestBytes }: Limi
     const { id, op } = change
     const bytes = 'put' in op ? WIDEST * op.value.length : 0
     const last = id === undefined ? undefined : open.get(id)
-    // A check and an op each, and the keys take some of the request, too.
+    // Each change takes a check and an op. Half of the request is left for keys.
     if (last && 2 * last.group.length + 2 <= commitKeys && last.bytes + bytes <= requestBytes / 2) {
       last.group.push(change)
       last.bytes += bytes
@@ -159,15 +159,15 @@ function together(changes: readonly Change[], { commitKeys, requestBytes }: Limi
   return groups
 }
 
-/** What still has to be done where an attempt whose answer was lost, or that was cut off, has done the rest by now. */
+/** The changes left to do, if an earlier attempt, whose answer was lost, has done the others. */
 function leftOf(group: readonly Change[], failed: readonly FailedCheck[]): readonly Change[] {
   const current = new Map(failed.map((it) => [it.check, it.current as Current | null]))
   const other = group.find(({ pair }, i) => current.has(i) && current.get(i)?.version !== pair.source?.version)
-  if (other) throw taken(other.pair, 'The store was written to meanwhile')
+  if (other) throw taken(other.pair, 'Another program wrote to the store meanwhile')
   return group.filter((_, i) => !current.has(i))
 }
 
-/** Counts the entries in which a store differs from the source, by their values. */
+/** Counts the entries that differ between a store and the source, including their values. */
 export async function differences(
   source: AsyncIterable<readonly Slice[]>,
   target: Database,

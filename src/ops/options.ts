@@ -1,23 +1,23 @@
-/** What all operations share. @module */
+/** Options common to all operations. @module */
 import { type Known, requireInteger } from '../core/arguments.ts'
 import type { CallOptions, Driver, Entry, Limits } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 
-/** How far an operation has come. */
+/** The progress of an operation. */
 export interface Progress {
-  /** Entries, or runs where the operation is about runs, that were gone through. */
+  /** Entries processed so far, or runs if the operation works on runs. */
   readonly done: number
-  /** How many there are, where that is known. */
+  /** The number to process, if known. */
   readonly total?: number
 }
 
 /** Options of every operation. */
 export interface OperationOptions extends CallOptions {
-  /** Told after every batch. What it throws ends the operation. */
+  /** Called after every batch. If it throws, the operation ends with that error. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /**
-   * The most entries, or runs, held at once, from 1 to 10 000; 400 by default. Memory is bounded by a few times that, so
-   * lower it where values are large.
+   * The most entries, or runs, held at once, from 1 to 10 000; 400 by default. Memory is bounded by a small multiple of
+   * it, so lower it if values are large.
    */
   readonly batch?: number | undefined
 }
@@ -37,27 +37,27 @@ const DEFAULT_BATCH = 400
 const MAX_BATCH = 10_000
 
 /**
- * The size of a batch, no larger than the backend's pages.
+ * The size of a batch, at most a page of the backend.
  *
- * @throws `INVALID_ARGUMENT`
+ * @throws `INVALID_ARGUMENT` for a malformed `batch`
  */
 export const batchOf = ({ batch = DEFAULT_BATCH }: OperationOptions, { rangeEntries }: Limits): number =>
   Math.min(requireInteger(batch, 'batch', 1, MAX_BATCH), rangeEntries)
 
 /**
- * Requires a store whose entries can be put beside those of another.
+ * Checks that entries come in the order of their names, so that two stores can be compared.
  *
- * @throws `UNSUPPORTED` where names are hidden: they come in an order that no other store shares
+ * @throws `UNSUPPORTED` if the driver hides names, which gives each store its own order
  */
 export function requireOrder({ capabilities }: Pick<Driver, 'capabilities'>): void {
   if (capabilities.idOrder === undefined) return
   throw new HoldfastError(
     'UNSUPPORTED',
-    'Names are hidden here: use the driver underneath, what is carried stays hidden',
+    'The driver hides names, so stores cannot be compared in order; pass the driver inside it, and entries stay encrypted',
   )
 }
 
-/** Whether an entry holds the same value. */
+/** Whether two entries hold the same value. */
 export function sameValue({ value: a }: Entry, { value: b }: Entry): boolean {
   if (typeof a === 'string' || typeof b === 'string') return a === b
   return a.length === b.length && a.every((byte, i) => byte === b[i])

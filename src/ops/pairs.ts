@@ -1,5 +1,5 @@
 /**
- * Two stores side by side, in bounded memory: what one has to hold, in slices, beside what the other does.
+ * Compares two stores key by key in bounded memory: slices of a source, and the target.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { EVERYTHING, keyAfter } from '../core/keys.ts'
 import { ahead } from './ahead.ts'
 import { type Slice, partsBetween } from './scan.ts'
 
-/** One key of a part in both stores; at least one of them has it. */
+/** One key in both stores. At least one of them has it. */
 export interface Pair {
   readonly part: string
   readonly key: string
@@ -19,28 +19,28 @@ export interface Pair {
 
 /** Options of {@link pairs}. */
 export interface PairOptions extends CallOptions {
-  /** The parts of the target that are looked at. */
+  /** The parts of the target to read. */
   readonly bounds: { readonly start: string; readonly end: string }
   /** The most entries read from the target at once. */
   readonly batch: number
-  /** Leave the values of the target out. */
+  /** Leaves the values of the target out. */
   readonly keysOnly: boolean
 }
 
-/** A slice of the source, and how far the target was read beside it. */
+/** A slice of the source, and the progress of reading the target beside it. */
 interface Side {
   readonly slice: Slice
-  /** What of the source the target was not seen to have. */
+  /** Entries of the source not yet found in the target. */
   readonly left: Map<string, Entry>
   start: string
 }
 
 /**
- * Puts a store beside slices of another, in the order of the slices, with the parts that only it has in between.
+ * Pairs a store with slices of another, in the order of the slices. Parts that only the target has come in between.
  *
- * @param slices - in order, and covering all of the source
+ * @param slices - in order, covering the whole source
  * @param target - the other store
- * @param options - bounds, batch, `keysOnly`, signal
+ * @param options - `bounds`, `batch`, `keysOnly`, `signal`
  */
 export async function* pairs(
   slices: AsyncIterable<readonly Slice[]>,
@@ -51,7 +51,7 @@ export async function* pairs(
   for await (const group of ahead(slices)) {
     const last = group.at(-1)
     if (!last) continue
-    // Begun together, they ask in one request.
+    // Started together, both share a request.
     const between = ahead(strangers(start, keyAfter(last.part), new Set(group.map(({ part }) => part))))
     const own = ahead(beside(group))
     yield* between
@@ -60,7 +60,7 @@ export async function* pairs(
   }
   yield* strangers(start, options.bounds.end, new Set())
 
-  /** What lies in parts that the source does not have. */
+  /** The parts that the source lacks. */
   async function* strangers(
     from: string,
     end: string,
@@ -86,7 +86,7 @@ export async function* pairs(
       const share = Math.floor(options.batch / asked.length)
       const pages = await target.read(
         asked.map(({ slice: { part, end }, start: from, left }) => ({
-          // Mostly there is as much here as there; one more tells that it is all.
+          // The target usually has as many entries as the source. One more shows that there are no others.
           range: { part, start: from, end, limit: Math.min(most, Math.max(share, left.size + 1)), keysOnly },
         })),
         { signal },

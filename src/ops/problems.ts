@@ -1,19 +1,19 @@
-/** What a verification can find. @module */
+/** Problems that a verification can find. @module */
 
 /**
- * What is wrong.
+ * The kind of a problem.
  *
- * | kind | what | repaired by |
+ * | kind | problem | repair |
  * | --- | --- | --- |
- * | `unreadable` | a value that the codec cannot read | nothing: restore it from a backup |
- * | `newer-format` | a value that a newer release has written | nothing: use that release |
- * | `gap` | a number is missing in a log | nothing: restore the run from a backup |
- * | `mismatch` | two entries of a run that belong together contradict each other | nothing |
- * | `orphan` | entries of a run whose record is missing | nothing: restore it, or delete the run |
- * | `missing-index` | an index lacks what the run's record says | writing it |
- * | `wrong-index` | an index says something else than the run's record | writing it |
- * | `dangling-index` | an index points to what is not there, or not so | removing it |
- * | `unknown` | a part or key that this release does not know | nothing |
+ * | `unreadable` | a value cannot be decoded | none: restore it from a backup |
+ * | `newer-format` | a newer release has written a value | none: use that release |
+ * | `gap` | a log lacks a seq | none: restore the run from a backup |
+ * | `mismatch` | two entries of a run contradict each other | none |
+ * | `orphan` | a run has entries but no record | none: restore it, or delete the run |
+ * | `missing-index` | an index lacks an entry for a run | the entry is written |
+ * | `wrong-index` | an index entry contradicts the run's record | the entry is written |
+ * | `dangling-index` | an index entry matches no run | the entry is removed |
+ * | `unknown` | this release does not know the part or key | none |
  */
 export type ProblemKind =
   | 'unreadable'
@@ -26,15 +26,15 @@ export type ProblemKind =
   | 'dangling-index'
   | 'unknown'
 
-/** Something that is wrong. */
+/** A problem. */
 export interface Problem {
   readonly kind: ProblemKind
   readonly part: string
-  /** The entry that it is about; left out where it is about the whole part. */
+  /** The key of the entry; absent if the problem concerns the whole part. */
   readonly key?: string
   readonly message: string
   readonly repaired: boolean
 }
 
-/** Takes a problem. */
+/** Receives a problem. */
 export type Report = (problem: Omit<Problem, 'repaired'> & { readonly repaired?: boolean }) => void

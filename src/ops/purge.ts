@@ -1,4 +1,4 @@
-/** Retention: removes runs that have ended. @module */
+/** Retention: deletes runs that have ended. @module */
 import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
 import { type Database, innerOf } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
@@ -13,15 +13,15 @@ import { OPERATION, type OperationOptions, batchOf } from './options.ts'
 
 /** Options of {@link purge}. */
 export interface PurgeOptions extends OperationOptions, Pick<WriteOptions, 'durability'> {
-  /** Whose runs; `default` by default. */
+  /** The tenant of the runs; `default` if left out. */
   readonly tenant?: string | undefined
-  /** Which runs, all of which have ended; all that have by default. */
+  /** Only runs that ended this way; all ended runs by default. */
   readonly status?: Completion | readonly Completion[] | undefined
-  /** Only runs that ended before this moment, in milliseconds since 1970 by the backend's clock. */
+  /** Only runs that ended before this time, in milliseconds since 1970 by the backend's clock. */
   readonly completedBefore?: number | undefined
-  /** Of each status, keeps so many of the runs that ended last, from 0. */
+  /** Keeps this many of the latest runs of each status, from 0. */
   readonly keepLast?: number | undefined
-  /** Only counts; `false` by default. */
+  /** Counts without deleting; `false` by default. */
   readonly dryRun?: boolean | undefined
 }
 
@@ -35,26 +35,26 @@ const PURGE: Known<PurgeOptions> = {
   dryRun: true,
 }
 
-/** What {@link purge} came to. */
+/** The result of {@link purge}. */
 export interface PurgeResult {
-  /** Runs that were removed; with `dryRun`, that would be. */
+  /** The number of runs deleted, or with `dryRun`, to delete. */
   readonly runs: number
-  /** The same by status. */
+  /** The same number by status. */
   readonly byStatus: Readonly<Partial<Record<Completion, number>>>
 }
 
 const COMPLETIONS: readonly Completion[] = ['completed', 'failed', 'cancelled', 'compensated']
 
 /**
- * Removes runs that have ended, oldest first, found by the index of status and time. A run goes with everything of it in
- * one commit, which makes sure that it still is as it was found: never one that goes on, never half of one. What was cut
- * off goes on by being called again. Idempotency marks are there to outlive their run: `purgeOlderThan` removes them.
+ * Deletes runs that have ended, the oldest first. Each run is deleted whole, in one commit that checks that it has not
+ * changed: never a running one, never half of one. If a purge is cut off, call it again. Idempotency marks outlive
+ * their runs; `purgeOlderThan` deletes them.
  *
  * @param db - the store
- * @param options - `completedBefore` or `keepLast`, one of them; status, tenant, `dryRun`, batch (runs removed at once),
- *   durability, progress (in runs), signal
- * @returns how many runs were removed
- * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`, whatever the backend throws
+ * @param options - either `completedBefore` or `keepLast`; also `status`, `tenant`, `dryRun`, `batch` (runs deleted at
+ *   once), `durability`, `onProgress` (in runs), `signal`
+ * @returns how many runs were deleted
+ * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`, and errors of the backend
  *
  * @example
  * ```ts
@@ -71,12 +71,12 @@ export async function purge(db: Database, options: PurgeOptions = {}): Promise<P
   requireOptions(options, PURGE)
   const { completedBefore, keepLast, dryRun = false, onProgress } = options
   if ((completedBefore === undefined) === (keepLast === undefined)) {
-    throw invalid('Either completedBefore or keepLast must be given')
+    throw invalid('Give either completedBefore or keepLast, not both')
   }
   if (completedBefore !== undefined) requireInteger(completedBefore, 'completedBefore')
   if (keepLast !== undefined) requireInteger(keepLast, 'keepLast')
   const statuses = [options.status ?? COMPLETIONS].flat()
-  if (!statuses.every(isTerminal)) throw invalid('status must be one of a run that has ended')
+  if (!statuses.every(isTerminal)) throw invalid('status must be completed, failed, cancelled or compensated')
   const parts = tenantParts(options.tenant)
   const batch = batchOf(options, db.driver.capabilities.limits)
   const byStatus: Partial<Record<Completion, number>> = {}
@@ -95,7 +95,7 @@ export async function purge(db: Database, options: PurgeOptions = {}): Promise<P
   }, options)
   return { runs, byStatus }
 
-  /** The index of a status up to there, oldest first. */
+  /** The index entries of a status up to a key, oldest first. */
   async function* pages(held: Database, status: Completion, end: string): AsyncGenerator<readonly Entry[], void> {
     let { start } = under(`${status}!`)
     for (let more = start < end; more;) {
@@ -107,7 +107,7 @@ export async function purge(db: Database, options: PurgeOptions = {}): Promise<P
     }
   }
 
-  /** Where the runs begin that are kept. */
+  /** The key of the first run to keep. */
   async function endOf(held: Database, status: Completion, kept: number): Promise<string> {
     let { start, end } = under(`${status}!`)
     for (let left = kept; left > 0;) {
@@ -122,7 +122,7 @@ export async function purge(db: Database, options: PurgeOptions = {}): Promise<P
   }
 
   async function removeAll(records: RunRecords, entries: readonly Entry[]): Promise<number> {
-    // Made together they leave together; and nothing is under way any more when one has failed.
+    // Changes started together share requests. All must settle, so that none is under way after an error.
     const settled = await Promise.allSettled(entries.map(({ key }) => remove(records, key)))
     let count = 0
     for (const it of settled) {
@@ -132,7 +132,7 @@ export async function purge(db: Database, options: PurgeOptions = {}): Promise<P
     return count
   }
 
-  /** Removes the run that is found under a key, unless it is not as it was found; tells whether it did. */
+  /** Deletes the run of an index entry, unless the run has changed. Resolves to whether it was deleted. */
   function remove(records: RunRecords, key: string): Promise<boolean> {
     const runId = decodeId(key.slice(key.lastIndexOf('!') + 1))
     return records.change(
@@ -141,13 +141,13 @@ export async function purge(db: Database, options: PurgeOptions = {}): Promise<P
         run && isTerminal(run.status) && isAt(parts, run, key)
           ? { next: null, ops: [{ deletePart: parts.run(runId) }], done: () => true }
           : { done: () => false },
-      // Without the signal: a batch is short, and its outcome should be known.
+      // Without the signal: a batch is short, and its outcome must be known.
       { durability: options.durability },
     )
   }
 }
 
-/** Whether a run is found under this key of the index of status and time. */
+/** Whether a run has this key in the index by status and time. */
 const isAt = (parts: TenantParts, run: RunRecord, key: string): boolean =>
   [...indexEntries(parts, run)].some(({ at }) => at.part === parts.status && at.key === key)
 

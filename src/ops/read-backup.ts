@@ -1,27 +1,28 @@
 /**
- * Reads a backup, chunk by chunk. What comes out was sealed and is in order; anything else throws, and says where.
+ * Reads a backup chunk by chunk. It yields only entries that were sealed and are in order, and throws for anything
+ * else.
  *
  * @module
  */
 import { HoldfastError } from '../core/errors.ts'
 import { FORMAT, type Header, type StoredEntry, type Trailer, damaged, sealer, toEntry } from './format.ts'
 
-/** A backup, from its beginning: text, or its UTF-8. */
+/** A backup from its beginning, as text or as UTF-8 bytes. */
 export type BackupSource = AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>
 
-/** One chunk. The first brings the header, the last the trailer. */
+/** One chunk. The first has the header, the last the trailer. */
 export interface BackupChunk {
   readonly header?: Header
   readonly entries: readonly StoredEntry[]
   readonly trailer?: Trailer
 }
 
-/** How a seal begins: no other line does. */
+/** The start of a seal. No other line starts like this. */
 const SEAL = '{"seal":'
-/** Beyond what any chunk has: a value of 64 MiB, with every character escaped. */
+/** More than any chunk has: a value of 64 MiB, with every character escaped. */
 const MAX_CHUNK = 2 ** 29 - 2 ** 20
 
-/** The lines of a stream, without their ends; a last one that has no end is `torn`. */
+/** The lines of a stream without their line feeds; `torn` if the last line has none. */
 async function* linesOf(source: BackupSource): AsyncGenerator<{ readonly text: string; readonly torn: boolean }, void> {
   const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
   let rest = ''
@@ -30,12 +31,12 @@ async function* linesOf(source: BackupSource): AsyncGenerator<{ readonly text: s
     try {
       return decoder.decode(piece, { stream: piece !== undefined })
     } catch (cause) {
-      throw damaged('checksum', `What follows line ${lines} is no text`, lines + 1, cause)
+      throw damaged('checksum', `The text after line ${lines} is not UTF-8`, lines + 1, cause)
     }
   }
   for await (const piece of source) {
     rest += typeof piece === 'string' ? piece : decode(piece)
-    if (rest.length > MAX_CHUNK) throw damaged('malformed', 'The file is no backup: a line is too long', 1)
+    if (rest.length > MAX_CHUNK) throw damaged('malformed', 'The file is not a backup: a line is too long', 1)
     let from = 0
     for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n', from)) {
       lines++
@@ -53,7 +54,7 @@ async function* linesOf(source: BackupSource): AsyncGenerator<{ readonly text: s
  *
  * @param source - text or bytes, from the beginning, decompressed
  * @throws `SERIALIZATION`; `details.reason` is `checksum`, `truncated`, `malformed` or `unsupported_version`, and
- *   `details.line` tells where
+ *   `details.line` is the line
  */
 export async function* readBackup(source: BackupSource): AsyncGenerator<BackupChunk, void> {
   const { seal } = sealer()
@@ -66,19 +67,19 @@ export async function* readBackup(source: BackupSource): AsyncGenerator<BackupCh
   let ended = false
   for await (const { text, torn } of linesOf(source)) {
     line++
-    if (ended) throw damaged('malformed', 'Something follows the end of the backup', line)
+    if (ended) throw damaged('malformed', 'The backup goes on after its end', line)
     if (line === 1 && !text.startsWith('{"holdfast":"backup"') && !torn) {
-      throw damaged('malformed', 'The file is no backup, or its first line is damaged', line)
+      throw damaged('malformed', 'The file is not a backup, or its first line is damaged', line)
     }
     if (!text.startsWith(SEAL)) {
       chunk += `${text}\n`
-      if (chunk.length > MAX_CHUNK) throw damaged('malformed', `Chunk ${chunks + 1} has no end`, first)
+      if (chunk.length > MAX_CHUNK) throw damaged('malformed', `Chunk ${chunks + 1} is too long`, first)
       continue
     }
     chunks++
     if (torn || `${text}\n` !== (await seal(chunk))) {
       const message = torn
-        ? `The backup ends inside of line ${line}`
+        ? `The backup ends inside line ${line}`
         : `Chunk ${chunks}, lines ${first} to ${line}, does not match its checksum`
       throw damaged(torn ? 'truncated' : 'checksum', message, first)
     }
@@ -90,19 +91,19 @@ export async function* readBackup(source: BackupSource): AsyncGenerator<BackupCh
     entries += read.entries.length
     ended = read.trailer !== undefined
     if (read.trailer && read.trailer.entries !== entries) {
-      throw damaged('malformed', `The backup has ${entries} entries, and says ${read.trailer.entries}`, line)
+      throw damaged('malformed', `The backup has ${entries} entries, but claims ${read.trailer.entries}`, line)
     }
     yield read
     chunk = ''
     first = line + 1
   }
-  if (!ended) throw damaged('truncated', `The backup is cut off behind line ${line}`, line)
+  if (!ended) throw damaged('truncated', `The backup is cut off after line ${line}`, line)
 }
 
 const isBehind = (entry: StoredEntry, before: StoredEntry): boolean =>
   entry.part === before.part ? entry.key > before.key : entry.part > before.part
 
-/** What the lines of a sealed chunk say. */
+/** Parses the lines of a sealed chunk. */
 function parse(chunk: string, first: number): BackupChunk {
   let header: Header | undefined
   let trailer: Trailer | undefined
@@ -118,7 +119,7 @@ function parse(chunk: string, first: number): BackupChunk {
         else entries.push(toEntry(content))
       } catch (cause) {
         if (cause instanceof HoldfastError) throw cause
-        throw damaged('malformed', `Line ${first + i} cannot be read`, first + i, cause)
+        throw damaged('malformed', `Line ${first + i} cannot be parsed`, first + i, cause)
       }
     })
   return { ...(header && { header }), entries, ...(trailer && { trailer }) }

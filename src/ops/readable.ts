@@ -1,4 +1,4 @@
-/** Whether entries that others are judged by can be read at all. @module */
+/** Decoding entries during a verification. @module */
 import { decode } from '../core/codec.ts'
 import type { Entry, Value } from '../core/driver.ts'
 import { isHoldfastError } from '../core/errors.ts'
@@ -9,7 +9,7 @@ import type { RunRecord } from '../runs/state.ts'
 import { isRunStatus } from '../runs/status.ts'
 import type { Report } from './problems.ts'
 
-/** Reads the value of an entry; where that throws, reports it and gives nothing. */
+/** Decodes the value of an entry. If that fails, reports it and returns `undefined`. */
 export function readOr<T>(
   report: Report,
   { part, entry: { key, value } }: { readonly part: string; readonly entry: Entry },
@@ -20,16 +20,16 @@ export function readOr<T>(
   } catch (error) {
     const details = isHoldfastError(error) ? error.details : undefined
     const isNewer = details?.['reason'] === 'unsupported_version'
-    const message = isNewer ? 'A newer release has written it' : 'It cannot be read'
+    const message = isNewer ? 'A newer release has written this value' : 'The value cannot be decoded'
     report({ kind: isNewer ? 'newer-format' : 'unreadable', part, key, message })
     return undefined
   }
 }
 
 /**
- * The record of the run of a part.
+ * The record of a part's run.
  *
- * @throws for what is none, of which no index could be made, or of another run
+ * @throws an error of any kind for a malformed record, or one of another run
  */
 export function runIn(part: string, value: Value): RunRecord {
   const run = decodeRun(value)
@@ -38,15 +38,15 @@ export function runIn(part: string, value: Value): RunRecord {
   if (!isOfPart || !isRunStatus(run.status) || !Number.isSafeInteger(run.since)) {
     throw new TypeError('Not the record of this run')
   }
-  // What is malformed deeper inside throws here.
+  // A record that is malformed deeper inside makes this throw.
   Array.from(indexEntries(tenantParts(name.tenant), run))
   return run
 }
 
 /**
- * The id of the run that an entry of the index of waits is about.
+ * The id of the run that an entry of the index of waits names.
  *
- * @throws for what names none
+ * @throws an error of any kind if it names none
  */
 export function waitingRunIn(value: Value): string {
   const { runId } = decode(value) as { readonly runId?: unknown }
@@ -55,9 +55,9 @@ export function waitingRunIn(value: Value): string {
 }
 
 /**
- * When a mark was made; `null` for one that is only begun, which is in no index.
+ * The time of a mark; `null` for a lease, which is in no index.
  *
- * @throws for what is no mark
+ * @throws an error of any kind for a malformed mark
  */
 export function markedAtIn(value: Value): number | null {
   const mark = decode(value)

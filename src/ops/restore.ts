@@ -1,5 +1,5 @@
 /** Fills a store from a backup. @module */
-import { type Known, requireOptions } from '../core/arguments.ts'
+import { type Known, requireOptions, shown } from '../core/arguments.ts'
 import { type Database, innerOf } from '../core/database.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { EVERYTHING, keyAfter, utf8Bytes } from '../core/keys.ts'
@@ -19,27 +19,27 @@ export type VerifyBackupOptions = Pick<OperationOptions, 'onProgress' | 'signal'
 const RESTORE: Known<RestoreOptions> = { ...OPERATION, durability: true, overwrite: true }
 const VERIFY: Known<VerifyBackupOptions> = { signal: true, onProgress: true }
 
-/** What {@link restore} came to. */
+/** The result of {@link restore}. */
 export interface RestoreResult extends FillResult, BackupSummary {
-  /** The tenant it was of; left out where it was of all. */
+  /** The tenant of the backup; absent if it holds all tenants. */
   readonly tenant?: string
 }
 
-/** What {@link verifyBackup} found. */
+/** The result of {@link verifyBackup}. */
 export interface VerifiedBackup extends BackupSummary {
   readonly tenant?: string
-  /** Of the largest value, in UTF-8 bytes of text, or bytes. */
+  /** The size of the largest value in bytes; for text, of its UTF-8. */
   readonly largestValue: number
 }
 
 /**
- * Reads a backup to its end, and checks every seal.
+ * Reads a whole backup and checks every seal.
  *
  * @param source - text or bytes, from the beginning, decompressed
- * @param options - progress, signal
- * @returns what it holds
- * @throws `SERIALIZATION` where it is damaged, cut off, of a newer format or no backup at all: `details.reason` is
- *   `checksum`, `truncated`, `unsupported_version` or `malformed`, `details.line` tells where; `ABORTED`
+ * @param options - `onProgress`, `signal`
+ * @returns a summary of the backup
+ * @throws `SERIALIZATION` if it is damaged, cut off, of a newer format, or not a backup: `details.reason` is
+ *   `checksum`, `truncated`, `unsupported_version` or `malformed`, and `details.line` is the line; `ABORTED`
  *
  * @example
  * ```ts
@@ -72,16 +72,16 @@ export async function verifyBackup(source: BackupSource, options?: VerifyBackupO
 }
 
 /**
- * Fills a store from a backup: values, their expiry, the numbers of logs, and the versions of entries. The backup is read
- * twice, and nothing is written before all of it was verified. A restore that was cut off is resumed by calling it again.
+ * Fills a store from a backup: values, their expiry, the seqs of logs, and the versions of entries. The backup is read
+ * twice: nothing is written before all of it was verified. To resume a restore that was cut off, call it again.
  *
  * @param db - the store; nothing else should use it meanwhile
- * @param open - gives the backup from its beginning, decompressed, each time it is called
- * @param options - `overwrite`, batch, durability, progress, signal
- * @returns how many entries were written, present and removed, and what the backup says of itself
- * @throws `SERIALIZATION` as {@link verifyBackup}; `CONFLICT` where the store holds something else, told in `details`;
- *   `PAYLOAD_TOO_LARGE` where a value does not fit into the store; in all of these nothing has changed.
- *   `UNSUPPORTED` where names are hidden, `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
+ * @param open - returns the backup from its beginning, decompressed, at each call
+ * @param options - `overwrite`, `batch`, `durability`, `onProgress`, `signal`
+ * @returns how many entries were written, present, removed and expired, and the summary of the backup
+ * @throws `SERIALIZATION` as {@link verifyBackup}; `CONFLICT` if the store holds other entries, with the first in
+ *   `details`; `PAYLOAD_TOO_LARGE` if a value does not fit into the store. In all of these cases nothing has changed.
+ *   `UNSUPPORTED` if the driver hides names; `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`
  *
  * @example
  * ```ts
@@ -103,15 +103,19 @@ export async function restore(
   options: RestoreOptions = {},
 ): Promise<RestoreResult> {
   requireOptions(options, RESTORE)
-  if (typeof open !== 'function') throw invalid('open must be a function that gives the backup from its beginning')
+  if (typeof open !== 'function') throw invalid(`open must be a function that returns the backup, not ${shown(open)}`)
   requireOrder(db.driver)
   return innerOf(db).hold(async (held) => {
     const { largestValue, ...summary } = await verifyBackup(open(), { signal: options.signal })
     const { valueBytes } = held.driver.capabilities.limits
     if (largestValue > valueBytes) {
-      throw new HoldfastError('PAYLOAD_TOO_LARGE', `The backup holds a value of ${largestValue} bytes`, {
-        details: { limit: 'valueBytes', most: valueBytes, size: largestValue },
-      })
+      throw new HoldfastError(
+        'PAYLOAD_TOO_LARGE',
+        `The backup holds a value of ${largestValue} bytes; this backend stores at most ${valueBytes} per value`,
+        {
+          details: { limit: 'valueBytes', most: valueBytes, size: largestValue },
+        },
+      )
     }
     const { tenant } = summary
     if (!options.overwrite) await requireRoom(() => slicesOf(open()), held, { ...options, tenant })
@@ -120,9 +124,9 @@ export async function restore(
   }, options)
 }
 
-/** The entries of a backup as slices that cover all of the parts they are in. */
+/** The entries of a backup as slices that cover their parts. */
 async function* slicesOf(source: BackupSource): AsyncGenerator<readonly Slice[], void> {
-  /** How far a slice reaches is known when the next one is. */
+  /** Held back, because a slice ends where the next one of its part begins. */
   let last: Slice | undefined
   for await (const { entries } of readBackup(source)) {
     const slices: Slice[] = []
@@ -137,7 +141,7 @@ async function* slicesOf(source: BackupSource): AsyncGenerator<readonly Slice[],
   if (last) yield [last]
 }
 
-/** Neighbours of one part. */
+/** Groups neighbouring entries of the same part. */
 function byPart(entries: readonly StoredEntry[]): { readonly part: string; readonly entries: StoredEntry[] }[] {
   const groups: { readonly part: string; readonly entries: StoredEntry[] }[] = []
   for (const entry of entries) {

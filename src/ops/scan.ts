@@ -1,5 +1,5 @@
 /**
- * Going through a whole store in bounded memory: part by part in order, and in each by key.
+ * Reading a whole store in bounded memory: part by part in order, and each part by key.
  *
  * @module
  */
@@ -19,23 +19,23 @@ export interface Slice {
 
 /** Options of {@link scan}. */
 export interface ScanOptions extends StoreWideOptions {
-  /** Leave the values out. */
+  /** Leaves the values out. */
   readonly keysOnly?: boolean
-  /** Whether a part that takes several pages is held, up to so many, to come from one view; `false` by default. */
+  /** Holds the pages of a long part, within limits, so that all are from one view; `false` by default. */
   readonly settled?: boolean
 }
 
-/** What is held of one part: pages, and characters or bytes of values. */
+/** The most held of one part: pages, and characters or bytes of values. */
 const HELD_PAGES = 16
 const HELD_LENGTH = 2 ** 25
 
-/** Parts are asked for together, since most are short: so many that each has room for this many entries in a batch. */
+/** Most parts are short, so several are read together. Each has room for this many entries of a batch. */
 const SHARE = 12
 
 const partsIn = (batch: number, { driver }: Database): number =>
   Math.max(1, Math.min(Math.floor(batch / SHARE), driver.capabilities.limits.requestReads))
 
-/** The names of the parts between two, in order, a few at a time. */
+/** The names of the parts in a range, in order, a few at a time. */
 export async function* partsBetween(
   db: Database,
   bounds: { readonly start: string; readonly end: string },
@@ -52,17 +52,17 @@ export async function* partsBetween(
 }
 
 /**
- * Reads a store, or one tenant's part of it. The slices that come together are from one view; together they cover every
- * key of every part, and no key twice.
+ * Reads a store, or one tenant of it. Slices yielded together are from one view. All slices together cover every key of
+ * every part exactly once.
  *
  * @param db - the store
- * @param options - tenant, batch, `keysOnly`, signal
- * @throws `INVALID_ARGUMENT`, `ABORTED`, whatever the backend throws
+ * @param options - `tenant`, `batch`, `keysOnly`, `settled`, `signal`
+ * @throws `INVALID_ARGUMENT`, `ABORTED`, and errors of the backend
  */
 export async function* scan(db: Database, options: ScanOptions = {}): AsyncGenerator<readonly Slice[], void> {
   const { signal, keysOnly = false, settled = false } = options
   const batch = batchOf(options, db.driver.capabilities.limits)
-  /** How many parts are begun together: as many as are read to their ends by that, mostly. */
+  /** How many parts to start together, adapted so that most of them end within that request. */
   let width = partsIn(batch, db)
   for await (const names of ahead(partsBetween(db, tenantBounds(options.tenant), { batch, signal }))) {
     for (let from = 0, taken = 0; from < names.length; from += taken) {
@@ -83,7 +83,7 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
         if (!isHeld) ready.push(slice)
         if (!more) continue
         long++
-        // A part is over before the next one begins.
+        // A part ends before the next one begins.
         if (ready.length > 0) yield ready
         ready = []
         yield* isHeld ? whole(slice) : rest(part, end)
@@ -93,7 +93,7 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
     }
   }
 
-  /** What is left of a long part, by itself. */
+  /** The rest of a long part, page by page. */
   async function* rest(part: string, from: string): AsyncGenerator<readonly [Slice], void> {
     for (let start = from, more = true; more;) {
       const range = { part, start, end: EVERYTHING.end, limit: batch, keysOnly }
@@ -105,7 +105,7 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
     }
   }
 
-  /** A long part from its first page on: from one view, as far as that much can be held. */
+  /** A long part, given its first page: from one view, if its pages fit into memory. */
   async function* whole(first: Slice): AsyncGenerator<readonly Slice[], void> {
     const held = [first]
     let length = lengthOf(first)
@@ -124,13 +124,13 @@ export async function* scan(db: Database, options: ScanOptions = {}): AsyncGener
 const lengthOf = ({ entries }: Slice): number => entries.reduce((sum, { value }) => sum + value.length, 0)
 
 /**
- * Has the pages of one part be of one moment. All of them are looked at in one request, which is one view: those that
- * have not moved by their keys and versions, those that did with their values. So each round either finds everything as
- * it was read, or one page more that moves, and there are at most as many rounds as pages.
+ * Makes the pages of one part be from one view. Each round reads all pages in one request: unchanged pages only with
+ * keys and versions, pages that have changed with their values. A round either finds everything as it was read, or
+ * finds one more page that changes. So there are at most as many rounds as pages.
  *
  * @param db - the store
  * @param pages - they cover the part, in order
- * @returns the pages from one view; as they were given where one has outgrown what a request can ask for, or an answer can hold
+ * @returns the pages from one view; the given pages if one has outgrown a request or an answer
  */
 async function settle(db: Database, pages: readonly Slice[], { signal }: CallOptions): Promise<readonly Slice[]> {
   const { rangeEntries: limit, requestReads } = db.driver.capabilities.limits
@@ -155,7 +155,7 @@ async function settle(db: Database, pages: readonly Slice[], { signal }: CallOpt
   }
 }
 
-/** An entry that has the same version is the same. */
+/** Entries with the same version are the same. */
 const isSame = ({ entries }: Slice, others: Slice['entries']): boolean =>
   entries.length === others.length &&
   entries.every(({ key, version }, i) => key === others[i]!.key && version === others[i]!.version)

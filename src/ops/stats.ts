@@ -1,4 +1,4 @@
-/** What is in a store. @module */
+/** Counts of a store. @module */
 import { type Known, requireOptions } from '../core/arguments.ts'
 import type { Database } from '../core/database.ts'
 import { EVENTS, STEPS, partName, trimmedKey, utf8Bytes } from '../core/keys.ts'
@@ -8,42 +8,43 @@ import { scan } from './scan.ts'
 
 /** Options of {@link stats}. */
 export interface StatsOptions extends StoreWideOptions {
-  /** Whether values are read, too, to add up their sizes; `false` by default. */
+  /** Reads values, too, to add up their sizes; `false` by default. */
   readonly sizes?: boolean | undefined
 }
 
 const STATS: Known<StatsOptions> = { ...STORE_WIDE, sizes: true }
 
-/** What a tenant has. */
+/** The counts of a tenant. */
 export interface TenantStats {
   readonly entries: number
-  /** How many runs there are of each status. */
+  /** The number of runs by status. */
   readonly runs: Readonly<Partial<Record<RunStatus, number>>>
   /** Values of the tenant itself, not of its runs. */
   readonly values: number
   readonly events: number
   readonly steps: number
   readonly marks: number
-  /** Of keys and values, in UTF-8 bytes; what the backend needs for them is more. Only with `sizes`. */
+  /** The size of keys and values, in UTF-8 bytes; the backend needs more. Only with `sizes`. */
   readonly bytes?: number
 }
 
-/** What {@link stats} counted. */
+/** The result of {@link stats}. */
 export interface Stats {
   readonly entries: number
   readonly tenants: Readonly<Record<string, TenantStats>>
-  /** Entries in parts that are of no tenant, as under a prefix. */
+  /** Entries in parts that belong to no tenant, such as parts under a prefix. */
   readonly foreign: number
 }
 
 type Counts = { -readonly [K in keyof TenantStats]: TenantStats[K] } & { runs: Partial<Record<RunStatus, number>> }
 
 /**
- * Counts what is in a store, or of one tenant, in bounded memory: goes over all keys once.
+ * Counts the contents of a store, or of one tenant, in bounded memory. It reads all keys once.
  *
  * @param db - the store
- * @param options - tenant, `sizes`, batch, progress, signal
- * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`, whatever the backend throws
+ * @param options - `tenant`, `sizes`, `batch`, `onProgress`, `signal`
+ * @returns the counts by tenant
+ * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`, and errors of the backend
  *
  * @example
  * ```ts

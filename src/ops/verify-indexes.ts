@@ -1,4 +1,4 @@
-/** Indexes beside what they point to, in both directions. @module */
+/** Checks of indexes against the runs they name, in both directions. @module */
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Check, Entry, EntryKey, Op } from '../core/driver.ts'
 import { DIGITS, RUN, type TenantParts, decodeId, encodeNumber } from '../core/keys.ts'
@@ -8,7 +8,7 @@ import { sameValue } from './options.ts'
 import type { ProblemKind, Report } from './problems.ts'
 import { markedAtIn, readOr, runIn, waitingRunIn } from './readable.ts'
 
-/** What the checks of one tenant's indexes need. */
+/** The arguments of the checks of one tenant's indexes. */
 export interface IndexCheck {
   readonly db: Database
   readonly parts: TenantParts
@@ -20,8 +20,8 @@ export interface IndexCheck {
 const nameOf = ({ part, key }: EntryKey): string => `${part}\n${key}`
 
 /**
- * Looks for what a run's record says in the indexes, from one view; where the run has changed meanwhile, from its new
- * record.
+ * Checks that the indexes hold the entries of a run's record, from one view. If the run changes meanwhile, checks its
+ * new record.
  */
 export async function checkRunIndexes(
   { db, parts, report, repair, options }: IndexCheck,
@@ -55,21 +55,27 @@ export async function checkRunIndexes(
         ]
         const repaired = repair && (await commits(db, checks, [{ put: want.at, value: want.value }], options))
         const kind: ProblemKind = there ? 'wrong-index' : 'missing-index'
-        report({ kind, part, key, message: `The run ${run.runId} is not found there as its record says`, repaired })
+        report({
+          kind,
+          part,
+          key,
+          message: `The index ${there ? 'contradicts' : 'lacks an entry of'} the record of run ${run.runId}`,
+          repaired,
+        })
       }
     }
     if (isSame) return
   }
 }
 
-/** The id of the run that an entry of an index is about, by its key. */
+/** The id of the run that an index entry names, from its key. */
 function runOf(parts: TenantParts, part: string, { key }: Entry): string | undefined {
   const ids = key.split('!')
   const at = part === parts.runs || part === parts.snapshots ? 0 : part === parts.due ? 1 : 2
   return ids[at] && decodeId(ids[at])
 }
 
-/** Looks for what entries of an index point to. */
+/** Checks that each entry of an index matches its run. */
 export async function checkIndexEntries(
   { db, parts, report, repair, options }: IndexCheck,
   part: string,
@@ -83,13 +89,13 @@ export async function checkIndexEntries(
     const runId = readOr(report, { part, entry }, waitingRunIn)
     if (runId !== undefined) runIds.set(entry, runId)
   }
-  // What cannot be read points nowhere that is known: it is never taken for dangling.
+  // An entry that cannot be decoded names no run. It is never reported as dangling.
   const readable = isWaits ? [...runIds.keys()] : entries
   for (let from = 0; from < readable.length; from += most) {
     const some = readable.slice(from, from + most)
     const owners = some.map((entry) => ownerOf(parts, () => runIds.get(entry) ?? runOf(parts, part, entry)))
     const reads = some.flatMap(({ key }, i) => [{ get: { part, key } }, { get: owners[i] ?? { part, key } }])
-    // From one view, so that a run which changes meanwhile does not look wrong.
+    // Both from one view, so that a run that changes meanwhile does not look wrong.
     const found = await db.read(reads, options)
     for (const [i, { key }] of some.entries()) {
       const [there, record] = [found[2 * i] as Entry | null, found[2 * i + 1] as Entry | null]
@@ -98,7 +104,7 @@ export async function checkIndexEntries(
       const checks: Check[] = [{ at: { part, key }, version: there.version }]
       if (owner) checks.push({ at: owner, version: record && record.version })
       const repaired = repair && (await commits(db, checks, [{ delete: { part, key } }], options))
-      report({ kind: 'dangling-index', part, key, message: 'It points to no run that is so', repaired })
+      report({ kind: 'dangling-index', part, key, message: 'No run matches this index entry', repaired })
     }
   }
 }
@@ -117,12 +123,12 @@ function isExpected(parts: TenantParts, at: EntryKey, owner: EntryKey, record: E
   try {
     return [...indexEntries(parts, runIn(owner.part, record.value))].some((it) => nameOf(it.at) === name)
   } catch {
-    // A record that cannot be read is reported where it is.
+    // A record that cannot be decoded is reported elsewhere.
     return true
   }
 }
 
-/** Marks and the index of their times: what was made by one commit has one version. */
+/** Checks marks and their index by time. Entries written by one commit have one version. */
 export async function checkMarks(
   { db, parts, report, repair, options }: IndexCheck,
   part: string,
@@ -156,12 +162,18 @@ export async function checkMarks(
       const op: Op = isIndex ? { delete: at } : { put: otherAt, value: '', expires }
       const repaired = repair && (await commits(db, checks, [op], options, own.version))
       const kind: ProblemKind = isIndex ? 'dangling-index' : 'missing-index'
-      report({ kind, part, key, message: isIndex ? 'Its mark is not there' : 'It is not found by its time', repaired })
+      report({
+        kind,
+        part,
+        key,
+        message: isIndex ? 'The mark is missing' : 'The index by time lacks this mark',
+        repaired,
+      })
     }
   }
 }
 
-/** Whether it can be read as a mark; one that cannot is reported where it is. */
+/** Whether the entry can be decoded as a mark. If not, that is reported elsewhere. */
 function isMark({ value }: Entry): boolean {
   try {
     markedAtIn(value)
@@ -179,7 +191,7 @@ const commits = async (
   id?: string,
 ): Promise<boolean> => (await db.commit({ ...(id !== undefined && { id }), checks, ops }, options)).ok
 
-/** Looks whether fencing tokens are numbers. Of those of deleted runs, too, somebody outside may hold the last. */
+/** Checks that fencing tokens are numbers, including those of deleted runs: outside services may know the last one. */
 export function checkTokens(report: Report, part: string, entries: readonly Entry[]): void {
   for (const { key, value } of entries) {
     if (!/^\d{1,16}$/.test(String(value))) {

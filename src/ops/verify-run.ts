@@ -1,4 +1,4 @@
-/** What must hold inside of the part of a run: dense logs, readable values, and entries that agree. @module */
+/** Checks within the part of a run: logs without gaps, values that can be decoded, and entries that agree. @module */
 import { decode } from '../core/codec.ts'
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
@@ -22,27 +22,27 @@ import type { RunRecord } from '../runs/state.ts'
 import type { Report } from './problems.ts'
 import { readOr, runIn } from './readable.ts'
 
-/** Checks the entries of one run, given to it in key order. */
+/** Checks the entries of one run, which must come in key order. */
 export interface RunCheck {
   take(entries: readonly Entry[]): Promise<void>
-  /** To be called behind the last: judges what could not be before. The record, where it is there and readable. */
+  /** To be called after the last entry: checks the run as a whole. Returns its record, if that can be decoded. */
   end(): { readonly entry: Entry; readonly run: RunRecord } | undefined
 }
 
-/** Keys whose values are a number as text; the last is where earlier releases kept fencing tokens. */
+/** Keys whose values are numbers as text. The last ones are where earlier releases kept fencing tokens. */
 const NUMBERS = new RegExp(`^(?:${CONSUMED}|${TAKEN}|${IDEMPOTENCY}|${SENT}|token$|token!)`)
 /** Keys whose values are structured. */
 const STRUCTURED = /^(?:snapshot|definition|input|context|claim|(?:claim|event|history|intervention|message|step)!.*)$/
 
 /**
- * Makes a check of one run.
+ * Creates a check of one run.
  *
- * @param db - the store, to look for steps
- * @param part - of the run
- * @param report - takes what is found
+ * @param db - the store, to read steps
+ * @param part - the part of the run
+ * @param report - receives the problems
  */
 export function runCheck(db: Database, part: string, report: Report, options: CallOptions): RunCheck {
-  /** The last number of each log, by its prefix. */
+  /** The last seq of each log, by prefix. */
   const logs = new Map<string, number>()
   let record: { readonly entry: Entry; readonly run: RunRecord } | undefined
   let isRecordThere = false
@@ -51,27 +51,28 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
   let steps = 0
   let others = 0
 
-  /** The number up to which a log was trimmed: its first entry is the one behind. */
+  /** The seq up to which a log was trimmed. Its first entry has the next one. */
   function takeTrimmed(entry: Entry, prefix: string): void {
     const number = numberIn(entry)
     if (number) logs.set(prefix, number)
-    else report({ kind: 'unreadable', part, key: entry.key, message: 'It is no number up to which a log was trimmed' })
+    else
+      report({ kind: 'unreadable', part, key: entry.key, message: 'The value is not the last seq trimmed from a log' })
   }
 
   function takeLogged(entry: Entry, prefix: string): void {
     const seq = decodeNumber(entry.key)
     const last = logs.get(prefix) ?? 0
     if (seq !== last + 1) {
-      report({ kind: 'gap', part, key: entry.key, message: `The log goes on with ${seq} behind ${last}` })
+      report({ kind: 'gap', part, key: entry.key, message: `The log goes on with seq ${seq} after ${last}` })
     }
     logs.set(prefix, seq)
   }
 
-  /** The number that an entry holds, of something that must be in a log. */
+  /** Checks an entry that names a seq of a log. */
   function requireLogged(entry: Entry, prefix: string): void {
     const seq = numberIn(entry)
     if (seq === undefined || seq > (logs.get(prefix) ?? 0)) {
-      report({ kind: 'mismatch', part, key: entry.key, message: 'It names a number that its log does not have' })
+      report({ kind: 'mismatch', part, key: entry.key, message: 'The entry names a seq that its log does not have' })
     }
   }
 
@@ -84,7 +85,7 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
         options,
       )
       some.forEach(({ key }, i) => {
-        if (!found[i]) report({ kind: 'mismatch', part, key, message: 'It names a step that is not there' })
+        if (!found[i]) report({ kind: 'mismatch', part, key, message: 'The entry names a step that does not exist' })
       })
     }
   }
@@ -109,8 +110,8 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
       const value = readOr(report, { part, entry }, decode)
       if (key === SNAPSHOT) snapshot = (value as { version?: number } | undefined)?.version ?? 0
     } else if (NUMBERS.test(key)) {
-      if (numberIn(entry) === undefined) report({ kind: 'unreadable', part, key, message: 'It is no number' })
-    } else if (log === undefined) report({ kind: 'unknown', part, key, message: 'This release does not know it' })
+      if (numberIn(entry) === undefined) report({ kind: 'unreadable', part, key, message: 'The value is not a number' })
+    } else if (log === undefined) report({ kind: 'unknown', part, key, message: 'This release does not know the key' })
   }
 
   return {
@@ -122,10 +123,14 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
       if (consumed) requireLogged(consumed, INTERVENTIONS)
       const ordered = logs.get(ORDER) ?? 0
       if (steps !== ordered) {
-        report({ kind: 'mismatch', part, message: `There are ${steps} steps, and ${ordered} were put in order` })
+        report({ kind: 'mismatch', part, message: `The run has ${steps} steps, but their order lists ${ordered}` })
       }
       if (!isRecordThere && others > 0) {
-        report({ kind: 'orphan', part, message: `The record of the run is missing, and ${others} entries are there` })
+        report({
+          kind: 'orphan',
+          part,
+          message: `The record of the run is missing, but ${others} of its entries exist`,
+        })
       }
       if (record && record.run.snapshot?.version !== snapshot) {
         report({ kind: 'mismatch', part, key: SNAPSHOT, message: 'The record names another version of the snapshot' })
@@ -137,7 +142,7 @@ export function runCheck(db: Database, part: string, report: Report, options: Ca
 
 const messagesNamed = (encoded: string): string => `${MESSAGES}${encoded}!`
 
-/** The prefix of the log that a key is in. */
+/** The prefix of the log that a key belongs to. */
 function logOf(key: string): string | undefined {
   if (key.startsWith(MESSAGES)) return key.slice(0, key.lastIndexOf('!') + 1)
   return [EVENTS, INTERVENTIONS, ORDER].find((prefix) => key.startsWith(prefix))

@@ -1,4 +1,4 @@
-/** Whether what is stored holds together. @module */
+/** Checks the integrity of a store. @module */
 import { type Known, requireOptions } from '../core/arguments.ts'
 import type { Database } from '../core/database.ts'
 import type { Entry } from '../core/driver.ts'
@@ -11,19 +11,19 @@ import { type RunCheck, runCheck } from './verify-run.ts'
 
 /** Options of {@link verify}. */
 export interface VerifyOptions extends StoreWideOptions {
-  /** Whether indexes are mended; `false` by default. Nothing else is ever changed. */
+  /** Repairs indexes; `false` by default. Nothing else is ever changed. */
   readonly repair?: boolean | undefined
-  /** Told of every problem as it is found. */
+  /** Called for every problem as it is found. */
   readonly onProblem?: ((problem: Problem) => void) | undefined
 }
 
 const VERIFY: Known<VerifyOptions> = { ...STORE_WIDE, repair: true, onProblem: true }
 
-/** What {@link verify} found. */
+/** The result of {@link verify}. */
 export interface VerifyReport {
   readonly entries: number
   readonly runs: number
-  /** How many problems there are, mended ones included. */
+  /** How many problems were found, including repaired ones. */
   readonly problems: number
   readonly repaired: number
   /** The first hundred; all of them go to `onProblem`. */
@@ -33,15 +33,15 @@ export interface VerifyReport {
 const FIRST = 100
 
 /**
- * Goes through a store, or one tenant of it, and looks whether every index points to something and every run is found
- * by its indexes, whether logs have no gaps, values can be read, and the entries of a run agree. Indexes are compared from
- * one view, and mended while the store is used; a run that is written to meanwhile may look wrong inside: verify again.
- * Values that callers stored as they are cannot be judged.
+ * Checks a store, or one tenant of it: index entries and runs match in both directions, logs have no gaps, values can
+ * be decoded, and the entries of a run agree. Indexes are compared from one view, so they can be checked and repaired
+ * while the store is in use. A run that is written to meanwhile may look wrong inside; verify again. Values that
+ * callers stored as raw text or bytes cannot be checked.
  *
  * @param db - the store
- * @param options - `repair`, tenant, batch, progress, `onProblem`, signal
- * @returns how much was looked at, and what is wrong: no problems, and the store is sound
- * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`, whatever the backend throws
+ * @param options - `repair`, `tenant`, `batch`, `onProgress`, `onProblem`, `signal`
+ * @returns how much was checked, and the problems. If there are none, the store is sound
+ * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`, and errors of the backend
  *
  * @example
  * ```ts
@@ -89,7 +89,7 @@ export async function verify(db: Database, options: VerifyOptions = {}): Promise
       counts.entries += entries.length
       const name = partName(part)
       if (!name)
-        report({ kind: 'unknown', part, message: 'It is of no tenant; what is under a prefix is verified there' })
+        report({ kind: 'unknown', part, message: 'The part belongs to no tenant; verify it through its prefix' })
       else if (name.family === 'run') await takeRun(name, part, entries, end === EVERYTHING.end)
       else if (name.family === 'marks' || name.family === 'marked') await checkMarks(checkOf(name), part, entries)
       else if (name.family === 'tokens') checkTokens(report, part, entries)

@@ -1,12 +1,12 @@
 /**
- * Definitions of workflows: telling one from another, and leading a run from an old one to a new one. Pure: nothing here
- * reads or stores.
+ * Definitions of workflows: recognising a changed definition, and migrating a run from one version to another. These
+ * are pure functions that neither read nor store anything.
  *
- * The words are those of Ranvier's migration registry; a hash of the definition is how sayiir tells them apart.
+ * The names come from Ranvier's migration registry. The hash of a definition comes from sayiir.
  *
  * @module
  */
-import { type Known, requireGiven, requireOptions } from '../core/arguments.ts'
+import { type Known, requireGiven, requireOptions, shown } from '../core/arguments.ts'
 import { encode } from '../core/codec.ts'
 import { sha256 } from '../core/sha256.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
@@ -14,14 +14,14 @@ import { requireId } from '../core/keys.ts'
 import { type Position, requirePosition } from '../runs/status.ts'
 
 /**
- * What a migration does about the step that a run has come to.
+ * The way in which a migration treats the position of a run.
  *
  * | strategy | the run |
  * | --- | --- |
  * | `fail` | is refused |
  * | `keep` | stays at its step |
  * | `moveStep` | goes on at the step `to` instead of `from` |
- * | `fallback` | goes on at this step, wherever it was |
+ * | `fallback` | goes on at the step `stepId`, wherever it was |
  * | `restart` | begins again |
  */
 export type MigrationStrategy =
@@ -31,85 +31,91 @@ export type MigrationStrategy =
   | { readonly kind: 'fallback'; readonly stepId: string }
   | { readonly kind: 'restart' }
 
-/** One hop from a version of a definition to another. */
+/** A migration from one version of a definition to another. */
 export interface DefinitionMigration {
-  /** For runs of this workflow; of every workflow by default. */
+  /** The workflow it applies to; every workflow by default. */
   readonly workflow?: string
   readonly from: string
   readonly to: string
-  /** Makes the new state from the old one, which it must not change. Left out: the state stays as it is. */
+  /** Returns the new state for the old one, which it must not modify. If left out, the state stays as it is. */
   readonly map?: (state: unknown) => unknown
   /**
-   * Of several, all `moveStep` that name a step where the run is count, or else the first that is something else. A run
-   * that none is about is refused. `fail` by default.
+   * If there are several, each `moveStep` that names a step of the run's position is applied. If none does, the first
+   * other strategy is applied. If there is none, the run is refused. `fail` by default.
    */
   readonly strategy?: MigrationStrategy | readonly MigrationStrategy[]
 }
 
-/** What of a run is migrated. */
+/** The parts of a run that are migrated. */
 export interface MigratedRun {
-  /** Of its definition. */
+  /** The version of its definition. */
   readonly version: string
-  /** Where it is; `null` or left out: at the beginning. */
+  /** The position; `null` or left out if the run is at its beginning. */
   readonly position?: Position | null | undefined
   /** Any structured value. */
   readonly state?: unknown
   readonly workflow?: string | undefined
 }
 
-/** What {@link DefinitionMigrations.migrate} made. */
+/** The result of {@link DefinitionMigrations.migrate}. */
 export interface MigrationResult {
   readonly version: string
-  /** As `updateRun` takes it; `null`: nowhere, so that it begins at the beginning. */
+  /** For `updateRun`; `null` for a run that begins again. */
   readonly position: Position | null
   readonly state: unknown
-  /** The hops it took, in order; none where the version was right. */
+  /** The migrations that were applied, in order; none if the version was right. */
   readonly hops: readonly DefinitionMigration[]
 }
 
 /** Options of {@link DefinitionMigrations.migrate}. */
 export interface MigrateOptions {
-  /** All steps of the definition migrated to; where given, a run is refused that would come to another one. */
+  /** All steps of the new definition. If given, a run that would end up at another step is refused. */
   readonly steps?: readonly string[] | undefined
 }
 
 /** Options of {@link DefinitionMigrations.path} and {@link DefinitionMigrations.canMigrate}. */
 export interface PathOptions {
-  /** Of the run; without it, only migrations of every workflow count. */
+  /** The workflow of the run. Without it, only migrations for every workflow are used. */
   readonly workflow?: string | undefined
 }
 
 const PATH: Known<PathOptions> = { workflow: true }
 const MIGRATE: Known<MigrateOptions> = { steps: true }
 
-/** Ways between the versions of definitions. */
+/** Migrations between the versions of definitions. */
 export interface DefinitionMigrations {
   /**
-   * The shortest way; of several, the one whose hops were declared first. No hops: the version is the same.
+   * Finds the shortest path between two versions. Of several, it takes the one whose migrations were declared first.
    *
-   * @returns `undefined` where there is none
+   * @param from - the old version
+   * @param to - the new version
+   * @param options - the workflow of the run
+   * @returns the migrations in order, none for equal versions; `undefined` if there is no path
+   * @throws `INVALID_ARGUMENT` for a malformed version
    */
   path(from: string, to: string, options?: PathOptions): readonly DefinitionMigration[] | undefined
-  /** Whether there is a way; a strategy on it may refuse a run all the same. */
+  /** Returns whether there is a path. A strategy on the path may still refuse a run. */
   canMigrate(from: string, to: string, options?: PathOptions): boolean
   /**
-   * Leads a run to another version, hop by hop: the payload by each `map`, the position by each `strategy`. A run at the
-   * beginning stays there, unless a hop refuses it.
+   * Migrates a run to another version, one migration at a time: each `map` changes the state, each `strategy` the
+   * position. A run at its beginning stays there, unless a migration refuses it.
    *
-   * @param run - is not changed
-   * @param to - the version that is to go on with it
-   * @throws `DEFINITION_MISMATCH` with `from` and `to` in `details`, and as `reason` `no_path`, `refused` by a strategy,
-   *   `mapper_failed` with what was thrown as cause, or `target_not_found` for a step that is not in `options.steps`;
-   *   `INVALID_ARGUMENT` for a malformed run or version
+   * @param run - the run, which is not modified
+   * @param to - the new version
+   * @param options - `steps` lists the steps of the new definition
+   * @returns the new version, position and state
+   * @throws `DEFINITION_MISMATCH` with `from` and `to` in `details`, and a `reason`: `no_path`; `refused` by a
+   *   strategy; `mapper_failed`, with the error of `map` as cause; or `target_not_found` for a step that is not in
+   *   `options.steps`. `INVALID_ARGUMENT` for a malformed run or version
    */
   migrate(run: MigratedRun, to: string, options?: MigrateOptions): MigrationResult
 }
 
 /**
- * Gathers migrations between the versions of definitions.
+ * Collects migrations between the versions of definitions.
  *
- * @param migrations - in any order; they may form cycles
- * @returns the ways they make
+ * @param migrations - in any order; cycles are fine
+ * @returns functions to find paths, and to migrate runs along them
  * @throws `INVALID_ARGUMENT` for a malformed migration
  *
  * @example
@@ -126,14 +132,14 @@ export interface DefinitionMigrations {
  * ```
  */
 export function definitionMigrations(migrations: readonly DefinitionMigration[]): DefinitionMigrations {
-  if (!Array.isArray(migrations)) throw invalid('migrations must be an array')
+  if (!Array.isArray(migrations)) throw invalid(`migrations must be an array, not ${shown(migrations)}`)
   const known = migrations.map((migration: DefinitionMigration) => requireMigration(migration))
 
   function path(from: string, to: string, options?: PathOptions): readonly DefinitionMigration[] | undefined {
     const { workflow } = requireOptions(options, PATH)
     const ways = new Map<string, readonly DefinitionMigration[]>([[requireId(from, 'from'), []]])
     requireId(to, 'to')
-    // Versions found on the way are visited in turn: a map goes on with what is added.
+    // Breadth first: the loop also visits the versions added to the map on the way.
     for (const [version, way] of ways) {
       if (version === to) return way
       for (const hop of known) {
@@ -160,19 +166,23 @@ export function definitionMigrations(migrations: readonly DefinitionMigration[])
       let position = run.position ? requirePosition(run.position) : null
       let { state } = run
       const hops = path(version, to, { workflow })
-      if (!hops) throw refuse('There is no migration between these versions', 'no_path')
+      if (!hops) throw refuse(`No migration leads from version ${version} to ${to}`, 'no_path')
       for (const hop of hops) {
         const next = carry(position, hop)
-        if (next === undefined) throw refuse('The migration does not carry a run at this step over', 'refused', hop)
+        if (next === undefined)
+          throw refuse(`The migration from ${hop.from} to ${hop.to} refuses a run at this position`, 'refused', hop)
         position = next
         try {
           if (hop.map) state = hop.map(state)
         } catch (cause) {
-          throw refuse('The state could not be migrated', 'mapper_failed', hop, cause)
+          throw refuse(`The map from ${hop.from} to ${hop.to} threw; see the cause`, 'mapper_failed', hop, cause)
         }
       }
       if (steps && position && !stepsOf(position).every((stepId) => steps.includes(stepId))) {
-        throw refuse('The definition lacks the step that the run would come to', 'target_not_found')
+        throw refuse(
+          'The new definition lacks a step of the new position; add a moveStep or a fallback',
+          'target_not_found',
+        )
       }
       return { version: to, position, state, hops }
     },
@@ -184,7 +194,7 @@ function requireMigration(migration: DefinitionMigration): DefinitionMigration {
   requireId(from, 'from')
   requireId(to, 'to')
   if (workflow !== undefined) requireId(workflow, 'workflow')
-  if (map !== undefined && typeof map !== 'function') throw invalid('map must be a function')
+  if (map !== undefined && typeof map !== 'function') throw invalid(`map must be a function, not ${shown(map)}`)
   for (const strategy of strategiesOf(migration)) {
     if (strategy === 'fail') continue
     switch (strategy?.kind) {
@@ -208,7 +218,7 @@ function requireMigration(migration: DefinitionMigration): DefinitionMigration {
 const strategiesOf = ({ strategy = 'fail' }: DefinitionMigration): readonly MigrationStrategy[] =>
   Array.isArray(strategy) ? (strategy as readonly MigrationStrategy[]) : [strategy as MigrationStrategy]
 
-/** Where a run at this position is after a hop; `undefined` where the hop refuses it. */
+/** The position of a run after a migration; `undefined` if the migration refuses the run. */
 function carry(position: Position | null, hop: DefinitionMigration): Position | null | undefined {
   const strategies = strategiesOf(hop)
   const moves = new Map<string, string>()
@@ -216,20 +226,20 @@ function carry(position: Position | null, hop: DefinitionMigration): Position | 
   if (position && stepsOf(position).some((stepId) => moves.has(stepId))) return renamed(position, moves)
   const rest = strategies.find((it) => it === 'fail' || it.kind !== 'moveStep')
   if (rest === 'fail') return undefined
-  // Steps that are moved are none of a run that has not come to one.
+  // A run at its beginning is at no step, so there is none to move.
   if (!position) return position
   if (rest?.kind === 'keep') return position
   if (rest?.kind === 'fallback') return { kind: 'step', stepId: rest.stepId }
   return rest && null
 }
 
-/** Every step that a position names. */
+/** The steps that a position names. */
 const stepsOf = (position: Position): readonly string[] => {
   const { stepId, next, branches = [], completed = [] } = position as Named
   return [stepId, ...(next === undefined ? [] : [next]), ...branches, ...completed]
 }
 
-/** What a position of any kind may name. */
+/** The steps that a position of any kind can name. */
 interface Named {
   readonly stepId: string
   readonly next?: string | undefined
@@ -250,13 +260,13 @@ function renamed(position: Position, moves: ReadonlyMap<string, string>): Positi
 }
 
 /**
- * A fingerprint of a definition: equal for equal structure, whatever the order of an object's members, and different as
- * soon as anything in it differs, be it a delay, a timeout or the version of a step.
+ * Computes a fingerprint of a definition. Definitions of equal structure have equal hashes, whatever the order of
+ * members. Any difference changes the hash: a delay, a timeout, the version of a step.
  *
- * @param definition - any structured value, see `encode`; a member that is `undefined` counts as absent. Functions
- *   cannot be told apart, so they are refused: give a step a version instead
- * @returns 64 hexadecimal digits: SHA-256 of its canonical JSON
- * @throws `SERIALIZATION` for what cannot be stored, `UNSUPPORTED` in pages that came over plain HTTP
+ * @param definition - any structured value, see `encode`. A member that is `undefined` counts as absent. Functions are
+ *   refused, because they cannot be compared: give a step a version instead
+ * @returns 64 hexadecimal digits: the SHA-256 of its canonical JSON
+ * @throws `SERIALIZATION` for a value that cannot be stored, `UNSUPPORTED` on pages served over plain HTTP
  *
  * @example
  * ```ts
@@ -267,12 +277,12 @@ function renamed(position: Position, moves: ReadonlyMap<string, string>): Positi
  * ```
  */
 export async function definitionHash(definition: unknown): Promise<string> {
-  // In a list, because bytes by themselves have no text.
+  // Wrapped in a list, because bytes alone would not be encoded as text.
   const text = JSON.stringify(canonical(JSON.parse(encode([definition]) as string)))
   return sha256(text)
 }
 
-/** Encoded JSON with the members of objects in order, and without those that are undefined. */
+/** The encoded JSON with members in order, and without undefined members. */
 function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical)
   if (typeof value !== 'object' || value === null) return value

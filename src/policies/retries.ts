@@ -1,42 +1,45 @@
 /**
- * When a failed step is tried again, and what becomes of it in the end. Pure: nothing here waits or stores.
+ * Retries and dead letters: when to try a failed step again, and what to do when its attempts are used up. These are
+ * pure functions that neither wait nor store anything.
  *
- * The words are those of Ranvier's retry and dead letter policies and sayiir's retry policy. A policy is an argument of
- * every decision and never kept, so another one takes effect with the next failure.
+ * The names come from Ranvier's retry and dead letter policies and sayiir's retry policy. Each decision takes the
+ * policy as an argument, so a changed policy applies to the next failure.
  *
  * @module
  */
-import { type Known, MAX_TIME, requireGiven, requireInteger, requireOptions } from '../core/arguments.ts'
+import { type Known, MAX_TIME, requireGiven, requireInteger, requireOptions, shown } from '../core/arguments.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { invalid } from '../core/errors.ts'
 
-/** How often a step is tried, and how long it waits in between. */
+/** How often to try a step, and how long to wait between attempts. */
 export interface RetryPolicy {
-  /** The most attempts, the first included; from 1. */
+  /** The most attempts, including the first; from 1. */
   readonly maxAttempts: number
   /** The wait after the first failure; 1 s by default. */
   readonly initialDelay?: Duration | undefined
-  /** What the wait is multiplied by after each further failure, from 1, which keeps it the same; 2 by default. */
+  /** Multiplies the wait after each further failure; from 1, 2 by default. */
   readonly factor?: number | undefined
-  /** The longest wait; by default there is none. */
+  /** The longest wait; unlimited by default. */
   readonly maxDelay?: Duration | undefined
-  /** Whether to wait a random part of it, so that what failed together is not tried together; `false` by default. */
+  /**
+   * Waits a random part of the delay, so that steps that failed together are not retried together; `false` by default.
+   */
   readonly jitter?: boolean | undefined
 }
 
-/** Options of decisions about a failure. */
+/** Options of decisions after a failure. */
 export interface RetryOptions {
-  /** Gives a number from 0 to below 1, for jitter; `Math.random` by default. */
+  /** Returns a number from 0 up to 1 for jitter; `Math.random` by default. */
   readonly random?: (() => number) | undefined
 }
 
 const POLICY: Known<RetryPolicy> = { maxAttempts: true, initialDelay: true, factor: true, maxDelay: true, jitter: true }
 const RETRY: Known<RetryOptions> = { random: true }
 
-/** What becomes of a step that failed: it is forgotten, kept as a dead letter, or tried again first. */
+/** What to do with a failed step: drop it, send a dead letter, or retry first and then send. */
 export type DeadLetterPolicy = 'drop' | 'send' | { readonly kind: 'retryThenSend'; readonly retry: RetryPolicy }
 
-/** What {@link afterFailure} decides; `delay` is in milliseconds. */
+/** The decision of {@link afterFailure}; `delay` is in milliseconds. */
 export type FailureAction =
   | { readonly action: 'retry'; readonly delay: number }
   | { readonly action: 'send' }
@@ -47,26 +50,26 @@ export interface DeadLetter {
   readonly runId: string
   readonly workflow: string
   readonly stepId?: string
-  /** Why it failed last. */
+  /** The last error. */
   readonly error: string
-  /** What the step was given; any structured value. */
+  /** The input of the step; any structured value. */
   readonly payload?: unknown
-  /** How often it was tried. */
+  /** How many times it was tried. */
   readonly attempts: number
   /** In milliseconds since 1970. */
   readonly at: number
 }
 
-/** Takes dead letters; a rejection means that the letter was not kept. */
+/** Stores dead letters. A rejection means that the letter was not stored. */
 export type DeadLetterSink = (letter: DeadLetter) => Promise<void>
 
 /**
- * How long to wait after a failure.
+ * Computes the wait after a failure.
  *
- * @param policy - its `maxAttempts` plays no part
- * @param attempt - the attempt that failed, from 1
- * @param options - where chance comes from
- * @returns whole milliseconds
+ * @param policy - the policy; `maxAttempts` is not used
+ * @param attempt - the number of the failed attempt, from 1
+ * @param options - the source of randomness
+ * @returns the wait in whole milliseconds, from 0
  * @throws `INVALID_ARGUMENT` for a malformed policy or attempt
  */
 export function retryDelay(policy: RetryPolicy, attempt: number, options?: RetryOptions): number {
@@ -76,20 +79,21 @@ export function retryDelay(policy: RetryPolicy, attempt: number, options?: Retry
   requireInteger(maxAttempts, 'maxAttempts', 1)
   const first = toMilliseconds(initialDelay, 'initialDelay')
   const longest = toMilliseconds(maxDelay, 'maxDelay')
-  if (!(typeof factor === 'number' && factor >= 1 && factor < Infinity)) throw invalid('factor must be a number from 1')
+  if (!(typeof factor === 'number' && factor >= 1 && factor < Infinity))
+    throw invalid(`factor must be a finite number from 1, not ${shown(factor)}`)
   requireInteger(attempt, 'attempt', 1)
-  // Without a wait there is nothing to multiply, and the power may be infinite.
+  // Without a first wait the power is skipped: it may be infinite, and 0 times Infinity is NaN.
   const delay = first && Math.min(first * factor ** (attempt - 1), longest)
   return Math.round(jitter ? random() * delay : delay)
 }
 
 /**
- * Whether and when to try again.
+ * Decides whether to try again, and when.
  *
- * @param policy - how often at most, and the waits
- * @param failedAttempts - how many attempts have failed, from 1
- * @param options - where chance comes from
- * @returns the wait in milliseconds; `undefined` where all attempts are used up
+ * @param policy - the number of attempts, and the waits
+ * @param failedAttempts - the number of failed attempts so far, from 1
+ * @param options - the source of randomness
+ * @returns the wait in milliseconds; `undefined` if all attempts are used up
  * @throws `INVALID_ARGUMENT` for a malformed policy or number
  *
  * @example
@@ -106,12 +110,12 @@ export function nextRetry(policy: RetryPolicy, failedAttempts: number, options?:
 }
 
 /**
- * What to do about a failure.
+ * Decides what to do after a failure.
  *
- * @param policy - as it is now
- * @param failedAttempts - how many attempts have failed, from 1
- * @param options - where chance comes from
- * @returns to try again after `delay` milliseconds, to send a {@link DeadLetter}, or to forget it
+ * @param policy - the current policy
+ * @param failedAttempts - the number of failed attempts so far, from 1
+ * @param options - the source of randomness
+ * @returns `retry` after `delay` milliseconds, `send` a {@link DeadLetter}, or `drop` the step
  * @throws `INVALID_ARGUMENT` for a malformed policy or number
  *
  * @example
@@ -127,7 +131,8 @@ export function afterFailure(policy: DeadLetterPolicy, failedAttempts: number, o
   requireOptions(options, RETRY)
   requireInteger(failedAttempts, 'failedAttempts', 1)
   if (policy === 'drop' || policy === 'send') return { action: policy }
-  if (policy?.kind !== 'retryThenSend' || !policy.retry) throw invalid('policy must be drop, send or retryThenSend')
+  if (policy?.kind !== 'retryThenSend' || !policy.retry)
+    throw invalid("policy must be 'drop', 'send' or { kind: 'retryThenSend', retry: { maxAttempts: 3 } }")
   const delay = nextRetry(policy.retry, failedAttempts, options)
   return delay === undefined ? { action: 'send' } : { action: 'retry', delay }
 }

@@ -1,11 +1,11 @@
-/** What moves a run on from where it waits, and what stops it: parts of a change of its record. @module */
+/** Changes of a run's record: how it leaves a wait, and how it is stopped. @module */
 import { defined } from '../core/objects.ts'
 import { changed } from './record.ts'
 import type { RunRecord, SignalKind } from './state.ts'
 import { type RunStatus, isStepTerminal, isTerminal } from './status.ts'
 import type { StepAlong, StepRecord, StepRecords } from './step-record.ts'
 
-/** The run behind a wait: at the next step, or completed where there is none. */
+/** The run after a wait: at the next step, or completed if there is none. */
 export const movedOn = (run: RunRecord, next: string | undefined, now: number): RunRecord =>
   changed(
     run,
@@ -15,7 +15,7 @@ export const movedOn = (run: RunRecord, next: string | undefined, now: number): 
     now,
   )
 
-/** Completes a step in the change of its run. One that has ended stays as it is: the first result wins. */
+/** Completes a step within a change of its run. A step that has ended stays as it is: the first result wins. */
 export const completeStep = (
   steps: StepRecords,
   runId: string,
@@ -29,14 +29,15 @@ export const completeStep = (
       : defined({ ...step, stepId, status: 'completed' as const, ...outcome, completedAt: now, updatedAt: now }),
   )
 
-/** What is left of a run's signals without one. */
+/** The signals of a run without one of them. */
 export function signalsWithout({ signals }: RunRecord, kind: SignalKind): RunRecord['signals'] {
   const other = kind === 'cancel' ? 'pause' : 'cancel'
   return signals?.[other] && { [other]: signals[other] }
 }
 
 /**
- * The run as a request to stop it makes it; `undefined` where there is no such request, or it does not apply.
+ * The run after its request to pause or cancel takes effect; `undefined` if there is no such request, or it does not
+ * apply.
  *
  * @param interruptedAt - the step that was stopped
  */

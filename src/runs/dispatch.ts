@@ -1,12 +1,12 @@
 /**
- * Dispatch: what there is for a worker to do. It only reads, and what it answers is an offer: the claim decides.
+ * Dispatch: finds work for a worker. It only reads and makes offers; the claim decides who gets the work.
  *
- * The order is that of sayiir's dispatcher: what this worker failed at comes last, then by priority, where every
- * interval of waiting is worth one level, then the oldest, then by run.
+ * The order is that of sayiir's dispatcher: steps that this worker failed last come at the end. Then comes priority,
+ * where each interval of waiting is worth one level; then age, oldest first; then run id.
  *
  * @module
  */
-import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
+import { type Known, requireInteger, requireOptions, shown } from '../core/arguments.ts'
 import { bell } from '../core/bell.ts'
 import { decode } from '../core/codec.ts'
 import type { InnerDatabase } from '../core/database.ts'
@@ -31,28 +31,28 @@ import { type ReadyStep, encodeTags, readyEntries } from './indexes.ts'
 import { decodeRun } from './record.ts'
 import type { Priority, RunRecord } from './state.ts'
 
-/** What a worker can do. */
+/** The work that a worker can do. */
 export interface Abilities {
-  /** Runs without tags are for it, and those whose tags it has all. Without any, all are. */
+  /** A run is offered if it has no tags, or none but these. If left out or empty, every run is offered. */
   readonly tags?: readonly string[] | undefined
-  /** The workflows that it knows; all by default. What it does not know is passed over, one entry after the other. */
+  /** The workflows that it can run; all by default. Runs of other workflows are skipped one by one. */
   readonly workflows?: readonly (string | KnownWorkflow)[] | undefined
 }
 
-/** One version of a workflow, or all of them. Runs without a version are for every one of their workflow. */
+/** One version of a workflow, or all of them. A run without a version fits every version of its workflow. */
 export interface KnownWorkflow {
   readonly name: string
   readonly version?: string | undefined
 }
 
-/** Who asks for work. */
+/** The worker that asks for work. */
 export interface WorkerInfo extends Abilities {
   readonly workerId: string
-  /** Runs that it does not want to be offered at this moment. */
+  /** Runs not to offer now. */
   readonly except?: ((runId: string) => boolean) | undefined
   /**
-   * Claims that this worker has taken before this time, in milliseconds since 1970, do not count: it was started again, and
-   * takes them over with the same `takeBackBefore`.
+   * Ignores claims that this worker took before this time, in milliseconds since 1970: the worker was restarted, and
+   * takes these claims over with the same `takeBackBefore`.
    */
   readonly takeBackBefore?: number | undefined
 }
@@ -62,10 +62,10 @@ export interface FindHintedOptions extends CallOptions, WorkerInfo {}
 
 /** Options of {@link DispatchStore.findAvailableTasks}. */
 export interface FindTasksOptions extends CallOptions, WorkerInfo {
-  /** At most this many, from 1; 10 by default. */
+  /** The largest number of offers, from 1; 10 by default. */
   readonly limit?: number | undefined
   /**
-   * How long a step has to wait to gain one level of priority; 5 minutes by default, 0 counts as 1 ms. With `Infinity`
+   * The waiting time that gains a step one level of priority; 5 minutes by default, 0 counts as 1 ms. With `Infinity`,
    * waiting gains nothing.
    */
   readonly agingInterval?: Duration | undefined
@@ -73,9 +73,9 @@ export interface FindTasksOptions extends CallOptions, WorkerInfo {
 
 /** Options of {@link DispatchStore.waitForWakeup}. */
 export interface WaitForWorkOptions extends CallOptions, WorkerInfo {
-  /** How long to wait, from 0, which looks once. */
+  /** How long to wait; 0 looks once. */
   readonly timeout: Duration
-  /** How long between two looks on average, from 1 ms to 10^9 ms; 1 s by default. */
+  /** The average time between two looks, from 1 ms to 10^9 ms; 1 s by default. */
   readonly pollInterval?: Duration | undefined
 }
 
@@ -85,54 +85,65 @@ const HINTED: Known<FindHintedOptions> = { ...CALL, ...ABILITIES, workerId: true
 const FIND: Known<FindTasksOptions> = { ...HINTED, limit: true, agingInterval: true }
 const WAIT: Known<WaitForWorkOptions> = { ...HINTED, timeout: true, pollInterval: true }
 
-/** A step to be worked on; or with `signal`, a run to be stopped: `checkControlSignals` does that, and no work. */
+/** A step to work on. With `signal`, a run to stop: call `checkControlSignals` instead of doing work. */
 export interface AvailableTask extends ReadyStep {
   readonly runId: string
-  /** Absent where the run is to be stopped, and stands nowhere. */
+  /** Absent if the run is to be stopped and has no position. */
   readonly stepId?: string
   readonly priority: Priority
   readonly tags: readonly string[]
-  /** Since when it is there to be done, or was to be stopped, in milliseconds since 1970. */
+  /** When the step became ready, or when the stop was requested, in milliseconds since 1970. */
   readonly since: number
 }
 
-/** What there is to do for the workers of one tenant. */
+/** Finds work for the workers of one tenant. */
 export interface DispatchStore {
   /**
-   * What can be worked on, best first: what neither waits nor is claimed. What this worker failed at last comes after
-   * all else, then the order is by priority and waiting time, then by age, then by run.
+   * Lists steps that can be worked on, best first. Steps that wait or are claimed are left out. The order is: steps
+   * that this worker failed last come at the end; then priority and waiting time; then age; then run id.
    *
-   * @returns offers: somebody else may be faster, and a claim made of an offer tells. Of what the worker failed at, only
-   *   the oldest thousand of each priority are looked at
+   * @param options - the worker, its abilities, and how many steps to return
+   * @returns offers. Another worker may be faster, so claim a step before working on it. Of the steps that this worker
+   *   failed, only the oldest thousand of each priority are considered
+   * @throws `INVALID_ARGUMENT` for a malformed option
    */
   findAvailableTasks(options: FindTasksOptions): Promise<AvailableTask[]>
-  /** The step that a hint names; `undefined` where it is not there to be worked on, is claimed, or needs other tags. */
+  /**
+   * Looks up the step that a hint names.
+   *
+   * @param hint - the hint, decoded
+   * @param options - the worker and its abilities
+   * @returns an offer; `undefined` if the step is not ready, is claimed, or needs tags that the worker lacks
+   * @throws `INVALID_ARGUMENT` for a malformed hint or option
+   */
   findHintedTask(hint: TaskWakeupHint, options: FindHintedOptions): Promise<AvailableTask | undefined>
   /**
-   * Waits for something to do: looks when the backend announces that there may be something, and again and again, at
-   * random times, so that workers do not meet. The latter is for what comes without a change, such as a claim that
-   * expires or a retry that is due, and for announcements that are lost.
+   * Waits for work. It looks when the backend announces a change, and also polls at random intervals, so that workers
+   * do not all look at once. Polling finds work that no change announces, such as an expired claim or a due retry, and
+   * makes up for lost announcements.
    *
-   * @returns the best offer; `undefined` where the time was over first
-   * @throws `CLOSED` at the close, which does not wait for it
+   * @param options - the worker, its abilities, and how long to wait
+   * @returns the best offer; `undefined` if the time was over first
+   * @throws `INVALID_ARGUMENT` for a malformed option; `CLOSED` when the database is closed, which does not wait for
+   *   this call
    */
   waitForWakeup(options: WaitForWorkOptions): Promise<AvailableTask | undefined>
   /**
-   * Has those who wait on this store look at once.
+   * Makes every caller that waits on this store look at once.
    *
-   * @param hint - what to look at first
+   * @param hint - the step to look at first
    * @throws `INVALID_ARGUMENT` for a malformed hint
    */
   wake(hint?: TaskWakeupHint): void
 }
 
-/** Where the claim of a run lies, or that of a step. */
+/** The key of the claim of a run, or of a step. */
 export const claimAt = (parts: TenantParts, runId: string, stepId?: string): EntryKey => ({
   part: parts.run(runId),
   key: stepId === undefined ? CLAIM : `${CLAIM}!${encodeId(stepId, 'stepId')}`,
 })
 
-/** Who claims it: nobody, where both are absent. */
+/** Reads the claims that cover a task. Nobody holds it if both are absent. */
 const claimsOf = (parts: TenantParts, { runId, stepId }: AvailableTask): Read[] => [
   { get: claimAt(parts, runId) },
   { get: claimAt(parts, runId, stepId) },
@@ -151,13 +162,13 @@ function toTask(parts: TenantParts, { part, key }: EntryKey, value: Value): Avai
   })
 }
 
-/** The tags that a part of the index is for. */
+/** The tags of a part of the index. */
 function tagsOf(parts: TenantParts, part: string): readonly string[] {
   const encoded = part.slice(parts.ready.length)
   return encoded === '-' ? [] : (JSON.parse(decodeId(encoded)) as string[])
 }
 
-/** What a run offers, now or when its time has come. */
+/** The tasks that a run offers, including those whose time has not come yet. */
 export const offersOf = (parts: TenantParts, run: RunRecord): AvailableTask[] =>
   Array.from(readyEntries(parts, run), ({ at, value }) => toTask(parts, at, value))
 
@@ -182,11 +193,12 @@ function requireWorker<W extends WorkerInfo>(options: W, known: Known<W>): W {
 
 /** @throws `INVALID_ARGUMENT` for malformed tags or workflows */
 export function requireAbilities({ tags, workflows }: Abilities): void {
-  if (workflows !== undefined && !Array.isArray(workflows)) throw invalid('workflows must be an array')
+  if (workflows !== undefined && !Array.isArray(workflows))
+    throw invalid(`workflows must be an array, not ${shown(workflows)}`)
   if (tags !== undefined) encodeTags(tags)
 }
 
-/** A question with nothing left out. */
+/** A request for work, with every default filled in. */
 export interface Request extends WorkerInfo {
   readonly limit: number
   readonly agingInterval: number
@@ -198,9 +210,9 @@ interface Stream {
   start: string
   readonly end: string
   more: boolean
-  /** How many of what was read can be offered first. */
+  /** How many of the candidates read come first in the order. */
   fresh: number
-  /** How many were put behind. */
+  /** How many of the candidates read come last, because this worker failed them. */
   behind: number
 }
 
@@ -211,16 +223,16 @@ interface Candidate {
   readonly key: string
 }
 
-/** How much of what is put behind is looked at per stream, so that a broken worker does not read all there is. */
+/** The most failed candidates read per stream, so that a broken worker does not read the whole index. */
 const MOST_BEHIND = 1000
 
-/** What there is to do. */
+/** The result of a search for work. */
 export interface Found {
-  /** As many as were asked for, if there are. */
+  /** As many as the request allows, or fewer if there is less work. */
   readonly offers: readonly AvailableTask[]
   /**
-   * When there may be one where there is none now, in milliseconds since 1970: the first step that waits for another
-   * attempt is ready, or the first claim is over. `Infinity` where that is never.
+   * When to look again, in milliseconds since 1970: the first retry is due then, or the first claim expires. `Infinity`
+   * if neither will happen.
    */
   readonly next: number
 }
@@ -228,7 +240,7 @@ export interface Found {
 /** Looks for work. */
 export type Find = (db: InnerDatabase, request: Request, options?: CallOptions) => Promise<Found>
 
-/** When nobody claims a task any more whose claims count. */
+/** When the last claim that counts for this worker expires; 0 if there is none. */
 const endOf = (claims: readonly (Entry | null)[], { workerId, takeBackBefore }: WorkerInfo): number =>
   Math.max(
     ...claims.map((claim) => {
@@ -240,9 +252,9 @@ const endOf = (claims: readonly (Entry | null)[], { workerId, takeBackBefore }: 
     }),
   )
 
-/** Makes what looks for work. */
+/** Creates a search for work. */
 export function finder(parts: TenantParts): Find {
-  /** The parts of the index as last seen: asked together with the question which there are. */
+  /** The parts of the index, as last seen. Each search reads them and checks the list at the same time. */
   let known: readonly string[] = []
 
   return async (db, request, options) => {
@@ -274,7 +286,7 @@ export function finder(parts: TenantParts): Find {
       some.map(({ part, start, end }) => ({ range: { part, start, end, limit: Math.min(most, rangeEntries) } }))
 
     function take(some: readonly Stream[], pages: readonly Answer[]): void {
-      // As the answer has told it: what waits for its next attempt lies behind, and is cut off here.
+      // The answer has just set this clock. Steps that wait for their next attempt sort last and are cut off here.
       const now = db.now()
       some.forEach((stream, i) => {
         const { entries, more } = pages[i] as EntryPage
@@ -282,7 +294,7 @@ export function finder(parts: TenantParts): Find {
         for (const { key, value } of entries) {
           const task = toTask(parts, { part: stream.part, key }, value)
           if (task.since > now) {
-            // Also where the workflow is not known: behind it may lie what is, at no other moment than after it.
+            // Counted even if the workflow is unknown: known work that sorts later is not due before this time.
             next = Math.min(next, task.since)
             stream.more = false
             break
@@ -296,8 +308,9 @@ export function finder(parts: TenantParts): Find {
       })
     }
 
-    /** Has every stream hold so many, if there are: the best of all are among them then. */
+    /** Reads until every stream has this many candidates, if it can. The best of all are then among them. */
     async function fill(most: number): Promise<void> {
+      // Pages double in length, so that few requests suffice even if much is skipped.
       // Where much is passed over, longer pages each time: few requests.
       for (let length = most; ; length *= 2) {
         const short = streams.filter(({ more, fresh, behind }) => more && fresh < most && behind < MOST_BEHIND)
@@ -310,7 +323,7 @@ export function finder(parts: TenantParts): Find {
       const levels = a.task.priority - b.task.priority
       return (
         Number(a.isBehind) - Number(b.isBehind) ||
-        // No levels times infinity would be no number.
+        // Zero levels times Infinity would be NaN.
         (levels && levels * agingInterval) + a.task.since - b.task.since ||
         a.task.since - b.task.since ||
         (a.key < b.key ? -1 : 1)
@@ -318,7 +331,7 @@ export function finder(parts: TenantParts): Find {
     }
 
     async function addAll(): Promise<void> {
-      // Another call may learn of more meanwhile.
+      // A copy: another call may update the list meanwhile.
       const before = known
       add(before)
       const early = [...streams]
@@ -338,7 +351,7 @@ export function finder(parts: TenantParts): Find {
 
     await addAll()
     const offers: AvailableTask[] = []
-    // Where much is claimed, a wider look each time: few requests, and no more than twice what is needed.
+    // The window doubles, so that few requests suffice even if much is claimed. It is at most twice what is needed.
     for (let window = limit; offers.length < limit; window *= 2) {
       await fill(window)
       if (candidates.length === 0) break
@@ -355,7 +368,7 @@ export function finder(parts: TenantParts): Find {
   }
 }
 
-/** Makes what finds work. */
+/** Creates the dispatch store of a tenant. */
 export function dispatchStore(db: InnerDatabase, parts: TenantParts): DispatchStore {
   const find = finder(parts)
   const waiting = new Set<(hint: TaskWakeupHint | undefined) => void>()
@@ -411,12 +424,12 @@ export function dispatchStore(db: InnerDatabase, parts: TenantParts): DispatchSt
         hint = it
         ring()
       }
-      // Before the first look: what comes between the two must not be missed.
+      // Before the first look, so that no change between the two is missed.
       const unwatch = db.watch((part) => part.startsWith(parts.ready) && fits(tagsOf(parts, part), worker), ring)
       waiting.add(wake)
       try {
         for (;;) {
-          // What rings during a look calls for another one.
+          // A ring during the look calls for another look.
           silence()
           const first = hint
           hint = undefined

@@ -1,20 +1,20 @@
-/** Log entries: how they are handed in, stored and read. @module */
+/** Log entries: what callers pass, what is stored, and how it is read. @module */
 import { requireInteger } from '../core/arguments.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { Entry, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
 import { decodeNumber, requireId } from '../core/keys.ts'
 
-/** A log entry as it is handed in. */
+/** A log entry to append. */
 export interface NewEvent {
   readonly runId: string
-  /** Of the run, fixed by its first event. */
+  /** The workflow of the run, fixed by its first event. */
   readonly workflow: string
   /** What happened, 1 to 256 bytes, such as `step.completed`. */
   readonly kind: string
-  /** The step it happened to. */
+  /** The step that it is about. */
   readonly stepId?: string | undefined
-  /** The version of the workflow's definition that produced it. */
+  /** The version of the workflow definition that produced it. */
   readonly definitionVersion?: string | undefined
   /** When it happened, in milliseconds since 1970; now by default. */
   readonly at?: number | undefined
@@ -22,9 +22,11 @@ export interface NewEvent {
   readonly payload?: unknown
   /** For the caller's own use. */
   readonly payloadHash?: string | undefined
-  /** The number it must get: the next one of the log. Repeating an accepted event under its number is a duplicate. */
+  /**
+   * The seq that it must get: the next one of the log. An accepted event repeated with its seq counts as a duplicate.
+   */
   readonly seq?: number | undefined
-  /** Names this event within its run, 1 to 256 bytes. Repeating an accepted event under its key is a duplicate. */
+  /** Names this event within its run, 1 to 256 bytes. An accepted event repeated with its key counts as a duplicate. */
   readonly idempotencyKey?: string | undefined
 }
 
@@ -45,7 +47,7 @@ export interface RunEvent {
 
 type Stored = Omit<RunEvent, 'runId' | 'workflow' | 'seq'>
 
-/** Checks an event and makes what is stored of it. */
+/** Checks an event and encodes it for storage. */
 export function encodeEvent(event: Omit<NewEvent, 'runId' | 'workflow'>, now: number): Value {
   const { kind, payload, at = now } = event
   const stored: { -readonly [K in keyof Stored]?: Stored[K] } = { kind: requireId(kind, 'kind') }
@@ -66,12 +68,12 @@ export const decodeEvent = (entry: Entry, runId: string, workflow: string): RunE
   ...(decode(entry.value) as Stored),
 })
 
-/** Whether two stored events say the same, whenever it was said: a repetition may carry a later `at`. */
+/** Whether two stored events are equal except for `at`: a repeat may carry a later time. */
 export function isSameEvent(a: Value, b: Value): boolean {
   return a === b || isSameJson(withoutTime(a), withoutTime(b))
 }
 
-/** The stored text is JSON whatever its payload holds, so comparing that is comparing the values. */
+/** The stored text is JSON, whatever its payload, so comparing the JSON compares the values. */
 function withoutTime(value: Value): unknown {
   if (typeof value !== 'string') throw invalid('A stored event must be text')
   return { ...(JSON.parse(value) as object), at: 0 }

@@ -1,5 +1,5 @@
-/** What callers say of a run: its status, its position, and how it is to be worked on. @module */
-import { requireGiven, requireInteger } from '../core/arguments.ts'
+/** The fields of a run that callers can set: its status, its position, and how workers treat it. @module */
+import { requireGiven, requireInteger, shown } from '../core/arguments.ts'
 import { decode, encode } from '../core/codec.ts'
 import { invalid } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
@@ -9,19 +9,19 @@ import { changed } from './record.ts'
 import type { Deadline, Priority, RetryState, RunRecord } from './state.ts'
 import { type Position, type RunStatus, isRunStatus, requirePosition, statusAt } from './status.ts'
 
-/** What may be said of a run; what is left out stays as it is. */
+/** Fields of a run to change. A field left out stays as it is. */
 export interface RunFields {
   readonly workflow?: string | undefined
   readonly definitionHash?: string | undefined
-  /** Follows from the position where that is given and this is not, but a paused run stays paused. */
+  /** Follows from `position` if only that is given; a paused run stays paused. */
   readonly status?: RunStatus | undefined
-  /** Where the run is in its work; `null`: nowhere. */
+  /** Where the run is in its work; `null` for nowhere. */
   readonly position?: Position | null | undefined
   /** From 1, the most urgent, to 5; 3 by default. */
   readonly priority?: Priority | undefined
-  /** What a worker must have to be offered the run; all of them together at most 250 bytes. */
+  /** Tags that a worker must have to be offered the run; at most 250 bytes together. */
   readonly tags?: readonly string[] | undefined
-  /** How the attempts at steps went, by step; replaces what was there. */
+  /** The retry state by step id; replaces all earlier states. */
   readonly retries?: Readonly<Record<string, RetryState>> | undefined
   readonly deadline?: Deadline | null | undefined
   readonly traceParent?: string | undefined
@@ -29,13 +29,13 @@ export interface RunFields {
   readonly error?: string | undefined
 }
 
-/** @throws `INVALID_ARGUMENT` for anything but text of well-formed Unicode */
+/** @throws `INVALID_ARGUMENT` for anything but well-formed Unicode text */
 export function requireText(text: string, what: string): void {
   if (typeof text !== 'string' || !text.isWellFormed()) throw invalid(`${what} must be well-formed text`)
 }
 
 /**
- * A copy of the fields: records are remembered, and must not change when what was handed in does.
+ * Checks the fields and copies them. Records are cached, so they must not change when the caller's object does.
  *
  * @throws `INVALID_ARGUMENT` for malformed fields
  */
@@ -44,7 +44,7 @@ export function requireRunFields(fields: RunFields): RunFields {
   if (workflow !== undefined) encodeId(workflow, 'workflow')
   if (definitionHash !== undefined) encodeId(definitionHash, 'definitionHash')
   if (traceParent !== undefined) encodeId(traceParent, 'traceParent')
-  if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+  if (status !== undefined && !isRunStatus(status)) throw invalid(`status must be a run status, not ${shown(status)}`)
   if (position !== undefined && position !== null) requirePosition(position)
   if (priority !== undefined) requireInteger(priority, 'priority', 1, 5)
   if (tags !== undefined) encodeTags(tags)
@@ -68,7 +68,7 @@ export function requireRunFields(fields: RunFields): RunFields {
   return decode(encode(defined(known))) as RunFields
 }
 
-/** The run with what is said of it. */
+/** The run with the fields applied. */
 export function withFields(run: RunRecord, fields: RunFields, now: number): RunRecord {
   const { status, position, deadline, workflow, definitionHash, priority, tags, retries, traceParent, error } = fields
   const told = defined({ workflow, definitionHash, priority, tags, retries, traceParent, error })
@@ -80,7 +80,7 @@ export function withFields(run: RunRecord, fields: RunFields, now: number): RunR
       ...told,
       status: status ?? follows,
       ...(position !== undefined && { position: position ?? undefined }),
-      // What it goes on as is what its position says by then.
+      // A paused run resumes with the status of its new position.
       ...(isPaused && position && run.stopped && { stopped: { ...run.stopped, from: statusAt(position) } }),
       ...(deadline !== undefined && { deadline: deadline ?? undefined }),
     },

@@ -1,6 +1,6 @@
 /**
- * Wake-up hints: what tells a worker over any channel that a step can be worked on. A hint promises nothing and carries
- * nothing that counts: one that is lost, late or broken is a wake-up missed, and the next poll finds the step.
+ * Wake-up hints tell a worker, over any channel, that a step is ready. A hint promises nothing and carries no state: if
+ * one is lost, late or broken, the next poll finds the step.
  *
  * @module
  */
@@ -9,20 +9,20 @@ import { encodeId } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { encodeTags } from './indexes.ts'
 
-/** Names a step that may be there to be worked on. */
+/** Names a step that may be ready. */
 export interface TaskWakeupHint {
   readonly runId: string
   readonly stepId: string
   readonly definitionHash?: string | undefined
-  /** Of the run; a worker that lacks one of them need not look. */
+  /** The tags of the run. A worker that lacks one of them need not look. */
   readonly tags?: readonly string[] | undefined
 }
 
 const VERSION = 'h1.'
-/** More than any hint takes, and nothing to be afraid of. */
+/** Longer than any hint, and small enough to parse. */
 const MAX_LENGTH = 16_384
 
-/** The members of a hint and no others. @throws `INVALID_ARGUMENT` for what is none */
+/** Checks a hint and copies its known members. @throws `INVALID_ARGUMENT` for a malformed hint */
 export function requireHint(hint: TaskWakeupHint): TaskWakeupHint {
   const { runId, stepId, definitionHash, tags } = requireGiven(hint, 'hint')
   encodeId(runId, 'hint.runId')
@@ -35,8 +35,8 @@ export function requireHint(hint: TaskWakeupHint): TaskWakeupHint {
 /**
  * Writes a hint as text, to be sent over any channel.
  *
- * @param hint - an offered task is one, too
- * @returns letters, digits, `.`, `-` and `_`: at most 16384 of them, most often about 100
+ * @param hint - the step to announce; an offered task will do
+ * @returns letters, digits, `.`, `-` and `_`: at most 16384 characters, most often about 100
  * @throws `INVALID_ARGUMENT` for malformed ids
  *
  * @example
@@ -48,7 +48,7 @@ export function requireHint(hint: TaskWakeupHint): TaskWakeupHint {
  * ```
  */
 export function encodeHint(hint: TaskWakeupHint): string {
-  // What is beyond ASCII is escaped by code unit, as JSON allows.
+  // Characters beyond ASCII are escaped by code unit, as JSON allows.
   const json = JSON.stringify(requireHint(hint)).replace(
     /[^\0-\x7f]/g,
     (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
@@ -59,8 +59,9 @@ export function encodeHint(hint: TaskWakeupHint): string {
 /**
  * Reads a hint.
  *
- * @param text - what came over the channel
- * @returns `undefined` for what {@link encodeHint} has not written, or a later version of it; never an error
+ * @param text - the text received
+ * @returns the hint; `undefined` for text that {@link encodeHint} did not write, or that a later version wrote. Never
+ *   throws
  */
 export function decodeHint(text: string): TaskWakeupHint | undefined {
   try {

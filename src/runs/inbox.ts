@@ -1,8 +1,8 @@
 /**
- * The messages of a run: a log for each name, and a cursor that tells how many of it were taken.
+ * The messages of a run: one log per name, and a cursor that counts the messages taken from it.
  *
- * Whoever takes a message moves the cursor in the same commit, under a check of what it was and of the message behind
- * it. So each is taken once and in order, and that there is none is as certain as what the commit changes because of it.
+ * Taking a message moves the cursor in the same commit, which checks the cursor's old value and the next message. So
+ * each message is taken once and in order. If there is none, the commit checks that too.
  *
  * @module
  */
@@ -20,33 +20,33 @@ import type { StepRecords } from './step-record.ts'
 
 /** A message to a run. */
 export interface Message {
-  /** Its number among the run's messages of this name, from 1. */
+  /** Its position among the run's messages of this name, from 1. */
   readonly seq: number
   readonly name: string
   /** Any structured value. */
   readonly payload?: unknown
-  /** By the backend's clock, in milliseconds since 1970. */
+  /** When it was sent by the backend's clock, in milliseconds since 1970. */
   readonly sentAt: number
 }
 
-/** Where a run waits for a message. */
+/** The position of a run that waits for a message. */
 export type MessagePosition = Extract<Position, { readonly kind: 'message' }>
 
-/** What a change has to check and write to take a message. */
+/** Taking a message, as parts of a commit. */
 interface Taking {
-  /** `undefined` where there is none, which is checked then. */
+  /** `undefined` if there is none; the commit then checks its absence. */
   readonly message: Message | undefined
   readonly checks: readonly Check[]
   readonly along: readonly Along[]
 }
 
-/** What a change has to check and write to have a waiting run take a message, or wait on. */
+/** The next state of a run that waits for a message, as parts of a commit. */
 interface Receipt {
   /** Whether the wait is over. */
   readonly isOver: boolean
-  /** What has to be committed. */
+  /** The commit. */
   readonly proposal: {
-    /** The run at the position it was at, or behind it. */
+    /** The run at its old position, or at the next one. */
     readonly next: RunRecord
     readonly checks: readonly Check[]
     readonly along: readonly Along[]
@@ -55,21 +55,21 @@ interface Receipt {
   }
 }
 
-/** The messages of a run, as one call sees them. */
+/** The messages of a run, as seen by one call. */
 export interface Inbox {
   /**
-   * Inside of `propose`: takes the oldest message of a name.
+   * For use inside `propose`: takes the oldest message of a name.
    *
-   * @param own - what the same commit appends, and is taken where it is the oldest
+   * @param own - a message that the same commit appends; taken if it is the oldest
    */
   take(name: string, own?: Pick<Message, 'payload' | 'sentAt'>): Taking
-  /** Inside of `propose`: looks at the oldest message of a name, and leaves it. */
+  /** For use inside `propose`: reads the oldest message of a name without taking it. */
   peek(name: string): Taking
   /**
-   * Inside of `propose`: has a run that waits at this position take the oldest message; see {@link take}. At a step that
-   * has ended the wait is over, and no message is taken.
+   * For use inside `propose`: a run that waits at this position takes the oldest message; see {@link take}. If the step
+   * has ended already, the wait is over and no message is taken.
    *
-   * @param isTimeOver - whether the wait is over without a message, too
+   * @param isTimeOver - ends the wait even without a message
    */
   receive(
     run: RunRecord,
@@ -78,9 +78,9 @@ export interface Inbox {
     own?: Pick<Message, 'payload' | 'sentAt'>,
     isTimeOver?: boolean,
   ): Receipt
-  /** As `failed` of the proposal: learns which message is the oldest, for the next attempt. */
+  /** The proposal's `failed`: learns the oldest message for the next attempt. */
   readonly learn: (failed: readonly FailedCheck[]) => undefined
-  /** Takes the oldest message of a name, and changes nothing else. */
+  /** Takes the oldest message of a name and changes nothing else. */
   consume(name: string, options: WriteOptions): Promise<Message | undefined>
 }
 
@@ -100,7 +100,7 @@ export const toMessage = (entry: Entry, name: string): Message =>
     ...(decode(entry.value) as { readonly payload: unknown; readonly sentAt: number }),
   })
 
-/** The inboxes of a tenant's runs; all stores over one database share what is remembered of the cursors. */
+/** The inboxes of a tenant's runs. All stores over one database share their cache of cursors. */
 export function inboxes(db: InnerDatabase, parts: TenantParts, steps: StepRecords): (runId: string) => Inbox {
   const cursors: Cells<number> = db.shared(`message cursors of ${parts.runs}`, () =>
     cells(db, (entry) => Number(entry.value)),
@@ -109,12 +109,12 @@ export function inboxes(db: InnerDatabase, parts: TenantParts, steps: StepRecord
   return (runId) => {
     const part = parts.run(runId)
     const cursorAt = (name: string): EntryKey => ({ part, key: cursorOf(name) })
-    /** What was last found to be the oldest. */
+    /** The message last seen as the oldest. */
     let known: Entry | null = null
 
     function look(name: string, taken: number): { check: Check; message: Message | undefined } {
       const at = { part, key: messagesOf(name) + encodeNumber(taken + 1) }
-      // Without a guess it must be absent; where it is not, the failed check brings it.
+      // Without a guess the check says absent. If there is a message, the failed check returns it.
       const entry = known?.key === at.key ? known : null
       return { check: { at, version: entry && entry.version }, message: entry ? toMessage(entry, name) : undefined }
     }

@@ -1,9 +1,10 @@
 /**
- * The indexes of runs, each a pure function of a run's record: by id, by status and time, by wake-up time, by the ids its
- * steps wait under, and by what can be worked on. They are written in the commit that writes the record.
+ * The indexes of runs: by id, by status and time, by wake-up time, by the ids that steps wait under, and by readiness.
+ * Each is a pure function of the run's record, and is written in the same commit.
  *
  * @module
  */
+import { shown } from '../core/arguments.ts'
 import { encode } from '../core/codec.ts'
 import type { EntryKey, Op, Value } from '../core/driver.ts'
 import { invalid } from '../core/errors.ts'
@@ -12,43 +13,43 @@ import { defined } from '../core/objects.ts'
 import type { Aside, Priority, RunRecord, SignalKind } from './state.ts'
 import { type RunStatus, isTerminal, stepsAt, wakeAtOf } from './status.ts'
 
-/** What the indexes say of a run. */
+/** A run as the indexes show it. */
 export interface RunSummary {
   readonly runId: string
-  /** Absent where the run has no event yet, and was not created as one of a workflow. */
+  /** Absent until the run has an event, unless it was created with a workflow. */
   readonly workflow?: string
   readonly createdAt: number
   readonly status: RunStatus
-  /** When it came to that status; of an ended run, when it ended. In milliseconds since 1970. */
+  /** When it reached that status, in milliseconds since 1970. For an ended run, when it ended. */
   readonly since: number
   readonly tags?: readonly string[]
-  /** Of a run that was put aside: why. */
+  /** Why the run was put aside, if it was. */
   readonly aside?: Aside
 }
 
-/** What the index of steps that can be worked on says of one. */
+/** A step as the index of ready steps shows it. */
 export interface ReadyStep {
   readonly workflow?: string
   readonly definitionHash?: string
   readonly definitionVersion?: string
   readonly traceParent?: string
   readonly lastFailedWorker?: string
-  /** The run is not to be worked on, but stopped. */
+  /** The run is to be stopped, not worked on. */
   readonly signal?: SignalKind
 }
 
 export const DEFAULT_PRIORITY: Priority = 3
 
-/** The part of runs that need these tags, in any order. */
+/** The part of runs that need these tags. Their order does not matter. */
 const readyPart = (parts: TenantParts, tags: readonly string[] = []): string => parts.ready + encodeTags(tags)
 
 /**
- * A set of tags, as one element of a key.
+ * Encodes a set of tags as one element of a key.
  *
- * @throws `INVALID_ARGUMENT` for what is no list of ids, and for too many
+ * @throws `INVALID_ARGUMENT` for anything but a list of ids, and for too many of them
  */
 export function encodeTags(tags: readonly string[]): string {
-  if (!Array.isArray(tags)) throw invalid('tags must be an array')
+  if (!Array.isArray(tags)) throw invalid(`tags must be an array, not ${shown(tags)}`)
   for (const tag of tags) encodeId(tag as string, 'tags')
   return tags.length === 0
     ? '-'
@@ -58,7 +59,7 @@ export function encodeTags(tags: readonly string[]): string {
 const readyKey = (priority: number, since: number, runId: string, stepId: string): string =>
   `${priority}!${encodeNumber(since)}!${encodeId(runId, 'runId')}!${stepId && encodeId(stepId, 'stepId')}`
 
-/** Where it is found which step waits under an id. */
+/** The key that holds which step waits under an id. */
 export const waitKey = (parts: TenantParts, waitId: string): EntryKey => ({
   part: parts.waits,
   key: encodeId(waitId, 'waitId'),
@@ -67,7 +68,7 @@ export const waitKey = (parts: TenantParts, waitId: string): EntryKey => ({
 const summarize = ({ workflow, createdAt, status, since, tags, aside }: RunRecord): Value =>
   encode(defined({ workflow, createdAt, status, since, tags, aside }))
 
-/** Every index entry of a run. */
+/** The index entries of a run. */
 export function* indexEntries(
   parts: TenantParts,
   run: RunRecord,
@@ -90,14 +91,14 @@ export function* indexEntries(
   yield* readyEntries(parts, run)
 }
 
-/** The signal that waits to take effect, cancel first; nothing where there is none. */
+/** The signal that has not taken effect yet, cancel first; an empty object if there is none. */
 export const pendingSignal = ({
   status,
   signals: { cancel, pause } = {},
 }: RunRecord): { readonly signal?: SignalKind } =>
   cancel ? { signal: 'cancel' } : pause && status !== 'paused' ? { signal: 'pause' } : {}
 
-/** What can be worked on: steps, or a run that is to be stopped. */
+/** The entries for ready work: steps, or a run to stop. */
 export function* readyEntries(
   parts: TenantParts,
   run: RunRecord,
@@ -132,10 +133,10 @@ export function* readyEntries(
 }
 
 /**
- * What changes in the indexes when a run's record does.
+ * The changes of the indexes that go with a change of a run's record.
  *
- * @param before - `undefined` where there was no run
- * @param after - `undefined` where there is none any more
+ * @param before - `undefined` if the run is new
+ * @param after - `undefined` if the run is deleted
  */
 export function indexOps(parts: TenantParts, before: RunRecord | undefined, after: RunRecord | undefined): Op[] {
   const old = new Map<string, { readonly at: EntryKey; readonly value: Value }>()

@@ -1,8 +1,8 @@
 /**
- * The record of a run: all that is known of it besides its log, its steps and its state.
+ * The record of a run: everything stored about it except its log, its steps and its state.
  *
- * Every store that changes a run changes this one entry, under a check of what it was, and with it in the same commit
- * the indexes that are made of it. So a run has one status, whoever asks, and no index can disagree with it.
+ * Every store changes this one entry, under a check of its old version, and writes the indexes in the same commit. So a
+ * run has one status, and no index can disagree with it.
  *
  * @module
  */
@@ -18,42 +18,42 @@ import { indexOps } from './indexes.ts'
 import type { RunRecord } from './state.ts'
 import { type Completion, type RunStatus, isTerminal } from './status.ts'
 
-/** What a change of a run wants committed. */
+/** A change of a run, to be committed. */
 export interface RunProposal<R> extends Omit<Proposal<RunRecord, R>, 'next'> {
-  /** The run afterwards; `null` to delete its record. Left out: as before. */
+  /** The run afterwards; `null` deletes its record. If left out, the run stays as it is. */
   readonly next?: RunRecord | null | undefined
 }
 
-/** The run records of a tenant, remembered. */
+/** The run records of a tenant, cached. */
 export interface RunRecords {
-  /** Changes a run, or makes it, with its indexes: see `Cells.change`. */
+  /** Changes or creates a run, with its indexes; see `Cells.change`. */
   change<R>(
     runId: string,
     propose: (run: RunRecord | undefined, id: string) => RunProposal<R>,
     options?: WriteOptions,
   ): Promise<R>
   /**
-   * Tells of every change of a run that this process makes; `undefined` where it was deleted.
+   * Calls `listener` for every change of a run that this process makes, with `undefined` if the run was deleted.
    *
-   * @returns what stops it; idempotent
+   * @returns a function that stops the calls; calling it again does nothing
    */
   listen(runId: string, listener: (run: RunRecord | undefined) => void): () => void
   /**
-   * Changes a run that must be there.
+   * Changes a run that must exist.
    *
-   * @throws `NOT_FOUND`
+   * @throws `NOT_FOUND` if it does not
    */
   changeExisting<R>(runId: string, propose: (run: RunRecord) => RunProposal<R>, options?: WriteOptions): Promise<R>
 }
 
-/** The run records of a tenant; all stores over one database share what is remembered. */
+/** The run records of a tenant. All stores over one database share one cache. */
 export const runRecords = (db: InnerDatabase, parts: TenantParts): RunRecords =>
   db.shared(`run records of ${parts.runs}`, () => {
     const { change, along } = cells(db, (entry) => decodeRun(entry.value))
     const listeners = new Map<string, Set<(run: RunRecord | undefined) => void>>()
     const at = (runId: string): EntryKey => ({ part: parts.run(runId), key: RUN })
 
-    /** What ends a run wakes the run that waits for it, in the same commit. */
+    /** The end of a run wakes the run that waits for it, in the same commit. */
     function waiting(
       run: RunRecord,
       next: RunRecord | null,
@@ -123,7 +123,7 @@ export const decodeRun = (value: Value): RunRecord => decode(value) as RunRecord
 /**
  * A run that begins now.
  *
- * @param life - unique for ever: the id of the commit that makes it
+ * @param life - an id that never repeats: the id of the commit that creates the run
  */
 export const newRun = (runId: string, tenant: string, status: RunStatus, now: number, life: string): RunRecord => ({
   runId,
@@ -135,7 +135,7 @@ export const newRun = (runId: string, tenant: string, status: RunStatus, now: nu
   since: now,
 })
 
-/** The record with changes; what is `undefined` in them is taken away. */
+/** The record with changes applied; a field set to `undefined` is removed. */
 export function changed(
   run: RunRecord,
   changes: { readonly [K in keyof RunRecord]?: RunRecord[K] | undefined },
@@ -148,14 +148,14 @@ export function changed(
     ...next,
     updatedAt: now,
     since: status === run.status ? run.since : now,
-    // Of a run that goes on, nobody has stopped it.
+    // A run that goes on is no longer stopped.
     stopped: status === 'paused' || status === 'cancelled' ? next.stopped : undefined,
     aside: status === 'paused' ? next.aside : undefined,
     enteredAt: isThere ? run.enteredAt : position && now,
   }) as RunRecord
 }
 
-/** How and when a run ended; nothing of one that goes on. */
+/** How and when a run ended; an empty object if it has not. */
 export const completionOf = ({
   status,
   since,
@@ -164,13 +164,13 @@ export const completionOf = ({
 
 /** `NOT_FOUND`. */
 export const noRun = (runId: string): HoldfastError =>
-  new HoldfastError('NOT_FOUND', 'There is no such run', { details: { runId } })
+  new HoldfastError('NOT_FOUND', 'The run does not exist', { details: { runId } })
 
-/** `WORKFLOW_MISMATCH`, with the workflow that the run is of. */
+/** `WORKFLOW_MISMATCH`, with the run's workflow. */
 export const mismatch = ({ runId, workflow }: Pick<RunRecord, 'runId' | 'workflow'>): HoldfastError =>
-  new HoldfastError('WORKFLOW_MISMATCH', 'The run is of another workflow', { details: { runId, workflow } })
+  new HoldfastError('WORKFLOW_MISMATCH', 'The run belongs to another workflow', { details: { runId, workflow } })
 
-/** `DEFINITION_MISMATCH`, with what the run has and what was expected. */
+/** `DEFINITION_MISMATCH`, with the run's value and the expected one. */
 export const otherDefinition = (
   run: Pick<RunRecord, 'runId' | 'definitionHash' | 'definitionVersion'>,
   name: 'definitionHash' | 'definitionVersion',
@@ -180,7 +180,7 @@ export const otherDefinition = (
     details: { runId: run.runId, found: run[name], expected },
   })
 
-/** `ALREADY_COMPLETED`, with how and when. */
+/** `ALREADY_COMPLETED`, with how and when the run ended. */
 export const ended = (run: RunRecord): HoldfastError =>
   new HoldfastError('ALREADY_COMPLETED', `The run has ended: ${run.status}`, {
     details: { runId: run.runId, ...completionOf(run) },

@@ -1,31 +1,31 @@
-/** The states of a run, and where in its work it stands. @module */
-import { requireInteger } from '../core/arguments.ts'
+/** The states of a run, and its position in its work. @module */
+import { requireInteger, shown } from '../core/arguments.ts'
 import { invalid } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 
 /** How a run can end. */
 export type Completion = 'completed' | 'failed' | 'cancelled' | 'compensated'
 
-/** Where a run stands. */
+/** The state of a run. */
 export type RunStatus = 'pending' | 'running' | 'waiting' | 'paused' | Completion
 
-/** Where a step stands. */
+/** The state of a step. */
 export type StepStatus = 'pending' | 'running' | 'waiting' | 'completed' | 'failed' | 'cancelled' | 'skipped'
 
 /**
- * Where in its work a run is.
+ * The position of a run in its work.
  *
  * | kind | the run |
  * | --- | --- |
- * | `step` | is to do this step |
- * | `fork` | does `branches` side by side; those in `completed` are done. With `wakeAt`, it waits until then |
- * | `join` | has done all branches, and goes on |
- * | `delay` | sleeps until `wakeAt`, and goes on at `next`, or is completed |
- * | `message` | waits for a message of this name, until `wakeAt` at the latest, and goes on at `next`, or is completed |
- * | `wait` | waits for whichever comes first: a time, a message of one of the names, the end of one of the runs |
+ * | `step` | is to run this step |
+ * | `fork` | runs `branches` side by side; those in `completed` are done. With `wakeAt`, it waits until then |
+ * | `join` | has finished all branches, and goes on |
+ * | `delay` | sleeps until `wakeAt`, then goes on at `next`, or completes if there is none |
+ * | `message` | waits for a message of this name, at most until `wakeAt`, then goes on like `delay` |
+ * | `wait` | waits for the first of: a time, a message of one of the names, the end of one of the runs |
  * | `loop` | is in this iteration of a loop |
  *
- * `stepId` names the fork, the delay and so on itself; times are in milliseconds since 1970 by the backend's clock.
+ * `stepId` names the fork, the delay and so on. Times are in milliseconds since 1970 by the backend's clock.
  */
 export type Position =
   | { readonly kind: 'step'; readonly stepId: string }
@@ -49,7 +49,7 @@ export type Position =
       readonly kind: 'wait'
       readonly stepId: string
       readonly wakeAt?: number | undefined
-      /** Of messages. */
+      /** Names of messages. */
       readonly names?: readonly string[] | undefined
       /** Ids of other runs. */
       readonly runs?: readonly string[] | undefined
@@ -70,24 +70,24 @@ const STEP_STATUSES: readonly unknown[] = ['pending', 'running', 'waiting', ...S
 /** Whether a run with this status has ended. */
 export const isTerminal = (status: unknown): status is Completion => COMPLETIONS.includes(status)
 
-/** Whether this is the status of a run. */
+/** Whether a value is the status of a run. */
 export const isRunStatus = (status: unknown): status is RunStatus => STATUSES.includes(status)
 
 /** Whether a step with this status has ended. */
 export const isStepTerminal = (status: unknown): boolean => STEP_COMPLETIONS.includes(status)
 
-/** Whether this is the status of a step. */
+/** Whether a value is the status of a step. */
 export const isStepStatus = (status: unknown): status is StepStatus => STEP_STATUSES.includes(status)
 
-/** When a run at this position goes on by itself; `undefined` where it does not wait for a time. */
+/** When a run at this position goes on by itself; `undefined` if it does not wait for a time. */
 export const wakeAtOf = (position: Position | undefined): number | undefined =>
   position && 'wakeAt' in position ? position.wakeAt : undefined
 
-/** The status of a run that has come to this position. */
+/** The status of a run at this position. */
 export const statusAt = (position: Position): 'waiting' | 'running' =>
   position.kind === 'message' || position.kind === 'wait' || wakeAtOf(position) !== undefined ? 'waiting' : 'running'
 
-/** The steps that can be worked on at this position, side by side. */
+/** The steps that are ready at this position; they can run side by side. */
 export function stepsAt(position: Position): readonly string[] {
   if (position.kind !== 'fork') return [position.stepId]
   const { branches, completed = [] } = position
@@ -99,7 +99,7 @@ export function requirePosition(position: Position): Position {
   const { kind, stepId, next, name, wakeAt, iteration, branches, completed, names, runs } =
     position as unknown as Record<string, unknown>
   if (!['step', 'fork', 'join', 'delay', 'message', 'wait', 'loop'].includes(kind as string)) {
-    throw invalid('position.kind must be step, fork, join, delay, message, wait or loop')
+    throw invalid(`position.kind must be step, fork, join, delay, message, wait or loop, not ${shown(kind)}`)
   }
   encodeId(stepId as string, 'position.stepId')
   if (next !== undefined || kind === 'wait') encodeId(next as string, 'position.next')
@@ -113,9 +113,9 @@ export function requirePosition(position: Position): Position {
     runs: runs ?? [],
   }
   for (const [what, ids] of Object.entries(lists)) {
-    if (!Array.isArray(ids)) throw invalid(`position.${what} must be an array`)
+    if (!Array.isArray(ids)) throw invalid(`position.${what} must be an array, not ${shown(ids)}`)
     for (const id of ids) encodeId(id as string, `position.${what}`)
-    if (new Set(ids).size < ids.length) throw invalid(`position.${what} must differ`)
+    if (new Set(ids).size < ids.length) throw invalid(`position.${what} must not contain an id twice`)
   }
   return position
 }

@@ -1,4 +1,4 @@
-/** The record of a step of a run, and its place among the run's steps. @module */
+/** The record of a step, and its place in the order of the run's steps. @module */
 import { type Along, type Cells, cells } from '../core/cells.ts'
 import { decode, encode } from '../core/codec.ts'
 import type { InnerDatabase } from '../core/database.ts'
@@ -6,46 +6,46 @@ import type { EntryKey, Op } from '../core/driver.ts'
 import { ORDER, STEPS, type TenantParts, encodeId } from '../core/keys.ts'
 import type { StepStatus } from './status.ts'
 
-/** What is stored of a step. Times are in milliseconds since 1970 by the backend's clock. */
+/** The stored record of a step. Times are in milliseconds since 1970 by the backend's clock. */
 export interface StepRecord {
   readonly stepId: string
   readonly status: StepStatus
   /** Any structured value, see `setJson`. */
   readonly result?: unknown
-  /** The number of the event that holds the result in its place. */
+  /** The seq of the event that holds the result, if the record does not. */
   readonly seq?: number
-  /** How often it was tried. */
+  /** How many times it was tried. */
   readonly attempts?: number
   readonly error?: string
   readonly startedAt?: number
   readonly completedAt?: number
   readonly updatedAt: number
-  /** Under which somebody outside completes it. */
+  /** The id under which an outside system completes the step. */
   readonly waitId?: string
-  /** It waited for a message that did not come in time. */
+  /** The step waited for a message that did not come in time. */
   readonly timedOut?: true
 }
 
-/** A step in the change of its run. */
+/** A step's part in a change of its run. */
 export interface StepAlong {
   readonly along: Along
-  /** To be committed with it. */
+  /** Operations for the same commit. */
   readonly ops: readonly Op[]
 }
 
-/** The steps of a tenant's runs, remembered. */
+/** The step records of a tenant's runs, cached. */
 export interface StepRecords {
   at(runId: string, stepId: string): EntryKey
   readonly change: Cells<StepRecord>['change']
   /**
-   * Has a step changed by the commit that changes its run, or makes it behind all others: see `Cells.along`.
+   * Changes a step in the commit that changes its run, or creates it as the last step: see `Cells.along`.
    *
-   * @param next - called at once: the step afterwards; `undefined` to leave it
+   * @param next - called at once with the step; returns the new record, or `undefined` to leave the step as it is
    */
   along(runId: string, stepId: string, next: (step: StepRecord | undefined) => StepRecord | undefined): StepAlong
 }
 
-/** The step records of a tenant; all stores over one database share what is remembered. */
+/** The step records of a tenant. All stores over one database share one cache. */
 export const stepRecords = (db: InnerDatabase, parts: TenantParts): StepRecords =>
   db.shared(`step records of ${parts.runs}`, () => {
     const { change, along } = cells(db, (entry) => decode(entry.value) as StepRecord)

@@ -209,7 +209,7 @@ describe('carrying stores', () => {
       await within(({ state }) => state.set('text', 'newer'))
       expect(await run('restore', 'b.ndjson')).toMatchObject({
         code: 4,
-        err: expect.stringContaining('The store holds something else'),
+        err: expect.stringContaining('The store holds other entries'),
       })
       expect((await run('get', 'text')).out).toBe('newer\n')
       expect((await run('restore', 'b.ndjson', '--overwrite')).code).toBe(7)

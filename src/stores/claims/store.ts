@@ -1,8 +1,8 @@
 /**
- * Claims: who works on a run or on a step, for how long, and what fences off everybody else.
+ * Claims: the right of one worker to work on a run or a step for a time, while the writes of others are rejected.
  *
- * The surface is sayiir's `TaskClaimStore`. Leases are judged by the backend's clock alone, carry a token that only ever
- * grows, and fence every write of every store through `claim` in its options.
+ * The interface is sayiir's `TaskClaimStore`. Claims expire by the backend's clock alone, carry a token that only
+ * grows, and fence the writes of every store through the option `claim`.
  *
  * @module
  */
@@ -25,51 +25,51 @@ import { changed, noRun, runRecords } from '../../runs/record.ts'
 import type { RunRecord } from '../../runs/state.ts'
 import { isTerminal } from '../../runs/status.ts'
 
-/** What to claim. An offer with a `workerId` and a `ttl` is one. */
+/** A claim to take. An offered task with a `workerId` and a `ttl` will do. */
 export interface ClaimRequest {
   readonly runId: string
-  /** Left out: the run as a whole. Claims of a run and of its steps do not exclude each other. */
+  /** The step to claim; the whole run if left out. Claims of a run and of its steps do not exclude each other. */
   readonly stepId?: string | undefined
   readonly workerId: string
-  /** For how long: from 0, which is over at once, to 8.64e15 ms; by default until it is released. */
+  /** Time until the claim expires, from 0, which expires at once, to 8.64e15 ms; by default it does not expire. */
   readonly ttl?: Duration | undefined
-  /** As an offer says: claims only where what was offered is still to be done, and not done meanwhile by another. */
+  /** The `since` of an offer: claims only if that work is still to be done. */
   readonly since?: number | undefined
   /**
-   * Claims the run to run it: in the same commit it is counted as delivered once more, which its next event takes back,
-   * and a run that is pending or waits is running from then on; `false` by default.
+   * Claims the run to execute it. The same commit counts one more delivery, a count that the run's next event resets,
+   * and sets a pending or waiting run to running; `false` by default.
    */
   readonly deliver?: boolean | undefined
   /**
-   * Takes a claim over that the same worker has taken before this time, in milliseconds since 1970: for a worker that was
-   * started again. Whoever had it is fenced off.
+   * Takes over a claim that the same worker took before this time, in milliseconds since 1970: for a worker that was
+   * restarted. The earlier holder is fenced off.
    */
   readonly takeBackBefore?: number | undefined
 }
 
-/** A claim: plain data, which can be stored and sent, and is given as `claim` to the writes that it is to fence. */
+/** A claim. It is plain data that can be stored and sent. Pass it as `claim` to the writes that it is to fence. */
 export interface Claim extends Lease {
   readonly runId: string
-  /** Absent where the run as a whole is claimed. */
+  /** Absent if the whole run is claimed. */
   readonly stepId?: string
   readonly workerId: string
   /**
-   * The fencing token, for services outside: larger than that of every earlier claim of the same run id or step,
-   * whatever became of the run in between. About the backend's clock in milliseconds.
+   * The fencing token, for outside services. It is larger than the token of every earlier claim of the same run id or
+   * step, even if the run was deleted meanwhile. It is close to the backend's clock in milliseconds.
    */
   readonly token: number
-  /** In milliseconds since 1970 by the backend's clock, as far as it was known. */
+  /** In milliseconds since 1970 by the backend's clock, as far as this process knew it. */
   readonly claimedAt: number
   /**
-   * When it is over, in milliseconds since 1970; absent where it does not expire. From `getClaim` it is exact, otherwise
-   * as far as the backend's clock was known.
+   * When the claim expires, in milliseconds since 1970; absent if it does not. `getClaim` returns the exact time; other
+   * calls return it as far as this process knew the backend's clock.
    */
   readonly expiresAt?: number
 }
 
-/** Which claim of a run: options of {@link TaskClaimStore.getClaim}. */
+/** Options of {@link TaskClaimStore.getClaim}. */
 export interface GetClaimOptions extends CallOptions {
-  /** The step that is claimed; the run as a whole by default. */
+  /** The claimed step; the whole run by default. */
   readonly stepId?: string | undefined
 }
 
@@ -80,50 +80,63 @@ const GET: Known<GetClaimOptions> = { ...CALL, stepId: true }
 const FORCE: Known<ForceReleaseOptions> = { ...WRITE, stepId: true }
 
 /**
- * Claims of one tenant, and what there is to claim.
+ * The claims of one tenant, and the work to claim.
  *
- * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
- * the close. A call that is refused has changed nothing.
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once
+ * the database is closed. A refused call changes nothing.
  */
 export interface TaskClaimStore extends DispatchStore {
   /**
-   * Claims a run or a step: of several callers, exactly one gets it. Whether the step is there to be done plays no part,
-   * but with `since`.
+   * Claims a run or a step. If several callers try at once, exactly one gets the claim. Without `since`, the call does
+   * not check whether the step is ready.
    *
-   * @returns `undefined` where it is claimed, also by the same worker, or the run has ended
-   * @throws `NOT_FOUND` where there is no such run
+   * @param request - the run or step, the worker, and the time to live
+   * @returns the claim; `undefined` if it is taken, even by the same worker, or if the run has ended
+   * @throws `NOT_FOUND` if the run does not exist
    */
   claimTask(request: ClaimRequest, options?: WriteOptions): Promise<Claim | undefined>
   /**
-   * Gives a claim back.
+   * Releases a claim.
    *
-   * @throws `NOT_FOUND` where nobody has it: it was released, or has expired. `CLAIM_LOST` where another one has it
+   * @param claim - the claim, as {@link claimTask} returned it
+   * @throws `NOT_FOUND` if it was released or has expired, `CLAIM_LOST` if another worker holds the claim now
    */
   releaseTaskClaim(claim: Claim, options?: WriteOptions): Promise<void>
   /**
-   * Has a claim last for so long from now on, be that longer or shorter; one that does not expire stays so.
+   * Sets the claim to expire `ttl` from now, later or earlier than before. A claim without expiry stays without one.
    *
+   * @param claim - the claim, as {@link claimTask} returned it
    * @param ttl - from 0 to 8.64e15 ms
-   * @returns the same claim with its new end; the old one is as good to name it
-   * @throws `NOT_FOUND` where nobody has it, `CLAIM_LOST` where another one has it: what has expired is never revived
+   * @returns the claim with its new expiry. The old object still works, too
+   * @throws `NOT_FOUND` if it was released or has expired, `CLAIM_LOST` if another worker holds the claim now. An
+   *   expired claim is never revived
    */
   extendTaskClaim(claim: Claim, ttl: Duration, options?: WriteOptions): Promise<Claim>
-  /** Takes a claim away from whoever has it, whose writes are refused from then on; tells whether there was one. */
+  /**
+   * Takes a claim away from its holder, whose later writes are rejected.
+   *
+   * @param runId - the run
+   * @param options - `stepId` for the claim of a step
+   * @returns whether there was a claim
+   */
   forceReleaseClaim(runId: string, options?: ForceReleaseOptions): Promise<boolean>
-  /** The claim of a run, or of a step; `undefined` where there is none. */
+  /** Reads the claim of a run, or of a step; `undefined` if there is none. */
   getClaim(runId: string, options?: GetClaimOptions): Promise<Claim | undefined>
 }
 
-/** What is stored of a claim, besides its expiry. */
+/** A stored claim, without its expiry. */
 type ClaimRecord = Pick<Claim, 'id' | 'workerId' | 'token' | 'claimedAt'>
 
 /**
- * How long a fencing token is kept after the last claim, in milliseconds: 30 days. After that the clock is ahead of it, and
- * tokens go on from there.
+ * How long a fencing token is kept after the last claim, in milliseconds: 30 days. After that, the backend's clock is
+ * ahead of it, and new tokens begin there.
  */
 const TOKEN_TTL = 2_592_000_000
 
-/** A hash, because tokens outlive their runs, and of a deleted run no name must be left. Two that share one share a counter. */
+/**
+ * The key of a token. It is a hash, because tokens outlive their runs, and a deleted run must leave no name. If two
+ * hashes collide, the two share a counter.
+ */
 function tokenKey(runId: string, stepId: string | undefined): string {
   const hash = hasher()
   hash.text(runId)
@@ -131,7 +144,7 @@ function tokenKey(runId: string, stepId: string | undefined): string {
   return hash.finish()
 }
 
-/** A run that is about to be run. */
+/** The run with one more delivery, set to running if it was idle. */
 function delivered(run: RunRecord, now: number): RunRecord {
   const deliveries = (run.deliveries ?? 0) + 1
   const isIdle = run.status === 'pending' || run.status === 'waiting'
@@ -141,15 +154,15 @@ function delivered(run: RunRecord, now: number): RunRecord {
   return changed(run, { deliveries, status: 'running', position }, now)
 }
 
-/** The step of a run that is nowhere else in its work. */
+/** The step of a run that has no other position. */
 const WORK = 'work'
 
 /**
- * Makes a store of claims.
+ * Creates a claim store.
  *
- * @param database - where it is kept
- * @param options - the tenant
- * @returns the store; making one is cheap and does no I/O
+ * @param database - the database that holds the runs
+ * @param options - the tenant; `default` if left out
+ * @returns the store. Creating one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
  *
  * @example
@@ -177,14 +190,19 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
   const runs = runRecords(db, parts)
   const tokens = db.shared(`tokens of ${parts.runs}`, () => cells(db, (entry) => Number(entry.value)))
 
-  /** Commits only while the claim is held. @throws `NOT_FOUND` where nobody has it, `CLAIM_LOST` where another has it */
+  /**
+   * Commits only while the claim is held.
+   * @throws `NOT_FOUND` if nobody holds it, `CLAIM_LOST` if another worker does
+   */
   async function whileHeld(claim: Claim, ops: readonly Op[], options: WriteOptions): Promise<void> {
     const { id, runId, stepId } = claim
     try {
       await db.commitUnder([{ id, at: claimAt(parts, runId, stepId) }], [{ ops }], options)
     } catch (error) {
       if (!isHoldfastError(error, 'CLAIM_LOST') || error.details?.['free'] !== id) throw error
-      throw new HoldfastError('NOT_FOUND', 'There is no such claim', { details: defined({ runId, stepId }) })
+      throw new HoldfastError('NOT_FOUND', 'The claim was released or has expired', {
+        details: defined({ runId, stepId }),
+      })
     }
   }
 
@@ -198,7 +216,7 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
       if (since !== undefined) requireInteger(since, 'since')
       const tokenAt = { part: parts.tokens, key: tokenKey(runId, stepId) }
       if (takeBackBefore !== undefined) requireInteger(takeBackBefore, 'takeBackBefore')
-      /** What is there, where it may be taken over. */
+      /** The version of the existing claim, if it may be taken over. */
       let own: string | null = null
       const isOwn = (entry: Entry | null): boolean => {
         if (entry === null || takeBackBefore === undefined) return false
@@ -207,7 +225,7 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
       }
       const judge = ([failure]: readonly WholeFailedCheck[]): null | undefined => {
         const there = failure!.current as Entry | null
-        // Somebody has it, whatever else has changed.
+        // Another worker holds the claim, so nothing else matters.
         if (there !== null && !isOwn(there)) return null
         own = there && there.version
         return undefined
@@ -216,7 +234,8 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
         runId,
         (run, id) => {
           if (run === undefined) {
-            // Asks instead of refusing at once: where there is a run, this brings all that has to be known of it.
+            // A commit asks instead of refusing at once: if the run exists, the answer brings everything the claim
+            // needs.
             const counter = tokens.along(tokenAt, () => undefined)
             const refuse = (): never => {
               throw noRun(runId)
@@ -283,7 +302,7 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
       const record = decode(entry.value) as ClaimRecord
       return defined({ runId, stepId, ...record, expiresAt: entry.expiresAt ?? undefined, at })
     },
-    // At the end: an object that begins with a spread takes ten times as long to make.
+    // Last, because an object literal that begins with a spread takes ten times as long to create.
     ...dispatchStore(db, parts),
   }
 }

@@ -1,9 +1,9 @@
 /**
- * Idempotency marks: what was compensated already, and who is at it.
+ * Idempotency marks: which compensations are done, and which are under way.
  *
- * The surface is that of Ranvier's compensation idempotency store, with a lease in front: of several processes that want
- * to compensate the same thing, one begins. A process that dies in between leaves a lease that expires, and what it had
- * done is done again by the next: at least once, never twice at the same time while the lease is held.
+ * The interface is that of Ranvier's compensation idempotency store, with a lease added. If several processes want to
+ * make the same compensation, one of them begins. If it dies, its lease expires and the next process begins again. So a
+ * compensation is made at least once, and never by two at a time while the lease is held.
  *
  * @module
  */
@@ -20,52 +20,52 @@ import { defined } from '../../core/objects.ts'
 import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 
 /**
- * What is compensated. Keys that differ in any member are different, whatever characters are in it; one that is left out
- * differs from every one that is given.
+ * Names a compensation. Two keys are different if any member differs, whatever characters it contains. A member left
+ * out differs from every given one.
  */
 export interface CompensationKey {
   readonly runId: string
   readonly workflow: string
-  /** Why, such as `failed` or `cancelled`. */
+  /** The reason, such as `failed` or `cancelled`. */
   readonly kind: string
-  /** The step that is undone, so that another one of the run is another key. */
+  /** The step to undo. Each step of a run is a key of its own. */
   readonly stepId?: string | undefined
-  /** The number of the event that led to it, so that a second time is another key. */
+  /** The seq of the event that caused it. A second cause is a key of its own. */
   readonly seq?: number | undefined
 }
 
-/** A compensation that is ours to do; it can be stored and sent. */
+/** A compensation that this caller is to make. It can be stored and sent. */
 export interface BegunCompensation {
   readonly state: 'begun'
-  /** Given as the option `claim` of other calls, it lets them write only while the lease is held. */
+  /** Pass it as `claim` to other calls, so that they write only while the lease is held. */
   readonly lease: Lease
   /** When the lease expires, in milliseconds since 1970 by the backend's clock. */
   readonly until: number
 }
 
-/** Whether to compensate: it is ours to do, somebody else is at it, or it is done. */
+/** The answer to {@link IdempotencyStore.beginCompensation}: yours to make, under way elsewhere, or done. */
 export type CompensationStart =
   | BegunCompensation
-  /** Until then, in milliseconds since 1970 by the backend's clock, unless it is done or released before. */
+  /** `until` is when the lease of the other caller expires, in milliseconds since 1970 by the backend's clock. */
   | { readonly state: 'pending'; readonly until: number }
-  /** Since then. */
+  /** `at` is when it was marked, in milliseconds since 1970 by the backend's clock. */
   | { readonly state: 'done'; readonly at: number }
 
-/** Options of calls that mark something as compensated. */
+/** Options of calls that mark a compensation as done. */
 export interface MarkOptions extends WriteOptions {
-  /** For how long that is remembered, by the backend's clock: from 1 ms to 8.64e15 ms; for ever by default. */
+  /** How long the mark is kept by the backend's clock, from 1 ms to 8.64e15 ms; for ever by default. */
   readonly ttl?: Duration | undefined
 }
 
 /** Options of {@link IdempotencyStore.beginCompensation}. */
 export interface BeginOptions extends WriteOptions {
-  /** How long it may take, by the backend's clock: from 1 ms to 8.64e15 ms; a minute by default. */
+  /** How long the compensation may take by the backend's clock, from 1 ms to 8.64e15 ms; a minute by default. */
   readonly lease?: Duration | undefined
 }
 
 /** Options of {@link IdempotencyStore.purgeOlderThan}. */
 export interface PurgeMarksOptions extends WriteOptions {
-  /** The most marks that this call removes, from 1; all by default. */
+  /** The most marks to delete, from 1; all by default. */
   readonly limit?: number | undefined
 }
 
@@ -74,65 +74,75 @@ const BEGIN: Known<BeginOptions> = { ...WRITE, lease: true }
 const PURGE: Known<PurgeMarksOptions> = { ...WRITE, limit: true }
 
 /**
- * What was compensated in one tenant's runs.
+ * The compensations of one tenant's runs.
  *
- * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
- * the close, before any I/O. Marks are not deleted with their run: they are there to outlive it, until they expire or are
- * purged.
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once
+ * the database is closed, before any I/O. Marks outlive their run: they stay until they expire or are purged.
  */
 export interface IdempotencyStore {
-  /** Whether the compensation was finished; one that is only begun was not. To act on it, begin: two may read the same. */
+  /**
+   * Returns whether the compensation is done; one that is under way is not. Before you compensate, call
+   * `beginCompensation` instead: two callers may read the same answer here.
+   */
   wasCompensated(key: CompensationKey, options?: CallOptions): Promise<boolean>
   /**
-   * Marks something as compensated, also what somebody else is at. The first mark stays, with its time to live.
+   * Marks a compensation as done, even if another caller holds its lease. The first mark stays, with its time to live.
    *
-   * @returns whether it is news
+   * @param key - the compensation
+   * @param options - `ttl` removes the mark after that time
+   * @returns `true` if this call made the mark, `false` if there was one
    */
   markCompensated(key: CompensationKey, options?: MarkOptions): Promise<boolean>
   /**
-   * Asks for the right to compensate: of several callers, one gets it, until its lease expires. Where the process dies
-   * before it has finished, the next one after that begins again: at least once.
+   * Asks for the right to make a compensation. If several callers ask, one gets it, until its lease expires. If that
+   * process dies before it finishes, the next caller after the expiry begins again: at least once.
+   *
+   * @param key - the compensation
+   * @param options - `lease` is the time that it may take
+   * @returns whether it is yours to make, under way elsewhere, or done
    */
   beginCompensation(key: CompensationKey, options?: BeginOptions): Promise<CompensationStart>
   /**
-   * Marks what was begun as compensated. Doing so again is a success.
+   * Marks a compensation that was begun as done. Doing so again succeeds.
    *
-   * @param begun - what {@link beginCompensation} returned
-   * @throws `CLAIM_LOST` where the lease has expired or was released: another may have begun
+   * @param begun - the result of {@link beginCompensation}
+   * @param options - `ttl` removes the mark after that time
+   * @throws `CLAIM_LOST` if the lease has expired or was released: another caller may have begun
    */
   finishCompensation(begun: BegunCompensation, options?: MarkOptions): Promise<void>
   /**
-   * Gives up what was begun, so that the next caller can begin at once.
+   * Gives up a compensation that was begun, so that the next caller can begin at once.
    *
-   * @param begun - what {@link beginCompensation} returned
+   * @param begun - the result of {@link beginCompensation}
    * @returns whether the lease was still held
    */
   releaseCompensation(begun: BegunCompensation, options?: WriteOptions): Promise<boolean>
   /**
-   * Removes old marks, in batches of a bounded size, oldest first. What is only begun stays.
+   * Deletes old marks in bounded batches, oldest first. Compensations under way stay.
    *
-   * @param cutoff - marks made before this are removed, in milliseconds since 1970; one made just then stays
-   * @returns how many were removed
+   * @param cutoff - marks made before this time are deleted, in milliseconds since 1970
+   * @param options - `limit` is the most marks to delete
+   * @returns how many were deleted
    */
   purgeOlderThan(cutoff: number, options?: PurgeMarksOptions): Promise<number>
 }
 
 const DEFAULT_LEASE = 60_000
-/** The most marks removed by one request. */
+/** The most marks deleted by one request. */
 const BATCH = 100
 
-/** A stored mark, done or only begun. */
+/** A stored mark: done, or under way. */
 type Mark =
   | { readonly at: number; /** The lease it was done under. */ readonly by?: string }
-  // What makes it a lease.
+  // The id of its lease.
   | { readonly id: string }
 
 /**
- * Makes a store of idempotency marks.
+ * Creates a store of idempotency marks.
  *
- * @param database - where it is kept
- * @param options - the tenant
- * @returns the store; making one is cheap and does no I/O
+ * @param database - the database that holds the marks
+ * @param options - the tenant; `default` if left out
+ * @returns the store. Creating one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
  *
  * @example
@@ -144,7 +154,7 @@ type Mark =
  * const begun = await marks.beginCompensation(key, { lease: '30 s' })
  * console.log((await marks.beginCompensation(key)).state) // pending
  * if (begun.state === 'begun') {
- *   // Here the money is paid back.
+ *   // Pay the money back here.
  *   await marks.finishCompensation(begun)
  * }
  * console.log(await marks.wasCompensated(key)) // true
@@ -155,7 +165,7 @@ export function idempotencyStore(database: Database, options?: StoreOptions): Id
   const parts = tenantParts(requireOptions(options, STORE).tenant)
   const at = (key: CompensationKey): EntryKey => ({ part: parts.marks, key: encodeKey(key) })
 
-  /** What makes a mark, and finds it again by its time: both expire together. */
+  /** The mark, and its entry in the index by time. Both expire together. */
   function markOps(put: EntryKey, by: string | undefined, ttl: Duration | undefined): Op[] {
     const now = db.now()
     const expires = expiryOf(ttl)
@@ -165,11 +175,11 @@ export function idempotencyStore(database: Database, options?: StoreOptions): Id
     ]
   }
 
-  /** Removes the marks of a page of the index; one that was removed and made anew in between stays. */
+  /** Deletes the marks of a page of the index. A mark that was deleted and made again meanwhile stays. */
   async function removeMarks(db: InnerDatabase, entries: readonly Entry[], options: WriteOptions): Promise<number> {
     const drafts = entries.map(({ key, version }) => {
       const mark = { part: parts.marks, key: key.slice(DIGITS + 1) }
-      // The commit that made the mark made its index entry.
+      // The same commit wrote the mark and its index entry, so they share a version.
       const checks = [{ at: mark, version }]
       return { checks, ops: [{ delete: mark }, { delete: { part: parts.marked, key } }] }
     })
@@ -194,7 +204,7 @@ export function idempotencyStore(database: Database, options?: StoreOptions): Id
   const heldBy = (begun: BegunCompensation): { readonly at: EntryKey; readonly version: string } => {
     const lease = begun?.lease
     if (typeof lease?.id !== 'string' || lease.at?.part !== parts.marks || typeof lease.at.key !== 'string') {
-      throw invalid('begun must be what beginCompensation of this tenant returned')
+      throw invalid('begun must be the result of beginCompensation for this tenant')
     }
     return { at: { part: parts.marks, key: lease.at.key }, version: lease.id }
   }
@@ -213,7 +223,7 @@ export function idempotencyStore(database: Database, options?: StoreOptions): Id
           const entry = await failedOf(held, { at: mark, version }, { ops }, options)
           if (entry === undefined) return true
           if (entry && 'at' in markIn(entry)) return false
-          // Begun by somebody, or not any more.
+          // Another caller has begun, or the lease is gone. Try again over that.
           version = entry && entry.version
         }
       }, options)
@@ -252,7 +262,7 @@ export function idempotencyStore(database: Database, options?: StoreOptions): Id
   }
 }
 
-/** A tuple in which what is missing is empty, as no id and no number is. */
+/** Encodes a key as a tuple. A missing member is empty, which no id and no number is. */
 function encodeKey(key: CompensationKey): string {
   const { runId, workflow, kind, stepId, seq } = requireGiven(key, 'key')
   return [
@@ -266,7 +276,7 @@ function encodeKey(key: CompensationKey): string {
 
 const markIn = ({ value }: Entry): Mark => decode(value) as Mark
 
-/** Commits under one check. @returns what is there where it failed; `undefined` where the commit took effect */
+/** Commits under one check. @returns the entry that made the check fail; `undefined` if the commit took effect */
 async function failedOf(
   db: InnerDatabase,
   check: Check,

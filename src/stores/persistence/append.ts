@@ -1,5 +1,5 @@
 /**
- * What an append asks of the log, and what its refusal means: an expected end, given numbers, idempotency keys.
+ * The conditions of an append, and the reason when they fail: expected end, given seqs, idempotency keys.
  *
  * @module
  */
@@ -11,28 +11,28 @@ import { EVENTS, IDEMPOTENCY, decodeNumber, encodeId, encodeNumber } from '../..
 import { type NewEvent, encodeEvent, isSameEvent } from '../../runs/events.ts'
 import type { SignalKind } from '../../runs/state.ts'
 
-/** What became of an append. */
+/** The result of an append. */
 export interface AppendResult {
-  /** The number of the event; of a batch, of its last. */
+  /** The seq of the event; for a batch, of its last event. */
   readonly seq: number
-  /** The same was stored before: nothing has changed, and `seq` is where it is. */
+  /** The same event was stored before, at `seq`. Nothing has changed. */
   readonly duplicate: boolean
-  /** What the run was asked at that moment, and did not do yet. */
+  /** A pause or cancel request that the run had not followed yet. */
   readonly signal?: SignalKind
 }
 
-/** Events on their way into one log. */
+/** An append to one log, as parts of a commit. */
 export interface Append {
-  /** What must hold for the events to be new and in place. */
+  /** These hold if the events are new and in place. */
   readonly checks: readonly Check[]
   readonly ops: readonly Op[]
-  /** Whether a repetition of these events can be told from new ones. */
+  /** Whether a repeat of these events can be recognised. */
   readonly isRepeatable: boolean
   /**
-   * Judges failed {@link checks}.
+   * Decides what failed {@link checks} mean.
    *
-   * @param db - to ask what is stored
-   * @param otherwise - thrown where none of the events is stored, in place of the `CONFLICT` about the end of the log
+   * @param db - reads the stored events
+   * @param otherwise - thrown if none of the events is stored, instead of the `CONFLICT` about the end of the log
    * @throws `CONFLICT` unless all events are stored already
    */
   judge(
@@ -46,11 +46,11 @@ export interface Append {
 /**
  * Prepares events for a log.
  *
- * @param db - where the log is
- * @param part - of the run
- * @param events - in order; numbers are given to all of them, one after the other, or to none
- * @param expectedSeq - where the log must end
- * @throws `INVALID_ARGUMENT`, `SERIALIZATION`
+ * @param db - the database that holds the log
+ * @param part - the part of the run
+ * @param events - in order; either all of them have a seq, without gaps, or none has
+ * @param expectedSeq - the seq that the log must end at
+ * @throws `INVALID_ARGUMENT` for malformed events, `SERIALIZATION` for a payload that cannot be stored
  */
 export function prepareAppend(
   db: InnerDatabase,
@@ -62,7 +62,7 @@ export function prepareAppend(
   const first = events[0]?.seq
   const eventAt = (seq: number): EntryKey => ({ part, key: EVENTS + encodeNumber(seq) })
   const checks: Check[] = []
-  /** Which event a check is about; checks of the log's end are behind them. */
+  /** The index of the event that each check is about. The check of the log's end comes after all of these. */
   const owners: number[] = []
   const mustBeAbsent = (at: EntryKey, event: number): void => {
     checks.push({ at, version: null })
@@ -74,7 +74,7 @@ export function prepareAppend(
     const append = { append: log, value: encodeEvent(event, db.now()) }
     if (seq !== undefined) mustBeAbsent(eventAt(requireInteger(seq, 'seq', 1)), i)
     if (seq !== (first && first + i)) {
-      throw invalid('seq must be given to all events of a batch, one after the other, or to none')
+      throw invalid('seq must be given to all events of a batch, without gaps, or to none')
     }
     if (idempotencyKey === undefined) return append
     const ref = IDEMPOTENCY + encodeId(idempotencyKey, 'idempotencyKey')
@@ -85,7 +85,7 @@ export function prepareAppend(
   })
   if (expectedSeq !== undefined) requireInteger(expectedSeq, 'expectedSeq')
   const end = first === undefined ? expectedSeq : first - 1
-  // Two that differ cannot both hold: the check fails, and tells where the log ends.
+  // If the first seq and expectedSeq contradict each other, the check cannot hold; it fails and returns the log's end.
   if (end !== undefined) checks.push({ log, last: end === (expectedSeq ?? end) ? end : NOWHERE })
 
   return {
@@ -101,7 +101,7 @@ export function prepareAppend(
           latestSeq = (current as { last: number }).last
         } else {
           const { key, value } = current as Entry
-          // What is there is the event itself, or the number of one under its idempotency key.
+          // The entry found is the event itself, or its idempotency key with the event's seq as value.
           seqs.set(event, key.startsWith(EVENTS) ? decodeNumber(key) : Number(value))
         }
       }
@@ -125,7 +125,7 @@ export function prepareAppend(
   }
 }
 
-/** Where no log ends. */
+/** A seq that no log ends at. */
 const NOWHERE = Number.MAX_SAFE_INTEGER
 
 const conflict = (message: string, details?: Record<string, unknown>): HoldfastError =>

@@ -1,5 +1,5 @@
 /**
- * Following a log: what is there, and then what comes. The announcements of the backend only say when to look.
+ * Following a log: first the stored events, then new ones. Announcements of the backend only say when to look.
  *
  * @module
  */
@@ -11,26 +11,26 @@ import { type WatchOptions, looks, WATCH } from '../../core/watch.ts'
 
 /** Options of `PersistenceStore.follow`. */
 export interface FollowOptions extends WatchOptions {
-  /** The number after which to begin, from 0; 0 by default. */
+  /** The seq after which to begin, from 0; 0 by default. */
   readonly after?: number | undefined
-  /** How many events are read at once, from 1; 100 by default. */
+  /** How many events to read per request, from 1; 100 by default. */
   readonly limit?: number | undefined
 }
 
 /** The options of `PersistenceStore.follow`. */
 export const FOLLOW: Known<FollowOptions> = { ...WATCH, after: true, limit: true }
 
-/** A part of a log, and whether the run had ended when it was read. */
+/** A page of a log, and whether the run had ended when it was read. */
 export interface LogPage {
   readonly page: Page<RunEvent>
   readonly isOver: boolean
 }
 
 /**
- * Gives the events of a log, and waits for more.
+ * Yields the events of a log, and waits for more until the run ends.
  *
- * @param part - of the run
- * @param read - reads what follows a number
+ * @param part - the part of the run
+ * @param read - reads the events after a seq
  */
 export async function* followed(
   db: InnerDatabase,

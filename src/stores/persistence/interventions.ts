@@ -1,5 +1,5 @@
 /**
- * Interventions: what an operator tells a run to do, taken by the run one after the other.
+ * Interventions: an operator's instructions to a run, which the run takes one by one.
  *
  * @module
  */
@@ -15,10 +15,10 @@ import type { NewEvent } from '../../runs/events.ts'
 import { type RunProposal, type RunRecords, ended } from '../../runs/record.ts'
 import { isTerminal } from '../../runs/status.ts'
 
-/** An instruction of an operator to a run, as it is handed in. */
+/** An operator's instruction to a run. */
 export interface NewIntervention {
   readonly targetStep: string
-  /** What the step is to be given, or is taken to have given; any structured value. For `run` it is the step's result. */
+  /** The input of the step, or its replaced output; any structured value. `run` takes it as the step's result. */
   readonly payload?: unknown
   /** In milliseconds since 1970; now by default. */
   readonly at?: number | undefined
@@ -32,12 +32,12 @@ export interface Intervention extends NewIntervention {
   readonly consumed: boolean
 }
 
-/** An event that tells of what it is committed with: nothing about its place in the log can be asked. */
+/** An event that another change appends. It has no seq and no idempotency key of its own. */
 export type Note = Omit<NewEvent, 'runId' | 'workflow' | 'seq' | 'idempotencyKey'>
 
 /** Options of {@link InterventionStore.consumeIntervention}. */
 export interface ConsumeInterventionOptions extends WriteOptions {
-  /** Made of what is taken, and appended to the run's log in the same commit: what was decided is done, and on record. */
+  /** Makes an event from the intervention taken. It is appended to the run's log in the same commit. */
   readonly event?: ((taken: Intervention) => Note) | undefined
 }
 
@@ -46,15 +46,21 @@ const CONSUME: Known<ConsumeInterventionOptions> = { ...WRITE, event: true }
 /** The interventions of one tenant's runs. */
 export interface InterventionStore {
   /**
-   * Leaves an instruction to the run, also to one that has ended.
+   * Leaves an instruction for the run, even if the run has ended.
    *
-   * @throws `NOT_FOUND`, `SERIALIZATION`
+   * @param runId - the run
+   * @param intervention - the step it is about, and a payload
+   * @returns the stored intervention, with its id
+   * @throws `NOT_FOUND` if the run does not exist, `SERIALIZATION` if the payload cannot be stored
    */
   saveIntervention(runId: string, intervention: NewIntervention, options?: WriteOptions): Promise<Intervention>
   /**
-   * Takes the oldest intervention that was not taken yet: of several callers, exactly one gets it.
+   * Takes the oldest intervention not taken yet. If several callers ask at once, exactly one gets it.
    *
-   * @throws `ALREADY_COMPLETED` where an `event` is to be appended and the run has ended: then nothing is taken
+   * @param runId - the run
+   * @param options - `event` records the decision in the log
+   * @returns the intervention; `undefined` if there is none
+   * @throws `ALREADY_COMPLETED` if the run has ended and an `event` is to be appended; nothing is taken then
    */
   consumeIntervention(runId: string, options?: ConsumeInterventionOptions): Promise<Intervention | undefined>
 }
@@ -92,7 +98,7 @@ export function interventionStore(db: InnerDatabase, parts: TenantParts, runs: R
           const draft = {
             checks: [
               { at: consumed, version: cursor?.version ?? null },
-              // The run may be deleted in between, and nothing of it may come back.
+              // The run may be deleted meanwhile. This check keeps its parts from coming back.
               { at: next, version: entry.version },
             ],
             ops: [{ put: consumed, value: String(guess + 1) }],
@@ -106,7 +112,7 @@ export function interventionStore(db: InnerDatabase, parts: TenantParts, runs: R
     },
   }
 
-  /** Commits with an event in the log of a run that goes on; tells whether the draft's checks held. */
+  /** Commits the draft with an event in the log of a running run; resolves to whether the draft's checks held. */
   function withEvent(
     runId: string,
     draft: Required<Pick<Draft, 'checks' | 'ops'>>,
@@ -130,7 +136,7 @@ export function interventionStore(db: InnerDatabase, parts: TenantParts, runs: R
   }
 }
 
-/** Reads a stored intervention back; `taken` is how many of the run's were consumed. */
+/** Decodes a stored intervention. `taken` is the number of the run's interventions that were consumed. */
 export function toIntervention(entry: Entry, taken: number): Intervention {
   const id = decodeNumber(entry.key)
   return { ...(decode(entry.value) as NewIntervention & { at: number }), id, consumed: id <= taken }

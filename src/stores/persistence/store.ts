@@ -1,12 +1,12 @@
 /**
- * The persistence store: an append-only log per run with its resume cursor, completion and operator interventions.
+ * The persistence store: an append-only log per run, with its resume cursor, completion and operator interventions.
  *
- * The surface joins Ranvier's `PersistenceStore` and enact's `EventStore`. Numbers are assigned inside the commit, an
- * append can be repeated safely, and every call that changes something is one commit.
+ * Its interface combines Ranvier's `PersistenceStore` and enact's `EventStore`. The commit assigns the seqs, an append
+ * can be repeated safely, and every call that changes something is one commit.
  *
  * @module
  */
-import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
@@ -38,37 +38,37 @@ export type { Trace } from './trace.ts'
 
 /** Options of appends. */
 export interface AppendOptions extends WriteOptions {
-  /** Appends only where the log ends at this number; `0`: where it is empty. */
+  /** Appends only if the log ends at this seq; `0` if it must be empty. */
   readonly expectedSeq?: number | undefined
-  /** What the run is from then on, written in the same commit. */
+  /** Fields of the run to set in the same commit. */
   readonly run?: Omit<RunFields, 'workflow'> | undefined
 }
 
-/** Where to go on. */
+/** The place to continue at. */
 export interface ResumeCursor {
   readonly runId: string
-  /** The number after the one resumed from. */
+  /** The seq to continue at: `fromSeq + 1`. */
   readonly nextSeq: number
-  /** How often the run was resumed, this time included. */
+  /** How many times the run was resumed, including this one. */
   readonly attempt: number
-  /** The event resumed from. */
+  /** The event at `fromSeq`. */
   readonly anchor?: RunEvent
-  /** There is no event with that number; resuming from 0 is no gap. */
+  /** The log has no event at `fromSeq`. Always `false` if that is 0. */
   readonly gap: boolean
 }
 
 /** Options of {@link PersistenceStore.resume}. */
 export interface ResumeOptions extends WriteOptions {
-  /** Tells of it in the log, such as who asked for it; appended in the same commit. */
+  /** An event about the resume, for example who asked for it; appended in the same commit. */
   readonly event?: Note | undefined
 }
 
-/** What {@link PersistenceStore.complete} stored, or found stored. */
+/** The result of {@link PersistenceStore.complete}. */
 export interface CompletionResult {
   readonly completion: Completion
-  /** By the backend's clock, in milliseconds since 1970. */
+  /** When the run ended by the backend's clock, in milliseconds since 1970. */
   readonly completedAt: number
-  /** The run had been completed in the same way before. */
+  /** The run had ended in the same way before. */
   readonly duplicate: boolean
 }
 
@@ -80,7 +80,7 @@ export interface CompleteOptions extends WriteOptions {
 
 /** Options of {@link PersistenceStore.loadEvents} and {@link PersistenceStore.events}. */
 export interface EventsOptions extends PageOptions {
-  /** The number after which to begin, from 0; 0 by default. */
+  /** The seq after which to begin, from 0; 0 by default. */
   readonly after?: number | undefined
 }
 
@@ -92,37 +92,47 @@ const EVENTS_OF: Known<EventsOptions> = { ...PAGE, after: true }
 /**
  * The logs of one tenant.
  *
- * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
- * the close, before any I/O. A call that is refused has changed nothing.
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once
+ * the database is closed, before any I/O. A refused call changes nothing.
  */
 export interface PersistenceStore extends InterventionStore {
   /**
-   * Appends an event; the first one makes the run.
+   * Appends an event. The first event creates the run.
    *
-   * @returns its number; `duplicate` where the same event was stored before under its seq or idempotency key
-   * @throws `WORKFLOW_MISMATCH` where the run is of another workflow, `ALREADY_COMPLETED` where it has ended, `CONFLICT`
-   *   where the log does not end as expected, or other content has the seq or key; `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+   * @param event - the event; give it a `seq` or an `idempotencyKey` to make repeats safe
+   * @param options - conditions, and fields of the run to set along with it
+   * @returns its seq; `duplicate` is true if the same event was stored before under its seq or idempotency key
+   * @throws `WORKFLOW_MISMATCH` if the run belongs to another workflow; `ALREADY_COMPLETED` if it has ended; `CONFLICT`
+   *   if the log ends elsewhere than expected, or holds another event under this seq or key; `SERIALIZATION`,
+   *   `PAYLOAD_TOO_LARGE` if the payload cannot be stored
    */
   append(event: NewEvent, options?: AppendOptions): Promise<AppendResult>
   /**
-   * Appends events of one run in one commit, all or none. No events: nothing happens, and `seq` is 0.
+   * Appends events of one run in one commit: all or none. With no events, does nothing and returns seq 0.
    *
+   * @param events - of one run and one workflow, in order
+   * @param options - as of {@link append}
+   * @returns the seq of the last event
    * @throws as {@link append}
    */
   appendBatch(events: readonly NewEvent[], options?: AppendOptions): Promise<AppendResult>
-  /** The run with all of its log, from one moment; `undefined` where there is none. To bound memory, use `events`. */
+  /**
+   * Reads the run with its whole log, as of one moment. To bound memory, use `events`.
+   *
+   * @returns the run; `undefined` if it does not exist
+   */
   load(runId: string, options?: CallOptions): Promise<Trace | undefined>
-  /** Lists the log, from its beginning or after a number, by page; empty for an unknown run. */
+  /** Lists the events of a run by page, from the start or after a seq. Empty for an unknown run. */
   loadEvents(runId: string, options?: EventsOptions): Promise<Page<RunEvent>>
-  /** Lists the log after a number, by page: `loadEvents` with `after`. */
+  /** Lists the events after a seq by page: `loadEvents` with `after`. */
   loadEventsAfter(runId: string, seq: number, options?: PageOptions): Promise<Page<RunEvent>>
-  /** What `loadEvents` lists, reading page by page; `limit` is the size of a page. */
+  /** Iterates over the same events as `loadEvents`, page by page; `limit` is the page size. */
   events(runId: string, options?: EventsOptions): AsyncIterable<RunEvent>
   /**
-   * The log behind a number, and then every event that is appended, each once and in order, until the run has ended: then
-   * the loop ends behind its last event. Of a run that is not there yet, it waits for the first one.
+   * Iterates over the stored events after a seq, and then over every new event, each once and in order. The loop ends
+   * after the last event of a run that has ended. If the run does not exist yet, the loop waits for its first event.
    *
-   * @throws `ABORTED`, `CLOSED` at the close, and what reading throws
+   * @throws `ABORTED`; `CLOSED` when the database is closed; and errors of the reads
    *
    * @example
    * ```ts
@@ -135,32 +145,39 @@ export interface PersistenceStore extends InterventionStore {
    * ```
    */
   follow(runId: string, options?: FollowOptions): AsyncIterable<RunEvent>
-  /** The number of the last event; `undefined` where there is none. */
+  /** Returns the seq of the last event; `undefined` if there is none. */
   getLatestSeq(runId: string, options?: CallOptions): Promise<number | undefined>
-  /** Whether the run is there. */
+  /** Returns whether the run exists. */
   exists(runId: string, options?: CallOptions): Promise<boolean>
   /**
-   * Records the number after which the run goes on, and nothing else: a paused run stays paused, see `unpause`. The last
-   * call wins.
+   * Records the seq to resume from, and nothing else. A paused run stays paused; see `unpause`. The last call wins.
    *
-   * @param fromSeq - the last number that counts as done; `0` to begin again
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
+   * @param runId - the run
+   * @param fromSeq - the last seq that counts as done; `0` to begin again
+   * @param options - `event` records the resume in the log
+   * @returns the seq to continue at
+   * @throws `NOT_FOUND` if the run does not exist, `ALREADY_COMPLETED` if it has ended
    */
   resume(runId: string, fromSeq: number, options?: ResumeOptions): Promise<ResumeCursor>
   /**
-   * Ends the run. The first completion stays; repeating it is a success.
+   * Ends the run. The first completion stays; repeating it succeeds.
    *
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED` where it ended in another way, told in `details.completion`
+   * @param runId - the run
+   * @param completion - how it ended
+   * @param options - `event` is appended as the last event of the log
+   * @returns when the run ended, and whether it had ended before
+   * @throws `NOT_FOUND` if the run does not exist; `ALREADY_COMPLETED` if it ended in another way, with that way in
+   *   `details.completion`; `CONFLICT` if the event is in the log already
    */
   complete(runId: string, completion: Completion, options?: CompleteOptions): Promise<CompletionResult>
 }
 
 /**
- * Makes a persistence store.
+ * Creates a persistence store.
  *
- * @param database - where it is kept
- * @param options - the tenant
- * @returns the store; making one is cheap and does no I/O
+ * @param database - the database that holds the logs
+ * @param options - the tenant; `default` if left out
+ * @returns the store. Creating one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
  *
  * @example
@@ -190,7 +207,7 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
     const fields = options.run && requireRunFields({ ...options.run, workflow })
     const judge =
       (otherwise?: HoldfastError): NonNullable<RunProposal<AppendResult>['failed']> =>
-      // Of a run that was not what it seemed, the run is judged first.
+      // A stale record proves nothing about the append: the run is judged again first.
       (failed, stale, db) =>
         stale ? undefined : append.judge(db, failed, options, otherwise)
     return runs.change(
@@ -198,7 +215,7 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
       (record, id): RunProposal<AppendResult> => {
         if (record?.workflow !== undefined && record.workflow !== workflow) throw mismatch(record)
         if (record && isTerminal(record.status)) {
-          // A refused append may still be the repetition of one that was accepted: asks, and changes nothing.
+          // The append may repeat one that was accepted before the end. The commit checks that, and changes nothing.
           const reason = ended(record)
           if (!append.isRepeatable) throw reason
           const done = (): never => {
@@ -239,7 +256,7 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
     append: async (event, options) => store.appendBatch([event], options),
     async appendBatch(events, given) {
       const options = requireOptions(given, APPEND)
-      if (!Array.isArray(events)) throw invalid('events must be an array')
+      if (!Array.isArray(events)) throw invalid(`events must be an array, not ${shown(events)}`)
       for (const event of events as readonly NewEvent[]) requireGiven(event, 'event')
       const [first] = events
       if (first === undefined) {
@@ -248,7 +265,7 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
       }
       const { runId, workflow } = first
       if (events.some((event) => event.runId !== runId || event.workflow !== workflow)) {
-        throw invalid('The events of a batch must be of one run')
+        throw invalid('events must all have the same runId and workflow; call appendBatch once per run')
       }
       return appendAll(runId, workflow, events, options)
     },
@@ -291,7 +308,7 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
           return {
             next: changed(run, { resumedFromSeq: fromSeq, resumes: attempt }, db.now()),
             ops,
-            // Fails where the event is there, and so brings it along.
+            // If the event exists, this check fails and returns it.
             before: { checks },
             async done({ before }, db) {
               const failed = before?.ok === false ? await withValues(db, checks, before.failed, options) : []
@@ -311,7 +328,8 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
     },
     async complete(runId, completion, given) {
       const options = requireOptions(given, COMPLETE)
-      if (!isTerminal(completion)) throw invalid('completion must be completed, failed, cancelled or compensated')
+      if (!isTerminal(completion))
+        throw invalid(`completion must be completed, failed, cancelled or compensated, not ${shown(completion)}`)
       const final = options.event === undefined ? [] : [requireGiven(options.event, 'event')]
       const append = prepareAppend(db, parts.run(runId), final)
       return runs.changeExisting(
@@ -333,22 +351,22 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
             ops: append.ops,
             done: () => ({ completion, completedAt, duplicate: false }),
             failed: async (failed, stale, db) => {
-              // Another caller may have completed the run with this very event.
+              // Another caller may have completed the run with this same event.
               if (stale) return undefined
               await append.judge(db, failed, options)
-              throw new HoldfastError('CONFLICT', 'The final event is stored already', { details: { runId } })
+              throw new HoldfastError('CONFLICT', 'The final event is in the log already', { details: { runId } })
             },
           }
         },
         options,
       )
     },
-    // At the end: an object that begins with a spread takes ten times as long to make.
+    // Last, because an object literal that begins with a spread takes ten times as long to create.
     ...interventionStore(db, parts, runs),
   }
   return store
 }
 
-/** The version of the definition that a run takes over from its events: the last that is named. */
+/** The definition version that the run takes from its events: the last one named. */
 const versionOf = (events: readonly Partial<NewEvent>[]): string | undefined =>
   events.findLast((event) => event.definitionVersion !== undefined)?.definitionVersion

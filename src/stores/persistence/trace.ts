@@ -1,4 +1,4 @@
-/** A run as it is read whole: its record, its log and its interventions. @module */
+/** A whole run: its record, its log and its interventions. @module */
 import type { InnerDatabase } from '../../core/database.ts'
 import type { CallOptions, Entry, EntryPage, EntryRange } from '../../core/driver.ts'
 import {
@@ -17,13 +17,13 @@ import { type Intervention, toIntervention } from './interventions.ts'
 import { completionOf, decodeRun } from '../../runs/record.ts'
 import type { Completion } from '../../runs/status.ts'
 
-/** A run with all of its log. */
+/** A run with its whole log. */
 export interface Trace {
   readonly runId: string
-  /** `''` where the run has no event, and was not created as one of a workflow. */
+  /** `''` if the run has no event and was not created with a workflow. */
   readonly workflow: string
   readonly createdAt: number
-  /** Of the event appended last. */
+  /** The definition version of the last event. */
   readonly definitionVersion?: string
   readonly events: readonly RunEvent[]
   readonly interventions: readonly Intervention[]
@@ -32,12 +32,12 @@ export interface Trace {
   readonly completedAt?: number
 }
 
-/** Entries of a range. */
+/** The most entries per range. */
 const PAGE = 1000
-/** What is asked for at once of a log whose length is known, in characters or bytes: an answer carries several times as much. */
+/** The size of one request to a log, in characters or bytes. An answer can carry several times as much. */
 const AT_ONCE = 2 ** 21
 
-/** The run from one moment; `undefined` where there is none. */
+/** Reads a run as of one moment; `undefined` if it does not exist. */
 export async function readTrace(
   db: InnerDatabase,
   parts: TenantParts,
@@ -68,15 +68,15 @@ export async function readTrace(
   return {
     ...defined({ runId, workflow, definitionVersion, createdAt, resumedFromSeq }),
     ...completionOf(run),
-    // Number 0 of a trimmed log is no event.
+    // Key 0 of a trimmed log is not an event.
     events: log.filter(({ key }) => decodeNumber(key) > 0).map((entry) => decodeEvent(entry, runId, workflow)),
     interventions: asked.map((entry) => toIntervention(entry, taken)),
   }
 }
 
 /**
- * All entries of a log, of which the last page is there. From its end backwards, so that it is of the moment of that
- * page: what is appended while this reads on lies behind it.
+ * Reads the rest of a log, given its last page. It reads backwards, so the result is as of the moment of that page:
+ * events appended meanwhile come after it.
  */
 async function readRest(
   db: InnerDatabase,
@@ -95,7 +95,7 @@ async function readRest(
     )) {
       entries.push(...before)
       if (!more) continue
-      // A backend may answer fewer than it was asked for; it is asked on from there.
+      // The backend returned fewer entries than asked for, so the next request continues there.
       isDone = false
       break
     }
@@ -103,7 +103,7 @@ async function readRest(
   return entries.toReversed()
 }
 
-/** The ranges before a key, nearest first: since entries are numbered, it is known where each of them begins. */
+/** The ranges before a key, nearest first. Entries are numbered, so the start of each range can be computed. */
 function rangesBefore(range: EntryRange, key: string, most: number): readonly EntryRange[] {
   const ranges: EntryRange[] = []
   let end = decodeNumber(key)
@@ -119,6 +119,6 @@ function rangesBefore(range: EntryRange, key: string, most: number): readonly En
   return ranges
 }
 
-/** About how much an answer has to carry, in characters or bytes. */
+/** The approximate size of an answer, in characters or bytes. */
 const weightOf = ({ entries }: EntryPage): number =>
   entries.reduce((sum, { key, version, value }) => sum + key.length + version.length + value.length, 1)

@@ -1,9 +1,9 @@
 /**
- * Messages: what is sent to a run from outside, kept in order under a name, and taken by the run once.
+ * Messages: sent to a run from outside, queued under a name, and taken by the run once, in order.
  *
  * @module
  */
-import { type Known, requireGiven, requireOptions } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireOptions, shown } from '../../core/arguments.ts'
 import type { Committed } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
@@ -21,92 +21,95 @@ import type { StepRecords } from '../../runs/step-record.ts'
 
 /** Options of {@link MessageStore.sendMessage}. */
 export interface SendMessageOptions extends WriteOptions {
-  /** Makes the call repeatable: under one key a run gets one message of a name. 1 to 256 UTF-8 bytes. */
+  /** Makes the call repeatable: a run gets one message per name and key. 1 to 256 UTF-8 bytes. */
   readonly idempotencyKey?: string | undefined
 }
 
 const SEND: Known<SendMessageOptions> = { ...WRITE, idempotencyKey: true }
 
-/** What became of a message that was sent. */
+/** The result of sending a message. */
 export interface SendMessageResult {
-  /** Its number among the run's messages of this name, from 1. */
+  /** Its position among the run's messages of this name, from 1. */
   readonly seq: number
-  /** The same was sent before under its idempotency key: nothing has changed, and `seq` is where it is. */
+  /** The same message was sent before under its idempotency key, at `seq`. Nothing has changed. */
   readonly duplicate: boolean
 }
 
-/** Where a message goes, see {@link MessageStore.deliver}. */
+/** The step that takes a message, and the run's new state; see {@link MessageStore.deliver}. */
 export interface Delivery {
   /** The step whose result is the message's payload. A step that has ended stays as it is. */
   readonly stepId: string
   /**
-   * Where the run is from then on; `null`: nowhere. Left out: where it was. A run is parked at a message by `park` only,
-   * which looks for what was sent before.
+   * The new position of the run; `null` for nowhere. If left out, the run keeps its position. To wait for another
+   * message, use `park`, which also checks the messages sent before.
    */
   readonly position?: Exclude<Position, MessagePosition> | null | undefined
-  /** Follows from the position where that is given and this is not, but a paused run stays paused. */
+  /** Follows from `position` if only that is given; a paused run stays paused. */
   readonly status?: RunStatus | undefined
 }
 
 /**
  * The messages of one tenant's runs: for each run and name a queue, first in, first out.
  *
- * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
- * the close, before any I/O. A call that is refused has changed nothing.
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once
+ * the database is closed, before any I/O. A refused call changes nothing.
  */
 export interface MessageStore {
   /**
-   * Sends a message to a run. A run that waits for one of this name takes the oldest in the same commit: its payload is
-   * the result of the waiting step, and the run goes on at the next one, or is completed. Otherwise it is kept until it
-   * is taken, also while the run is paused. A waiting step that has a result already keeps it, and the message is kept.
+   * Sends a message to a run. If the run waits for a message of this name, it takes the oldest one in the same commit:
+   * the payload becomes the result of the waiting step, and the run goes on at its next step, or completes if there is
+   * none. Otherwise the message is kept until the run takes it, even while the run is paused. If the waiting step
+   * already has a result, it keeps that result, and the message is kept too.
    *
    * @param runId - the run
    * @param name - the queue, 1 to 256 UTF-8 bytes
    * @param payload - any structured value
-   * @param options - with the idempotency key
-   * @returns its number; `duplicate` where it was sent before under its key, also where the run has ended meanwhile
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CONFLICT` where the key was used with another payload; `SERIALIZATION`,
-   *   `PAYLOAD_TOO_LARGE`, `CLAIM_LOST`
+   * @param options - `idempotencyKey` makes the call safe to repeat
+   * @returns its seq; `duplicate` is true if it was sent before under its key, even if the run has ended since
+   * @throws `NOT_FOUND` if the run does not exist; `ALREADY_COMPLETED` if it has ended; `CONFLICT` if the key was used
+   *   with another payload; `SERIALIZATION`, `PAYLOAD_TOO_LARGE` if the payload cannot be stored; `CLAIM_LOST`
    */
   sendMessage(runId: string, name: string, payload: unknown, options?: SendMessageOptions): Promise<SendMessageResult>
   /**
-   * Takes the oldest message that was not taken yet: of several callers, exactly one gets it. The run itself stays as it
-   * is, so a process that dies here has lost the message: see {@link deliver}.
+   * Takes the oldest message not taken yet. If several callers ask at once, exactly one gets it. The run itself does
+   * not change, so if the process dies before it uses the message, the message is lost; {@link deliver} avoids that.
    *
-   * @returns the message; `undefined` where there is none, or no such run
+   * @param runId - the run
+   * @param name - the queue
+   * @returns the message; `undefined` if there is none, or no such run
    * @throws `CLAIM_LOST`
    */
   consumeMessage(runId: string, name: string, options?: WriteOptions): Promise<Message | undefined>
   /**
-   * Takes the oldest message and, in the same commit, makes its payload the result of a step and moves the run.
+   * Takes the oldest message. In the same commit, its payload becomes the result of a step, and the run moves on.
    *
    * @param runId - the run
    * @param name - the queue
-   * @param to - the step, and where the run is from then on
-   * @returns the message; `undefined` where there is none, and then nothing has changed
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CLAIM_LOST`
+   * @param to - the step, and the new state of the run
+   * @returns the message; `undefined` if there is none, and then nothing has changed
+   * @throws `NOT_FOUND` if the run does not exist, `ALREADY_COMPLETED` if it has ended, `CLAIM_LOST`
    */
   deliver(runId: string, name: string, to: Delivery, options?: WriteOptions): Promise<Message | undefined>
   /**
-   * Has a run wait for a message, or take the oldest at once where one was sent before. This is how a run comes to such
-   * a position: a snapshot or an event that says so does not look for messages that are there, and the run waits until
-   * the next is sent or its time is over. A step that has ended is not waited at, so the call can be repeated: each wait
-   * is a step of its own.
+   * Makes a run wait for a message, or take the oldest one at once if it was sent before. Always use `park` to enter
+   * such a position: a snapshot or an event with this position does not look for earlier messages, so the run would
+   * wait for the next one. A step that has ended is not waited for again, so the call can be repeated; use a new step
+   * for each wait.
    *
    * @param runId - the run
-   * @param position - where it waits: the name, until when at the latest, and the next step
-   * @returns `waiting`, or `delivered` where the step has a message, or has ended before, and the run went on. A paused run
-   *   is `waiting`: it stays paused, and takes the message when it goes on
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CLAIM_LOST`
+   * @param position - the name, the latest time to wait until, and the next step
+   * @returns `waiting`; or `delivered` if the run took a message or the step had ended before, and the run went on. A
+   *   paused run is `waiting`: it stays paused, and takes the message when it is unpaused
+   * @throws `NOT_FOUND` if the run does not exist, `ALREADY_COMPLETED` if it has ended, `CLAIM_LOST`
    */
   park(runId: string, position: MessagePosition, options?: WriteOptions): Promise<'waiting' | 'delivered'>
-  /** Lists the messages of a name, the oldest first, by page; empty for an unknown run. */
+  /** Lists the messages of a name by page, the oldest first. Empty for an unknown run. */
   listMessages(runId: string, name: string, options?: PageOptions): Promise<Page<StoredMessage>>
-  /** The same, reading page by page; `limit` is the size of a page. */
+  /** Iterates over the same messages as `listMessages`, page by page; `limit` is the page size. */
   messages(runId: string, name: string, options?: PageOptions): AsyncIterable<StoredMessage>
 }
 
-/** A message that was sent, and whether it was taken. */
+/** A stored message, and whether it was taken. */
 export interface StoredMessage extends Message {
   readonly consumed: boolean
 }
@@ -127,22 +130,22 @@ export function messageStore(
       const log = { part, key: messagesOf(name) }
       const ref = key === undefined ? undefined : `${SENT}${encodeId(name, 'name')}!${encodeId(key, 'idempotencyKey')}`
       const isNew: Check[] = ref === undefined ? [] : [{ at: { part, key: ref }, version: null }]
-      // Once, before any I/O: the time is known later.
+      // Encoded once, before any I/O; the time is added with each attempt.
       const rest = String(encode({ payload })).slice(1)
       requireRoom(db, rest)
       const inbox = open(runId)
 
-      /** Whether it was sent before rests on its key alone, whatever became of the run. */
+      /** The idempotency key alone decides whether the message was sent before, even if the run has ended since. */
       const failed: RunProposal<SendMessageResult>['failed'] = async (failures, _stale, held) => {
         const [failure] = failures
         if (ref === undefined || failure!.check > 0) return inbox.learn(failures)
         const seq = Number((failure!.current as Entry).value)
         const [sent] = await held.read([{ get: { part, key: log.key + encodeNumber(seq) } }], options)
-        // Deleted with its run in between.
+        // The run was deleted meanwhile.
         if (!sent) return undefined
         const { value } = sent as { value: string }
         if (value.slice(value.indexOf(',') + 1) === rest) return { seq, duplicate: true }
-        throw new HoldfastError('CONFLICT', 'Another message was sent under this idempotency key', { details: { seq } })
+        throw new HoldfastError('CONFLICT', 'Another message was sent under this idempotencyKey', { details: { seq } })
       }
 
       return runs.changeExisting(
@@ -152,7 +155,7 @@ export function messageStore(
             const refuse = (): never => {
               throw ended(run)
             }
-            // A refused message may still be the repetition of one that was accepted: asks, and changes nothing.
+            // The message may repeat one that was accepted before the end. The commit checks that, and changes nothing.
             return ref === undefined ? refuse() : { checks: isNew, done: refuse, failed }
           }
           const sentAt = db.now()
@@ -160,19 +163,19 @@ export function messageStore(
           const done = ({ seqs: [seq] }: Committed): SendMessageResult => ({ seq: seq!, duplicate: false })
           const { status, position } = run
           if (status === 'waiting' && position?.kind === 'wait' && position.names?.includes(name)) {
-            // It takes the message by itself.
+            // The workflow code takes the message itself.
             return { next: movedOn(run, position.next, sentAt), checks: isNew, ops: [append], done, failed }
           }
           if (status !== 'waiting' || position?.kind !== 'message' || position.name !== name) {
             return { checks: isNew, ops: [append], done, failed }
           }
-          // A copy, which the caller cannot change while it is remembered.
+          // A copy, so that the caller cannot change the cached value.
           const own = { ...(decode(`{${rest}`) as { payload: unknown }), sentAt }
           const { proposal } = inbox.receive(run, position, sentAt, own)
           return {
             ...proposal,
             checks: [...isNew, ...proposal.checks],
-            // The number of the message itself comes first, whatever the step appends.
+            // The message is appended first, so its seq is the first of the commit.
             ops: [append, ...proposal.ops],
             done,
             failed,
@@ -192,7 +195,7 @@ export function messageStore(
       encodeId(name, 'name')
       encodeId(stepId, 'stepId')
       if ((position as Position | null | undefined)?.kind === 'message') {
-        throw invalid('position must not be one that waits for a message: use park')
+        throw invalid('position must not wait for a message; call park instead')
       }
       const fields = requireRunFields({ position, status })
       const inbox = open(runId)
@@ -202,7 +205,7 @@ export function messageStore(
           if (isTerminal(run.status)) throw ended(run)
           const now = db.now()
           const { message, checks, along } = inbox.take(name)
-          // A copy: what is remembered of the step must not change when what is given out does.
+          // A copy: the cached step must not change when the caller's object does.
           const done = (): Message | undefined => message && { ...message, payload: decode(encode(message.payload)) }
           if (!message) return { checks, along, done, failed: inbox.learn }
           const step = completeStep(steps, runId, stepId, now, { result: message.payload })
@@ -220,7 +223,8 @@ export function messageStore(
     },
     async park(runId, position, given) {
       const options = requireOptions(given, WRITE)
-      if (requireGiven(position, 'position').kind !== 'message') throw invalid('position.kind must be message')
+      if (requireGiven(position, 'position').kind !== 'message')
+        throw invalid(`position.kind must be message, not ${shown(position.kind)}`)
       requirePosition(position)
       const inbox = open(runId)
       return runs.changeExisting(
@@ -254,15 +258,15 @@ export function messageStore(
   return store
 }
 
-/** What the record of a step holds besides its result, in bytes, and generously. */
+/** Room for the other fields of a step's record, in bytes; more than they need. */
 const STEP_BYTES = 4096
 
-/** A message must fit into the record of the step that waits for it, or the run could never go on. */
+/** A message must fit into the record of the step that takes it, or the run could never go on. */
 function requireRoom({ driver }: InnerDatabase, text: string): void {
   const most = driver.capabilities.limits.valueBytes - STEP_BYTES
   const size = utf8Bytes(text)
   if (size <= most) return
-  throw new HoldfastError('PAYLOAD_TOO_LARGE', `A message must be at most ${most} bytes, not ${size}`, {
+  throw new HoldfastError('PAYLOAD_TOO_LARGE', `The payload must be at most ${most} bytes, not ${size}`, {
     details: { limit: 'valueBytes', most, size },
   })
 }

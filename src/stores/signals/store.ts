@@ -1,12 +1,12 @@
 /**
- * The signal store: requests to cancel or pause a run, what applies them, and the messages to runs.
+ * The signal store: requests to cancel or pause a run, the checks that apply them, and the messages to runs.
  *
- * The surface is that of sayiir's `SignalStore`. A request is part of the run's record, so it is validated, applied and
- * cleared in one commit with what it changes, and a run that is not being worked on is offered because of it.
+ * Its interface is that of sayiir's `SignalStore`. A request is part of the run's record, so it is validated, applied
+ * and cleared in one commit with its effect. A run with a request is offered to workers, even if it has no work.
  *
  * @module
  */
-import { type Known, requireOptions } from '../../core/arguments.ts'
+import { type Known, requireOptions, shown } from '../../core/arguments.ts'
 import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
@@ -21,7 +21,7 @@ import type { RunRecord, SignalKind, SignalRequest } from '../../runs/state.ts'
 import { type RunStatus, isTerminal, statusAt } from '../../runs/status.ts'
 import { stepRecords } from '../../runs/step-record.ts'
 
-/** Who asks for a signal, and why: options of {@link SignalStore.storeSignal}. */
+/** Options of {@link SignalStore.storeSignal}: who asks, and why. */
 export interface StoreSignalOptions extends WriteOptions {
   readonly reason?: string | undefined
   readonly requestedBy?: string | undefined
@@ -29,7 +29,7 @@ export interface StoreSignalOptions extends WriteOptions {
 
 /** Options of the checks that may cancel a run. */
 export interface CheckOptions extends WriteOptions {
-  /** The step that is stopped. */
+  /** The step that is interrupted. */
   readonly interruptedAt?: string | undefined
 }
 
@@ -39,79 +39,84 @@ const CHECK: Known<CheckOptions> = { ...WRITE, interruptedAt: true }
 /**
  * The signals and messages of one tenant's runs.
  *
- * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
- * the close, before any I/O. A call that is refused has changed nothing.
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once
+ * the database is closed, before any I/O. A refused call changes nothing.
  */
 export interface SignalStore extends MessageStore {
   /**
-   * Asks for a run to be cancelled or paused. The run does so at the next check; one that nobody works on is offered to
-   * the workers for it. The last request of a kind counts. Pausing a paused run and cancelling a cancelled one succeed,
-   * and store nothing.
+   * Asks to cancel or pause a run. The run follows at its next check; a run that nobody works on is offered to workers
+   * for that. A later request of the same kind replaces an earlier one. Pausing a paused run or cancelling a cancelled
+   * one succeeds without effect.
    *
    * @param runId - the run
    * @param kind - `cancel` or `pause`
    * @param options - who asks, and why
-   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended: see {@link requireSignalAllowed}; `CLAIM_LOST`
+   * @throws `NOT_FOUND` if the run does not exist; `ALREADY_COMPLETED` if it has ended, see {@link
+   *   requireSignalAllowed}; `CLAIM_LOST`
    */
   storeSignal(runId: string, kind: SignalKind, options?: StoreSignalOptions): Promise<void>
-  /** The request that waits to take effect; `undefined` where there is none, or no such run. */
+  /** Reads a request that has not taken effect yet; `undefined` if there is none, or no such run. */
   getSignal(runId: string, kind: SignalKind, options?: CallOptions): Promise<SignalRequest | undefined>
   /**
-   * Takes a request back; the other kind stays.
+   * Withdraws a request. A request of the other kind stays.
    *
+   * @param runId - the run
+   * @param kind - `cancel` or `pause`
    * @returns whether there was one
    * @throws `CLAIM_LOST`
    */
   clearSignal(runId: string, kind: SignalKind, options?: WriteOptions): Promise<boolean>
   /**
-   * Cancels the run where that was asked for, also one that is paused or waits. Both requests are gone then.
+   * Cancels the run if a request asks for it, even if the run is paused or waits. Both kinds of request are cleared.
    *
    * @param runId - the run
-   * @param options - the step that is stopped, `interruptedAt`
-   * @returns whether it was cancelled now; of an ended run `false`, and the request stays
-   * @throws `NOT_FOUND`, `CLAIM_LOST`
+   * @param options - `interruptedAt` names the step that is interrupted
+   * @returns whether the run was cancelled now; `false` for a run that has ended, and its request stays
+   * @throws `NOT_FOUND` if the run does not exist, `CLAIM_LOST`
    */
   checkAndCancel(runId: string, options?: CheckOptions): Promise<boolean>
   /**
-   * Pauses the run where that was asked for. Its position stays, and what it was before is kept for `unpause`.
+   * Pauses the run if a request asks for it. Its position stays, and its status is kept for `unpause`.
    *
-   * @returns whether it was paused now; of an ended run `false`, and the request stays
-   * @throws `NOT_FOUND`, `CLAIM_LOST`
+   * @param runId - the run
+   * @returns whether the run was paused now; `false` for a run that has ended, and its request stays
+   * @throws `NOT_FOUND` if the run does not exist, `CLAIM_LOST`
    */
   checkAndPause(runId: string, options?: WriteOptions): Promise<boolean>
   /**
-   * Cancels or pauses the run where that was asked for, in one commit; cancelling comes first.
+   * Cancels or pauses the run if a request asks for it, in one commit. Cancelling comes first.
    *
    * @param runId - the run
-   * @param options - the step that is stopped, `interruptedAt`
-   * @returns what became of the run; `undefined` where it goes on
-   * @throws `NOT_FOUND`, `CLAIM_LOST`
+   * @param options - `interruptedAt` names the step that is interrupted
+   * @returns the new status; `undefined` if the run goes on
+   * @throws `NOT_FOUND` if the run does not exist, `CLAIM_LOST`
    */
   checkControlSignals(runId: string, options?: CheckOptions): Promise<'cancelled' | 'paused' | undefined>
   /**
-   * Has a paused run go on as what it was. One that waits for a message takes the oldest that came meanwhile, in the same
-   * commit; one whose time is over is due. A request to pause is gone then, one to cancel stays.
+   * Lets a paused run go on with its earlier status. If it waits for a message, it takes the oldest stored one in the
+   * same commit; if its time is over, it is due. A pause request is cleared, a cancel request stays.
    *
-   * @returns the status it has now
-   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended; `CANNOT_UNPAUSE` where it goes on and is not paused,
-   *   told in `details.status`; `CLAIM_LOST`
+   * @param runId - the run
+   * @returns the new status
+   * @throws `NOT_FOUND` if the run does not exist; `ALREADY_COMPLETED` if it has ended; `CANNOT_UNPAUSE` if it is not
+   *   paused, with its status in `details.status`; `CLAIM_LOST`
    */
   unpause(runId: string, options?: WriteOptions): Promise<RunStatus>
 }
 
 /**
- * Requires a signal to make sense for a run of this status.
+ * Checks that a run with this status accepts a signal.
  *
  * | status | `cancel` | `pause` |
  * | --- | --- | --- |
  * | `pending`, `running`, `waiting`, `paused` | yes | yes |
  * | `cancelled` | yes | no |
  * | `completed`, `failed`, `compensated` | no | no |
- * | a word of a later release | yes | yes |
+ * | a status of a later release | yes | yes |
  *
- * @param status - of the run
+ * @param status - the status of the run
  * @param kind - `cancel` or `pause`
- * @throws `ALREADY_COMPLETED`, with the status in `details.completion`
+ * @throws `ALREADY_COMPLETED` if it does not, with the status in `details.completion`
  *
  * @example
  * ```ts
@@ -134,11 +139,11 @@ const isSignalAllowed = (status: string, kind: SignalKind): boolean =>
   !isTerminal(status) || (kind === 'cancel' && status === 'cancelled')
 
 /**
- * Makes a signal store.
+ * Creates a signal store.
  *
- * @param database - where it is kept
- * @param options - the tenant
- * @returns the store; making one is cheap and does no I/O
+ * @param database - the database that holds the runs
+ * @param options - the tenant; `default` if left out
+ * @returns the store. Creating one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
  *
  * @example
@@ -154,7 +159,7 @@ const isSignalAllowed = (status: string, kind: SignalKind): boolean =>
  * await signals.park('order-17', { kind: 'message', stepId: 'wait', name: 'paid', next: 'ship' })
  * await signals.sendMessage('order-17', 'paid', { amount: 42n }, { idempotencyKey: 'payment-5' })
  *
- * // Somebody asks for the end of it, and whoever works on it looks for that between two steps.
+ * // Somebody asks to cancel it. The worker checks for that between two steps.
  * await signals.storeSignal('order-17', 'cancel', { reason: 'Out of stock', requestedBy: 'ada' })
  * console.log(await signals.checkControlSignals('order-17', { interruptedAt: 'ship' })) // cancelled
  * ```
@@ -166,7 +171,7 @@ export function signalStore(database: Database, options?: StoreOptions): SignalS
   const steps = stepRecords(db, parts)
   const open = inboxes(db, parts, steps)
 
-  /** Applies the first of these signals that is pending; tells what became of the run. */
+  /** Applies the first of these signals that is pending. Resolves to the new status of the run. */
   async function check(
     runId: string,
     kinds: readonly SignalKind[],
@@ -237,7 +242,7 @@ export function signalStore(database: Database, options?: StoreOptions): SignalS
           const { status, position } = run
           if (isTerminal(status)) throw ended(run)
           if (status !== 'paused') {
-            throw new HoldfastError('CANNOT_UNPAUSE', `The run is not paused, but ${status}`, { details: { status } })
+            throw new HoldfastError('CANNOT_UNPAUSE', `The run is not paused but ${status}`, { details: { status } })
           }
           const now = db.now()
           const freed = changed(
@@ -246,7 +251,7 @@ export function signalStore(database: Database, options?: StoreOptions): SignalS
             now,
           )
           if (position?.kind === 'wait') {
-            // It looks by itself at what has come meanwhile.
+            // The workflow code looks at what has come meanwhile.
             const woken = movedOn(freed, position.next, now)
             return { next: woken, done: () => woken.status }
           }
@@ -257,17 +262,17 @@ export function signalStore(database: Database, options?: StoreOptions): SignalS
         options,
       )
     },
-    // At the end: an object that begins with a spread takes ten times as long to make.
+    // Last, because an object literal that begins with a spread takes ten times as long to create.
     ...messageStore(db, parts, runs, steps, open),
   }
 }
 
-/** The status that a paused run goes on with: what it was, or what has become of its wait meanwhile. */
+/** The status after `unpause`: the earlier one, unless the run's position says that it waits. */
 function statusBehind({ position, stopped }: RunRecord): RunStatus {
   const there = position && statusAt(position)
   return there === 'waiting' ? there : (stopped?.from ?? there ?? 'running')
 }
 
 function requireKind(kind: SignalKind): void {
-  if (kind !== 'cancel' && kind !== 'pause') throw invalid('kind must be cancel or pause')
+  if (kind !== 'cancel' && kind !== 'pause') throw invalid(`kind must be cancel or pause, not ${shown(kind)}`)
 }

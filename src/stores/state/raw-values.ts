@@ -1,9 +1,10 @@
 /**
- * Raw values, as callers hand them in. Text with NUL is refused by PostgreSQL and cut by SQLite, so it travels as bytes:
- * a mark, `0`, and its UTF-8. Bytes that happen to begin with the mark travel behind the mark and `1`.
+ * Raw values, text or bytes. PostgreSQL refuses text with NUL and SQLite cuts it, so such text is stored as bytes: a
+ * mark, `0`, and its UTF-8. Bytes that happen to begin with the mark are stored after the mark and `1`.
  *
  * @module
  */
+import { shown } from '../../core/arguments.ts'
 import type { Value } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 
@@ -18,7 +19,7 @@ const mark = (kind: number, bytes: Uint8Array): Uint8Array => {
 }
 
 /**
- * Makes a raw value storable. Bytes are copied: the caller may go on using theirs before the batch has left.
+ * Makes a raw value storable. Bytes are copied, because the caller may change them before the batch is sent.
  *
  * @throws `SERIALIZATION` for text with a lone surrogate, and for anything but text and bytes
  */
@@ -27,12 +28,16 @@ export function pack(value: Value): Value {
     return value.includes('\0') ? mark(0, new TextEncoder().encode(value)) : value
   }
   if (value instanceof Uint8Array) return value[0] === MARK ? mark(1, value) : new Uint8Array(value)
-  throw new HoldfastError('SERIALIZATION', 'A raw value must be well-formed text or a Uint8Array', {
-    details: { reason: 'payload' },
-  })
+  throw new HoldfastError(
+    'SERIALIZATION',
+    `A raw value must be well-formed text or a Uint8Array, not ${typeof value === 'string' ? 'text with a lone surrogate' : shown(value)}`,
+    {
+      details: { reason: 'payload' },
+    },
+  )
 }
 
-/** The raw value that {@link pack} made this of. */
+/** Reverses {@link pack}. */
 export function unpack(value: Value): Value {
   if (typeof value === 'string' || value[0] !== MARK) return value
   const content = new Uint8Array(value.subarray(2))

@@ -1,5 +1,5 @@
 /**
- * Snapshots: one versioned state document per run, with what it says of the run's status and position.
+ * Snapshots: one versioned state document per run, saved together with the run's status and position.
  *
  * @module
  */
@@ -29,31 +29,31 @@ import { type RunProposal, changed, decodeRun, ended, mismatch, newRun, runRecor
 import type { RunRecord } from '../../runs/state.ts'
 import { type RunStatus, isTerminal } from '../../runs/status.ts'
 
-/** A snapshot as it is handed in. */
+/** A snapshot to save. */
 export interface SnapshotInput<S = unknown> extends RunFields {
   readonly runId: string
   /** Any structured value, see `setJson`. */
   readonly state: S
   /**
-   * The seq of the last event whose effect the state holds, where the snapshot is a cache of the log. Left out, the
-   * snapshot is the truth.
+   * The seq of the last event that the state includes, if the snapshot is a cache of the log. If left out, the snapshot
+   * itself is the source of truth.
    */
   readonly throughSeq?: number | undefined
 }
 
-/** What is known of a snapshot without its state. */
+/** A snapshot without its state. */
 export interface SnapshotSummary {
   readonly runId: string
-  /** How often it was saved since it was last absent, from 1. */
+  /** How many times it was saved since the run last had no snapshot, from 1. */
   readonly version: number
-  /** Of the run. */
+  /** The status of the run. */
   readonly status: RunStatus
   readonly throughSeq?: number
   /** When it was saved, in milliseconds since 1970. */
   readonly updatedAt: number
 }
 
-/** A stored snapshot, with what is known of its run. */
+/** A stored snapshot, with fields of its run. */
 export interface Snapshot<S = unknown> extends SnapshotSummary, Pick<RunRecord, (typeof RUN_FACTS)[number]> {
   readonly state: S
 }
@@ -66,15 +66,15 @@ export interface PastSnapshot<S = unknown> extends Omit<SnapshotSummary, 'status
 /** Options of {@link SnapshotStore.saveSnapshot}. */
 export interface SaveSnapshotOptions extends WriteOptions {
   /**
-   * Saves only over this version; `0`: only where there is none. A deletion leaves nothing behind, so versions count
-   * from the last one: do not hold on to a version across it.
+   * Saves only over this version; `0` if there must be none. Versions begin again at 1 after a deletion, so do not keep
+   * one across it.
    */
   readonly expectedVersion?: number | undefined
 }
 
 /** Options of a snapshot store. */
 export interface SnapshotOptions extends StoreOptions {
-  /** How many earlier snapshots of a run are kept, the last one included; none by default. */
+  /** How many snapshots of a run to keep in its history, including the last one; none by default. */
   readonly history?: number | undefined
 }
 
@@ -86,29 +86,32 @@ const SAVE: Known<SaveSnapshotOptions> = { ...WRITE, expectedVersion: true }
 /** Snapshots of one tenant: one versioned state document per run, and the status and position of the run. */
 export interface SnapshotStore {
   /**
-   * Saves a run's snapshot, replacing the one before, and what it says of the run; makes the run where there is none.
+   * Saves a run's snapshot, replacing the last one, and sets fields of the run. Creates the run if it does not exist.
    *
-   * @returns what was saved, without the state
-   * @throws `ALREADY_COMPLETED` where the run has ended, and not as this one says; `CONFLICT` where the stored version is
-   *   not the expected one, or holds more of the log (a higher `throughSeq`); nothing has changed then. `SERIALIZATION`,
-   *   `PAYLOAD_TOO_LARGE`
+   * @param snapshot - the state, and the fields of the run to change
+   * @param options - `expectedVersion` makes the write conditional
+   * @returns the saved snapshot, without its state
+   * @throws `ALREADY_COMPLETED` if the run has ended, unless `snapshot.status` is its status; `CONFLICT` if the stored
+   *   snapshot has another version than expected, or includes more of the log (a higher `throughSeq`);
+   *   `WORKFLOW_MISMATCH` if the run belongs to another workflow; `SERIALIZATION`, `PAYLOAD_TOO_LARGE` if the state
+   *   cannot be stored
    */
   saveSnapshot(snapshot: SnapshotInput, options?: SaveSnapshotOptions): Promise<SnapshotSummary>
-  /** The run's snapshot; `undefined` where there is none. */
+  /** Reads the run's snapshot; `undefined` if there is none. */
   loadSnapshot<S = unknown>(runId: string, options?: CallOptions): Promise<Snapshot<S> | undefined>
-  /** Lists the earlier snapshots of a run, the oldest first, by page: as many as the store keeps. */
+  /** Lists the history of a run's snapshots by page, the oldest first, as far as the store keeps it. */
   listHistory<S = unknown>(runId: string, options?: PageOptions): Promise<Page<PastSnapshot<S>>>
-  /** The same, reading page by page; `limit` is the size of a page. */
+  /** Iterates over the same snapshots as `listHistory`, page by page; `limit` is the page size. */
   history<S = unknown>(runId: string, options?: PageOptions): AsyncIterable<PastSnapshot<S>>
-  /** Removes a run's snapshot and its history; tells whether there was one. */
+  /** Deletes a run's snapshot and its history. Returns whether there was a snapshot. */
   deleteSnapshot(runId: string, options?: WriteOptions): Promise<boolean>
-  /** Lists the snapshots of the tenant, without their states, in the order of run ids, by page. */
+  /** Lists the snapshots of the tenant by page, in the order of run ids, without their states. */
   listSnapshots(options?: PageOptions): Promise<Page<SnapshotSummary>>
-  /** All snapshots of the tenant, without their states, reading page by page; `limit` is the size of a page. */
+  /** Iterates over the same snapshots as `listSnapshots`, page by page; `limit` is the page size. */
   snapshots(options?: PageOptions): AsyncIterable<SnapshotSummary>
 }
 
-/** What a snapshot shows of its run besides its status. */
+/** The fields of its run that a snapshot shows, besides the status. */
 const RUN_FACTS = [
   'workflow',
   'definitionHash',
@@ -139,7 +142,7 @@ export function snapshotStore(database: Database, options?: SnapshotOptions): Sn
       if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
       const fields = requireRunFields(snapshot)
       const part = parts.run(runId)
-      // Once, before any I/O, however often the version has to be guessed.
+      // Encoded once, before any I/O, however many attempts the commit takes.
       const rest = `,${String(encode({ state })).slice(1)}`
       return runs.change(
         runId,
@@ -157,9 +160,11 @@ export function snapshotStore(database: Database, options?: SnapshotOptions): Sn
           if (expectedVersion !== undefined && expectedVersion !== version) {
             refuse(`The snapshot has version ${version}, not ${expectedVersion}`)
           }
-          // One that is no cache of the log replaces one that was.
+          // Without throughSeq it is no cache of the log, and may replace one.
           if (throughSeq !== undefined && throughSeq < (before.throughSeq ?? 0)) {
-            refuse('The stored snapshot holds more of the log')
+            refuse(
+              `The stored snapshot includes the log up to seq ${before.throughSeq}, this one only up to ${throughSeq}`,
+            )
           }
           if (fields.workflow !== undefined && run.workflow !== undefined && fields.workflow !== run.workflow) {
             throw mismatch(run)
@@ -222,7 +227,7 @@ export function snapshotStore(database: Database, options?: SnapshotOptions): Sn
   return store
 }
 
-/** What removes a run's snapshot. A run that was nothing else is gone then. */
+/** The change that deletes a run's snapshot. A run that has no workflow is deleted with it. */
 export function withoutSnapshot(
   parts: TenantParts,
   runId: string,
@@ -231,7 +236,8 @@ export function withoutSnapshot(
 ): Pick<RunProposal<unknown>, 'next' | 'ops'> {
   const part = parts.run(runId)
   if (run?.snapshot && run.workflow === undefined) {
-    // Its values come last in the part, and stay; nothing that was sent to it may meet a later run of this id.
+    // The run's values come last in the part, and stay. Everything before is deleted, so that no later run of this id
+    // finds messages sent to this one.
     return { next: null, ops: [{ deleteRange: { part, start: EVERYTHING.start, end: VALUES } }] }
   }
   return {

@@ -1,11 +1,11 @@
 /**
- * The state store: named values with a time to live, of the tenant or of one run, and one snapshot per run.
+ * The state store: values with a time to live, of the tenant or of one run, and one snapshot per run.
  *
- * The surface is that of enact's `StateStore`, with the atomic verbs that its users ask for elsewhere.
+ * Its interface is that of enact's `StateStore`, with atomic operations added.
  *
  * @module
  */
-import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
+import { type Known, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import { type Database, innerOf } from '../../core/database.ts'
@@ -27,7 +27,7 @@ import {
 } from './snapshots.ts'
 import { type WatchOptions, type Watched, changes, requireWatched, WATCH } from '../../core/watch.ts'
 
-/** Where a value belongs. */
+/** The owner of a value. */
 export interface ScopeOptions extends CallOptions {
   /** The run that the value belongs to, and is deleted with; the tenant itself by default. */
   readonly runId?: string | undefined
@@ -38,7 +38,7 @@ export interface ChangeOptions extends WriteOptions, ScopeOptions {}
 
 /** Options of calls that store a value. */
 export interface SetOptions extends ChangeOptions {
-  /** For how long the value is there, by the backend's clock: from 1 ms to 8.64e15 ms; for ever by default. */
+  /** Time to live by the backend's clock, from 1 ms to 8.64e15 ms; for ever by default. */
   readonly ttl?: Duration | undefined
 }
 
@@ -48,13 +48,13 @@ export interface IncrementOptions extends SetOptions {
   readonly by?: number | undefined
 }
 
-/** What is known of a value beside its content. */
+/** The size, version and expiry of a value. */
 export interface ValueInfo {
-  /** In bytes; of text, its UTF-8. */
+  /** In bytes; for text, of its UTF-8. */
   readonly size: number
-  /** Changes whenever the value is written; opaque. */
+  /** Changes with every write; opaque. */
   readonly version: string
-  /** When it expires, in milliseconds since 1970 by the backend's clock; absent where it never does. */
+  /** When the value expires, in milliseconds since 1970 by the backend's clock; absent if it does not. */
   readonly expiresAt?: number
 }
 
@@ -75,70 +75,92 @@ const KEYS: Known<ListKeysOptions> = { ...PAGE, ...SCOPE, prefix: true }
 const WATCH_KEYS: Known<WatchKeysOptions> = { ...WATCH, ...SCOPE }
 
 /**
- * Named values and snapshots of one tenant.
+ * Values and snapshots of one tenant.
  *
- * Keys are any well-formed Unicode of 1 to 256 UTF-8 bytes: separators are just characters. Every method throws
- * `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after the close, before any
- * I/O.
+ * A key is any well-formed Unicode text of 1 to 256 UTF-8 bytes; no character is special. Every method throws
+ * `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once the database is
+ * closed, before any I/O.
  *
- * Calls take effect in the order they are made in, but for `increment` and `getAndDelete`: where somebody else has changed
- * the value, these ask again, and calls made after them without waiting may come first.
+ * Calls take effect in the order in which they are made. The exceptions are `increment` and `getAndDelete`: if another
+ * process has changed the value, they try again, and calls made after them without waiting may come first.
  */
 export interface StateStore extends SnapshotStore {
   /**
-   * Stores text or bytes as they are, replacing what is there and its time to live.
+   * Stores text or bytes. Replaces an existing value and its time to live.
    *
-   * @throws `SERIALIZATION` for anything else, `PAYLOAD_TOO_LARGE` for more than the backend takes
+   * @param key - 1 to 256 UTF-8 bytes of text
+   * @param value - text or bytes, stored as they are
+   * @param options - `ttl` removes the value after that time
+   * @throws `SERIALIZATION` for anything but text and bytes, `PAYLOAD_TOO_LARGE` if the value exceeds the backend's
+   *   limit
    */
   set(key: string, value: Value, options?: SetOptions): Promise<void>
-  /** The text or bytes under a key; `undefined` where there is none, or it has expired. */
+  /** Reads the text or bytes under a key; `undefined` if there is no value, or it has expired. */
   get(key: string, options?: ScopeOptions): Promise<Value | undefined>
-  /** The values under several keys, from one consistent view; those that are missing are left out. */
+  /** Reads the values of several keys in one consistent view. Missing keys are left out of the map. */
   getMany(keys: readonly string[], options?: ScopeOptions): Promise<Map<string, Value>>
-  /** Removes a value; tells whether there was one. */
+  /** Deletes a value. Returns whether there was one. */
   delete(key: string, options?: ChangeOptions): Promise<boolean>
-  /** Whether there is a value. */
+  /** Returns whether a key has a value. */
   exists(key: string, options?: ScopeOptions): Promise<boolean>
-  /** The size, version and expiry of a value; `undefined` where there is none. */
+  /** Reads the size, version and expiry of a value; `undefined` if there is none. */
   describe(key: string, options?: ScopeOptions): Promise<ValueInfo | undefined>
   /**
-   * Stores a structured value: JSON, and besides Date, BigInt, Map, Set, undefined, NaN, infinities, -0, Uint8Array and
-   * ArrayBuffer anywhere in it.
+   * Stores a structured value: JSON, and anywhere in it Date, BigInt, Map, Set, undefined, NaN, infinities, -0,
+   * Uint8Array and ArrayBuffer.
    *
-   * @throws `SERIALIZATION` with the path of what cannot be stored, `PAYLOAD_TOO_LARGE`
+   * @param key - 1 to 256 UTF-8 bytes of text
+   * @param value - the value
+   * @param options - `ttl` removes the value after that time
+   * @throws `SERIALIZATION`, with the path to the member that cannot be stored; `PAYLOAD_TOO_LARGE` if the value
+   *   exceeds the backend's limit
    */
   setJson(key: string, value: unknown, options?: SetOptions): Promise<void>
   /**
-   * The structured value under a key; `undefined` where there is none, or it has expired.
+   * Reads the structured value under a key.
    *
-   * @throws `SERIALIZATION` where the value is not one that `setJson` stored
+   * @param key - 1 to 256 UTF-8 bytes of text
+   * @returns the value; `undefined` if there is none, or it has expired
+   * @throws `SERIALIZATION` if the value was not stored by `setJson`
    */
   getJson<T = unknown>(key: string, options?: ScopeOptions): Promise<T | undefined>
-  /** Stores a value only where there is none; tells whether it did. */
+  /**
+   * Stores a value if the key is free.
+   *
+   * @param key - 1 to 256 UTF-8 bytes of text
+   * @param value - text or bytes
+   * @param options - `ttl` removes the value after that time
+   * @returns `true` if the value was stored, `false` if the key was taken
+   * @throws as {@link set}
+   */
   setIfAbsent(key: string, value: Value, options?: SetOptions): Promise<boolean>
   /**
-   * Adds to the integer under a key, atomically; a missing one counts as 0.
+   * Adds to the integer under a key, atomically. A missing value counts as 0.
    *
-   * @param options - what to add, `by`; `ttl` takes effect where the call creates the key, one that is there keeps its own
+   * @param key - 1 to 256 UTF-8 bytes of text
+   * @param options - `by` is the number to add, 1 by default; `ttl` applies only if the call creates the value
    * @returns the sum
-   * @throws `CONFLICT` where the value is not an integer, or the sum would not be a safe one
+   * @throws `CONFLICT` if the value is not an integer, or the sum is not a safe one
    */
   increment(key: string, options?: IncrementOptions): Promise<number>
-  /** Removes a value and returns it: of several callers, exactly one gets it. */
+  /** Deletes a value and returns it. If several callers try at once, exactly one gets it. */
   getAndDelete(key: string, options?: ChangeOptions): Promise<Value | undefined>
-  /** Lists keys in order, by page. */
+  /** Lists keys by page, in order. */
   listKeys(options?: ListKeysOptions): Promise<Page<string>>
-  /** All keys in order, reading page by page; `limit` is the size of a page. */
+  /** Iterates over the same keys as `listKeys`, page by page; `limit` is the page size. */
   keys(options?: ListKeysOptions): AsyncIterable<string>
   /**
-   * Reports which keys were written, removed or have expired, one report for all that comes at once. The first names what
-   * is there and comes without a change, so that one loop body serves both; values are read with `getMany` or `getJson`.
+   * Reports the keys that were written, deleted or have expired. Changes that come together are one report. The first
+   * report comes at once and names the existing keys, so one loop body handles both; read the values with `getMany` or
+   * `getJson`.
    *
-   * It ends when the loop is left. Between two looks a key may change many times, and is named once; what is removed and
-   * written again is named as well. A key that is watched by a prefix costs a little of every look.
+   * Leave the loop to stop. A key that changes several times between two looks is reported once; a key that was deleted
+   * and written again is reported, too. Watching a prefix reads every key under it at every look.
    *
-   * @param watched - up to as many keys as the backend reads at once, or a prefix, `''` for all keys
-   * @throws `PAYLOAD_TOO_LARGE` for more keys, `ABORTED`, `CLOSED` at the close, and what reading throws
+   * @param watched - keys, at most as many as the backend reads at once; or a prefix, `''` for all keys
+   * @param options - the run that the keys belong to, and how often to look
+   * @throws `PAYLOAD_TOO_LARGE` for too many keys; `ABORTED`; `CLOSED` when the database is closed; and errors of the
+   *   reads
    *
    * @example
    * ```ts
@@ -153,17 +175,17 @@ export interface StateStore extends SnapshotStore {
    * ```
    */
   watch(watched: Watched, options?: WatchKeysOptions): AsyncIterable<readonly string[]>
-  /** Removes a run's snapshot and all its values in one commit; its log stays. Tells whether there was any of it. */
+  /** Deletes a run's snapshot and all its values in one commit. Its log stays. Returns whether there was anything. */
   deleteExecutionState(runId: string, options?: WriteOptions): Promise<boolean>
 }
 
 /**
- * Makes a state store.
+ * Creates a state store.
  *
- * @param database - where it is kept
- * @param options - the tenant
- * @returns the store; making one is cheap and does no I/O
- * @throws `INVALID_ARGUMENT` for a malformed tenant
+ * @param database - the database that holds the values
+ * @param options - the tenant, `default` if left out, and the length of the history of snapshots
+ * @returns the store. Creating one is cheap and does no I/O
+ * @throws `INVALID_ARGUMENT` for a malformed tenant or history
  *
  * @example
  * ```ts
@@ -198,7 +220,7 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
     return entries.map((entry) => (entry ? unpack(entry.value) : undefined))
   }
 
-  /** Which keys are there, and the versions of their values. */
+  /** The keys that have values, with the versions of those. */
   async function versionsOf(keys: readonly string[], options: ScopeOptions): Promise<Map<string, string>> {
     const pages = (await db.read(
       keys.map((key) => withoutValue(at(key, options))),
@@ -243,7 +265,7 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
     },
     get: async (key, options) => (await read([key], options))[0],
     async getMany(keys, options) {
-      if (!Array.isArray(keys)) throw invalid('keys must be an array')
+      if (!Array.isArray(keys)) throw invalid(`keys must be an array, not ${shown(keys)}`)
       const values = await read(keys, options)
       const found = new Map<string, Value>()
       keys.forEach((key, i) => values[i] !== undefined && found.set(key, values[i]))
@@ -340,23 +362,23 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
         )
       }, options)
     },
-    // At the end: an object that begins with a spread takes ten times as long to make.
+    // Last, because an object literal that begins with a spread takes ten times as long to create.
     ...snapshotStore(db, options),
   }
   return store
 }
 
-/** Asks for one entry without its value, which may be megabytes. */
+/** Reads one entry without its value, which may be megabytes. */
 const withoutValue = ({ part, key }: EntryKey): Read => ({
   range: { part, start: key, end: keyAfter(key), limit: 1, keysOnly: true },
 })
 
-/** What increments and removals remember of a value. */
+/** The part of a value that increments and deletions cache. */
 type Content = Pick<Entry, 'value' | 'expiresAt'>
 
 function add(value: Value, by: number): number {
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : Number.NaN
   const sum = number + by
   if (Number.isSafeInteger(number) && Number.isSafeInteger(sum)) return sum
-  throw new HoldfastError('CONFLICT', 'The value and the sum must be safe integers')
+  throw new HoldfastError('CONFLICT', 'The stored value and the sum must be safe integers')
 }

@@ -1,8 +1,9 @@
 /**
- * The timer store: moves runs on when the time they wait for has come.
+ * The timer store: wakes runs when the time they wait for has come.
  *
- * Nothing here keeps time: a process asks now and then, or sets an alarm for the earliest, and any number of processes
- * may. The index of what is due is written with every change of a run, so a run that waits cannot be missing in it.
+ * The store keeps no clock of its own: a process asks now and then, or sets an alarm for the earliest due time. Any
+ * number of processes may do so. The index of due runs is written with every change of a run, so no waiting run is
+ * missing.
  *
  * @module
  */
@@ -23,61 +24,61 @@ import type { SignalKind } from '../../runs/state.ts'
 import { type Position, wakeAtOf } from '../../runs/status.ts'
 import { stepRecords } from '../../runs/step-record.ts'
 
-/** A run that was moved on. */
+/** A run that was woken. */
 export interface AdvancedRun {
   readonly runId: string
-  /** What it waited at: a delay, a message, a fork, several of them; or the request that has stopped it instead. */
+  /** The kind of its wait, or the request that stopped it instead. */
   readonly kind: 'delay' | 'message' | 'fork' | 'wait' | SignalKind
-  /** Where it waited. */
+  /** The step at which it waited. */
   readonly stepId: string
 }
 
 /** Options of {@link TimerStore.advanceDue}. */
 export interface AdvanceOptions extends WriteOptions {
-  /** The most runs that are moved on, from 1 to 10000; 100 by default. */
+  /** The most runs to wake, from 1 to 10000; 100 by default. */
   readonly limit?: number | undefined
-  /** Leaves the runs that were asked to stop to the workers, who are offered them; `false` by default. */
+  /** Skips runs with a pause or cancel request, which are offered to workers; `false` by default. */
   readonly leaveSignalled?: boolean | undefined
 }
 
 /**
  * The timers of one tenant's runs.
  *
- * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
- * the close, before any I/O.
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once
+ * the database is closed, before any I/O.
  */
 export interface TimerStore {
   /**
-   * Moves on the runs whose time has come by the backend's clock, the longest due first, each in a commit of its own.
+   * Wakes the runs whose time has come by the backend's clock, the longest due first, each in its own commit.
    *
-   * Behind a delay a run goes on at the next step, or is completed. A wait for a message takes one that is there, or else
-   * has timed out: its step is completed without a result, marked `timedOut`, and the run goes on in the same way. At a
-   * fork the run is woken. A run that was asked to stop is cancelled or paused instead. A paused run is not due until it
-   * goes on.
+   * After a delay a run goes on at its next step, or completes if there is none. A wait for a message takes a stored
+   * message; if there is none, the wait times out: its step completes without a result, marked `timedOut`, and the run
+   * goes on. A run that waits at a fork runs on there. A run with a pause or cancel request is paused or cancelled
+   * instead. A paused run is not due until it is unpaused.
    *
-   * Any number of callers may do this at once: each run is moved on by one of them, who alone reports it.
+   * Any number of callers may do this at once. Each run is woken by one of them, and only that caller reports it.
    *
-   * @param options - how many at most
-   * @returns the runs that this call has moved on
-   * @throws `CLAIM_LOST`, and what else has gone wrong. A run that fails does not hold up the others, and is told only
-   *   where no run was moved on
+   * @param options - how many runs at most, and whether to skip those that are to be stopped
+   * @returns the runs that this call has woken
+   * @throws `CLAIM_LOST` and other errors of the commits, but only if no run was woken. A run that fails does not hold
+   *   up the others
    */
   advanceDue(options?: AdvanceOptions): Promise<readonly AdvancedRun[]>
   /**
-   * By when somebody has to look again, for an alarm. That is the earliest of these:
+   * Returns when to look for work again, for example to set an alarm. It is the earliest of these:
    *
-   * - now, if a step can be worked on and nobody claims it;
-   * - the end of a claim on a step that could be worked on otherwise: its worker may be dead;
-   * - the next attempt of a step that failed;
+   * - now, if a step is ready and not claimed;
+   * - the expiry of a claim on a ready step: its worker may be dead;
+   * - the next attempt of a failed step;
    * - the time until which a run waits.
    *
-   * A claim that does not expire never ends. Ask after `drain` has run: what it left is then asked for again in time. If
-   * the worker knows only some workflows or has only some tags, name them: for the rest, the answer would be "now" again
-   * and again.
+   * A claim without expiry never ends. Ask after `drain` has run, so that the work it left is picked up in time. If the
+   * worker knows only some workflows or has only some tags, name them; otherwise work it cannot do makes the answer
+   * "now" every time.
    *
-   * @param options - what the one who looks can do; everything by default
-   * @returns by the backend's clock, in milliseconds since 1970, maybe past; `undefined` if nothing is to be done until
-   *   somebody changes a run
+   * @param options - the abilities of the worker that will look; everything by default
+   * @returns milliseconds since 1970 by the backend's clock, possibly in the past; `undefined` if there is nothing to
+   *   do until a run changes
    */
   nextDue(options?: NextDueOptions): Promise<number | undefined>
 }
@@ -92,11 +93,11 @@ const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 10_000
 
 /**
- * Makes a timer store.
+ * Creates a timer store.
  *
- * @param database - where it is kept
- * @param options - the tenant
- * @returns the store; making one is cheap and does no I/O
+ * @param database - the database that holds the runs
+ * @param options - the tenant; `default` if left out
+ * @returns the store. Creating one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
  *
  * @example
@@ -120,7 +121,7 @@ export function timerStore(database: Database, options?: StoreOptions): TimerSto
   const open = inboxes(db, parts, steps)
   const find = finder(parts)
 
-  /** A page of the runs that are due, the longest first; its cursor is absent where nothing behind it is due. */
+  /** A page of due runs, the longest due first. Its cursor is absent if no later run is due. */
   async function findDue(options: PageOptions): Promise<Page<string>> {
     const page = await readPage(
       db,
@@ -130,7 +131,7 @@ export function timerStore(database: Database, options?: StoreOptions): TimerSto
       options,
       true,
     )
-    // The time of the answer: what was known before may be long past.
+    // Read after the answer, which has just set the clock.
     const now = db.now()
     const items = page.items.filter(({ wakeAt }) => wakeAt <= now).map(({ runId }) => runId)
     return { items, ...(page.cursor !== undefined && items.length === page.items.length && { cursor: page.cursor }) }
@@ -182,7 +183,7 @@ export function timerStore(database: Database, options?: StoreOptions): TimerSto
       const failures: unknown[] = []
       let cursor: string | undefined
       do {
-        // What others have moved on meanwhile, what is left and what cannot be read makes way for what is due behind it.
+        // Each page continues after runs that other callers woke, that were skipped, or that cannot be read.
         const due = await findDue({ limit: limit - advanced.length, cursor, signal: options.signal })
         for (const it of await Promise.allSettled(due.items.map((runId) => advance(runId, options)))) {
           if (it.status === 'rejected') failures.push(it.reason)
@@ -210,7 +211,7 @@ export function timerStore(database: Database, options?: StoreOptions): TimerSto
   }
 }
 
-/** Whether it is about one record: whatever else has failed will fail with the next run as well. */
+/** Whether the error concerns one record only. Any other error would repeat with the next run. */
 const isUnreadable = (error: unknown): boolean => isHoldfastError(error, 'SERIALIZATION')
 
 const wakeAtIn = (key: string): number => Number(key.slice(0, DIGITS))

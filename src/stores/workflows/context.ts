@@ -1,7 +1,8 @@
 /**
- * Contexts: what the steps of a run share, kept beside its record and changed under a check that the run goes on.
+ * Contexts: values shared by the steps of a run. A context is stored beside the run's record, and changes only while
+ * the run has not ended.
  *
- * The words are those of distri's `update_context` and `patch_context`.
+ * The names come from distri's `update_context` and `patch_context`.
  *
  * @module
  */
@@ -18,7 +19,7 @@ import { isTerminal } from '../../runs/status.ts'
 
 /** Options of {@link ContextStore.updateContext}. */
 export interface ContextOptions extends WriteOptions {
-  /** Writes only over this version; `0`: only where it was never written. */
+  /** Writes only over this version; `0` if the context must never have been written. */
   readonly expectedVersion?: number | undefined
 }
 
@@ -29,15 +30,22 @@ export interface ContextStore {
   /**
    * Replaces the context.
    *
+   * @param runId - the run
    * @param context - any structured value, see `setJson`
-   * @returns its version
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CONFLICT` where it has another version than expected
+   * @param options - `expectedVersion` makes the write conditional
+   * @returns the new version, from 1
+   * @throws `NOT_FOUND` if the run does not exist, `ALREADY_COMPLETED` if it has ended, `CONFLICT` if the context has
+   *   another version than expected
    */
   updateContext(runId: string, context: unknown, options?: ContextOptions): Promise<{ readonly version: number }>
   /**
-   * Sets some members of a context that is a plain object; of concurrent patches none is lost.
+   * Sets some members of a context that is a plain object. Concurrent patches are all kept.
    *
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`, `CONFLICT` where the context is no plain object
+   * @param runId - the run
+   * @param patch - the members to set
+   * @returns the new version and the whole context
+   * @throws `NOT_FOUND` if the run does not exist, `ALREADY_COMPLETED` if it has ended, `CONFLICT` if the context is
+   *   not a plain object
    */
   patchContext(
     runId: string,
@@ -46,35 +54,35 @@ export interface ContextStore {
   ): Promise<{ readonly version: number; readonly context: Readonly<Record<string, unknown>> }>
 }
 
-/** What is stored of a context. What is remembered is never what callers have in their hands. */
+/** A stored context. The cached value is never an object that a caller holds. */
 export interface StoredContext {
   readonly version: number
   readonly context: unknown
 }
 
-/** A run whose context was never written has none stored. */
+/** The context of a run that never wrote one. */
 const EMPTY: StoredContext = { version: 0, context: {} }
 
-/** The part of a workflow store that handles contexts, and what steps change of them. */
+/** The part of a workflow store that handles contexts, and patches that steps commit along with their own changes. */
 export interface RunContexts {
   readonly store: ContextStore
-  /** What sets some members of a run's context in the commit of another change. @throws `INVALID_ARGUMENT` */
+  /** Prepares a patch for the commit of another change. @throws `INVALID_ARGUMENT` for anything but a plain object */
   patching(patch: Readonly<Record<string, unknown>>): (runId: string) => ContextPatch
 }
 
 /** A patch of a context in the commit of another change. */
 export interface ContextPatch {
   readonly along: Along
-  /** Why the context takes no patch, as far as it is known: certain once a commit has checked `along`. */
+  /** Why the patch is refused, as far as the cache shows. It is certain once a commit has checked `along`. */
   readonly refusal: HoldfastError | undefined
 }
 
-/** The contexts of a tenant; what the stores of one database remember of them is shared. */
+/** The contexts of a tenant. All stores over one database share one cache. */
 export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunRecords): RunContexts {
   const contexts: Cells<StoredContext> = db.shared(`contexts of ${parts.runs}`, () => cells(db, readContext))
   const contextAt = (runId: string): EntryKey => ({ part: parts.run(runId), key: CONTEXT })
 
-  /** A change of a run's context in the commit of another change, and what it leads to: the refusal where it is refused. */
+  /** Changes a run's context in the commit of another change. `result` is the new context, or the refusal. */
   function contextAlong(
     runId: string,
     change: (before: StoredContext) => StoredContext,
@@ -93,7 +101,7 @@ export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunReco
     return { along, result: result! }
   }
 
-  /** Changes a run's context in a commit that makes sure that the run goes on. */
+  /** Changes a run's context in a commit that also checks that the run has not ended. */
   function changeContext(
     runId: string,
     change: (before: StoredContext) => StoredContext,
@@ -119,7 +127,7 @@ export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunReco
   return {
     store: {
       async updateContext(runId, context, given) {
-        if (context === undefined) throw invalid('context must be given')
+        if (context === undefined) throw invalid('context must be given; pass {} or null to empty it')
         const options = requireOptions(given, UPDATE)
         const { expectedVersion } = options
         if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
@@ -154,11 +162,11 @@ export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunReco
   }
 }
 
-/** What a run begins with. */
+/** The context of a new run. */
 export const firstContext = (context: unknown): StoredContext =>
   context === undefined ? EMPTY : { version: 1, context }
 
-/** Reads a stored context back. */
+/** Decodes a stored context. */
 export const readContext = (entry: Entry | null): StoredContext =>
   entry ? (decode(entry.value) as StoredContext) : EMPTY
 
@@ -168,19 +176,19 @@ function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   return prototype === null || prototype === Object.prototype
 }
 
-/** An equal value that shares nothing with it, and only has what can be stored. */
+/** A deep copy, in the form that storage would return. */
 function copied(value: unknown): unknown {
   const stored = encode(value)
   return typeof stored === 'string' ? decode(stored) : Uint8Array.from(stored)
 }
 
-/** @throws `INVALID_ARGUMENT` for what is no plain object, `SERIALIZATION` */
+/** @throws `INVALID_ARGUMENT` for anything but a plain object, `SERIALIZATION` for a member that cannot be stored */
 function patchWith(patch: Readonly<Record<string, unknown>>): (before: StoredContext) => StoredContext {
   if (!isPlain(patch)) throw invalid(`context must be a plain object, not ${shown(patch)}`)
   const kept = copied(patch) as typeof patch
   return ({ version, context }) => {
     if (!isPlain(context)) {
-      throw new HoldfastError('CONFLICT', 'The context is no plain object: replace it with updateContext', {
+      throw new HoldfastError('CONFLICT', 'The context is not a plain object; replace it with updateContext', {
         details: { version },
       })
     }

@@ -1,5 +1,5 @@
-/** Runs as they are listed, by the index of their status or of all. @module */
-import { type Known, requireInteger, requireOptions } from '../../core/arguments.ts'
+/** Lists of runs, by status or all together. @module */
+import { type Known, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { decode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
 import { invalid } from '../../core/errors.ts'
@@ -10,11 +10,11 @@ import { type RunStatus, isRunStatus } from '../../runs/status.ts'
 
 /** Options of {@link WorkflowStore.listRuns}. */
 export interface ListRunsOptions extends PageOptions {
-  /** Only runs of this status, in the order in which they came to it. */
+  /** Only runs with this status, in the order in which they reached it. */
   readonly status?: RunStatus | undefined
   readonly workflow?: string | undefined
   readonly tag?: string | undefined
-  /** Only runs that came to their status before this moment, in milliseconds since 1970. */
+  /** Only runs that reached their status before this time, in milliseconds since 1970. */
   readonly before?: number | undefined
 }
 
@@ -28,12 +28,12 @@ export async function listed(
   given: ListRunsOptions | undefined,
 ): Promise<Page<RunSummary>> {
   const { status, workflow, tag, before, ...options } = requireOptions(given, LIST_RUNS)
-  if (status !== undefined && !isRunStatus(status)) throw invalid('status must be one of a run')
+  if (status !== undefined && !isRunStatus(status)) throw invalid(`status must be a run status, not ${shown(status)}`)
   if (workflow !== undefined) encodeId(workflow, 'workflow')
   if (tag !== undefined) encodeId(tag, 'tag')
   if (before !== undefined) requireInteger(before, 'before')
   const all = status === undefined ? EVERYTHING : under(`${status}!`)
-  // Times in keys are in order: what came later is cut off.
+  // Keys sort by time, so the range ends before the first run that is too new.
   const bounds =
     status === undefined || before === undefined ? all : { ...all, end: `${status}!${encodeNumber(before)}` }
   const range = pageRange(db, status === undefined ? parts.runs : parts.status, bounds, options)

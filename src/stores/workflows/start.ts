@@ -1,4 +1,4 @@
-/** Runs as they begin: one insert-if-absent, whatever is to be done with one that is there. @module */
+/** Starting a run: one insert-if-absent, and a policy for a run that already exists. @module */
 import { requireGiven } from '../../core/arguments.ts'
 import { decode, encode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
@@ -33,64 +33,66 @@ import {
 import type { Priority, RunRecord } from '../../runs/state.ts'
 import type { Completion } from '../../runs/status.ts'
 
-/** A run as it is started. */
+/** A run to create. */
 export interface NewRun extends Omit<RunFields, 'workflow' | 'error' | 'retries'> {
   readonly runId: string
   readonly workflow: string
   readonly definitionVersion?: string | undefined
-  /** The run that starts it, which is woken when this one ends. */
+  /** The run that starts this one, and is woken when this one ends. */
   readonly parent?: RunRecord['parent'] | undefined
-  /** A copy of the definition, so that later edits cannot reach the run; any structured value. */
+  /** A copy of the definition, which keeps later edits away from the run; any structured value. */
   readonly definition?: unknown
   /** Any structured value. */
   readonly input?: unknown
-  /** What its steps share: any structured value, an empty object by default. */
+  /** The value that its steps share: any structured value, an empty object by default. */
   readonly context?: unknown
 }
 
-/** What to do where a run of that id is there. */
+/**
+ * The policy if a run with this id exists: refuse the start, return the existing run, or delete it and start over.
+ */
 export type StartPolicy = 'fail' | 'useExisting' | 'terminateExisting'
 
-/** A run that is prepared. */
+/** A run to start. */
 export interface PreparedRun extends NewRun {
   /** `fail` by default. */
   readonly policy?: StartPolicy
 }
 
-/** All that is known of a run but its log, its steps and its snapshot. */
+/** A run, without its log, its steps and its snapshot. */
 export interface Run extends Omit<
   RunRecord,
   'tenant' | 'snapshot' | 'waits' | 'enteredAt' | 'generation' | 'tags' | 'life' | 'deliveries'
 > {
-  /** How often a run of this id was started over, from 1. */
+  /** How many times a run with this id was started, from 1. */
   readonly generation: number
   readonly priority: Priority
   readonly tags: readonly string[]
   readonly definition?: unknown
   readonly input?: unknown
   readonly context: unknown
-  /** How often the context was written; 0: never. */
+  /** How many times the context was written; 0 if never. */
   readonly contextVersion: number
   readonly completion?: Completion
   readonly completedAt?: number
-  /** What a completed run has given, if its last event says so. */
+  /** The result of a completed run, if its last event holds it. */
   readonly result?: unknown
 }
 
-/** How runs of one tenant begin, and are read whole. */
+/** Starts and reads the runs of one tenant. */
 export interface RunStarts {
-  /** Creates a run; without a policy only where there is none of its id, whatever that is. */
+  /** Creates a run. Without a policy, any existing run with its id is refused. */
   start(
     run: NewRun,
     policy: StartPolicy | undefined,
     options: WriteOptions,
   ): Promise<{ readonly created: boolean; readonly run: Run }>
-  /** The run, from one moment; `undefined` where there is none. */
+  /** Reads a run as of one moment; `undefined` if it does not exist. */
   read(from: InnerDatabase, runId: string, options: CallOptions): Promise<Run | undefined>
 }
 
 export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts, runs: RunRecords): RunStarts {
-  /** The record of a run that begins, and what else is stored of it. */
+  /** The record of a new run, and the other entries to store with it. */
   function begin(run: NewRun): { fields: RunFields; more: Op[]; context: StoredContext } {
     const { runId, workflow, definitionVersion, definition, input, context } = requireGiven(run, 'run')
     const part = parts.run(runId)
@@ -113,7 +115,7 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
     const { fields, more, context } = begin(run)
     const { runId, definitionVersion, definition, input, parent } = run
     const part = parts.run(runId)
-    /** The last refusal that means: take the run that is there. */
+    /** The last refusal that a policy of `useExisting` turns into a read. */
     let there: HoldfastError | undefined
     return db.hold(async (held) => {
       try {
@@ -125,7 +127,7 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
             if (found && policy !== 'terminateExisting') {
               const { workflow, status } = found
               const details = { runId, workflow, status }
-              throw (there = new HoldfastError('ALREADY_EXISTS', 'There is a run of this id', { details }))
+              throw (there = new HoldfastError('ALREADY_EXISTS', 'A run with this id exists', { details }))
             }
             const record = withFields(
               {
@@ -136,12 +138,12 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
               fields,
               now,
             )
-            // Of what is there nothing stays; the indexes follow from the records.
+            // Everything of the old run is deleted; the indexes follow from the records.
             const leftovers: Op[] = found ? [{ deletePart: part }] : []
             return {
               next: record,
               ops: [...leftovers, ...more],
-              // A copy: what is remembered must not change when what is given out does.
+              // A copy: the cached record must not change when the caller's object does.
               done: () => toRun(decodeRun(encode(record)), context, { definition, input }),
             }
           },
@@ -152,7 +154,7 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
         if (error !== there || policy !== 'useExisting') throw error
       }
       const found = await read(held, runId, options)
-      // Deleted in between: the next one to ask creates it.
+      // The run was deleted meanwhile, so the start is tried again.
       if (!found) return start(run, policy, options)
       refuseOther(found, run)
       return { created: false, run: found }
@@ -178,13 +180,13 @@ export function runStarts(db: InnerDatabase, tenant: string, parts: TenantParts,
   return { start, read }
 }
 
-/** What the last event of a log says that the run has given. */
+/** The result that the last event of a log holds. */
 function resultIn(runId: string, entry: Entry | undefined): unknown {
   const event = entry && decodeNumber(entry.key) > 0 ? decodeEvent(entry, runId, '') : undefined
   return event?.kind === 'run.completed' ? event.payload : undefined
 }
 
-/** @throws `WORKFLOW_MISMATCH`, `DEFINITION_MISMATCH` where a run is not of what is to be started */
+/** @throws `WORKFLOW_MISMATCH`, `DEFINITION_MISMATCH` if the existing run differs from the one to start */
 function refuseOther(
   there: Pick<RunRecord, 'runId' | 'workflow' | 'definitionHash' | 'definitionVersion'>,
   run: NewRun,

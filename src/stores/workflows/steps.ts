@@ -1,11 +1,11 @@
 /**
- * The steps of runs: one row each, in the order of their insertion, with results that are merged one by one.
+ * The steps of runs: one row per step, in the order of insertion. Concurrent results do not overwrite each other.
  *
- * The surface joins distri's step rows with sayiir's task results: a result is the result of its row.
+ * The interface combines distri's step rows with sayiir's task results: a task result is the result of its row.
  *
  * @module
  */
-import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import type { Along } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
@@ -23,7 +23,7 @@ import { type Position, type StepStatus, isStepStatus, isStepTerminal, isTermina
 import type { StepRecord, StepRecords } from '../../runs/step-record.ts'
 import type { ContextPatch } from './context.ts'
 
-/** A step as it is handed in. */
+/** A step to store. */
 export interface StepInput {
   readonly stepId: string
   /** `pending` by default. */
@@ -31,32 +31,32 @@ export interface StepInput {
   /** Any structured value. */
   readonly result?: unknown
   readonly error?: string | undefined
-  /** In milliseconds since 1970; by default when it was first neither pending nor passed over. */
+  /** In milliseconds since 1970; defaults to when the step first ran. */
   readonly startedAt?: number | undefined
-  /** In milliseconds since 1970; when it ended by default. */
+  /** In milliseconds since 1970; defaults to when the step ended. */
   readonly completedAt?: number | undefined
-  /** Under which somebody outside completes it: of the tenant, used by one step at a time. */
+  /** The id under which an outside system completes the step; unique within the tenant. */
   readonly waitId?: string | undefined
 }
 
-/** What a patch of a step changes; what is left out stays. */
+/** Fields of a step to change. A field left out stays as it is. */
 export type StepPatch = Omit<StepInput, 'stepId'>
 
 /** Options of {@link StepStore.saveTaskResult}. */
 export interface SaveResultOptions extends WriteOptions {
-  /** Replaces a result that is there; `false` by default. */
+  /** Replaces an existing result; `false` by default. */
   readonly overwrite?: boolean | undefined
 }
 
-/** How a wait ends: options of {@link StepStore.completeWait}. */
+/** Options of {@link StepStore.completeWait}. */
 export interface CompleteWaitOptions extends WriteOptions {
   /** `completed` by default. */
   readonly status?: 'completed' | 'failed' | undefined
   readonly result?: unknown
   readonly error?: string | undefined
-  /** Members of the run's context that are set in the same commit. */
+  /** Members of the run's context to set in the same commit. */
   readonly context?: Readonly<Record<string, unknown>> | undefined
-  /** Where the run is from then on; its status follows from that, but a paused run stays paused. */
+  /** The new position of the run. Its status follows from the position, but a paused run stays paused. */
   readonly position?: Position | null | undefined
 }
 
@@ -73,34 +73,45 @@ const COMPLETE_WAIT: Known<CompleteWaitOptions> = {
 /** The steps of one tenant's runs. */
 export interface StepStore {
   /**
-   * Stores a step, replacing what is there of it but its place.
+   * Stores a step. It replaces an existing row, but keeps the row's place in the order.
    *
-   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended, other than by being cancelled; `CONFLICT` where its
-   *   `waitId` is taken
+   * @param runId - the run
+   * @param step - the whole step
+   * @returns the stored step
+   * @throws `NOT_FOUND` if the run does not exist; `ALREADY_COMPLETED` if it has ended, unless it was cancelled;
+   *   `CONFLICT` if another step has the `waitId`
    */
   upsertStep(runId: string, step: StepInput, options?: WriteOptions): Promise<StepRecord>
   /**
-   * Changes a step, or makes it; of concurrent patches none is lost.
+   * Changes a step, or creates it. Concurrent patches are all kept.
    *
+   * @param runId - the run
+   * @param stepId - the step
+   * @param patch - the fields to change
+   * @returns the stored step
    * @throws as {@link upsertStep}
    */
   patchStep(runId: string, stepId: string, patch: StepPatch, options?: WriteOptions): Promise<StepRecord>
-  /** The step; `undefined` where there is none. */
+  /** Reads a step; `undefined` if it does not exist. */
   getStep(runId: string, stepId: string, options?: CallOptions): Promise<StepRecord | undefined>
   /**
-   * Lists the steps of a run in the order of their insertion, by page; empty for an unknown run. Takes two requests a
-   * page: a step is shown as it is at the second.
+   * Lists the steps of a run by page, in the order of insertion. Empty for an unknown run. Each page takes two
+   * requests; the steps are as of the second.
    */
   listSteps(runId: string, options?: PageOptions): Promise<Page<StepRecord>>
-  /** The same, reading page by page; `limit` is the size of a page. */
+  /** Iterates over the same steps as `listSteps`, page by page; `limit` is the page size. */
   steps(runId: string, options?: PageOptions): AsyncIterable<StepRecord>
   /**
-   * Completes a step with a result, and touches no other: of concurrent branches none is lost. The first result stays. Of
-   * a run that stands at a fork, the step counts as done from then on.
+   * Completes a step with a result. It changes no other step, so concurrent branches do not overwrite each other. The
+   * first result stays. If the run is at a fork, the step counts as a finished branch.
    *
-   * @returns `duplicate` where the same result was stored before
-   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended, other than by being cancelled; `CONFLICT` where
-   *   another result is stored
+   * @param runId - the run
+   * @param stepId - the step
+   * @param result - any structured value
+   * @param options - `overwrite` replaces an existing result
+   * @returns `duplicate` is true if the same result was stored before
+   * @throws `NOT_FOUND` if the run does not exist; `ALREADY_COMPLETED` if it has ended, unless it was cancelled;
+   *   `CONFLICT` if another result is stored
    */
   saveTaskResult(
     runId: string,
@@ -108,23 +119,27 @@ export interface StepStore {
     result: unknown,
     options?: SaveResultOptions,
   ): Promise<{ readonly duplicate: boolean }>
-  /** The result of a step, also after its run has ended; `undefined` where it has none, or there is no such run. */
+  /** Reads the result of a step, even after its run has ended; `undefined` if there is no result or no such run. */
   loadTaskResult<R = unknown>(
     runId: string,
     stepId: string,
     options?: CallOptions,
   ): Promise<{ readonly result: R } | undefined>
-  /** The step that waits under this id, or has waited, which its status tells; `undefined` where there is none. */
+  /** Finds the step that waits, or once waited, under this id; `undefined` if there is none. Its status says which. */
   findStepByWaitId(
     waitId: string,
     options?: CallOptions,
   ): Promise<{ readonly runId: string; readonly step: StepRecord } | undefined>
   /**
-   * Ends the wait of a step: somebody outside has done what it waits for. Of several callers one does. Of a run that
-   * stands at a fork, the step counts as done if it is completed.
+   * Ends the wait of a step, because an outside system has done its part. If several callers try, one succeeds. If the
+   * run is at a fork, a completed step counts as a finished branch.
    *
-   * @throws `NOT_FOUND` where no step waits, or has waited, under this id; `CONFLICT` where another has ended the wait, or
-   *   members of a context are to be set that is no plain object; `ALREADY_COMPLETED` where the run has ended, other than by being cancelled
+   * @param waitId - the id given to the step
+   * @param options - the outcome, and changes of the run to commit with it
+   * @returns the stored step
+   * @throws `NOT_FOUND` if no step waits, or once waited, under this id; `CONFLICT` if the wait is over already, or if
+   *   `context` is given and the run's context is not a plain object; `ALREADY_COMPLETED` if the run has ended, unless
+   *   it was cancelled
    */
   completeWait(waitId: string, options?: CompleteWaitOptions): Promise<StepRecord>
 }
@@ -142,15 +157,15 @@ export function stepStore(
   steps: StepRecords,
   preparePatch: (patch: Readonly<Record<string, unknown>>) => (runId: string) => ContextPatch,
 ): StepStore {
-  /** What a change of a step decides: its row afterwards, or why not. */
+  /** The decision of a step's change: the new row, or a refusal. */
   type Verdict<R> = {
     readonly next?: StepRecord | undefined
     readonly result: () => R
-    /** What a refusal rests on besides the step. */
+    /** Other entries that a refusal depends on. */
     readonly along?: readonly Along[]
   }
 
-  /** Changes one step in a commit that makes sure of its run. */
+  /** Changes one step in a commit that also checks its run. */
   function changeStep<R>(
     runId: string,
     stepId: string,
@@ -173,7 +188,7 @@ export function stepStore(
         const { next, result, along: others = [] } = verdict!
         if (!next) return { along: [along, ...others], done: result }
         const other = more(run, now)
-        // An id that was waited under stays taken, so that whoever comes late is told.
+        // A wait id stays taken, so that late callers learn that the wait is over.
         const opened = next.waitId === before?.waitId ? undefined : next.waitId
         const base = other.run ?? run
         const holder = opened !== undefined && Object.hasOwn(run.waits ?? {}, opened) ? run.waits?.[opened] : undefined
@@ -195,7 +210,7 @@ export function stepStore(
     )
   }
 
-  /** A row as a caller wants it, with the times that follow. */
+  /** The row to store, with the times that follow from its status. */
   function toRecord(
     input: StepInput & { readonly timedOut?: true | undefined },
     before: StepRecord | undefined,
@@ -218,7 +233,7 @@ export function stepStore(
       updatedAt: now,
       timedOut: isStepTerminal(status) ? timedOut : undefined,
     })
-    // A copy: what is remembered must not change when what is given out does.
+    // A copy: the cached record must not change when the caller's object does.
     return { next, result: () => decode(encode(next)) as StepRecord }
   }
 
@@ -257,7 +272,7 @@ export function stepStore(
           entries.map(({ value }) => ({ get: { part, key: STEPS + String(value) } })),
           options,
         )
-        // The run may be deleted in between.
+        // The run may be deleted between the two reads.
         const items = await withResults(
           held,
           part,
@@ -281,14 +296,16 @@ export function stepStore(
           if (step?.status === 'completed' && !overwrite) {
             if (!sameValue(encode(step.result), text)) {
               return refused(
-                new HoldfastError('CONFLICT', 'The step has another result', { details: { runId, stepId } }),
+                new HoldfastError('CONFLICT', 'The step already has another result; pass overwrite to replace it', {
+                  details: { runId, stepId },
+                }),
               )
             }
-            // Whoever stored the row may not have told the run.
+            // upsertStep may have stored the row without updating the run's fork.
             const next = hasEnded || !withBranch(run, stepId, now) ? undefined : step
             return { next, result: () => ({ duplicate: true }) }
           }
-          // Which it is rests on the row, so the commit has to say.
+          // This refusal depends on the step's row, so the commit has to check it.
           if (hasEnded) return refused(ended(run))
           const { next } = toRecord(
             {
@@ -335,7 +352,8 @@ export function stepStore(
         position: to,
         ...options
       } = requireOptions(given, COMPLETE_WAIT)
-      if (status !== 'completed' && status !== 'failed') throw invalid('status must be completed or failed')
+      if (status !== 'completed' && status !== 'failed')
+        throw invalid(`status must be completed or failed, not ${shown(status)}`)
       const { position } = requireRunFields({ error, position: to })
       const value = copyOf(result)
       const patch = context === undefined ? undefined : preparePatch(context)
@@ -350,7 +368,7 @@ export function stepStore(
           patched = patch?.(runId)
           if (step?.waitId !== waitId || isStepTerminal(step.status)) {
             return refused(
-              new HoldfastError('CONFLICT', 'The wait is over', { details: { waitId, status: step?.status } }),
+              new HoldfastError('CONFLICT', 'The wait is over already', { details: { waitId, status: step?.status } }),
             )
           }
           if (patched?.refusal) return { ...refused(patched.refusal), along: [patched.along] }
@@ -370,7 +388,7 @@ export function stepStore(
   return store
 }
 
-/** Steps with those results that are in the log, of whoever records there what steps give. */
+/** Adds the results that are stored in the log instead of the row, as the runner stores them. */
 async function withResults(
   from: Pick<InnerDatabase, 'read'>,
   part: string,
@@ -385,7 +403,7 @@ async function withResults(
   )
   return steps.map((step) => {
     const entry = step.seq === undefined ? null : events[logged.indexOf(step)]!
-    // The log may be trimmed.
+    // The log may have been trimmed.
     const result = entry ? (decode(entry.value) as { readonly payload?: unknown }).payload : undefined
     return result === undefined ? step : { ...step, result }
   })
@@ -394,22 +412,22 @@ async function withResults(
 const toStep = (entry: Entry): StepRecord => decode(entry.value) as StepRecord
 
 const taken = (waitId: string): HoldfastError =>
-  new HoldfastError('CONFLICT', 'Another step has this waitId', { details: { waitId } })
+  new HoldfastError('CONFLICT', 'Another step has this waitId; wait ids must be unique', { details: { waitId } })
 
-/** A verdict that is no. */
+/** A refusal. */
 const refused = (error: HoldfastError): { readonly result: () => never } => ({
   result() {
     throw error
   },
 })
 
-/** The run where a branch of its fork is done by this step; `undefined` where none is. */
+/** The run with this branch of its fork done; `undefined` if the step is not an open branch. */
 function withBranch(run: RunRecord, stepId: string, now: number): RunRecord | undefined {
   const { position } = run
   if (position?.kind !== 'fork' || !position.branches.includes(stepId)) return undefined
   const { completed = [] } = position
   if (completed.includes(stepId)) return undefined
-  // The other branches are where they were, and have waited as long.
+  // The other branches keep their waiting time.
   return {
     ...changed(run, { position: { ...position, completed: [...completed, stepId] } }, now),
     enteredAt: run.enteredAt ?? now,
@@ -417,14 +435,14 @@ function withBranch(run: RunRecord, stepId: string, now: number): RunRecord | un
 }
 
 /**
- * A copy of what is handed in.
+ * Checks a step and copies it.
  *
- * @throws `INVALID_ARGUMENT`, `SERIALIZATION`
+ * @throws `INVALID_ARGUMENT` for a malformed step, `SERIALIZATION` for a result that cannot be stored
  */
 function requireStep(step: StepInput): StepInput {
   const { stepId, status, result, error, startedAt, completedAt, waitId } = requireGiven(step, 'step')
   encodeId(stepId, 'stepId')
-  if (status !== undefined && !isStepStatus(status)) throw invalid('status must be one of a step')
+  if (status !== undefined && !isStepStatus(status)) throw invalid(`status must be a step status, not ${shown(status)}`)
   if (error !== undefined) requireText(error, 'error')
   if (startedAt !== undefined) requireInteger(startedAt, 'startedAt')
   if (completedAt !== undefined) requireInteger(completedAt, 'completedAt')
@@ -432,13 +450,13 @@ function requireStep(step: StepInput): StepInput {
   return { stepId, status, result: copyOf(result), error, startedAt, completedAt, waitId }
 }
 
-/** An equal value that shares nothing with it, not even bytes. */
+/** A deep copy, bytes included. */
 function copyOf(value: unknown): unknown {
   const stored = encode(value)
   return typeof stored === 'string' ? decode(stored) : Uint8Array.from(stored)
 }
 
-/** What is stored of both is the same. */
+/** Whether two encoded values are equal. */
 const sameValue = (a: string | Uint8Array, b: string | Uint8Array): boolean =>
   typeof a === 'string' || typeof b === 'string'
     ? a === b

@@ -1,13 +1,12 @@
 /**
- * The workflow store: runs from their start to their deletion, with what they were started with and the context that
- * their steps share.
+ * The workflow store: runs from start to deletion, with their input and the context that their steps share.
  *
- * The surface joins distri's `WorkflowStore` with sayiir's `prepare_run`. A start is one insert-if-absent, so of several
- * starters one creates the run; everything of a run is deleted in one commit.
+ * Its interface combines distri's `WorkflowStore` with sayiir's `prepare_run`. A start is one insert-if-absent, so of
+ * several starters exactly one creates the run. Deleting a run is one commit.
  *
  * @module
  */
-import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
+import { type Known, requireGiven, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
@@ -31,7 +30,7 @@ export type { NewRun, PreparedRun, Run, StartPolicy } from './start.ts'
 
 /** Options of {@link WorkflowStore.updateRun}. */
 export interface UpdateRunOptions extends WriteOptions {
-  /** Only where the run has this status. */
+  /** Updates only a run with this status. */
   readonly expectedStatus?: RunStatus | undefined
 }
 
@@ -39,7 +38,7 @@ export interface UpdateRunOptions extends WriteOptions {
 export interface FailTaskOptions extends WriteOptions {
   readonly error: string
   readonly workerId?: string | undefined
-  /** When it may be tried again, in milliseconds since 1970. */
+  /** The time of the next attempt, in milliseconds since 1970. */
   readonly retryAt?: number | undefined
 }
 
@@ -49,64 +48,77 @@ const FAIL: Known<FailTaskOptions> = { ...WRITE, error: true, workerId: true, re
 /**
  * The runs of one tenant.
  *
- * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` after
- * the close, before any I/O. A call that is refused has changed nothing.
+ * Every method throws `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once
+ * the database is closed, before any I/O. A refused call changes nothing.
  */
 export interface WorkflowStore extends ContextStore, StepStore {
   /**
    * Creates a run.
    *
+   * @param run - its id, its workflow, and optional fields
    * @returns the run
-   * @throws `ALREADY_EXISTS` where a run of this id is there, whatever it is of, with its workflow and status in
-   *   `details`; `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+   * @throws `ALREADY_EXISTS` if any run with this id exists, with its workflow and status in `details`;
+   *   `SERIALIZATION`, `PAYLOAD_TOO_LARGE` if a value cannot be stored
    */
   createRun(run: NewRun, options?: WriteOptions): Promise<Run>
   /**
-   * Starts a run, or finds it started: of several starters one creates it.
+   * Starts a run, or returns the existing one. Of several starters exactly one creates it.
    *
+   * @param run - as of {@link createRun}, with a policy for an existing run
    * @returns the run, and whether this call created it
-   * @throws `WORKFLOW_MISMATCH`; `DEFINITION_MISMATCH` where the run there is of another version or hash, whatever the
-   *   policy; `ALREADY_EXISTS` by policy `fail`
+   * @throws `WORKFLOW_MISMATCH` or `DEFINITION_MISMATCH` if the existing run has another workflow, version or hash,
+   *   whatever the policy; `ALREADY_EXISTS` with policy `fail`
    */
   prepareRun(run: PreparedRun, options?: WriteOptions): Promise<{ readonly created: boolean; readonly run: Run }>
-  /** The run, from one moment; `undefined` where there is none. */
+  /** Reads a run as of one moment; `undefined` if it does not exist. */
   getRun(runId: string, options?: CallOptions): Promise<Run | undefined>
   /**
-   * Lists runs by page: of one status in the order in which they came to it, all in the order of their ids. A page may
-   * be shorter than asked for, or empty, where runs were left out; the last has no cursor.
+   * Lists runs by page. With a status they come in the order in which they reached it, otherwise in the order of their
+   * ids. A page may be shorter than `limit`, or empty, if runs were filtered out. Only the last page has no cursor.
    */
   listRuns(options?: ListRunsOptions): Promise<Page<RunSummary>>
-  /** The same, reading page by page; `limit` is the size of a page. */
+  /** Iterates over the same runs as `listRuns`, page by page; `limit` is the page size. */
   runs(options?: ListRunsOptions): AsyncIterable<RunSummary>
   /**
-   * Changes what is known of a run.
+   * Changes fields of a run.
    *
-   * @returns the status from then on
-   * @throws `NOT_FOUND`; `ALREADY_COMPLETED` where the run has ended, and not as these fields say; `WORKFLOW_MISMATCH`;
-   *   `DEFINITION_MISMATCH` where it has another `definitionHash`, which is never changed; `CONFLICT` where it has another status than expected
+   * @param runId - the run
+   * @param fields - the fields to change; a field left out stays as it is
+   * @param options - `expectedStatus` makes the change conditional
+   * @returns the new status
+   * @throws `NOT_FOUND` if the run does not exist; `ALREADY_COMPLETED` if it has ended, unless `fields.status` is its
+   *   status; `WORKFLOW_MISMATCH` if it belongs to another workflow; `DEFINITION_MISMATCH` if it has another
+   *   `definitionHash`, which never changes; `CONFLICT` if it has another status than expected
    */
   updateRun(runId: string, fields: RunFields, options?: UpdateRunOptions): Promise<RunStatus>
   /**
-   * Records a failed attempt at a step, and when it may be tried again: until then it is not offered to workers.
+   * Records a failed attempt at a step. Workers are not offered the step before `retryAt`.
    *
-   * @returns how the attempts went so far
-   * @throws `NOT_FOUND`, `ALREADY_COMPLETED`
+   * @param runId - the run
+   * @param stepId - the step
+   * @param options - the error, and when to try again
+   * @returns the state of the attempts so far
+   * @throws `NOT_FOUND` if the run does not exist, `ALREADY_COMPLETED` if it has ended
    */
   failTask(runId: string, stepId: string, options: FailTaskOptions): Promise<RetryState>
-  /** Removes a run with everything of it in one commit; tells whether there was one. Nothing of it is left. */
+  /**
+   * Deletes a run and everything stored of it, in one commit.
+   *
+   * @returns whether the run existed
+   */
   deleteRun(runId: string, options?: WriteOptions): Promise<boolean>
-  /** Lists everything that is stored of a run, by page: the unit that is copied and backed up. */
+  /** Lists all stored entries of a run by page; backups and copies use this. */
   listRunEntries(runId: string, options?: PageOptions): Promise<Page<Entry>>
-  /** The same, reading page by page; `limit` is the size of a page. */
+  /** Iterates over the same entries as `listRunEntries`, page by page; `limit` is the page size. */
   runEntries(runId: string, options?: PageOptions): AsyncIterable<Entry>
 }
 
 /**
- * Makes a workflow store.
+ * Creates a workflow store.
  *
- * @param database - where it is kept
- * @param options - the tenant
- * @returns the store; making one is cheap and does no I/O
+ * @param database - the database that holds the runs
+ * @param options - the tenant; `default` if left out
+ * @returns the store. Creating one is cheap and does no I/O
  * @throws `INVALID_ARGUMENT` for a malformed tenant
  *
  * @example
@@ -136,7 +148,7 @@ export function workflowStore(database: Database, options?: StoreOptions): Workf
     async prepareRun(given, options) {
       const { policy = 'fail', ...run } = requireGiven(given, 'run')
       if (!['fail', 'useExisting', 'terminateExisting'].includes(policy)) {
-        throw invalid('policy must be fail, useExisting or terminateExisting')
+        throw invalid(`policy must be fail, useExisting or terminateExisting, not ${shown(policy)}`)
       }
       return start(run, policy, requireOptions(options, WRITE))
     },
@@ -148,7 +160,7 @@ export function workflowStore(database: Database, options?: StoreOptions): Workf
       const { expectedStatus } = options
       const told = requireRunFields(requireGiven(fields, 'fields'))
       if (expectedStatus !== undefined && !isRunStatus(expectedStatus)) {
-        throw invalid('expectedStatus must be one of a run')
+        throw invalid(`expectedStatus must be a run status, not ${shown(expectedStatus)}`)
       }
       return runs.changeExisting(
         runId,
@@ -188,7 +200,7 @@ export function workflowStore(database: Database, options?: StoreOptions): Workf
             lastFailedWorker: workerId,
             nextRetryAt: retryAt,
           })
-          // Computed, so that `__proto__` is a name like any other.
+          // A computed name, so that `__proto__` is a step id like any other.
           const retries = { ...run.retries, [stepId]: state }
           return { next: changed(run, { retries }, db.now()), done: () => ({ ...state }) }
         },
@@ -210,7 +222,7 @@ export function workflowStore(database: Database, options?: StoreOptions): Workf
     listRunEntries: async (runId, options) =>
       readPage(db, parts.run(runId), EVERYTHING, (entry) => entry, requireOptions(options, PAGE)),
     runEntries: (runId, options) => eachItem(options, PAGE, (page) => store.listRunEntries(runId, page)),
-    // At the end: an object that begins with a spread takes ten times as long to make.
+    // Last, because an object literal that begins with a spread takes ten times as long to create.
     ...contexts.store,
     ...stepStore(db, parts, runs, steps, contexts.patching),
   }
