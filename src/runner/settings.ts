@@ -50,6 +50,7 @@ function print(error: unknown, runId: string | undefined): void {
     code,
   } = (error ?? {}) as { readonly [K in 'name' | 'message' | 'code']?: string }
   const what = code === undefined || name !== 'HoldfastError' ? name : code
+  // oxlint-disable-next-line no-console -- what nobody listens to is told here
   console.error(`holdfast: ${runId === undefined ? '' : `run ${JSON.stringify(runId)}: `}${what}: ${message}`)
 }
 

@@ -134,7 +134,7 @@ async function playSince<I, R, M extends Messages>(
     return isSent
   }
   await holdfast.db.open()
-  const given = { ...rest, runId, lease, signal: stop.signal } as RunOptions<unknown>
+  const given = { ...rest, runId, lease, signal: stop.signal } as RunOptions
   const outcome = (await runOne(holdfast, workflow, given, { pause, pollInterval: Infinity }).catch(
     (error: unknown) => {
       throw stop.signal.aborted ? stop.signal.reason : error

@@ -16,7 +16,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 function begin(program: string, cwd: string): { readonly child: ChildProcess; said(): string } {
   const child = spawn(process.execPath, [program], { cwd, stdio: ['ignore', 'pipe', 'inherit'] })
   let said = ''
-  child.stdout!.on('data', (chunk: Buffer) => (said += String(chunk)))
+  child.stdout.on('data', (chunk: Buffer) => (said += String(chunk)))
   return { child, said: () => said }
 }
 
