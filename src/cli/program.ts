@@ -4,6 +4,7 @@ import { examples } from './command.ts'
 import { addBenchCommand } from './commands/bench.ts'
 import { addCareCommands } from './commands/care.ts'
 import { addDevCommand } from './commands/dev.ts'
+import { addReplayCommand } from './commands/replay.ts'
 import { addRunCommands } from './commands/runs.ts'
 import { addSetupCommands } from './commands/setup.ts'
 import { addSignalCommands } from './commands/signals.ts'
@@ -26,6 +27,7 @@ export function makeProgram(version: string): Command {
     // The errors are thrown, and printed like all others.
     .configureOutput({ outputError() {} })
   addRunCommands(program)
+  addReplayCommand(program)
   addValueCommands(program)
   addSignalCommands(program)
   addCareCommands(program)

@@ -11,7 +11,7 @@ import { type OutcomePromise, deferred } from './outcome-promise.ts'
 import type { Execution } from './parts.ts'
 import { makeSleep } from './sleeps.ts'
 import { makeStep } from './steps.ts'
-import { nextRetry } from '../policies/retries.ts'
+import { waitAfter } from './retry.ts'
 import type { Context, MessageOptions } from './types.ts'
 
 /** What a context is made of. */
@@ -69,7 +69,7 @@ export function createContext(parts: ContextParts): Context {
         requireName(name, 'step')
         if (typeof work !== 'function') throw invalid('fn must be the function of the step')
         // Refused before it is done.
-        nextRetry(retry, 1)
+        waitAfter(retry, 1)
         const span = timeout === undefined ? undefined : toMilliseconds(timeout, 'timeout')
         const stepId = it.number('step', name)
         return makeStep(it, {

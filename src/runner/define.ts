@@ -47,14 +47,18 @@ export interface DefinitionOptions<S extends AnySchema | undefined, M extends Re
  * console.log(await run(holdfast, greet, { runId: 'r1', input: { name: 'Ada' } })) // { status: 'completed', result: 'Hello, Ada' }
  * ```
  */
-export function defineWorkflow<I, R, M extends Readonly<Record<string, AnySchema>> = Record<never, never>>(
+export function defineWorkflow<
+  I,
+  R,
+  M extends Readonly<Record<string, AnySchema>> = Readonly<Record<string, AnySchema>>,
+>(
   options: DefinitionOptions<undefined, M>,
   fn: (context: Context<I, PayloadsOf<M>>, input: I) => Promise<R>,
 ): WorkflowDefinition<I, R, PayloadsOf<M>>
 export function defineWorkflow<
   S extends AnySchema,
   R,
-  M extends Readonly<Record<string, AnySchema>> = Record<never, never>,
+  M extends Readonly<Record<string, AnySchema>> = Readonly<Record<string, AnySchema>>,
 >(
   options: DefinitionOptions<S, M> & { readonly input: S },
   fn: (context: Context<OutputOf<S>, PayloadsOf<M>>, input: OutputOf<S>) => Promise<R>,

@@ -139,6 +139,7 @@ export function deliveries(options: DeliveryOptions): Deliveries {
     if (isPumping || isOver) return
     isPumping = true
     try {
+      // oxlint-disable-next-line no-unmodified-loop-condition -- whoever is called may stop it
       while (!isOver) {
         const event = queue[delivered]
         if (event) {

@@ -47,6 +47,7 @@ export async function drain(
   requireInteger(limit, 'limit', 1, MAX_LIMIT)
   await retryAside(holdfast, workflows, options)
   let taken = 0
+  // oxlint-disable-next-line no-unmodified-loop-condition -- the lanes count
   while (taken < limit) {
     // A run that is to be cancelled has to be undone first.
     await holdfast.timers.advanceDue({ signal, leaveSignalled: true })

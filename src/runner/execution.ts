@@ -202,14 +202,16 @@ export function execute(options: ExecutionOptions): Delivery {
       if (settled && (isWhole || isEndAwaited)) return give(withForgotten(settled))
       if (isReplay && !isEndAwaited && queue.past === 0) {
         // It may be about to end.
-        void turn()
-          .then(turn)
-          .then(() => {
-            if (isStill() && !settled) give({ kind: 'open' })
-          })
+        void openAfter(2)
       }
     }
     waits.ring()
+  }
+
+  /** The log is at its end: tells so, unless the workflow ends within so many turns. */
+  async function openAfter(turns: number): Promise<void> {
+    for (let i = 0; i < turns; i++) await turn()
+    if (isStill() && !settled) give({ kind: 'open' })
   }
 
   /** What failed and was looked after by nobody fails the run. */

@@ -59,9 +59,9 @@ export function hold(options: HoldOptions): Promise<never> {
       onHint()
       const hintedAt = performance.now()
       looksAt ??= sleep(BURST, over)
-        .then(async () => {
+        .then(() => {
           looksAt = undefined
-          if (!over.aborted && toldAt() < hintedAt) await look()
+          return over.aborted || toldAt() >= hintedAt ? undefined : look()
         })
         // The next beat tells what is wrong.
         .catch(() => {

@@ -8,7 +8,7 @@ export { type DrainOptions, drain } from './drain.ts'
 export type { Duration } from '../core/duration.ts'
 export { NonRetryableError, RunError, StepError, type StoredError } from './errors.ts'
 export { type Handle, type ResultOptions, handleOf } from './handle.ts'
-export { type RecordedRun, type Replayed, replay } from './replay.ts'
+export { type RecordedRun, type Replayed, recordedRun, replay } from './replay.ts'
 export { run } from './run.ts'
 export { type NewRunOptions, start } from './start.ts'
 export type {

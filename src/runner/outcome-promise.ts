@@ -10,6 +10,7 @@ export class OutcomePromise<T> extends Promise<T> {
     return Promise
   }
 
+  // oxlint-disable-next-line unicorn/no-thenable -- it is a promise
   override then<A = T, B = never>(
     onFulfilled?: ((value: T) => A | PromiseLike<A>) | null,
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,

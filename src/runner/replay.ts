@@ -2,12 +2,15 @@
 import type { AnyWorkflow } from './types.ts'
 import { requireGiven } from '../core/arguments.ts'
 import { HoldfastError } from '../core/errors.ts'
+import { tenantParts } from '../core/keys.ts'
 import { nextTurn } from '../core/turns.ts'
+import type { Holdfast } from '../holdfast.ts'
 import { undoAll } from './compensation.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { toStored } from './errors.ts'
 import { type LogEvent, UNDOING, callOf, keyOf } from './events.ts'
 import { type Verdict, execute } from './execution.ts'
+import { load } from './load.ts'
 import { CANCELLED } from './outcomes.ts'
 import { requireDefinition } from './run.ts'
 import { realPause } from './waits.ts'
@@ -22,6 +25,18 @@ export interface RecordedRun {
   readonly createdAt?: number
   /** For workflows that use `ctx.random()` or `ctx.uuid()`. */
   readonly life?: string
+}
+
+/**
+ * Reads a run as it was recorded, for {@link replay}.
+ *
+ * @param holdfast - the stores of the run's tenant
+ * @throws `NOT_FOUND`, `SERIALIZATION` where it cannot be read
+ */
+export async function recordedRun(holdfast: Holdfast, runId: string): Promise<RecordedRun> {
+  const { run, input, events } = await load(holdfast, tenantParts(holdfast.tenant), runId)
+  const { createdAt, life } = run
+  return { runId, input, events, createdAt, ...(life !== undefined && { life }) }
 }
 
 /** How far a replay came. */

@@ -98,7 +98,7 @@ export function requireDefinition(workflow: AnyWorkflow): AnyWorkflow {
 export async function runOne(
   holdfast: Holdfast,
   definition: AnyWorkflow,
-  given: RunOptions<unknown> & { readonly definitionHash?: string },
+  given: RunOptions & { readonly definitionHash?: string },
   played: { readonly pause?: Pause; readonly pollInterval?: number } = {},
 ): Promise<RunOutcome<unknown>> {
   const options = requireGiven(given, 'options')

@@ -3,7 +3,7 @@ import { requireInteger } from '../core/arguments.ts'
 import { innerOf } from '../core/database.ts'
 import { encodeId } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
-import { nextRetry } from '../policies/retries.ts'
+import { waitAfter } from './retry.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { MAX_MISSED } from './hold.ts'
 import type { StepRetry, Working } from './types.ts'
@@ -50,6 +50,7 @@ function print(error: unknown, runId: string | undefined): void {
     code,
   } = (error ?? {}) as { readonly [K in 'name' | 'message' | 'code']?: string }
   const what = code === undefined || name !== 'HoldfastError' ? name : code
+  // oxlint-disable-next-line no-console -- what nobody listens to is told here
   console.error(`holdfast: ${runId === undefined ? '' : `run ${JSON.stringify(runId)}: `}${what}: ${message}`)
 }
 
@@ -77,7 +78,7 @@ export function settingsOf(
   const { workerId, retry = DEFAULT_RETRY, maxDeliveries = 10, autoComplete = true, onError = print, signal } = options
   if (workerId !== undefined) encodeId(workerId, 'workerId')
   const db = innerOf(holdfast.db)
-  nextRetry(retry, 1)
+  waitAfter(retry, 1)
   requireInteger(maxDeliveries, 'maxDeliveries', 1)
   const lease = toMilliseconds(options.lease ?? '30 s', 'lease')
   const { begun } = db.shared('the time when runs were first worked on here', () => ({

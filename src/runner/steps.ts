@@ -1,6 +1,6 @@
 /** How a step is done: its attempts, and what is recorded of each. @module */
 import { isHoldfastError } from '../core/errors.ts'
-import { nextRetry } from '../policies/retries.ts'
+import { waitAfter } from './retry.ts'
 import { type StoredError, StepError, fromLog, isNonRetryable, toStored } from './errors.ts'
 import { type LogEvent, keyOf } from './events.ts'
 import { idempotencyKeyOf } from './ids.ts'
@@ -122,7 +122,7 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
       } catch (thrown) {
         // What fails after the run was told to stop did not fail by itself.
         if (own.aborted) return
-        const wait = isFinal(thrown) || isDropped() ? undefined : nextRetry(retry, attempt)
+        const wait = isFinal(thrown) || isDropped() ? undefined : waitAfter(retry, attempt)
         if (wait === undefined) return fail(attempt, toStored(thrown), thrown)
         const error = toStored(thrown)
         const again = { attempt, error, retryAt: it.now() + wait }

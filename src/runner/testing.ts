@@ -88,13 +88,20 @@ export interface Played<R> {
  * console.log(outcome, elapsed / 86_400_000) // { status: 'completed', result: 'yes' } 31
  * ```
  */
-export async function play<I, R, M extends Messages>(
+export const play = <I, R, M extends Messages>(
+  holdfast: Holdfast,
+  workflow: WorkflowDefinition<I, R, M>,
+  options: PlayOptions<I>,
+): Promise<Played<R>> => playSince(requireGiven(options, 'options').clock(), holdfast, workflow, options)
+
+/** Goes on with a play that began at this time. */
+async function playSince<I, R, M extends Messages>(
+  began: number,
   holdfast: Holdfast,
   workflow: WorkflowDefinition<I, R, M>,
   options: PlayOptions<I>,
 ): Promise<Played<R>> {
-  const { clock, messages = [], runId = 'test', lease = NEVER, ...rest } = requireGiven(options, 'options')
-  const began = clock()
+  const { clock, messages = [], runId = 'test', lease = NEVER, ...rest } = options
   const schedule = messages
     .map((it, i) => ({ ...it, i, at: began + toMilliseconds(it.after ?? 0, 'after') }))
     .toSorted((a, b) => a.at - b.at)
@@ -127,7 +134,7 @@ export async function play<I, R, M extends Messages>(
     return isSent
   }
   await holdfast.db.open()
-  const given = { ...rest, runId, lease, signal: stop.signal } as RunOptions<unknown>
+  const given = { ...rest, runId, lease, signal: stop.signal } as RunOptions
   const outcome = (await runOne(holdfast, workflow, given, { pause, pollInterval: Infinity }).catch(
     (error: unknown) => {
       throw stop.signal.aborted ? stop.signal.reason : error
@@ -163,6 +170,7 @@ export async function crashEverywhere<I>(workflow: AnyWorkflow, options: CrashOp
   async function attempt(n: number, isAfter: boolean): Promise<{ readonly outcome: unknown; readonly isCut: boolean }> {
     reset?.()
     const clock = jumpingClock()
+    const began = clock()
     const driver = { ...(await make(clock)) }
     const close = driver.close
     driver.close = async () => {}
@@ -187,7 +195,10 @@ export async function crashEverywhere<I>(workflow: AnyWorkflow, options: CrashOp
     const second = open(driver, clock)
     try {
       await second.claims.forceReleaseClaim(rest.runId ?? 'test')
-      return { outcome: (await play(second, workflow, { onError, ...rest, clock } as never)).outcome, isCut: true }
+      return {
+        outcome: (await playSince(began, second, workflow, { onError, ...rest, clock } as never)).outcome,
+        isCut: true,
+      }
     } finally {
       await second.close()
       await close()

@@ -74,6 +74,7 @@ import * as workflowDeleting from './workflow/deleting.ts'
 import * as workflowSteps from './workflow/steps.ts'
 import * as workflowResults from './workflow/results.ts'
 import * as workflowWaits from './workflow/waits.ts'
+import * as workflowSeveral from './workflow/several.ts'
 import * as workflowRefusals from './workflow/refusals.ts'
 import * as workflowFence from './workflow/fence.ts'
 import * as workflowRequests from './workflow/requests.ts'
@@ -156,6 +157,7 @@ const FILES: readonly CaseFile[] = [
   workflowSteps,
   workflowResults,
   workflowWaits,
+  workflowSeveral,
   workflowRefusals,
   workflowFence,
   workflowRequests,

@@ -49,6 +49,7 @@ const promised = (code: string): string[] =>
 const examples = [
   ...fromMarkdown('README.md'),
   ...fromMarkdown('docs/operations.md'),
+  ...fromMarkdown('docs/workflows.md'),
   ...sources(join(ROOT, 'src')).flatMap((file) => fromSource(file)),
 ]
 

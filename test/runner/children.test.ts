@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Driver } from '../../src/core/driver.ts'
-import { RunError, defineWorkflow, drain, handleOf, run, start } from '../../src/runner/index.ts'
+import { type RunError, defineWorkflow, drain, handleOf, run, start } from '../../src/runner/index.ts'
 import { engines } from '../support/engines.ts'
 import { RUN, deeds, logOf, on } from './setting.ts'
 

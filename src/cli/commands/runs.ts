@@ -14,6 +14,7 @@ interface RunsOptions {
   readonly status?: RunStatus
   readonly workflow?: string
   readonly tag?: string
+  readonly aside?: boolean
   readonly limit: number
 }
 
@@ -31,6 +32,7 @@ export function addRunCommands(program: Command): void {
     .option('--status <status>', 'only runs of this status, in the order in which they came to it')
     .option('--workflow <name>', 'only runs of this workflow')
     .option('--tag <tag>', 'only runs with this tag')
+    .option('--aside', 'only runs that were put aside because they cannot go on, and why')
     .option('--limit <count>', 'the most that are shown', count, 100)
     .addHelpText('after', examples('runs --status failed', 'runs --workflow order --json | jq .runId'))
     .action(action(listRuns))
@@ -57,18 +59,20 @@ async function listRuns(
   _: readonly string[],
   options: RunsOptions,
 ): Promise<void> {
-  const { limit, ...filter } = options
-  const { status, workflow, tag } = filter
+  const { limit, aside = false, workflow, tag } = options
+  // Whoever is put aside is paused.
+  const status = aside ? 'paused' : options.status
   const rows: Record<string, unknown>[] = []
   await store(async ({ workflows }) => {
     if (limit === 0) return
     for await (const run of workflows.runs({ status, workflow, tag, signal })) {
       const { since, createdAt } = run
-      rows.push({ ...run, since: when(since), createdAt: when(createdAt) })
+      if (aside && !run.aside) continue
+      rows.push({ ...run, ...(aside && { reason: run.aside?.reason }), since: when(since), createdAt: when(createdAt) })
       if (rows.length === limit) return
     }
   })
-  terminal.rows(['runId', 'workflow', 'status', 'since', 'createdAt'], rows)
+  terminal.rows(['runId', 'workflow', 'status', 'since', aside ? 'reason' : 'createdAt'], rows)
 }
 
 /** The run, or the exit code for what is not there. */

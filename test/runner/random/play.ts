@@ -93,7 +93,7 @@ export async function playOne(driver: Driver, rnd: Random, count: Count, runId: 
       else await new Promise((resolve) => setTimeout(resolve, Math.max((found.until ?? 0) - Date.now(), 0)))
     } catch (error) {
       if (!isDead) {
-        fault(`${(error as Error).message}`)
+        fault((error as Error).message)
         return
       }
       count.kills++

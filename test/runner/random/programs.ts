@@ -135,7 +135,7 @@ export function mutate(tree: Node, rnd: Random): Node {
       return copy
     }
     const list = lists.length > 0 ? lists[rnd(lists.length)]! : undefined
-    if (what === 1 && list) return (list.reverse(), copy)
+    if (what === 1 && list) return (list.push(list.shift()!), copy)
     if (what === 2 && list) return (list.splice(rnd(list.length + 1), 0, { ...stepOf('inserted') }), copy)
     if (what === 3 && list) return (list.splice(rnd(list.length), 1), copy)
     if (what === 4 && list) {

@@ -1,0 +1,91 @@
+/** `replay`: does this code fit what is running? @module */
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Command } from '../libraries.ts'
+import { isHoldfastError } from '../../core/errors.ts'
+import { isTerminal } from '../../runs/status.ts'
+import { recordedRun, replay } from '../../runner/replay.ts'
+import type { AnyWorkflow } from '../../runner/types.ts'
+import { type Context, action, examples } from '../command.ts'
+import { EXIT, Failure } from '../failures.ts'
+import { plain } from '../terminal.ts'
+
+interface ReplayOptions {
+  readonly workflows: string
+}
+
+/** Adds the command that compares code with recorded runs. */
+export function addReplayCommand(program: Command): void {
+  program
+    .command('replay')
+    .argument('[run...]', 'ids of runs; by default all that have not ended')
+    .requiredOption('--workflows <file>', 'the module that exports the workflows')
+    .description('check whether code fits the runs that other code has recorded, and do nothing else')
+    .addHelpText('after', examples('replay --workflows ./workflows.js', 'replay --workflows ./workflows.js order-17'))
+    .action(action(replayRuns))
+}
+
+async function replayRuns(
+  { terminal, store, signal }: Context,
+  args: readonly string[],
+  options: ReplayOptions,
+): Promise<number | undefined> {
+  const known = await workflowsIn(options.workflows)
+  const asked = (args as unknown as readonly [readonly string[] | undefined])[0] ?? []
+  let mismatches = 0
+  let count = 0
+  await store(async (holdfast) => {
+    async function check(runId: string): Promise<void> {
+      const run = await holdfast.workflows.getRun(runId, { signal })
+      if (!run) throw new Failure(EXIT.notFound, `There is no run ${plain(runId)}`, 'See what there is: holdfast runs')
+      const { workflow, definitionVersion } = run
+      const definition = known.findLast(
+        ({ name, version }) =>
+          name === workflow &&
+          (version === undefined || definitionVersion === undefined || version === definitionVersion),
+      )
+      if (!definition) {
+        if (asked.length > 0)
+          terminal.line(`${plain(runId)}  skipped: the module has no workflow ${plain(workflow)} of this version`)
+        return
+      }
+      count++
+      try {
+        const { status } = await replay(definition, await recordedRun(holdfast, runId))
+        terminal.line(`${plain(runId)}  fits, ${status === 'open' ? 'and would go on' : status}`)
+      } catch (error) {
+        if (!isHoldfastError(error, 'NON_DETERMINISTIC')) throw error
+        mismatches++
+        terminal.line(`${plain(runId)}  ${error.code}: ${plain(error.message)}`)
+      }
+    }
+    if (asked.length > 0) {
+      for (const runId of asked) await check(runId)
+    } else {
+      for await (const { runId, status } of holdfast.workflows.runs({ signal }))
+        if (!isTerminal(status)) await check(runId)
+    }
+  })
+  terminal.line(`${count} replayed, ${mismatches} do not fit`)
+  return mismatches > 0 ? EXIT.found : undefined
+}
+
+/** Every workflow that a module exports, by itself or in a list. */
+async function workflowsIn(file: string): Promise<readonly AnyWorkflow[]> {
+  let module: Record<string, unknown>
+  try {
+    module = (await import(pathToFileURL(resolve(file)).href)) as Record<string, unknown>
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Failure(
+      EXIT.usage,
+      `${plain(file)} cannot be loaded: ${plain(reason)}`,
+      'Name a module that exports workflows',
+    )
+  }
+  const found = Object.values(module)
+    .flat()
+    .filter((it): it is AnyWorkflow => typeof (it as Partial<AnyWorkflow> | null)?.fn === 'function')
+  if (found.length > 0) return found
+  throw new Failure(EXIT.usage, `${plain(file)} exports no workflow`, 'Export what defineWorkflow has made')
+}
