@@ -28,6 +28,7 @@ export type {
   DispatchStore,
   FindHintedOptions,
   FindTasksOptions,
+  KnownWorkflow,
   WaitForWorkOptions,
   WorkerInfo,
 } from './runs/dispatch.ts'
@@ -55,7 +56,7 @@ export * from './stores/persistence/store.ts'
 export * from './policies/retries.ts'
 export type { RunFields } from './runs/fields.ts'
 export type { ReadyStep, RunSummary } from './runs/indexes.ts'
-export type { Deadline, Priority, RetryState, RunRecord, SignalKind, SignalRequest } from './runs/state.ts'
+export type { Aside, Deadline, Priority, RetryState, RunRecord, SignalKind, SignalRequest } from './runs/state.ts'
 export * from './stores/signals/store.ts'
 export {
   type PastSnapshot,

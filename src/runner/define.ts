@@ -5,7 +5,8 @@ import { encodeId } from '../core/keys.ts'
 import { requireName } from './ids.ts'
 import type { AnySchema, Context, Messages, Schema, Workflow, WorkflowDefinition } from './types.ts'
 
-type OutputOf<S> = S extends Schema<infer _, infer Out> ? Out : unknown
+/** What a schema turns its input into. */
+export type OutputOf<S> = S extends Schema<infer _, infer Out> ? Out : unknown
 
 /** The payloads of declared messages; where none are declared, any may come. */
 export type PayloadsOf<M> = string extends keyof M

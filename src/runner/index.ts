@@ -3,9 +3,10 @@
  *
  * @module
  */
-export { type DefinitionOptions, type PayloadsOf, defineWorkflow } from './define.ts'
+export { type DefinitionOptions, type OutputOf, type PayloadsOf, defineWorkflow } from './define.ts'
 export { type DrainOptions, drain } from './drain.ts'
 export type { Duration } from '../core/duration.ts'
+export type { LogEvent } from './events.ts'
 export { NonRetryableError, RunError, StepError, type StoredError } from './errors.ts'
 export { type Handle, type ResultOptions, handleOf } from './handle.ts'
 export { type RecordedRun, type Replayed, recordedRun, replay } from './replay.ts'
@@ -28,6 +29,7 @@ export type {
   StepInfo,
   StepOptions,
   StepRetry,
+  Validated,
   Workflow,
   WorkflowDefinition,
   Working,

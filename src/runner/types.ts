@@ -107,7 +107,9 @@ export interface Context<I = unknown, M extends Messages = Messages> {
    * @throws `INVALID_ARGUMENT` for a malformed name or timeout, and inside of a step
    */
   message<K extends keyof M & string>(name: K, options?: { readonly timeout?: undefined }): Promise<M[K]>
+  /** The same with a timeout. */
   message<K extends keyof M & string>(name: K, options: MessageOptions): Promise<M[K] | undefined>
+  /** The same for a message that the workflow does not declare. */
   message<T = unknown>(name: string, options?: MessageOptions): Promise<T | undefined>
   /**
    * Starts another run, once. It goes on by itself; when this run is cancelled it is cancelled, too, unless it is detached.
@@ -228,13 +230,16 @@ export type Workflow<R = unknown, I = unknown, M extends Messages = Messages> = 
 
 /** A schema of any library that follows Standard Schema, such as zod, valibot or arktype. */
 export interface Schema<In = unknown, Out = In> {
+  /** The interface of Standard Schema, version 1. */
   readonly '~standard': {
+    /** Checks a value; returns it as the workflow gets it, or the issues. */
     readonly validate: (value: unknown) => Validated<Out> | Promise<Validated<Out>>
     readonly types?: { readonly input: In; readonly output: Out } | undefined
   }
 }
 
-type Validated<Out> =
+/** What a schema says of a value: the value that it becomes, or what is wrong with it. */
+export type Validated<Out> =
   | { readonly value: Out; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
