@@ -27,20 +27,20 @@ export interface Holdfast {
   readonly timers: TimerStore
   readonly claims: TaskClaimStore
   readonly idempotency: IdempotencyStore
-  /** The same database for another tenant. */
+  /** The stores of another tenant in the same database. */
   forTenant(tenant: string): Holdfast
-  /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
+  /** Refuses new calls, waits for running ones, then closes the driver. Calling it again does nothing. */
   close(): Promise<void>
 }
 
 /**
- * Hands out all stores of a tenant over one driver. To have a bundle hold only what it uses, call the stores' own
- * factories on `createDatabase` instead.
+ * Creates all stores of a tenant over one driver. To bundle only the stores you use, pass the result of
+ * `createDatabase` to their own factories instead.
  *
- * @param options - the driver, the tenant, and what to do differently
- * @returns the stores; nothing is opened before the first call
- * @throws `INVALID_ARGUMENT` for unknown or malformed options, `UNSUPPORTED` for `strict` durability where the backend has
- *   none
+ * @param options - the driver, the tenant, and settings
+ * @returns the stores. Nothing is opened before the first call
+ * @throws `INVALID_ARGUMENT` for unknown or malformed options, `UNSUPPORTED` for `strict` durability if the backend
+ *   does not support it
  *
  * @example
  * ```ts
@@ -63,7 +63,7 @@ function bind(db: Database, tenant: string, history: number | undefined): Holdfa
   return {
     tenant,
     db,
-    // At once: an object with getters of its own takes several times as long to make as all of them.
+    // Created at once: an object with lazy getters takes several times as long to create as all of these.
     state: stateStore(db, { tenant, history }),
     persistence: persistenceStore(db, options),
     workflows: workflowStore(db, options),

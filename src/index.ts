@@ -1,5 +1,5 @@
 /**
- * Durable state for programs that are cut off without warning.
+ * Durable state for code that gets killed.
  *
  * @module
  */

@@ -1,23 +1,23 @@
-/** What every command gets, and how it is put together. @module */
+/** The parts that all commands share. @module */
 import type { Command } from './libraries.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { type Opening, withStore } from './stores.ts'
 import { type CommonOptions, type Terminal, terminal } from './terminal.ts'
 
-/** What a command works with. */
+/** The tools of a command. */
 export interface Context {
   readonly terminal: Terminal
   readonly options: CommonOptions
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal
-  /** Opens the store for some work. */
+  /** Opens the store, runs `work`, and closes the store. */
   store<T>(work: (holdfast: Holdfast) => Promise<T>, options?: Opening): Promise<T>
 }
 
-/** Does a command; returns the exit code where that is not 0. */
+/** Runs a command. Resolves to the exit code if that is not 0. */
 export type Work<O> = (context: Context, args: readonly string[], options: O) => Promise<number | void>
 
-/** Makes commander's action of the work of a command. */
+/** Wraps the work of a command as a commander action. */
 export const action =
   <O>(work: Work<O>) =>
   async (...given: unknown[]): Promise<void> => {
@@ -41,6 +41,6 @@ export const action =
     }
   }
 
-/** Shows examples behind a command's help. */
+/** Formats examples for the end of a command's help. */
 export const examples = (...lines: readonly string[]): string =>
   `\nExamples:\n${lines.map((line) => `  $ holdfast ${line}`).join('\n')}`

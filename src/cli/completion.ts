@@ -1,15 +1,15 @@
-/** Completion scripts, made of the commands themselves. @module */
+/** Completion scripts, generated from the commands. @module */
 import type { Command } from './libraries.ts'
 
-/** What bash makes words of, too. */
+/** Characters at which bash splits words, besides spaces. */
 const SPLIT = ['=', ':']
 const flagsOf = (command: Command): string[] => command.options.flatMap(({ long }) => long ?? [])
 
 /**
- * The script for a shell.
+ * Generates the completion script for a shell.
  *
  * @param shell - `bash`, `zsh` or `fish`
- * @param program - whose commands are completed
+ * @param program - the program whose commands are completed
  */
 export function completionFor(shell: string, program: Command): string {
   const everywhere = flagsOf(program)
@@ -19,7 +19,7 @@ export function completionFor(shell: string, program: Command): string {
     flags: [...flagsOf(command), ...everywhere].join(' '),
   }))
   const names = commands.map(({ name }) => name).join(' ')
-  // Behind an option that takes a value stands no command.
+  // The word after an option with a value is not a command.
   const valued = program.options.filter(({ required }) => required).flatMap(({ short, long }) => [short!, long!])
   if (shell === 'fish') {
     return [

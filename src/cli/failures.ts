@@ -1,11 +1,11 @@
-/** What goes wrong at the command line, and the exit code it ends with. @module */
+/** Errors at the command line, and their exit codes. @module */
 import { CommanderError } from './libraries.ts'
 import { type ErrorCode, type HoldfastError, isHoldfastError } from '../core/errors.ts'
 
 /** The exit codes, as docs/operations.md lists them. */
 export const EXIT = {
   ok: 0,
-  /** Something was found: problems, failures, differences. */
+  /** Done, but with findings: problems, failures, differences. */
   found: 1,
   usage: 2,
   notFound: 3,
@@ -14,43 +14,43 @@ export const EXIT = {
   damaged: 6,
   declined: 7,
   interrupted: 130,
-  /** Whoever read the output went away: what a shell says of a program that ends by SIGPIPE. */
+  /** The reader of the output went away: the code that a shell gives for SIGPIPE. */
   unread: 141,
 } as const
 
 const BY_CODE: Partial<Record<ErrorCode, readonly [exit: number, advice: string]>> = {
   INVALID_ARGUMENT: [EXIT.usage, 'See the --help of the command'],
-  UNSUPPORTED: [EXIT.usage, 'The backend or this runtime lacks it'],
-  NOT_FOUND: [EXIT.notFound, 'See what there is: holdfast runs'],
-  CONFLICT: [EXIT.refused, 'Nothing has been overwritten'],
+  UNSUPPORTED: [EXIT.usage, 'This backend or runtime cannot do it'],
+  NOT_FOUND: [EXIT.notFound, 'List the runs: holdfast runs'],
+  CONFLICT: [EXIT.refused, 'Nothing was overwritten'],
   ALREADY_EXISTS: [EXIT.refused, 'Nothing has changed'],
   ALREADY_COMPLETED: [EXIT.refused, 'Nothing has changed'],
   CANNOT_UNPAUSE: [EXIT.refused, 'Nothing has changed'],
   PAYLOAD_TOO_LARGE: [EXIT.refused, 'Use a backend with higher limits'],
-  QUOTA_EXCEEDED: [EXIT.unavailable, 'Free some space, and run it again'],
-  READ_ONLY: [EXIT.unavailable, 'Check the rights of the file and its directory'],
+  QUOTA_EXCEEDED: [EXIT.unavailable, 'Free some space, then run it again'],
+  READ_ONLY: [EXIT.unavailable, 'Check the permissions of the file and its directory'],
   UNAUTHORIZED: [EXIT.unavailable, 'Check the user, the password or the token'],
-  UNAVAILABLE: [EXIT.unavailable, 'Try again; see holdfast doctor'],
-  TIMEOUT: [EXIT.unavailable, 'Check whether what listens there is the server, and answers'],
-  BACKEND: [EXIT.unavailable, 'See holdfast doctor'],
+  UNAVAILABLE: [EXIT.unavailable, 'Try again, or run holdfast doctor'],
+  TIMEOUT: [EXIT.unavailable, 'Check the host and the port, and whether the server answers'],
+  BACKEND: [EXIT.unavailable, 'Run holdfast doctor'],
   SERIALIZATION: [EXIT.damaged, 'Use another backup, or the release that wrote it'],
-  SCHEMA: [EXIT.damaged, 'Check which file this is'],
-  ABORTED: [EXIT.interrupted, 'Nothing is in half; run it again'],
+  SCHEMA: [EXIT.damaged, 'Check that this is the right file'],
+  ABORTED: [EXIT.interrupted, 'Nothing is half done; run it again'],
 }
 
-/** What Node and the operating system say of files, pipes and what was ended. */
+/** Errors of Node and the operating system about files, pipes and aborted work. */
 const BY_FAULT: Readonly<Record<string, readonly [exit: number, advice: string]>> = {
   ENOENT: [EXIT.notFound, 'Check the path'],
   ENOTDIR: [EXIT.notFound, 'Check the path'],
   EISDIR: [EXIT.usage, 'Name a file'],
-  EACCES: [EXIT.unavailable, 'Check the rights of the file and its directory'],
-  EPERM: [EXIT.unavailable, 'Check the rights of the file and its directory'],
-  EROFS: [EXIT.unavailable, 'Name a place that can be written to'],
-  ENOSPC: [EXIT.unavailable, 'Free some space, and run it again'],
+  EACCES: [EXIT.unavailable, 'Check the permissions of the file and its directory'],
+  EPERM: [EXIT.unavailable, 'Check the permissions of the file and its directory'],
+  EROFS: [EXIT.unavailable, 'Name a path that can be written to'],
+  ENOSPC: [EXIT.unavailable, 'Free some space, then run it again'],
   ECONNREFUSED: [EXIT.unavailable, 'Check the host and the port, and whether the server runs'],
   ENOTFOUND: [EXIT.unavailable, 'Check the name of the host'],
-  EPIPE: [EXIT.unread, 'What was written is not whole'],
-  ABORT_ERR: [EXIT.interrupted, 'Nothing is in half; run it again'],
+  EPIPE: [EXIT.unread, 'The output is incomplete'],
+  ABORT_ERR: [EXIT.interrupted, 'Nothing is half done; run it again'],
 }
 
 /** Thrown to end a command with one line and an exit code. */
@@ -65,7 +65,7 @@ export class Failure extends Error {
   }
 }
 
-/** What is printed of an error, and what to exit with. */
+/** The text printed for an error, and the exit code. */
 export interface Ending {
   readonly exit: number
   readonly code: string
@@ -73,7 +73,7 @@ export interface Ending {
   readonly advice: string | undefined
 }
 
-/** Says what an error means at the command line. */
+/** Translates an error for the command line. */
 export function endingOf(error: unknown): Ending {
   if (error instanceof Failure) {
     const { exit, message, advice } = error
@@ -86,7 +86,7 @@ export function endingOf(error: unknown): Ending {
   return { exit, code, message: message.split('\n')[0]!, advice }
 }
 
-/** What commander says of what was typed: a sentence or two, and perhaps a command that was meant, lines apart. */
+/** Joins commander's message about the typed command, which can have several lines, into one. */
 function endingOfTyped({ message }: CommanderError): Ending {
   const text = message
     .replace(/^error: /, '')

@@ -1,7 +1,7 @@
-/** What `doctor` says alike of several kinds of store. @module */
+/** Findings of `doctor` that several kinds of store share. @module */
 import type { Finding } from '../ops/health.ts'
 
-/** Whether the schema of a store is what this release has. */
+/** Compares the schema version of a store with that of this release. */
 export function schemaFinding(version: number, known: number): Finding {
   const found = `version ${version}, this release has ${known}`
   if (version === known) return { what: 'schema', level: 'ok', found }
@@ -10,6 +10,6 @@ export function schemaFinding(version: number, known: number): Finding {
     what: 'schema',
     level: 'warning',
     found,
-    advice: 'Make a backup with the release that wrote it, then run any other command to bring it up to date',
+    advice: 'Make a backup with the release that wrote it, then run any other command to migrate it',
   }
 }

@@ -1,4 +1,4 @@
-/** What `doctor` says of servers besides what every store has. @module */
+/** Findings of `doctor` about servers, besides those about every store. @module */
 import { inTime } from '../core/abort.ts'
 import { FIND, SCHEMA_VERSION } from '../drivers/postgres/migrations.ts'
 import { policyIn } from '../drivers/upstash/decode.ts'
@@ -8,14 +8,14 @@ import { schemaFinding } from './findings.ts'
 import { timeout } from '../wrappers/timeout.ts'
 import { CONNECTION_TIMEOUT, PATIENCE, load, redisClient, upstashClient } from './servers.ts'
 
-/** A setting that is as it should be, or what to do about it. */
+/** A finding about a setting, with advice if the setting is wrong. */
 const judged = (what: string, found: string, isWell: boolean, advice: string, level: Finding['level'] = 'warning') =>
   isWell ? ({ what, level: 'ok', found } as const) : ({ what, level, found, advice } as const)
 
 const SETTINGS = `SELECT current_setting('server_version'), current_setting('fsync'), current_setting('full_page_writes'),
   current_setting('synchronous_commit'), current_setting('max_connections')`
 
-/** Looks at the settings of a PostgreSQL that decide what a commit survives. */
+/** Checks the PostgreSQL settings that decide which failures a commit survives. */
 export async function inspectPostgres(connectionString: string): Promise<readonly Finding[]> {
   const { default: pg } = await load('pg', () => import('pg'))
   const client = new pg.Client({ connectionString, connectionTimeoutMillis: CONNECTION_TIMEOUT })
@@ -29,28 +29,28 @@ export async function inspectPostgres(connectionString: string): Promise<readonl
     return [
       { what: 'server', level: 'ok', found: `PostgreSQL ${server}, at most ${connections} connections` },
       ...(version === undefined ? [] : [schemaFinding(version, SCHEMA_VERSION)]),
-      judged('fsync', fsync!, fsync === 'on', 'Set fsync = on: the loss of power can damage the database', 'failure'),
-      judged('full_page_writes', pages!, pages === 'on', 'Set full_page_writes = on: a torn page cannot be mended'),
-      { what: 'synchronous_commit', level: 'ok', found: `${synchronous}; at least on for what is strict` },
+      judged('fsync', fsync!, fsync === 'on', 'Set fsync = on: a power loss can damage the database', 'failure'),
+      judged('full_page_writes', pages!, pages === 'on', 'Set full_page_writes = on: a torn page cannot be repaired'),
+      { what: 'synchronous_commit', level: 'ok', found: `${synchronous}; at least on for strict commits` },
     ]
   } finally {
     await client.end()
   }
 }
 
-/** `maxmemory-policy`; empty where the server does not tell. */
+/** The finding about `maxmemory-policy`, which is empty if the server does not report it. */
 const evictionFinding = (policy: string): Finding =>
   policy === ''
-    ? { what: 'eviction', level: 'ok', found: 'none, as far as the server tells' }
+    ? { what: 'eviction', level: 'ok', found: 'none, as far as the server reports' }
     : judged(
         'eviction',
         policy,
         policy === 'noeviction',
-        'Set maxmemory-policy noeviction, at Upstash turn Eviction off: entries can get lost',
+        'Set maxmemory-policy noeviction, or turn Eviction off at Upstash: entries can be lost',
         'failure',
       )
 
-/** Looks at the settings of a Redis that decide what a commit survives, and whether entries are evicted. */
+/** Checks the Redis settings that decide which failures a commit survives, and whether entries are evicted. */
 export async function inspectRedis(url: string): Promise<readonly Finding[]> {
   const client = await redisClient(url)
   try {
@@ -58,18 +58,18 @@ export async function inspectRedis(url: string): Promise<readonly Finding[]> {
     const info = await inTime(client.info(), CONNECTION_TIMEOUT)
     const told = (name: string): string | undefined => new RegExp(`^${name}:(.*)$`, 'm').exec(info)?.[1]?.trim()
     const isLogged = told('aof_enabled') === '1'
-    // Some servers keep their settings to themselves.
+    // Some servers do not allow CONFIG GET.
     const settings = isLogged ? await client.configGet('appendfsync').catch(() => undefined) : undefined
     const sync = settings?.['appendfsync']
-    const found = isLogged ? `append-only file, appendfsync ${sync ?? 'not told'}` : 'no append-only file'
+    const found = isLogged ? `append-only file, appendfsync ${sync ?? 'unknown'}` : 'no append-only file'
     return [
-      { what: 'server', level: 'ok', found: `Redis ${told('redis_version') ?? 'of a version that is not told'}` },
+      { what: 'server', level: 'ok', found: `Redis ${told('redis_version') ?? 'of unknown version'}` },
       evictionFinding(policyIn(info)),
       judged(
         'persistence',
         found,
         sync === 'always',
-        'Set appendonly yes and appendfsync always: commits since the last write to disk are lost with the server',
+        'Set appendonly yes and appendfsync always: a crash of the server loses the commits since the last sync',
       ),
     ]
   } finally {
@@ -77,10 +77,10 @@ export async function inspectRedis(url: string): Promise<readonly Finding[]> {
   }
 }
 
-/** Looks at what an Upstash tells of itself: whether entries are evicted. */
+/** Checks whether an Upstash database evicts entries. */
 export async function inspectUpstash(rest: string): Promise<readonly Finding[]> {
   const redis = await upstashClient(rest)
-  // It says in our words what is wrong with a token or a URL.
+  // The driver's errors explain a wrong token or URL.
   const driver = timeout(upstash({ redis, allowEviction: true }), PATIENCE)
   await driver.open()
   await driver.close()

@@ -1,7 +1,6 @@
 /**
- * The libraries that the command line uses. The build bundles them into `dist/cli/libraries.js`, so that the package has
- * no dependencies; nothing else may import them.
- *
+ * The libraries of the command line. The build bundles them into `dist/cli/libraries.js`, so that the package has no
+ * dependencies. Nothing else may import them.
  * @module
  */
 export { SingleBar } from 'cli-progress'

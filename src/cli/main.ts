@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-/** The command line: docs/operations.md tells of it. @module */
+/** The command line. See docs/operations.md. @module */
 import { readFileSync } from 'node:fs'
 import { CommanderError } from './libraries.ts'
 import { EXIT, endingOf } from './failures.ts'
 import { makeProgram } from './program.ts'
 
-/** What only shows something: whoever reads may have seen enough, as in `holdfast runs | head`. */
+/** Commands that only show something. Their reader may stop early, as in `holdfast runs | head`. */
 const SHOWING: ReadonlySet<string> = new Set([
   'runs',
   'show',
@@ -17,14 +17,14 @@ const SHOWING: ReadonlySet<string> = new Set([
   'completion',
 ])
 
-/** The command under way; none yet for help and the version. */
+/** The running command; absent for help and the version. */
 let command: string | undefined
 let isUnread = false
 
 function onBrokenPipe(error: NodeJS.ErrnoException): void {
   if (error.code !== 'EPIPE') throw error
   if (command === undefined || SHOWING.has(command)) process.exit(EXIT.ok)
-  // Others come to their end all the same: no repair, say, is left half-way.
+  // Other commands run to their end, so that no repair stops half way.
   isUnread = true
 }
 process.stdout.on('error', onBrokenPipe)
@@ -38,10 +38,10 @@ try {
   const program = makeProgram(manifest.version)
   program.hook('preAction', (_, running) => void (command = running.name()))
   await program.parseAsync()
-  // What it could not reach, a client may still be asking; all that was found is written first.
+  // A client may still wait for a server that does not answer. Exit once all output is written.
   if (command === 'doctor') process.stdout.write('', () => process.exit())
 } catch (error) {
-  // Help and the version have been printed.
+  // Commander has printed the help or the version.
   if (error instanceof CommanderError && error.exitCode === 0) process.exitCode = EXIT.ok
   else if (error instanceof CommanderError && error.code === 'commander.help') process.exitCode = EXIT.usage
   else {
@@ -51,7 +51,7 @@ try {
       `${process.argv.includes('--json') ? JSON.stringify({ error: { code, message, advice } }) : text}\n`,
     )
     process.exitCode = exit
-    // A client that still waits for what does not answer would hold the process.
+    // A client that waits for an answer would keep the process running.
     if (code === 'TIMEOUT') process.exit()
   }
 }

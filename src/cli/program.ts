@@ -1,4 +1,4 @@
-/** The commands of `holdfast`, put together. @module */
+/** The `holdfast` program and its commands. @module */
 import { Command } from './libraries.ts'
 import { examples } from './command.ts'
 import { addBenchCommand } from './commands/bench.ts'
@@ -12,19 +12,19 @@ import { addTransferCommands } from './commands/transfer.ts'
 import { addValueCommands } from './commands/values.ts'
 import { SCHEMES } from './stores.ts'
 
-/** Makes the program; commander's own exits are thrown. */
+/** Creates the program. Commander throws instead of exiting. */
 export function makeProgram(version: string): Command {
   const urls = Object.values(SCHEMES).map(({ example }) => example)
   const program = new Command('holdfast')
-    .description('Look after stores of holdfast: runs, values, retention, backups')
+    .description('Look after holdfast stores: runs, values, retention, backups')
     .version(version)
-    .option('-s, --store <url>', `the store, such as ${urls.join(', ')}; HOLDFAST_URL by default`)
-    .option('-t, --tenant <id>', 'whose runs and values')
-    .option('--json', 'print JSON; of lists one object a line')
-    .option('-y, --yes', 'do not ask before something is destroyed')
+    .option('-s, --store <url>', `the store, for example ${urls.join(', ')}; defaults to HOLDFAST_URL`)
+    .option('-t, --tenant <id>', 'the tenant of the runs and values')
+    .option('--json', 'print JSON, one object per line for lists')
+    .option('-y, --yes', 'do not ask before something is deleted or overwritten')
     .addHelpText('after', examples('runs --store sqlite:./app.db', 'backup nightly.ndjson.gz', 'doctor'))
     .exitOverride()
-    // The errors are thrown, and printed like all others.
+    // Errors are thrown, so main prints them like all others.
     .configureOutput({ outputError() {} })
   addRunCommands(program)
   addReplayCommand(program)

@@ -1,4 +1,4 @@
-/** SQLite files at the command line: through better-sqlite3, or what this Node brings. @module */
+/** SQLite files, through better-sqlite3, or through node:sqlite if that is not installed. @module */
 import { existsSync, statSync } from 'node:fs'
 import type { Driver } from '../core/driver.ts'
 import { isHoldfastError } from '../core/errors.ts'
@@ -10,7 +10,7 @@ import type { Finding } from '../ops/health.ts'
 import { EXIT, Failure } from './failures.ts'
 import { schemaFinding } from './findings.ts'
 
-/** What is used of an open file: both engines have it. */
+/** The methods that both engines have. */
 interface OpenFile {
   prepare(sql: string): { get(): unknown }
   close(): unknown
@@ -21,7 +21,7 @@ type Row = Readonly<Record<string, unknown>> | undefined
 const hasBetterSqlite3 = async (): Promise<boolean> => {
   try {
     const { default: Database } = await import('better-sqlite3')
-    // Its native part is loaded by the first database.
+    // The native part is loaded with the first database.
     new Database(':memory:').close()
     return true
   } catch {
@@ -39,9 +39,9 @@ async function openToRead(path: string): Promise<OpenFile> {
 }
 
 /**
- * Asks a file that is only read.
+ * Runs a query on a file opened read-only.
  *
- * @throws `SCHEMA` for one that is damaged or no database; `UNAVAILABLE`, `BACKEND` for one that cannot be opened or read
+ * @throws `SCHEMA` if it is damaged or not a database; `UNAVAILABLE`, `BACKEND` if it cannot be opened or read
  */
 async function ask(path: string, sql: string): Promise<Row> {
   let file: OpenFile | undefined
@@ -55,28 +55,28 @@ async function ask(path: string, sql: string): Promise<Row> {
   }
 }
 
-/** The version of the schema in a file; `undefined` where it has none. */
+/** The schema version of a file; `undefined` if it has none. */
 const schemaIn = async (path: string): Promise<number | undefined> =>
   (await ask(path, FIND_SCHEMA)) && Number((await ask(path, FIND_VERSION))?.['version'])
 
 function requireFile(path: string): void {
-  if (path === '') throw new Failure(EXIT.usage, 'The URL names no file', 'Such as sqlite:./app.db')
+  if (path === '') throw new Failure(EXIT.usage, 'The URL names no file', 'For example sqlite:./app.db')
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) {
     throw new Failure(EXIT.usage, `${path} is a directory`, 'Name a file')
   }
 }
 
 const missing = (path: string): Failure =>
-  new Failure(EXIT.notFound, `There is no file ${path}`, 'Check --store and HOLDFAST_URL')
+  new Failure(EXIT.notFound, `The file ${path} does not exist`, 'Check --store and HOLDFAST_URL')
 
 const foreign = (path: string): Failure =>
-  new Failure(EXIT.damaged, `${path} holds no store of holdfast`, 'Check which file this is')
+  new Failure(EXIT.damaged, `${path} is not a holdfast store`, 'Check that this is the right file')
 
 /**
- * Opens a file. One that is somebody else's is left alone.
+ * Opens a file. A file of another program is refused unchanged.
  *
  * @param path - the file
- * @param create - whether it may be made where it is not there, or empty
+ * @param create - whether a missing or empty file may be made into a store
  */
 export async function openSqlite(path: string, create: boolean): Promise<Driver> {
   requireFile(path)
@@ -88,7 +88,7 @@ export async function openSqlite(path: string, create: boolean): Promise<Driver>
   return (await hasBetterSqlite3()) ? sqlite({ path }) : nodeSqlite({ path })
 }
 
-/** What `doctor` says of a file besides what every store has. */
+/** Findings of `doctor` about a SQLite file, besides those about every store. */
 export async function inspectSqlite(path: string): Promise<readonly Finding[]> {
   requireFile(path)
   if (!existsSync(path)) throw missing(path)
@@ -119,7 +119,7 @@ async function findingsIn(path: string): Promise<readonly Finding[]> {
       what: 'journal',
       level: isWal ? 'ok' : 'warning',
       found: journal,
-      ...(!isWal && { advice: 'Let the driver switch to WAL (the option wal): commits are faster then' }),
+      ...(!isWal && { advice: 'Let the driver switch to WAL (option wal): commits are then faster' }),
     },
     check === 'ok' ? { what: 'file', level: 'ok', found: 'sound' } : damagedFinding(check),
   ]

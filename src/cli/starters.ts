@@ -1,6 +1,6 @@
-/** What `init` writes: the shortest program for each place, that runs as it is. @module */
+/** The programs that `init` writes: the shortest for each platform that runs as it is. @module */
 
-/** A file of a starter, by its name. */
+/** The files of a starter, by name. */
 export type Starter = Readonly<Record<string, string>>
 
 const STEPS = `
@@ -8,7 +8,7 @@ const STEPS = `
   await persistence.append({ runId: 'order-17', workflow: 'order', kind: 'seen' })
   const seen = await persistence.getLatestSeq('order-17')`
 
-/** By where it runs. */
+/** Starters by platform. */
 export const STARTERS: Readonly<Record<string, Starter>> = {
   node: {
     'holdfast.mjs': `// npm install holdfast better-sqlite3 && node holdfast.mjs
@@ -56,7 +56,7 @@ document.querySelector('#seen').textContent = await seen()
 import { createHoldfast } from 'holdfast'
 import { durableObject } from 'holdfast/durable-object'
 
-// One object holds one store; name as many as there are customers, say.
+// One object holds one store. Name as many objects as you need, for example one per customer.
 export class Orders {
   #holdfast
 

@@ -1,4 +1,4 @@
-/** Stores by URL. A new kind of URL is one line in the table. @module */
+/** Stores by URL. A new URL scheme is one line in the table. @module */
 import type { Driver } from '../core/driver.ts'
 import { memory } from '../drivers/memory.ts'
 import { type Holdfast, createHoldfast } from '../holdfast.ts'
@@ -8,18 +8,18 @@ import { inspectPostgres, inspectRedis, inspectUpstash } from './inspect.ts'
 import { openHttp, openPostgres, openRedis, openUpstash } from './servers.ts'
 import { inspectSqlite, openSqlite } from './sqlite.ts'
 
-/** How URLs of one scheme are opened. */
+/** Opens the URLs of one scheme. */
 export interface Scheme {
-  /** For help and messages. */
+  /** An example for help and messages. */
   readonly example: string
   /**
-   * Makes a driver.
+   * Creates a driver.
    *
-   * @param rest - the URL behind the scheme and its colon
-   * @param create - whether a store may be made where there is none
+   * @param rest - the part of the URL after the scheme and its colon
+   * @param create - whether to create a missing store
    */
   open(rest: string, create: boolean): Promise<Driver>
-  /** What `doctor` says of it besides what every store has. */
+  /** Findings of `doctor` about this kind of store, besides those about every store. */
   inspect?(rest: string): Promise<readonly Finding[]>
 }
 
@@ -35,7 +35,7 @@ const ofRedis = (scheme: string): Scheme => ({
   inspect: (rest) => inspectRedis(`${scheme}:${rest}`),
 })
 
-/** By what stands before the first colon. */
+/** Schemes by the part of the URL before the first colon. */
 export const SCHEMES: Readonly<Record<string, Scheme>> = {
   memory: { example: 'memory:', open: async () => memory() },
   sqlite: { example: 'sqlite:./app.db', open: openSqlite, inspect: inspectSqlite },
@@ -48,34 +48,34 @@ export const SCHEMES: Readonly<Record<string, Scheme>> = {
   https: { example: 'https://host/state', open: (rest) => openHttp('https', rest) },
 }
 
-/** A store that is named, and not opened yet. */
+/** A store that is named but not open yet. */
 export interface NamedStore {
   readonly scheme: Scheme
   readonly rest: string
 }
 
-/** @throws {@link Failure} for what names no store; passwords in it are not repeated */
+/** @throws {@link Failure} if the URL names no store. Messages never repeat the URL, which may hold a password */
 export function storeNamed(url: string | undefined): NamedStore {
   const known = Object.values(SCHEMES).map(({ example }) => example)
-  const advice = `Such as ${known.join(', ')}`
-  if (!url) throw new Failure(EXIT.usage, 'No store is named: give --store, or set HOLDFAST_URL', advice)
+  const advice = `For example ${known.join(', ')}`
+  if (!url) throw new Failure(EXIT.usage, 'No store is named: pass --store, or set HOLDFAST_URL', advice)
   const colon = url.indexOf(':')
   const name = url.slice(0, Math.max(colon, 0))
   if (!Object.hasOwn(SCHEMES, name)) {
-    throw new Failure(EXIT.usage, 'The URL of the store has a scheme that is not known', advice)
+    throw new Failure(EXIT.usage, 'The URL of the store has an unknown scheme', advice)
   }
   return { scheme: SCHEMES[name]!, rest: url.slice(colon + 1) }
 }
 
-/** How a store is opened. */
+/** Options for opening a store. */
 export interface Opening {
-  /** Whether it may be made where there is none; not by default. */
+  /** Creates a missing store; `false` by default. */
   readonly create?: boolean
-  /** Whether it is connected to, and brought up to date, before the work; so by default. */
+  /** Connects and migrates the store before the work; `true` by default. */
   readonly open?: boolean
 }
 
-/** Opens a store, does the work, and closes it. */
+/** Opens a store, runs the work, and closes the store. */
 export async function withStore<T>(
   url: string | undefined,
   options: Opening & { readonly tenant?: string | undefined },

@@ -1,11 +1,11 @@
-/** What is printed and asked: tables and bars on a terminal, plain lines elsewhere, JSON where asked for. @module */
+/** Output and questions: tables and bars on a terminal, plain lines elsewhere, JSON on request. @module */
 import { createInterface } from 'node:readline/promises'
 import { SingleBar, Table } from './libraries.ts'
 import { encode } from '../core/codec.ts'
 import type { Progress } from '../ops/options.ts'
 import { EXIT, Failure } from './failures.ts'
 
-/** Options that every command has. */
+/** Options common to all commands. */
 export interface CommonOptions {
   readonly store?: string
   readonly tenant?: string
@@ -13,47 +13,47 @@ export interface CommonOptions {
   readonly yes?: boolean
 }
 
-/** A facility to talk to whoever runs the command. */
+/** The terminal of the user. */
 export interface Terminal {
-  /** Prints a result: JSON, or what the text says. */
+  /** Prints a result, as JSON or as text. */
   result(value: object, text: () => string): void
-  /** Prints rows: as JSON one a line, as a table on a terminal, as columns with tabs elsewhere. */
+  /** Prints rows: one JSON object per line, a table on a terminal, or tab-separated columns elsewhere. */
   rows(head: readonly string[], rows: readonly Readonly<Record<string, unknown>>[]): void
-  /** Writes a line as it is. */
+  /** Prints a line unchanged. */
   line(text: string): void
-  /** Writes a line beside the result. */
+  /** Prints a line to standard error. */
   note(text: string): void
   /**
-   * Asks before something is destroyed.
+   * Asks before something is deleted or overwritten.
    *
-   * @throws {@link Failure} where the answer is no, or nobody can be asked
+   * @throws {@link Failure} if the answer is no, or if nobody can be asked
    */
   confirm(question: string): Promise<void>
-  /** Shows how far work has come, on a terminal only. */
+  /** Shows a progress bar, on a terminal only. */
   progress<T>(label: string, work: (onProgress: (progress: Progress) => void) => Promise<T>): Promise<T>
 }
 
-/** A structured value as one line of JSON, with what JSON lacks tagged. */
+/** A structured value as one line of JSON. Values that JSON lacks are tagged. */
 export function jsonOf(value: unknown): string {
   const text = encode([value])
   return String(text).slice(1, -1)
 }
 
-/** Text of somebody else's, on one line and without control characters that a terminal would obey. */
+/** Text from a store on one line, without control characters that a terminal would obey. */
 export const plain = (text: string | number | undefined): string =>
-  // eslint-disable-next-line no-control-regex -- these are what has to go
+  // eslint-disable-next-line no-control-regex -- control characters are removed here
   String(text ?? '').replaceAll(/[\u0000-\u001F\u007F-\u009F\u2028\u2029]/g, ' ')
 
 const cellOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? plain(value) : '')
 
-/** A moment as people and programs read it. */
+/** A time in ISO format. */
 export const when = (ms: number): string => new Date(ms).toISOString()
 
-/** Left and right of what a cell holds, and the line in front of it. */
+/** The width of a cell's padding, left and right together, and of the line before it. */
 const CELL_PADDING = 2
 const CELL_LINE = 1
 
-/** How wide columns are, so that a table fits: the widest ones give way. */
+/** The widths of the columns, so that the table fits. The widest columns shrink. */
 function widthsWithin(columns: number, rows: readonly (readonly string[])[]): number[] {
   const widths = rows[0]!.map((_, i) => CELL_PADDING + Math.max(...rows.map((row) => row[i]!.length)))
   const total = (): number => CELL_LINE + widths.reduce((sum, width) => sum + width + CELL_LINE, 0)
@@ -65,7 +65,7 @@ function widthsWithin(columns: number, rows: readonly (readonly string[])[]): nu
   return widths
 }
 
-/** Makes a terminal of this process. */
+/** Creates the terminal of this process. */
 export function terminal({ json = false, yes = false }: CommonOptions): Terminal {
   const { stdin, stdout, stderr } = process
   const line = (text: string): void => void stdout.write(`${text}\n`)
@@ -96,7 +96,7 @@ export function terminal({ json = false, yes = false }: CommonOptions): Terminal
     async confirm(question) {
       if (yes) return
       if (!stdin.isTTY || !stderr.isTTY) {
-        throw new Failure(EXIT.declined, `${question} Nobody can be asked here`, 'Give --yes')
+        throw new Failure(EXIT.declined, `${question} There is no terminal to ask on`, 'Pass --yes to confirm')
       }
       const asking = createInterface({ input: stdin, output: stderr })
       try {

@@ -1,11 +1,11 @@
 /**
- * The few assertions that the cases need, so that the suite runs wherever the package does.
+ * The few assertions that the cases need. They have no dependencies, so that the suite runs wherever the package does.
  *
  * @module
  */
 import type { ErrorCode, HoldfastError } from '../core/errors.ts'
 
-/** What a failed assertion throws; test runners show `actual` and `expected` next to each other. */
+/** The error of a failed assertion. Test runners show `actual` and `expected` next to each other. */
 class AssertionError extends Error {
   override readonly name = 'AssertionError'
   readonly actual: unknown
@@ -19,7 +19,7 @@ class AssertionError extends Error {
 }
 
 /**
- * Requires something to be true.
+ * Asserts that a condition is true.
  *
  * @throws an `AssertionError` with the message
  */
@@ -28,7 +28,8 @@ export function ok(condition: unknown, message: string): asserts condition {
 }
 
 /**
- * Requires equal structure: numbers as by `Object.is`, bytes by content, members of objects, maps and sets by value.
+ * Asserts that two values are equal: numbers as by `Object.is`, bytes by content, members of objects, maps and sets by
+ * value.
  *
  * @throws an `AssertionError` that shows both sides
  */
@@ -38,7 +39,7 @@ export function equal(actual: unknown, expected: unknown, message = 'Not equal')
 }
 
 /**
- * Requires a promise to be rejected with a `HoldfastError` of this code. Messages are never compared.
+ * Asserts that a promise is rejected with a `HoldfastError` of this code. Messages are never compared.
  *
  * @returns the error
  */
@@ -57,14 +58,14 @@ export async function rejects(promise: Promise<unknown>, code: ErrorCode): Promi
 type Pair = readonly [unknown, unknown]
 
 /**
- * Whether two values have equal structure, as {@link equal} requires it.
+ * Whether two values are equal, as {@link equal} requires.
  *
- * @param above - pairs that these two are inside of; none by default
+ * @param above - the pairs that contain these two; none by default
  */
 export function isEqual(a: unknown, b: unknown, above: readonly Pair[] = []): boolean {
   if (Object.is(a, b)) return true
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false
-  // A cycle: equal if everything else is.
+  // A cycle is equal if everything else is.
   if (above.some(([x, y]) => x === a && y === b)) return true
   const inside: Pair[] = [...above, [a, b]]
   if (ArrayBuffer.isView(a) || ArrayBuffer.isView(b)) return areEqualBytes(a, b)
@@ -88,7 +89,7 @@ export function isEqual(a: unknown, b: unknown, above: readonly Pair[] = []): bo
 
 const member = (object: object, key: string): unknown => (object as Record<string, unknown>)[key]
 
-/** Without regard to order: every member of one side finds its own on the other. */
+/** Equality without order: every member of one side has its own counterpart on the other. */
 function areEqualMembers(a: readonly unknown[], b: readonly unknown[], inside: readonly Pair[]): boolean {
   const left = [...b]
   return (
@@ -101,7 +102,7 @@ function areEqualMembers(a: readonly unknown[], b: readonly unknown[], inside: r
   )
 }
 
-/** A subclass of `Uint8Array`, as some hosts hand out, is as good as one. */
+/** Instances of subclasses of `Uint8Array`, which some hosts return, count as `Uint8Array`. */
 function areEqualBytes(a: object, b: object): boolean {
   if (!ArrayBuffer.isView(a) || !ArrayBuffer.isView(b) || a instanceof Uint8Array !== b instanceof Uint8Array) {
     return false
@@ -114,7 +115,7 @@ const bytesOf = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffe
 
 const MOST_SHOWN = 400
 
-/** A short rendering for messages. */
+/** A short text of a value, for messages. */
 function show(value: unknown): string {
   const above: unknown[] = []
   const text = JSON.stringify(value, function (this: unknown, _key, inner: unknown) {
@@ -129,7 +130,7 @@ function show(value: unknown): string {
     if (inner instanceof Map || inner instanceof Set) return [...inner]
     return inner
   })
-  // Not a value of JSON: undefined, a function, a symbol.
+  // JSON cannot write it: undefined, a function, a symbol.
   const shown = text ?? String(value)
   return shown.length > MOST_SHOWN ? `${shown.slice(0, MOST_SHOWN)}…` : shown
 }

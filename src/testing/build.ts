@@ -1,14 +1,14 @@
-/** Short ways to write commits, for the cases. @module */
+/** Short ways to write commits in cases. @module */
 import type { Check, Entry, Expiry, EntryKey, Op, Value } from '../core/driver.ts'
 import { encodeNumber } from '../core/keys.ts'
 
-/** The part that cases use where one is enough. */
+/** The part that cases use if they need only one. */
 export const PART = 'acme!run!r1'
 
-/** Every key there is: no key of the cases sorts behind `~~`. */
+/** All keys. No key of the cases sorts after `~~`. */
 export const ALL: { readonly start: string; readonly end: string } = { start: ' ', end: '~~' }
 
-/** Whether two times are the same but for what a slow machine takes between them. */
+/** Whether two times differ by no more than a slow machine takes between them. */
 export const isNear = (at: number, other: number): boolean => Math.abs(at - other) < 30_000
 
 /** A key of {@link PART}, or of another part. */
@@ -27,7 +27,7 @@ export const append = (log: string | EntryKey, value: Value, ref?: string): Op =
   ...(ref !== undefined && { ref }),
 })
 
-/** Removes the entries of a log up to a number. */
+/** Trims a log up to a seq. */
 export const trim = (log: string | EntryKey, through: number): Op => ({ trim: keyOf(log), through })
 
 export const remove = (key: string | EntryKey): Op => ({ delete: keyOf(key) })
@@ -42,20 +42,20 @@ export const absent = (key: string | EntryKey): Check => ({ at: keyOf(key), vers
 
 export const unchanged = (key: string | EntryKey, version: string): Check => ({ at: keyOf(key), version })
 
-/** The log under this prefix ends at this number. */
+/** A check that the log ends at this seq. */
 export const ends = (log: string | EntryKey, last: number): Check => ({ log: keyOf(log), last })
 
 /** The key of a log entry. */
 export const entryKey = (log: string, seq: number): string => log + encodeNumber(seq)
 
-/** 1 to n. */
+/** The numbers from 1 to n. */
 export const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1)
 
-/** Does something n times at once. */
+/** Runs a function n times at once. */
 export const atOnce = <T>(n: number, run: (i: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: n }, (_, i) => run(i)))
 
-/** What a test wants to know of entries most often. */
+/** The fields of entries that most cases compare. */
 export const pairs = (entries: readonly Entry[]): [string, Value][] => entries.map(({ key, value }) => [key, value])
 
 const keyOf = (key: string | EntryKey): EntryKey => (typeof key === 'string' ? at(key) : key)

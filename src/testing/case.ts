@@ -1,63 +1,63 @@
-/** What a case is, and what a driver has to bring to be put through them. @module */
+/** The types of cases, and of the harness that a driver needs to be tested. @module */
 import type { Database, DatabaseOptions } from '../core/database.ts'
 import type { Capabilities, Driver } from '../core/driver.ts'
 import type { Client } from './client.ts'
 
-/** A fresh, isolated database, and what the test bench can do with it. */
+/** A fresh, isolated database, and controls for tests. */
 export interface Backend {
   /** Not opened yet; the suite opens and closes it. */
   readonly driver: Driver
-  /** Takes everything away again, after the driver was closed. */
+  /** Disposes of the database after the driver was closed. */
   dispose?(): Promise<void>
-  /** Moves the backend's clock forward. Where this is absent, a case really sleeps. */
+  /** Moves the backend's clock forward. If absent, cases wait for real. */
   advance?(ms: number): Promise<void> | void
   /**
-   * Everything that the backend physically holds of entries: keys, values, indexes, counters, as text or plain objects,
-   * read past the driver. Cases look for names in it that must be gone. By default the driver itself is asked.
+   * Everything that the backend stores: keys, values, indexes, counters, as text or plain objects, read without the
+   * driver. Cases look in it for names that must be gone. By default, the driver itself is read.
    */
   dump?(): Promise<unknown[]>
-  /** A further driver on the same data, not opened yet, as another process would make one. */
+  /** Creates another driver on the same data, not opened yet, like another process. */
   reopen?(): Promise<Driver>
 }
 
-/** How the suite gets at a driver. */
+/** The suite's access to a driver. */
 export interface Harness {
-  /** For titles and messages. */
+  /** Shown in titles and messages. */
   readonly name: string
-  /** Makes a fresh, isolated database; called once or more per case. */
+  /** Creates a fresh, isolated database. Called once or more per case. */
   create(): Promise<Backend>
 }
 
-/** What a case works with. Everything made through it is closed and disposed of when the case ends. */
+/** The tools of a case. Everything created through them is closed and disposed of when the case ends. */
 export interface Context extends Client {
   readonly harness: Harness
   readonly backend: Backend
   readonly capabilities: Capabilities
-  /** A tenant's id. */
+  /** The id of a tenant. */
   readonly tenant: string
-  /** Lets the backend's clock pass, really or by {@link Backend.advance}. */
+  /** Lets time pass on the backend's clock, by waiting or by {@link Backend.advance}. */
   sleep(ms: number): Promise<void>
-  /** A database over the driver, or over another one. */
+  /** Creates a database over the driver, or over another one. */
   db(options?: Partial<DatabaseOptions>): Database
-  /** A client of a further, opened driver on the same data: needs {@link Backend.reopen}. */
+  /** Opens another driver on the same data: needs {@link Backend.reopen}. */
   reopen(): Promise<Client>
-  /** A client of another fresh database. */
+  /** Opens another fresh database. */
   another(): Promise<Client>
-  /** Everything that the backend holds. */
+  /** Everything that the backend stores. */
   dump(): Promise<unknown[]>
 }
 
-/** What a case is about: the driver, the database facade over it, or a store. */
+/** The subject of a case: the driver, the database over it, or a store. */
 export type Group = 'driver' | 'database' | 'state' | 'persistence' | 'signals' | 'claims' | 'workflow' | 'idempotency'
 
-/** What all cases have. */
+/** The members that all cases have. */
 export interface CaseBase {
-  /** Stays the same for good: skips name it. */
+  /** Never changes, because skips refer to it. */
   readonly id: string
   readonly group: Group
-  /** The behaviour, in one sentence. */
+  /** The behaviour in one sentence. */
   readonly name: string
-  /** Throws when the behaviour is not there. */
+  /** Throws if the behaviour is missing. */
   run(context: Context): Promise<void>
 }
 
@@ -67,15 +67,18 @@ export interface PlainCase extends CaseBase {
   readonly otherwise?: never
 }
 
-/** A case that depends on what the driver can do. Something is always tested: nothing is left out in silence. */
+/**
+ * A case that depends on an ability of the driver. A driver without it runs the opposite case, so something is always
+ * tested.
+ */
 export interface GatedCase extends CaseBase {
   /** Whether {@link CaseBase.run} applies. */
   needs(capabilities: Capabilities, backend: Backend): boolean
-  /** The opposite case: what is promised where it does not apply. */
+  /** The opposite case: what holds if `run` does not apply. */
   otherwise(context: Context): Promise<void>
 }
 
-/** One behaviour, and the code that tells whether it is there. */
+/** A behaviour, and the code that checks it. */
 export type Case = PlainCase | GatedCase
 
 const GROUPS = {
@@ -93,9 +96,9 @@ const GROUPS = {
 export type CaseId = `${keyof typeof GROUPS}-${number}`
 
 /**
- * Makes a case; its group follows from its id.
+ * Defines a case. Its group follows from its id.
  *
- * @param gate - for a case that does not apply to every driver: when it does, and what is promised otherwise
+ * @param gate - for a case that does not apply to every driver: when it applies, and what holds otherwise
  */
 export function defineCase(
   id: CaseId,

@@ -1,4 +1,4 @@
-/** A driver as the cases use it. @module */
+/** A driver with helpers for cases. @module */
 import type { AnswerTo, Draft } from '../core/database.ts'
 import type {
   CommitAnswer,
@@ -16,52 +16,52 @@ import type {
 import { equal, ok } from './assert.ts'
 import { ALL, PART } from './build.ts'
 
-/** A range with defaults: everything of the part that cases use, in pages of a modest size. */
+/** A range with defaults: all keys of the default part, in pages of moderate size. */
 export type RangeOptions = Partial<EntryRange>
 
-/** What became of a commit that had to take effect. */
+/** The result of a commit that had to succeed. */
 export interface Written {
-  /** The id of the commit: the version of what it wrote. */
+  /** The id of the commit, which is the version of what it wrote. */
   readonly version: string
   readonly seqs: readonly number[]
   readonly now: number
 }
 
-/** A driver with a few short cuts; every call is one request, except where it says pages. */
+/** A driver with shortcuts. Every call is one request, unless its comment says otherwise. */
 export interface Client {
   readonly driver: Driver
   readonly limits: Limits
-  /** A globally unique id. */
+  /** Returns a globally unique id. */
   id(): string
-  /** Sends commits as one request, under fresh ids where they have none. */
+  /** Sends commits as one request. Commits without an id get a fresh one. */
   send(drafts: readonly Draft[]): Promise<CommitAnswer>
   /** Sends one commit. */
   commit(draft: Draft): Promise<Outcome>
-  /** Sends one commit without checks, which has to take effect. */
+  /** Sends one commit without checks, which must succeed. */
   write(...ops: Op[]): Promise<Written>
-  /** Writes any number of ops, in as many requests as the limits want. */
+  /** Writes any number of ops, in as many requests as the limits need. */
   writeAll(ops: readonly Op[]): Promise<void>
-  /** The answers to all questions, from one view. */
+  /** Reads everything in one consistent view. */
   read<const R extends readonly Read[]>(...reads: R): Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
-  /** The entry at a key. */
+  /** Reads the entry of a key. */
   get(key: EntryKey): Promise<Entry | null>
-  /** One page. */
+  /** Reads one page. */
   page(range?: RangeOptions): Promise<EntryPage>
-  /** All entries of a range, page by page; in the order of their keys, also where pages come in another. */
+  /** Reads all entries of a range, page by page, and sorts them by key if the pages come in another order. */
   all(range?: RangeOptions): Promise<Entry[]>
-  /** The keys of a range. */
+  /** Reads the keys of a range. */
   keys(range?: RangeOptions): Promise<string[]>
-  /** All names of parts, page by page; in their order, too. */
+  /** Reads the names of all parts, page by page, sorted. */
   parts(range?: Partial<{ start: string; end: string; limit: number }>): Promise<string[]>
 }
 
 const PAGE = 100
 const OPS_PER_COMMIT = 25
 
-/** Makes a client of an opened driver. */
+/** Creates a client of an opened driver. */
 export function client(driver: Driver, id: () => string): Client {
   const { limits, idOrder } = driver.capabilities
-  /** Where ids come in an order that tells nothing, what matters to cases is that each comes, and once. */
+  /** If ids have no meaningful order, cases only check that each comes exactly once. */
   const sorted = <T>(items: T[], name: (item: T) => string, reverse = false): T[] => {
     if (idOrder === undefined) return items
     const ascending = items.toSorted((a, b) => (name(a) < name(b) ? -1 : 1))
@@ -103,10 +103,7 @@ export function client(driver: Driver, id: () => string): Client {
         drafts.push({ ops: ops.slice(i, Math.min(i + perCommit, from + perRequest)) })
       }
       const { outcomes } = await send(drafts)
-      ok(
-        outcomes.length === drafts.length && outcomes.every((outcome) => outcome.ok),
-        'Commits without checks take effect',
-      )
+      ok(outcomes.length === drafts.length && outcomes.every((outcome) => outcome.ok), 'Commits without checks succeed')
     }
   }
 
@@ -141,7 +138,7 @@ export function client(driver: Driver, id: () => string): Client {
       const last = found.parts.at(-1)
       ok(
         last !== undefined && (last >= start || idOrder !== undefined),
-        'A page that is not the last goes on where the one before it ended',
+        'The next page begins where the last one ended',
       )
       start = `${last} `
     }

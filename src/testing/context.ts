@@ -1,4 +1,4 @@
-/** The surroundings of one run of one case. @module */
+/** The environment of one run of a case. @module */
 import { idSource } from '../core/clock.ts'
 import { createDatabase, type Database } from '../core/database.ts'
 import type { Driver } from '../core/driver.ts'
@@ -6,10 +6,10 @@ import { ok } from './assert.ts'
 import { type Client, client } from './client.ts'
 import type { Backend, Context, Harness } from './case.ts'
 
-/** Really waits. */
+/** Waits for real. */
 export const wait = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
 
-/** Makes a fresh database with an opened driver, and the way to get rid of it. */
+/** Creates a fresh database with an opened driver, and a function that disposes of it. */
 export async function createContext(harness: Harness): Promise<{ context: Context; dispose: () => Promise<void> }> {
   const id = idSource()
   const drivers: Driver[] = []
@@ -28,7 +28,7 @@ export async function createContext(harness: Harness): Promise<{ context: Contex
     return backend
   }
 
-  /** Databases first: they may still be at work. What a case left broken must not hide what it found. */
+  /** Closes databases first, because they may still be at work. An error here must not hide the error of the case. */
   async function dispose(): Promise<void> {
     for (const database of databases) await database.close().catch(() => {})
     for (const driver of drivers) await driver.close()
@@ -39,12 +39,12 @@ export async function createContext(harness: Harness): Promise<{ context: Contex
     const backend = await create()
     const main = await open(backend.driver)
     let moved = Date.now()
-    /** A clock that is moved by hand is far from this machine's, which is set right here as it would be elsewhere. */
+    /** A manual clock starts far from this machine's clock. The difference is corrected here. */
     let behind = backend.advance === undefined ? 0 : (await backend.driver.read([])).now - moved
 
     /**
-     * A clock that is moved by hand also makes up for what this machine's has run ahead meanwhile: between two answers
-     * stores go by the latter, and on a slow machine these are far apart.
+     * Also subtracts the time that has really passed. Between two answers, stores go by this machine's clock, and on a
+     * slow machine the two clocks drift far apart.
      */
     async function advance(ms: number): Promise<void> {
       const elapsed = Date.now() - moved
@@ -82,7 +82,7 @@ export async function createContext(harness: Harness): Promise<{ context: Contex
   }
 }
 
-/** All that the driver itself shows. */
+/** Everything that the driver itself shows. */
 async function dumpThrough(main: Client): Promise<unknown[]> {
   const found: unknown[] = []
   for (const part of await main.parts()) {

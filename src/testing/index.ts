@@ -1,5 +1,5 @@
 /**
- * The conformance suite: what every driver has to do, as cases without a test runner.
+ * The conformance suite: the behaviour of every driver, as cases that need no test runner.
  *
  * @module
  */

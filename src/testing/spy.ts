@@ -1,7 +1,7 @@
-/** A driver in between, that counts, holds and breaks what passes through it. @module */
+/** A driver wrapper that counts, holds back and breaks requests. @module */
 import type { Capabilities, CommitRequest, Driver, Limits, Read } from '../core/driver.ts'
 
-/** What passed, and the handles to hold it up. */
+/** Recorded requests, and controls. */
 export interface Spy {
   readonly driver: Driver
   readonly commits: CommitRequest[]
@@ -9,17 +9,17 @@ export interface Spy {
   readonly signals: (AbortSignal | undefined)[]
   opens: number
   closes: number
-  /** Holds every request, or every opening, that comes from now on until {@link release}. */
+  /** Holds back every request, or every opening, from now until {@link release}. */
   hold(what?: 'requests' | 'open'): void
-  /** Lets go of what is held and what will come. */
+  /** Lets held requests pass, and all later ones. */
   release(): void
-  /** Resolves when this many requests have come, commits and reads together. */
+  /** Resolves when this many requests have arrived, counting commits and reads together. */
   arrived(n: number): Promise<void>
-  /** Throws instead of the next calls of this kind: one per given error. */
+  /** Makes the next calls of this kind throw these errors, one each. */
   fail(call: 'open' | 'commit' | 'read', ...errors: unknown[]): void
 }
 
-/** What the spy pretends. */
+/** Settings of a spy. */
 export interface SpyOptions {
   readonly limits?: Partial<Limits>
   readonly durability?: Capabilities['durability']
@@ -28,7 +28,7 @@ export interface SpyOptions {
   readonly ahead?: number
 }
 
-/** Puts a spy in front of a driver. */
+/** Wraps a driver in a spy. */
 export function spyOn(driver: Driver, { limits = {}, durability, timeout, ahead = 0 }: SpyOptions = {}): Spy {
   const capabilities: Capabilities = {
     ...driver.capabilities,

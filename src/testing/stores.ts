@@ -1,4 +1,4 @@
-/** Short ways to the stores and to what goes wrong around them, for the cases. @module */
+/** Short ways to the stores, and to faults around them. @module */
 import type { Database, DatabaseOptions } from '../core/database.ts'
 import type { Capabilities, Driver } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
@@ -16,7 +16,7 @@ import { equal, ok } from './assert.ts'
 import type { Backend, Context } from './case.ts'
 import { type Spy, type SpyOptions, spyOn } from './spy.ts'
 
-/** The run and the workflow that cases use where one is enough. */
+/** The run and the workflow that cases use if they need only one. */
 export const RUN = 'run-1'
 export const WORKFLOW = 'order'
 
@@ -32,7 +32,7 @@ export interface Stores {
   readonly workflows: WorkflowStore
 }
 
-/** Stores that remember nothing yet, over the driver or another one. */
+/** Stores with empty caches, over the driver or another one. */
 export function stores(t: Context, options: Partial<DatabaseOptions> = {}, tenant: string = t.tenant): Stores {
   const db = t.db(options)
   return {
@@ -50,11 +50,11 @@ export function stores(t: Context, options: Partial<DatabaseOptions> = {}, tenan
 /** Stores whose requests are counted. */
 export interface SpiedStores extends Stores {
   readonly spy: Spy
-  /** How many requests it takes. */
+  /** Counts the requests of a call. */
   cost(run: () => Promise<unknown>): Promise<number>
 }
 
-/** Stores over a spy. */
+/** Creates stores over a spy. */
 export function spied(t: Context, options?: SpyOptions, driver: Driver = t.driver): SpiedStores {
   const spy = spyOn(driver, options)
   const count = (): number => spy.commits.length + spy.reads.length
@@ -69,7 +69,7 @@ export function spied(t: Context, options?: SpyOptions, driver: Driver = t.drive
   }
 }
 
-/** Several stores with nothing in common but the data. */
+/** Several stores that share only the data. */
 export const several = (t: Context, n: number): Stores[] => Array.from({ length: n }, () => stores(t))
 
 /** An event of {@link RUN}, or another one. */
@@ -80,14 +80,14 @@ export const event = (kind: string, more: Partial<NewEvent> = {}): NewEvent => (
   ...more,
 })
 
-/** A driver whose answers can get lost on the way. */
+/** A driver that can lose answers. */
 export interface Losing {
   readonly driver: Driver
-  /** The next commits are applied, and answered with an error that says it does not know. */
+  /** The next commits succeed, but their answers are replaced by an ambiguous error. */
   lose(commits?: number): void
 }
 
-/** Puts a bad line in front of a driver. */
+/** Wraps a driver so that answers can be lost. */
 export function losing(driver: Driver): Losing {
   let left = 0
   return {
@@ -104,34 +104,34 @@ export function losing(driver: Driver): Losing {
   }
 }
 
-/** The same driver to those who hear no announcement. */
+/** The same driver without announcements. */
 export function deaf(driver: Driver): Driver {
   const copy = { ...driver }
   delete copy.watch
   return copy
 }
 
-/** Whether the driver announces changes, as the gate of cases. */
+/** The gate of cases that need announcements. */
 export const announces = (_: Capabilities, { driver }: Backend): boolean => driver.watch !== undefined
 
-/** Requires a call to leave everything as it was. */
+/** Asserts that a call changes nothing. */
 export async function changesNothing(t: Context, run: () => Promise<unknown>): Promise<void> {
   const before = await t.dump()
   await run()
   equal(await t.dump(), before, 'What the backend holds')
 }
 
-/** Whether anything that the backend holds speaks of this. */
+/** Whether anything that the backend stores contains this text. */
 export const mentions = async (t: Context, marker: string): Promise<boolean> =>
   (await t.dump()).some((item) => (typeof item === 'string' ? item : JSON.stringify(item)).includes(marker))
 
-/** All entries but fencing tokens, which outlive their runs without naming them. */
+/** All entries except fencing tokens, which outlive their runs without naming them. */
 export async function entriesOf(t: Context): Promise<unknown[]> {
   const parts = (await t.parts()).filter((part) => partName(part)?.family !== 'tokens')
   return Promise.all(parts.map(async (part) => [part, await t.all({ part })]))
 }
 
-/** Gives up waiting for what may never come. */
+/** Fails after a time, instead of waiting for ever. */
 export async function soon<T>(promise: Promise<T>): Promise<T> {
   let stop = (): void => {}
   const late = new Promise<'late'>((resolve) => {
@@ -146,7 +146,7 @@ export async function soon<T>(promise: Promise<T>): Promise<T> {
   }
 }
 
-/** All items of a list, by pages of this size. */
+/** All items of a list, read in pages of this size. */
 export async function byPage<T>(list: (options: PageOptions) => Promise<Page<T>>, limit: number): Promise<T[]> {
   const items: T[] = []
   let cursor: string | undefined
@@ -159,32 +159,32 @@ export async function byPage<T>(list: (options: PageOptions) => Promise<Page<T>>
   return items
 }
 
-/** All that an iterator gives. */
+/** All items of an iterator. */
 export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
   const found: T[] = []
   for await (const item of items) found.push(item)
   return found
 }
 
-/** What a promise came to: its value, or the code of its error. */
+/** The outcome of a promise: its value, or the code of its error. */
 export const verdict = async (promise: Promise<unknown>): Promise<unknown> =>
   promise.catch((error: HoldfastError) => error.code)
 
-/** The first element, which has to be there. */
+/** The first element, which must exist. */
 export function first<T>(items: readonly T[]): T {
   const [item] = items
   ok(item !== undefined, 'Something was found')
   return item
 }
 
-/** Compares by code point, as ids are ordered; `<` compares by code unit. */
+/** Compares by code point, the order of ids. The operator `<` compares by code unit. */
 export function byCodePoint(a: string, b: string): number {
   const [x, y] = [Array.from(a), Array.from(b)]
   const at = x.findIndex((char, i) => char !== y[i])
   return at < 0 ? x.length - y.length : x[at]!.codePointAt(0)! - (y[at]?.codePointAt(0) ?? -1)
 }
 
-/** Ids that backends have stumbled over, each different from all others. */
+/** Ids that have broken backends, each different from all others. */
 export const ODD_IDS: readonly string[] = [
   ...['a', 'A', 'a:b', 'a/b', 'a_b', 'a.b', 'aa', 'a ', ' a', 'a\0', 'a\0b', 'a!', 'a!b', 'a"b', 'a#b', 'a$b', 'a~b'],
   ...[':', '{', '}', '{}', '{a}', '%', '%25', '_', '*', '?', '[', ']', '[a-z]', '\\', '\\0', '|', '/', '//', "'", '"'],
@@ -195,19 +195,19 @@ export const ODD_IDS: readonly string[] = [
   ...["'; DROP TABLE entries; --", '../../etc/passwd', 'x'.repeat(256), 'é'.repeat(128), '😀'.repeat(64)],
 ]
 
-/** What is no id. */
+/** Values that are not ids. */
 export const BAD_IDS: readonly unknown[] = [
   ...['', 'x'.repeat(257), 'é'.repeat(129), '\ud800', 'a\udc00', 'x'.repeat(100_000)],
   ...[undefined, null, 0, 7, true, {}, ['a'], Symbol.iterator, { $ne: '' }],
 ]
 
-/** What is no number to count with. */
+/** Values that are not counts. */
 export const BAD_NUMBERS: readonly unknown[] = [-1, 0.5, 2 ** 53, Number.NaN, Infinity, -Infinity, '1', null, {}, 1n]
 
-/** What is no signal. */
+/** Values that are not signals. */
 export const NOT_SIGNALS: readonly unknown[] = [null, {}, 'abort', 1, true, { aborted: false }]
 
-/** A structured value with all that JSON cannot say. */
+/** A structured value with everything that JSON lacks. */
 export const structured = (): Record<string, unknown> => ({
   nothing: null,
   undefined: undefined,
@@ -222,7 +222,7 @@ export const structured = (): Record<string, unknown> => ({
     ['a', new Set([1, new Date(1)])],
     [{ key: 1 }, undefined],
   ]),
-  // As an own property, not as the prototype.
+  // An own property named __proto__, not the prototype.
   ...(JSON.parse('{"a":{"__proto__":{"b":1},"constructor":null,"":0}}') as object),
   tags: { $1: 'Date', $$1: 'x', $: 1, value: '2026-01-01', $2: [] },
 })

@@ -1,39 +1,39 @@
-/** How cases meet a test runner. @module */
+/** The link between cases and a test runner. @module */
 import type { Case, Harness } from './case.ts'
 import { cases } from './cases.ts'
 import { createContext, wait } from './context.ts'
 
-/** A reason, and the ids of the cases that are left out for it. */
+/** Cases to skip: a reason, and their ids. */
 export interface Skip {
   readonly reason: string
   readonly cases: readonly string[]
 }
 
-/** What the suite uses of a test runner; vitest, Jest, Mocha, `node:test`, Bun and Deno's `bdd` have it. */
+/** The part of a test runner that the suite uses. vitest, Jest, Mocha, `node:test`, Bun and Deno's `bdd` have it. */
 export interface Runner {
   /** Opens a group of cases. */
   readonly describe: (name: string, body: () => void) => unknown
   /** Registers a case. */
   readonly it: {
     (name: string, body: () => Promise<void>): unknown
-    /** Registers a case that is left out. */
+    /** Registers a skipped case. */
     readonly skip?: (name: string, body: () => void) => unknown
   }
 }
 
-/** What to put through the suite, and how. */
+/** Options of {@link conformance}. */
 export interface ConformanceOptions extends Runner {
   readonly harness: Harness
-  /** Cases to leave out; each is printed with its reason, and an unknown id throws. */
+  /** Cases to skip. Each is printed with its reason; an unknown id throws. */
   readonly skip?: readonly Skip[]
-  /** Takes the lines about skipped cases; the console by default. */
+  /** Receives the lines about skipped cases; the console by default. */
   readonly log?: (line: string) => void
 }
 
 /**
- * Runs one case against a fresh database, or its opposite where the case does not apply.
+ * Runs one case against a fresh database. If the case does not apply to the driver, runs its opposite.
  *
- * @throws what the case throws
+ * @throws the error of the case
  *
  * @example
  * ```ts
@@ -54,7 +54,7 @@ export async function runCase(it: Case, harness: Harness): Promise<void> {
     const applies = it.needs === undefined || it.needs(context.capabilities, context.backend)
     await (applies ? it.run(context) : it.otherwise(context))
   } catch (error) {
-    // What the clearing up finds, or waits for, is a consequence.
+    // An error of the cleanup would only follow from this one.
     await Promise.race([dispose().catch(() => {}), wait(1000)])
     throw error
   }
@@ -64,7 +64,7 @@ export async function runCase(it: Case, harness: Harness): Promise<void> {
 /**
  * Registers all cases with a test runner.
  *
- * @param options - the driver, the runner, and what to leave out
+ * @param options - the driver, the runner, and cases to skip
  *
  * @example
  * ```ts
@@ -106,7 +106,7 @@ function reasonsOf(skip: readonly Skip[], cases: readonly Case[]): Map<string, s
   const reasons = new Map<string, string>()
   for (const { reason, cases: ids } of skip) {
     for (const id of ids) {
-      if (!known.has(id)) throw new Error(`Cannot skip ${id}: there is no such case`)
+      if (!known.has(id)) throw new Error(`Cannot skip ${id}: the case does not exist`)
       reasons.set(id, reason)
     }
   }

@@ -43,7 +43,7 @@ describe('what is there', () => {
       expect(await run('show', 'nobody')).toMatchObject({
         code: 3,
         out: '',
-        err: expect.stringMatching(/^There is no run nobody\..*\n$/),
+        err: expect.stringMatching(/^The run nobody does not exist\..*\n$/),
       })
     }))
 
@@ -129,8 +129,8 @@ describe('care', () => {
       expect((await run('purge')).code).toBe(2)
       expect((await run('purge', '--before', 'yesterday')).code).toBe(2)
       expect((await run('purge', '--keep-last', '0', '--status', 'running')).code).toBe(2)
-      expect((await run('purge', '--before', '30d')).out).toBe('0 runs removed\n')
-      expect((await run('purge', '--keep-last', '0', '--dry-run')).out).toBe('1 runs would be removed completed 1\n')
+      expect((await run('purge', '--before', '30d')).out).toBe('0 runs deleted\n')
+      expect((await run('purge', '--keep-last', '0', '--dry-run')).out).toBe('1 runs would be deleted completed 1\n')
       expect((await run('purge', '--keep-last', '0')).code).toBe(7)
       await within(async ({ workflows }) => expect(await workflows.getRun('done')).toBeDefined())
       expect(json((await run('purge', '--keep-last', '0', '--yes', '--json')).out)).toMatchObject([{ runs: 1 }])
@@ -275,7 +275,7 @@ describe('setting up', () => {
       )
       expect((await promisify(execFile)('bash', [join(directory, 'c.sh')])).stdout).toBe('purge\n')
       expect((await bare({}, 'completion', 'zsh')).out).toContain('bashcompinit')
-      expect((await bare({}, 'completion', 'fish')).out).toContain("-a purge -d 'remove runs that have ended'")
+      expect((await bare({}, 'completion', 'fish')).out).toContain("-a purge -d 'delete runs that have ended'")
       expect((await bare({}, 'completion', 'wurst')).code).toBe(2)
     }))
 })

@@ -42,7 +42,7 @@ describe.skipIf(!part('tmux'))('the command line on a terminal', () => {
   it('asks before it destroys; no is no', () =>
     inPlace(async ({ directory, url, run }) => {
       show(directory, call(url, 'purge --keep-last 0'))
-      await screenWith(/Remove 1 runs\? \[y\/N\]/)
+      await screenWith(/Delete 1 runs\? \[y\/N\]/)
       tmux('send-keys', 'n', 'Enter')
       expect(await screenWith(/exit \d/)).toMatch(/Nothing was done\s+exit 7/)
       expect((await run('show', 'done')).code).toBe(0)
@@ -54,7 +54,7 @@ describe.skipIf(!part('tmux'))('the command line on a terminal', () => {
   ])('and %s is no, too', (key, code) =>
     inPlace(async ({ directory, url, run }) => {
       show(directory, call(url, 'purge --keep-last 0'))
-      await screenWith(/Remove 1 runs\? \[y\/N\]/)
+      await screenWith(/Delete 1 runs\? \[y\/N\]/)
       tmux('send-keys', key)
       expect(await screenWith(/exit \d/)).toMatch(new RegExp(`Nothing was done\\s+exit ${code}`))
       expect((await run('show', 'done')).code).toBe(0)
@@ -74,9 +74,9 @@ describe.skipIf(!part('tmux'))('the command line on a terminal', () => {
   it('and yes is yes', () =>
     inPlace(async ({ directory, url, run }) => {
       show(directory, call(url, 'purge --keep-last 0'))
-      await screenWith(/Remove 1 runs\? \[y\/N\]/)
+      await screenWith(/Delete 1 runs\? \[y\/N\]/)
       tmux('send-keys', 'y', 'Enter')
-      expect(await screenWith(/exit \d/)).toMatch(/1 runs removed completed 1\s+exit 0/)
+      expect(await screenWith(/exit \d/)).toMatch(/1 runs deleted completed 1\s+exit 0/)
       expect((await run('show', 'done')).code).toBe(3)
     }))
 

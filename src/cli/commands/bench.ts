@@ -1,4 +1,4 @@
-/** `bench`: a few numbers of the user's own store. @module */
+/** The command `bench`: measures the user's own store. @module */
 import type { Command } from '../libraries.ts'
 import { aborted } from '../../core/errors.ts'
 import type { Holdfast } from '../../holdfast.ts'
@@ -12,17 +12,17 @@ interface Row {
   readonly p95Ms: number
 }
 
-/** Adds `bench`. */
+/** Adds the command `bench`. */
 export function addBenchCommand(program: Command): void {
   program
     .command('bench')
-    .description('measure the store with a tenant of its own, which is removed behind it')
-    .option('--calls <count>', 'how many calls of each kind', positive, 200)
+    .description('measure the store, in a tenant of its own that is deleted afterwards')
+    .option('--calls <count>', 'the number of calls of each kind', positive, 200)
     .addHelpText('after', examples('bench', 'bench --calls 1000 --json'))
     .action(action(measure))
 }
 
-/** Times calls one after the other. */
+/** Measures calls one after the other. */
 async function timed(
   what: string,
   calls: number,
@@ -31,7 +31,7 @@ async function timed(
 ): Promise<Row> {
   const times: number[] = []
   for (let i = 0; i < calls; i++) {
-    // Between two calls: one that is still under way could write behind the clearing up.
+    // Only between two calls: a call that is still under way could write after the cleanup.
     if (signal.aborted) throw aborted(signal, false)
     const start = performance.now()
     await call(i)
@@ -73,7 +73,7 @@ async function measure(
   )
 }
 
-/** Leaves nothing behind. */
+/** Deletes everything that was written. */
 async function clear({ state, workflows }: Holdfast): Promise<void> {
   await workflows.deleteRun('run')
   const keys: string[] = []

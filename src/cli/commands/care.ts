@@ -1,4 +1,4 @@
-/** `purge`, `verify`, `stats`, `doctor`. @module */
+/** The commands `purge`, `verify`, `stats` and `doctor`. @module */
 import type { Command } from '../libraries.ts'
 import { type Finding, health } from '../../ops/health.ts'
 import { type PurgeOptions, purge } from '../../ops/purge.ts'
@@ -22,28 +22,28 @@ interface PurgeFlags {
 export function addCareCommands(program: Command): void {
   program
     .command('purge')
-    .description('remove runs that have ended')
-    .option('--status <status...>', 'completed, failed, cancelled or compensated; all of these by default')
-    .option('--before <when>', 'runs that ended before a date, or a time ago, such as 30d', moment)
-    .option('--keep-last <count>', 'all but so many of each status', count)
-    .option('--dry-run', 'only count')
+    .description('delete runs that have ended')
+    .option('--status <status...>', 'only runs that are completed, failed, cancelled or compensated')
+    .option('--before <age|date>', 'only runs that ended before this, for example 30d or 2026-01-31', moment)
+    .option('--keep-last <count>', 'keep the newest <count> runs of each status', count)
+    .option('--dry-run', 'only count what would be deleted')
     .addHelpText('after', examples('purge --before 30d --dry-run', 'purge --status completed --keep-last 1000 --yes'))
     .action(action(purgeRuns))
   program
     .command('verify')
-    .description('look whether what is stored holds together')
-    .option('--repair', 'mend indexes')
+    .description('check the integrity of the store')
+    .option('--repair', 'repair indexes')
     .addHelpText('after', examples('verify', 'verify --repair'))
     .action(action(verifyStore))
   program
     .command('stats')
-    .description('count what is in the store, or in a --tenant of it')
-    .option('--sizes', 'add up sizes, too; reads every value')
+    .description('count the contents of the store, or of one --tenant')
+    .option('--sizes', 'also add up sizes, which reads every value')
     .addHelpText('after', examples('stats', 'stats --sizes --json'))
     .action(action(showStats))
   program
     .command('doctor')
-    .description('look whether the store can be used well, and say what to do')
+    .description('check the store and its settings, and give advice')
     .addHelpText('after', examples('doctor'))
     .action(action(diagnose))
 }
@@ -51,13 +51,13 @@ export function addCareCommands(program: Command): void {
 async function purgeRuns({ terminal, store, signal, options }: Context, _: readonly string[], flags: PurgeFlags) {
   const { status, before: completedBefore, keepLast, dryRun = false } = flags
   if ((completedBefore === undefined) === (keepLast === undefined)) {
-    throw new Failure(EXIT.usage, 'Either --before or --keep-last must be given', 'See holdfast purge --help')
+    throw new Failure(EXIT.usage, 'Pass either --before or --keep-last', 'See holdfast purge --help')
   }
   const wanted: PurgeOptions = { tenant: options.tenant, status, completedBefore, keepLast, signal }
   const result = await store(async ({ db }) => {
     const counted = await purge(db, { ...wanted, dryRun: true })
     if (dryRun || counted.runs === 0) return { ...counted, dryRun }
-    await terminal.confirm(`Remove ${counted.runs} runs?`)
+    await terminal.confirm(`Delete ${counted.runs} runs?`)
     const removed = await terminal.progress('purge', (report) =>
       purge(db, { ...wanted, onProgress: ({ done }) => report({ done, total: counted.runs }) }),
     )
@@ -65,7 +65,7 @@ async function purgeRuns({ terminal, store, signal, options }: Context, _: reado
   })
   const { runs, byStatus } = result
   const each = Object.entries(byStatus).map(([name, number]) => ` ${name} ${number}`)
-  terminal.result(result, () => `${runs} runs ${dryRun ? 'would be removed' : 'removed'}${each.join(',')}`)
+  terminal.result(result, () => `${runs} runs ${dryRun ? 'would be deleted' : 'deleted'}${each.join(',')}`)
 }
 
 async function verifyStore(
@@ -117,7 +117,7 @@ async function diagnose({ terminal, store, signal, options }: Context): Promise<
   const all: Finding[] = []
   try {
     all.push(...((await scheme.inspect?.(rest)) ?? []))
-    // Opening would bring an older schema up to date, which is to be thought about first.
+    // Opening would migrate an older schema, which the user should decide.
     const isCurrent = all.every(({ what, level }) => what !== 'schema' || level === 'ok')
     if (isCurrent) all.unshift(...(await store(({ db }) => health(db, { signal }), { open: false })).findings)
   } catch (error) {

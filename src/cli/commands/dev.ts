@@ -1,4 +1,4 @@
-/** `dev`: local servers that speak the protocols of hosted ones. @module */
+/** The command `dev`: local servers that speak the protocols of hosted ones. @module */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { type Command, Option } from '../libraries.ts'
@@ -18,29 +18,29 @@ interface DevOptions {
   readonly neonPort: string
 }
 
-/** What to put into a program's environment. */
+/** Environment variables to set. */
 type Environment = Readonly<Record<string, string>>
 
-/** How to end what has been started so far, in the order it was started. */
+/** Functions that stop what was started, in the order of starting. */
 type Endings = (() => Promise<unknown>)[]
 
-/** The host of DATABASE_URL is a name only, so the client has to be told where to go. */
-const NEON_NOTE = "Neon's client finds its server by: neonConfig.fetchEndpoint = () => process.env.NEON_FETCH_ENDPOINT"
+/** The host in DATABASE_URL does not exist, so the client needs to know the address. */
+const NEON_NOTE = 'For the Neon client, set: neonConfig.fetchEndpoint = () => process.env.NEON_FETCH_ENDPOINT'
 
-/** Adds the command that starts local servers. */
+/** Adds the command `dev`. */
 export function addDevCommand(program: Command): void {
   program
     .command('dev')
     .description('start local servers that speak the protocols of Upstash and Neon, until Ctrl-C')
-    .addOption(new Option('--only <server>', 'start one of them').choices(['upstash', 'neon']))
+    .addOption(new Option('--only <server>', 'start only one of them').choices(['upstash', 'neon']))
     .addOption(
       new Option('--postgres <kind>', 'embedded: PGlite, in this process; server: the PostgreSQL of this machine')
         .choices(['embedded', 'server'])
         .default('embedded'),
     )
-    .option('--token <text>', 'the token and password that let in', 'local')
-    .option('--upstash-port <number>', 'where to listen; a free port by default', '0')
-    .option('--neon-port <number>', 'where to listen; a free port by default', '0')
+    .option('--token <text>', 'the token and password to accept', 'local')
+    .option('--upstash-port <number>', 'the port of the Upstash server; 0 picks a free one', '0')
+    .option('--neon-port <number>', 'the port of the Neon server; 0 picks a free one', '0')
     .addHelpText('after', examples('dev', 'dev --only neon --neon-port 4444', 'dev > .env.local'))
     .action(action(dev))
 }
@@ -60,7 +60,7 @@ async function dev({ terminal, signal }: Context, _: readonly string[], options:
         .join('\n'),
     )
     if (only !== 'upstash') terminal.note(NEON_NOTE)
-    terminal.note('Listening on 127.0.0.1. Everything is forgotten at the end: Ctrl-C')
+    terminal.note('Listening on 127.0.0.1. Press Ctrl-C to stop; all data is then lost')
     if (!signal.aborted) await once(signal, 'abort')
   } finally {
     for (const end of endings.toReversed()) await end()
@@ -69,7 +69,7 @@ async function dev({ terminal, signal }: Context, _: readonly string[], options:
 
 async function startRest(endings: Endings, token: string, port: number): Promise<Environment> {
   await load('redis', () => import('redis'))
-  const redis = await found('redis-server', 'Install Redis, or give --only neon', () => startRedis())
+  const redis = await found('redis-server', 'Install Redis, or pass --only neon', () => startRedis())
   endings.push(redis.stop)
   const server = await startUpstash({ redis: redis.url, token, port })
   endings.push(server.close)
@@ -101,7 +101,7 @@ async function embedded(endings: Endings): Promise<NeonBackend> {
 
 async function realServer(endings: Endings): Promise<NeonBackend> {
   const { default: pg } = await load('pg', () => import('pg'))
-  const bin = await found('pg_config', 'Install PostgreSQL, or leave out --postgres', async () =>
+  const bin = await found('pg_config', 'Install PostgreSQL, or leave out --postgres server', async () =>
     execFileSync('pg_config', ['--bindir'], { encoding: 'utf8' }).trim(),
   )
   const server = await startPostgres({ bin })
@@ -112,18 +112,18 @@ async function realServer(endings: Endings): Promise<NeonBackend> {
   return overPools(() => pool)
 }
 
-/** Starts a program of the machine. @throws {@link Failure} where it is not installed */
+/** Starts a program of this machine. @throws {@link Failure} if it is not installed */
 async function found<T>(program: string, advice: string, start: () => Promise<T>): Promise<T> {
   try {
     return await start()
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw cause
-    throw new Failure(EXIT.notFound, `There is no ${program} on this machine`, advice)
+    throw new Failure(EXIT.notFound, `${program} is not installed on this machine`, advice)
   }
 }
 
 function portOf(text: string): number {
   const port = Number(text)
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
-  throw new Failure(EXIT.usage, 'A port is a number from 0 to 65535')
+  throw new Failure(EXIT.usage, `A port must be a number from 0 to 65535, not ${text}`)
 }

@@ -1,4 +1,4 @@
-/** `runs`, `show`, `events`. @module */
+/** The commands `runs`, `show` and `events`. @module */
 import type { Command } from '../libraries.ts'
 import { sleep } from '../../core/abort.ts'
 import type { Holdfast } from '../../holdfast.ts'
@@ -29,27 +29,27 @@ export function addRunCommands(program: Command): void {
   program
     .command('runs')
     .description('list runs')
-    .option('--status <status>', 'only runs of this status, in the order in which they came to it')
+    .option('--status <status>', 'only runs with this status, in the order in which they reached it')
     .option('--workflow <name>', 'only runs of this workflow')
     .option('--tag <tag>', 'only runs with this tag')
-    .option('--aside', 'only runs that were put aside because they cannot go on, and why')
-    .option('--limit <count>', 'the most that are shown', count, 100)
+    .option('--aside', 'only runs that were put aside because they cannot go on, with the reason')
+    .option('--limit <count>', 'the most runs to show', count, 100)
     .addHelpText('after', examples('runs --status failed', 'runs --workflow order --json | jq .runId'))
     .action(action(listRuns))
   program
     .command('show')
     .argument('<run>', 'the id of the run')
     .description('show a run with its timeline')
-    .option('--payloads', 'show what events and steps hold, too')
+    .option('--payloads', 'also show the payloads of events and the results of steps')
     .addHelpText('after', examples('show order-17', 'show order-17 --payloads --json'))
     .action(action(showRun))
   program
     .command('events')
     .argument('<run>', 'the id of the run')
-    .description("print a run's events, one a line")
-    .option('-f, --follow', 'go on until the run has ended')
-    .option('--after <seq>', 'only events behind this number', count, 0)
-    .option('--interval <time>', 'how often to look for more', duration, 500)
+    .description("print a run's events, one per line")
+    .option('-f, --follow', 'wait for new events until the run has ended')
+    .option('--after <seq>', 'only events after this seq', count, 0)
+    .option('--interval <time>', 'how often to look for new events', duration, 500)
     .addHelpText('after', examples('events order-17 --follow', 'events order-17 --after 10 --json'))
     .action(action(printEvents))
 }
@@ -75,11 +75,11 @@ async function listRuns(
   terminal.rows(['runId', 'workflow', 'status', 'since', aside ? 'reason' : 'createdAt'], rows)
 }
 
-/** The run, or the exit code for what is not there. */
+/** Reads a run. @throws {@link Failure} if it does not exist */
 async function runOf({ workflows }: Holdfast, runId: string, { signal }: Context): Promise<Run> {
   const run = await workflows.getRun(runId, { signal })
   if (run) return run
-  throw new Failure(EXIT.notFound, `There is no run ${plain(runId)}`, 'See what there is: holdfast runs')
+  throw new Failure(EXIT.notFound, `The run ${plain(runId)} does not exist`, 'List the runs: holdfast runs')
 }
 
 async function showRun(
@@ -110,7 +110,7 @@ async function showRun(
     if (position) terminal.line(`at ${position.kind} ${plain(position.stepId)}`)
     if (error !== undefined) terminal.line(`error: ${plain(error)}`)
     for (const [kind, asked] of Object.entries(signals ?? {})) {
-      terminal.line(`${kind} asked for at ${when(asked.requestedAt)} ${plain(asked.reason)}`)
+      terminal.line(`${kind} requested at ${when(asked.requestedAt)} ${plain(asked.reason)}`)
     }
     if (claim) terminal.line(`claimed by ${plain(claim.workerId)} since ${when(claim.claimedAt)}`)
     for (const [name, value] of Object.entries(values)) {
@@ -127,7 +127,7 @@ async function showRun(
 
 const shown = ({ payload, ...event }: RunEvent, payloads: boolean): object => (payloads ? { ...event, payload } : event)
 
-/** One event of a timeline: when, how long after the one before, and what. */
+/** One line of a timeline: the time, the time since the previous event, and the event. */
 function timelineOf({ seq, at, kind, stepId, payload }: RunEvent, before: number, payloads: boolean): string {
   const after = `+${((at - before) / 1000).toFixed(3)}s`
   const value = payloads && payload !== undefined ? `  ${plain(jsonOf(payload))}` : ''
@@ -140,7 +140,7 @@ async function printEvents(context: Context, [runId]: readonly string[], options
   await store(async (holdfast) => {
     let before = (await runOf(holdfast, runId!, context)).createdAt
     for (;;) {
-      // Asked first: what comes before the end is in the log by then.
+      // Read before the events: if the run has ended by now, the log is complete.
       const run = await holdfast.workflows.getRun(runId!, { signal })
       for await (const event of holdfast.persistence.events(runId!, { after, signal })) {
         terminal.line(context.options.json ? jsonOf(event) : timelineOf(event, before, true))

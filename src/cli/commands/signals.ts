@@ -1,4 +1,4 @@
-/** `cancel`, `pause`, `unpause`, `intervene`. @module */
+/** The commands `cancel`, `pause`, `unpause` and `intervene`. @module */
 import type { Command } from '../libraries.ts'
 import { json } from '../arguments.ts'
 import { type Context, type Work, action, examples } from '../command.ts'
@@ -9,13 +9,13 @@ interface SignalOptions {
   readonly by?: string
 }
 
-/** Adds the commands that tell runs what to do. */
+/** Adds the commands that control runs. */
 export function addSignalCommands(program: Command): void {
   for (const kind of ['cancel', 'pause'] as const) {
     program
       .command(kind)
       .argument('<run>', 'the id of the run')
-      .description(`ask a run to ${kind}; it does so at its next check`)
+      .description(`ask a run to ${kind}, which it does at its next check`)
       .option('--reason <text>', 'why')
       .option('--by <name>', 'who asks')
       .addHelpText('after', examples(`${kind} order-17 --reason 'out of stock' --by ada`))
@@ -24,15 +24,15 @@ export function addSignalCommands(program: Command): void {
   program
     .command('unpause')
     .argument('<run>', 'the id of the run')
-    .description('have a paused run go on')
+    .description('let a paused run go on')
     .addHelpText('after', examples('unpause order-17'))
     .action(action(unpause))
   program
     .command('intervene')
     .argument('<run>', 'the id of the run')
     .argument('<step>', 'the step that it is about')
-    .description("tell a run what a step's result is, or what to give it")
-    .option('--payload <json>', 'the result', json)
+    .description('give a run the result or the input of a step')
+    .option('--payload <json>', 'the result or the input', json)
     .addHelpText('after', examples(`intervene order-17 charge --payload '{"id":"ch_1"}'`))
     .action(action(intervene))
 }

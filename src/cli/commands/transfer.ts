@@ -1,4 +1,4 @@
-/** `backup`, `restore`, `copy`. @module */
+/** The commands `backup`, `restore` and `copy`. @module */
 import { randomUUID } from 'node:crypto'
 import { createReadStream, createWriteStream, existsSync, statSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
@@ -23,19 +23,19 @@ interface CopyOptions {
   readonly verify: boolean
 }
 
-/** Adds the commands that carry stores from one place to another. */
+/** Adds the commands that move stores. */
 export function addTransferCommands(program: Command): void {
   program
     .command('backup')
-    .argument('<file>', 'where to; - for standard output, .gz to compress')
-    .description('write the store, or a --tenant of it, to a file')
+    .argument('<file>', 'the file to write; - for standard output, .gz to compress')
+    .description('write the store, or one --tenant, to a file')
     .addHelpText('after', examples('backup nightly.ndjson.gz', 'backup - | ssh host "cat > nightly.ndjson"'))
     .action(action(writeBackup))
   program
     .command('restore')
     .argument('<file>', 'a backup; .gz is decompressed')
-    .description('verify a backup, and fill the store from it')
-    .option('--overwrite', 'replace what the store holds')
+    .description('verify a backup, then fill the store from it')
+    .option('--overwrite', 'replace the contents of the store')
     .addHelpText(
       'after',
       examples('restore nightly.ndjson.gz --store sqlite:./new.db', 'restore nightly.ndjson --overwrite --yes'),
@@ -43,15 +43,15 @@ export function addTransferCommands(program: Command): void {
     .action(action(readBackup))
   program
     .command('copy')
-    .description('copy the store, or a --tenant of it, into another, and compare them')
+    .description('copy the store, or one --tenant, into another, then compare them')
     .requiredOption('--to <url>', 'the other store')
-    .option('--overwrite', 'replace what the other store holds')
+    .option('--overwrite', 'replace the contents of the other store')
     .option('--no-verify', 'do not compare them')
     .addHelpText('after', examples('copy --store sqlite:./old.db --to sqlite:./new.db'))
     .action(action(copyStore))
 }
 
-/** Tells how far work on a store has come, of how much. */
+/** Adds the total number of entries to progress reports. */
 async function totalled(
   db: Database,
   { signal, options }: Context,
@@ -81,7 +81,7 @@ async function writeBackup(context: Context, [file]: readonly string[]): Promise
         await pipeline(text, process.stdout, { end: false })
         return
       }
-      // Under its name there is a whole backup, or what was there before.
+      // Written under another name first, so that the file is always a whole backup.
       const partial = `${file}.${randomUUID()}.partial`
       const target = createWriteStream(partial, { flags: 'wx', flush: true })
       try {
@@ -94,25 +94,25 @@ async function writeBackup(context: Context, [file]: readonly string[]): Promise
     }),
   )
   const { entries, consistent } = summary!
-  const view = consistent ? 'of one moment' : 'of no one moment: somebody wrote meanwhile'
+  const view = consistent ? 'of one moment' : 'not of one moment, because the store was written to meanwhile'
   if (isStream) terminal.note(`${entries} entries, ${view}`)
   else terminal.result({ file, ...summary }, () => `${entries} entries, ${view}`)
 }
 
-/** Gives the content of a file from its beginning. */
+/** Returns a function that reads a file from its beginning. */
 const contentOf = (file: string) => (): BackupSource => {
   const bytes = createReadStream(file)
   if (!file.endsWith('.gz')) return bytes as AsyncIterable<Uint8Array>
-  // What ends early or is no gzip reaches the reader as an error of the stream.
+  // A file that ends early or is not gzip surfaces as an error of this stream.
   const content = createGunzip()
   bytes.on('error', (error) => content.destroy(error)).pipe(content)
   return content as AsyncIterable<Uint8Array>
 }
 
-/** Says of a compressed file that is damaged which one it is. */
+/** Names the file in the error about a damaged compressed file. */
 function gzipFailure(file: string, error: unknown): never {
   const { code, message } = error as NodeJS.ErrnoException
-  if (code?.startsWith('Z_')) throw new Failure(EXIT.damaged, `${file} is no whole gzip file: ${message}`)
+  if (code?.startsWith('Z_')) throw new Failure(EXIT.damaged, `${file} is not a complete gzip file: ${message}`)
   throw error
 }
 
@@ -121,15 +121,15 @@ async function readBackup(
   [file]: readonly string[],
   { overwrite = false }: { readonly overwrite?: boolean },
 ): Promise<void> {
-  if (!existsSync(file!)) throw new Failure(EXIT.notFound, `There is no file ${file}`)
+  if (!existsSync(file!)) throw new Failure(EXIT.notFound, `The file ${file} does not exist`)
   const open = contentOf(file!)
-  // Before the store is opened, which may make it.
+  // Before the store is opened, which may create it.
   const { tenant } = await verifyBackup(open(), { signal }).catch((error: unknown) => gzipFailure(file!, error))
   if (options.tenant !== undefined && options.tenant !== tenant) {
     const whose = tenant === undefined ? 'all tenants' : `the tenant ${tenant}`
-    throw new Failure(EXIT.usage, `The backup is of ${whose}`, 'Restore it without --tenant, or name its own')
+    throw new Failure(EXIT.usage, `The backup is of ${whose}`, 'Restore it without --tenant, or name its own tenant')
   }
-  if (overwrite) await terminal.confirm('Replace what the store holds by the backup?')
+  if (overwrite) await terminal.confirm('Replace the contents of the store with the backup?')
   const result = await store(
     ({ db }) => terminal.progress('restore', (onProgress) => restore(db, open, { overwrite, signal, onProgress })),
     { create: true },
@@ -137,11 +137,11 @@ async function readBackup(
   const { written, present, removed, expired } = result
   terminal.result(
     result,
-    () => `${written} entries written, ${present} were there, ${removed} removed, ${expired} had expired`,
+    () => `${written} entries written, ${present} already there, ${removed} removed, ${expired} expired`,
   )
   if (!result.consistent)
     terminal.note(
-      'The backup is of no one moment: run holdfast verify --repair, which makes the indexes anew and tells what it cannot mend',
+      'The backup is not of one moment: run holdfast verify --repair, which rebuilds the indexes and reports what it cannot repair',
     )
 }
 
@@ -150,9 +150,9 @@ async function copyStore(context: Context, _: readonly string[], options: CopyOp
   const { to, overwrite = false, verify } = options
   storeNamed(to)
   if (to === (common.store ?? process.env['HOLDFAST_URL'])) {
-    throw new Failure(EXIT.usage, 'Both are the same store', 'Name another one by --to')
+    throw new Failure(EXIT.usage, 'Both URLs name the same store', 'Name another one with --to')
   }
-  if (overwrite) await terminal.confirm('Replace what the other store holds?')
+  if (overwrite) await terminal.confirm('Replace the contents of the other store?')
   const result = await store((from) =>
     withStore(to, { create: true }, (target) =>
       terminal.progress('copy', async (report) => {
@@ -163,8 +163,8 @@ async function copyStore(context: Context, _: readonly string[], options: CopyOp
   )
   const { written, present, removed, differing } = result
   const compared = differing === undefined ? 'not compared' : `${differing} differ`
-  terminal.result(result, () => `${written} entries written, ${present} were there, ${removed} removed, ${compared}`)
+  terminal.result(result, () => `${written} entries written, ${present} already there, ${removed} removed, ${compared}`)
   if (!differing) return EXIT.ok
-  terminal.note('The source was written to meanwhile: run it again with --overwrite')
+  terminal.note('The source was written to meanwhile: run the command again with --overwrite')
   return EXIT.found
 }

@@ -1,4 +1,4 @@
-/** `get`, `set`, `delete`. @module */
+/** The commands `get`, `set` and `delete`. @module */
 import type { Command } from '../libraries.ts'
 import { addAbortSignal } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -20,23 +20,23 @@ interface SetOptions extends ScopeOptions {
 
 const RUN = ['--run <run>', 'the run that the value belongs to'] as const
 
-/** Adds the commands about values. */
+/** Adds the commands for values. */
 export function addValueCommands(program: Command): void {
   program
     .command('get')
-    .argument('<key>', 'its name')
+    .argument('<key>', 'the key')
     .description('print a value as it is')
     .option(...RUN)
     .addHelpText('after', examples('get greeting', 'get logo > logo.png', 'get greeting --json'))
     .action(action(getValue))
   program
     .command('set')
-    .argument('<key>', 'its name')
-    .argument('[value]', 'the value; read from standard input where left out')
-    .description('store a value, and the store where there is none')
+    .argument('<key>', 'the key')
+    .argument('[value]', 'the value; read from standard input if left out')
+    .description('store a value, and create the store if it does not exist')
     .option(...RUN)
-    .option('--ttl <time>', 'for how long, such as 90s, 12h or 30d', duration)
-    .option('--if-absent', 'only where there is none')
+    .option('--ttl <time>', 'delete the value after this time, for example 90s, 12h or 30d', duration)
+    .option('--if-absent', 'only if the key has no value')
     .option('--bytes', 'store standard input as bytes, not as text')
     .addHelpText(
       'after',
@@ -45,8 +45,8 @@ export function addValueCommands(program: Command): void {
     .action(action(setValue))
   program
     .command('delete')
-    .argument('<key>', 'its name')
-    .description('remove a value')
+    .argument('<key>', 'the key')
+    .description('delete a value')
     .option(...RUN)
     .addHelpText('after', examples('delete greeting --yes'))
     .action(action(deleteValue))
@@ -54,7 +54,7 @@ export function addValueCommands(program: Command): void {
 
 const scope = ({ run }: ScopeOptions, signal: AbortSignal) => ({ ...(run !== undefined && { runId: run }), signal })
 
-const missing = (key: string): Failure => new Failure(EXIT.notFound, `There is no value ${plain(key)}`)
+const missing = (key: string): Failure => new Failure(EXIT.notFound, `The key ${plain(key)} has no value`)
 
 async function getValue(
   { terminal, store, signal, options: common }: Context,
@@ -82,15 +82,15 @@ async function setValue({ terminal, store, signal }: Context, [key, given]: read
     },
     { create: true },
   )
-  if (!stored) throw new Failure(EXIT.refused, `There is a value ${plain(key)}`, 'Nothing has changed')
+  if (!stored) throw new Failure(EXIT.refused, `The key ${plain(key)} has a value`, 'Nothing has changed')
   terminal.result({ key, stored }, () => `Stored ${plain(key)}`)
 }
 
 async function deleteValue({ terminal, store, signal }: Context, [key]: readonly string[], options: ScopeOptions) {
   await store(async ({ state }) => {
     if (!(await state.exists(key!, scope(options, signal)))) throw missing(key!)
-    await terminal.confirm(`Remove the value ${plain(key)}?`)
+    await terminal.confirm(`Delete the value ${plain(key)}?`)
     await state.delete(key!, scope(options, signal))
   })
-  terminal.result({ key, deleted: true }, () => `Removed ${plain(key)}`)
+  terminal.result({ key, deleted: true }, () => `Deleted ${plain(key)}`)
 }

@@ -1,4 +1,4 @@
-/** Appending: numbers, batches, what must hold before. @module */
+/** Appends: seqs, batches, conditions. @module */
 import type { NewEvent } from '../../runs/events.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { upTo } from '../build.ts'
@@ -24,7 +24,7 @@ export const appendAndLoad: Case = defineCase('PE-101', 'appended events are loa
   equal([trace.interventions, trace.resumedFromSeq, trace.completedAt], [[], undefined, undefined])
 })
 
-/** All that an event can hold, and nothing that it does not. */
+/** Everything that an event can hold, and nothing else. */
 export const roundTrip: Case = defineCase('PE-102', 'an event comes back as it was appended', async (t) => {
   const { log } = stores(t)
   const full: NewEvent = {
@@ -43,16 +43,16 @@ export const roundTrip: Case = defineCase('PE-102', 'an event comes back as it w
   equal((await log.loadEvents(RUN)).items, [{ ...full, seq: 1 }, bare])
 })
 
-/** EN-9: from 1, one by one, for every run by itself. */
-export const numbers: Case = defineCase('PE-103', 'numbers begin at 1 and leave no gaps, in every run', async (t) => {
+/** EN-9: from 1, one by one, for each run. */
+export const numbers: Case = defineCase('PE-103', 'seqs begin at 1 and leave no gaps, in every run', async (t) => {
   const { log } = stores(t)
   for (const n of upTo(5)) {
     for (const runId of ['a', 'a:b', 'aa']) equal((await log.append(event('e', { runId }))).seq, n)
   }
 })
 
-/** EN-9: next to each other, with the number of the last. */
-export const batches: Case = defineCase('PE-104', 'a batch is contiguous, and tells its last number', async (t) => {
+/** EN-9: consecutive seqs, and the last one is returned. */
+export const batches: Case = defineCase('PE-104', 'a batch is contiguous and returns its last seq', async (t) => {
   const { log } = stores(t)
   equal(await log.appendBatch(upTo(3).map((n) => event(`a${n}`))), { seq: 3, duplicate: false })
   equal(await log.append(event('b')), { seq: 4, duplicate: false })
@@ -81,15 +81,15 @@ export const allOrNothing: Case = defineCase('PE-105', 'a batch with one bad eve
   equal(await log.exists('new'), false)
 })
 
-/** MongoDB threw at it. */
-export const emptyBatch: Case = defineCase('PE-106', 'a batch of nothing does nothing', async (t) => {
+/** MongoDB threw an error for it. */
+export const emptyBatch: Case = defineCase('PE-106', 'an empty batch does nothing', async (t) => {
   const { log, cost } = spied(t)
   equal(await cost(() => log.appendBatch([])), 0)
   equal(await log.appendBatch([]), { seq: 0, duplicate: false })
   equal(await t.dump(), [])
 })
 
-/** RV-4: a run is of one workflow. */
+/** RV-4: a run belongs to one workflow. */
 export const otherWorkflow: Case = defineCase('PE-107', 'an event of another workflow changes nothing', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   await one.append(event('a', { definitionVersion: 'v1' }))
@@ -103,10 +103,10 @@ export const otherWorkflow: Case = defineCase('PE-107', 'an event of another wor
   equal(await one.append(event('b')), { seq: 2, duplicate: false })
 })
 
-/** Two drivers of one run: the second is told. */
+/** Two programs advance one run: the second gets a conflict. */
 export const expectedSeq: Case = defineCase(
   'PE-108',
-  'an append is made only where the log ends as expected',
+  'an append succeeds only if the log ends as expected',
   async (t) => {
     const [one, two] = [stores(t).log, stores(t).log]
     await changesNothing(t, () => rejects(one.append(event('a'), { expectedSeq: 1 }), 'CONFLICT'))
@@ -123,29 +123,25 @@ export const expectedSeq: Case = defineCase(
   },
 )
 
-/** Import: the caller knows the numbers. */
-export const givenSeq: Case = defineCase(
-  'PE-109',
-  'a given number is taken where it is the next, and only there',
-  async (t) => {
-    const { log } = stores(t)
-    await changesNothing(t, () => rejects(log.append(event('a', { seq: 2 })), 'CONFLICT'))
-    equal(await log.append(event('a', { seq: 1 })), { seq: 1, duplicate: false })
-    equal(await log.appendBatch([event('b', { seq: 2 }), event('c', { seq: 3 })]), { seq: 3, duplicate: false })
-    await changesNothing(t, async () => {
-      for (const seq of [1, 2, 3, 5, 6, Number.MAX_SAFE_INTEGER]) {
-        await rejects(log.append(event('x', { seq })), 'CONFLICT')
-      }
-      await rejects(log.appendBatch([event('x', { seq: 3 }), event('y', { seq: 4 })]), 'CONFLICT')
-      await rejects(log.append(event('x', { seq: 4 }), { expectedSeq: 2 }), 'CONFLICT')
-    })
-    equal((await log.append(event('d', { seq: 4 }), { expectedSeq: 3 })).seq, 4)
-    equal((await log.append(event('e'))).seq, 5)
-  },
-)
+/** Import: the caller knows the seqs. */
+export const givenSeq: Case = defineCase('PE-109', 'a given seq is accepted only if it is the next one', async (t) => {
+  const { log } = stores(t)
+  await changesNothing(t, () => rejects(log.append(event('a', { seq: 2 })), 'CONFLICT'))
+  equal(await log.append(event('a', { seq: 1 })), { seq: 1, duplicate: false })
+  equal(await log.appendBatch([event('b', { seq: 2 }), event('c', { seq: 3 })]), { seq: 3, duplicate: false })
+  await changesNothing(t, async () => {
+    for (const seq of [1, 2, 3, 5, 6, Number.MAX_SAFE_INTEGER]) {
+      await rejects(log.append(event('x', { seq })), 'CONFLICT')
+    }
+    await rejects(log.appendBatch([event('x', { seq: 3 }), event('y', { seq: 4 })]), 'CONFLICT')
+    await rejects(log.append(event('x', { seq: 4 }), { expectedSeq: 2 }), 'CONFLICT')
+  })
+  equal((await log.append(event('d', { seq: 4 }), { expectedSeq: 3 })).seq, 4)
+  equal((await log.append(event('e'))).seq, 5)
+})
 
-/** A log can be copied into another database, number by number. */
-export const copies: Case = defineCase('PE-110', 'what was loaded can be appended elsewhere as it is', async (t) => {
+/** A log can be copied into another database, seq by seq. */
+export const copies: Case = defineCase('PE-110', 'loaded events can be appended elsewhere unchanged', async (t) => {
   const { log } = stores(t)
   await log.append(event('a', { payload: structured(), idempotencyKey: 'k' }))
   await log.appendBatch([event('b'), event('c', { definitionVersion: 'v2' })])
@@ -156,7 +152,7 @@ export const copies: Case = defineCase('PE-110', 'what was loaded can be appende
   equal(await copy.appendBatch(trace.events), { seq: 3, duplicate: true })
 })
 
-/** Of the event appended last; one that names none leaves it. */
+/** The definition version of the last event that names one. */
 export const definitionVersion: Case = defineCase(
   'PE-111',
   'a run has the definition version of its last events',
@@ -179,7 +175,7 @@ export const definitionVersion: Case = defineCase(
 /** In a batch as one by one. */
 export const definitionVersionOfBatch: Case = defineCase(
   'PE-112',
-  'a batch names the definition version as its events one by one would',
+  'a batch sets the definition version as its events one by one would',
   async (t) => {
     const { log } = stores(t)
     await log.append(event('a', { definitionVersion: 'v1' }))
@@ -188,7 +184,7 @@ export const definitionVersionOfBatch: Case = defineCase(
   },
 )
 
-/** Payloads are structured values; `null` is one, and none is none. */
+/** Payloads are structured values. `null` is a payload; a missing payload stays missing. */
 export const payloads: Case = defineCase('PE-113', 'payloads of every kind come back as they were', async (t) => {
   const { log } = stores(t)
   const payloads: unknown[] = [structured(), null, '', 0, -0, Number.NaN, false, [], {}, new Map(), 1n, new Date(1)]
@@ -208,7 +204,7 @@ export const payloads: Case = defineCase('PE-113', 'payloads of every kind come 
   equal([none.kind, Object.hasOwn(none, 'payload')], ['none', false])
 })
 
-/** Nothing is stored that could not be read back. */
+/** A payload that could not be read back is not stored. */
 export const unserialisable: Case = defineCase(
   'PE-114',
   'a payload that cannot be stored is refused, with its path',
@@ -238,7 +234,7 @@ export const unserialisable: Case = defineCase(
 /** Large events. */
 export const large: Case = defineCase(
   'PE-115',
-  'a large payload survives; one over the limit is refused',
+  'a large payload is stored; one over the limit is refused',
   async (t) => {
     const { log } = stores(t)
     const payload = Uint8Array.from({ length: Math.min(t.limits.valueBytes / 2, 2 ** 20) }, (_, i) => i % 251)
@@ -279,7 +275,7 @@ export const wholeMilliseconds: Case = defineCase('PE-117', 'dates are whole mil
   for (const date of [...dates, updatedAt, completedAt]) ok(Number.isSafeInteger(date), `${date} is whole`)
 })
 
-/** Order is by number: a clock that goes backwards moves nothing. */
+/** The order is by seq: a clock that goes backwards changes nothing. */
 export const backwards: Case = defineCase(
   'PE-118',
   'a clock that goes backwards does not disturb the order',
@@ -293,7 +289,7 @@ export const backwards: Case = defineCase(
   },
 )
 
-/** Row 20, sayiir's progress: what happened and where the run is from then on are one change. */
+/** Row 20, sayiir's progress: the event and the new state of the run are one change. */
 export const movesRun: Case = defineCase('PE-119', 'an append moves the run in the same commit', async (t) => {
   const [one, two] = [spied(t), spied(t)]
   await one.db.open()
@@ -318,7 +314,7 @@ export const movesRun: Case = defineCase('PE-119', 'an append moves the run in t
   equal((await stores(t).log.load(RUN))?.events.length, 5)
 })
 
-/** Row 20: and where there is no event, the run stays where it is. */
+/** Row 20: without the event, the run does not change. */
 export const staysWithoutEvent: Case = defineCase(
   'PE-120',
   'an append that is refused or repeated does not move the run',
@@ -349,8 +345,8 @@ export const staysWithoutEvent: Case = defineCase(
   },
 )
 
-/** Row 37: whoever writes learns on the way that it is asked to stop. */
-export const tellsSignal: Case = defineCase('PE-121', 'an append tells what the run was asked to do', async (t) => {
+/** Row 37: a writer learns that it is asked to stop. */
+export const tellsSignal: Case = defineCase('PE-121', 'an append returns the pending signal of the run', async (t) => {
   const [worker, operator] = [spied(t), stores(t)]
   const run = { position: { kind: 'step', stepId: 'a' } } as const
   equal(await worker.log.append(event('a'), { run }), { seq: 1, duplicate: false })

@@ -1,4 +1,4 @@
-/** The end of a run: once, and after it nothing. @module */
+/** The end of a run: it ends once, and nothing follows. @module */
 import type { Completion } from '../../runs/status.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
@@ -8,7 +8,7 @@ import { changesNothing, event, losing, RUN, several, stores, verdict } from '..
 const HOUR = 3_600_000
 const COMPLETIONS: readonly Completion[] = ['completed', 'failed', 'cancelled', 'compensated']
 
-/** RV-3: it is visible, and blocks what would go on. */
+/** RV-3: it is visible, and it blocks further changes. */
 export const completes: Case = defineCase('PE-301', 'a completed run takes no event and no resume', async (t) => {
   for (const completion of COMPLETIONS) {
     const [one, two] = [stores(t).log, stores(t).log]
@@ -29,7 +29,7 @@ export const completes: Case = defineCase('PE-301', 'a completed run takes no ev
   }
 })
 
-/** 7.4: repeating the same is a success that changes nothing. */
+/** 7.4: a repeat succeeds and changes nothing. */
 export const again: Case = defineCase('PE-302', 'completing again in the same way is a success', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -57,7 +57,7 @@ export const differently: Case = defineCase('PE-303', 'completing in another way
   })
 })
 
-/** A run begins with an event. */
+/** A run begins with an event, or it does not exist. */
 export const unknown: Case = defineCase('PE-304', 'an unknown run cannot be completed', async (t) => {
   const { log } = stores(t)
   await rejects(log.complete(RUN, 'completed'), 'NOT_FOUND')
@@ -67,7 +67,7 @@ export const unknown: Case = defineCase('PE-304', 'an unknown run cannot be comp
   equal((await log.complete(RUN, 'completed')).duplicate, false)
 })
 
-/** 7.8: the last event, in the same commit. */
+/** 7.8: the last event comes in the same commit. */
 export const finalEvent: Case = defineCase('PE-305', 'a completion can bring the final event', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -83,26 +83,22 @@ export const finalEvent: Case = defineCase('PE-305', 'a completion can bring the
   equal([trace.completion, await log.getLatestSeq(RUN)], ['completed', 2])
 })
 
-/** Either both or none. */
-export const finalEventRefused: Case = defineCase(
-  'PE-306',
-  'a final event that is refused leaves the run open',
-  async (t) => {
-    const { log } = stores(t)
-    await log.append(event('a', { idempotencyKey: 'a' }))
-    await changesNothing(t, async () => {
-      for (const it of [log, stores(t).log]) {
-        await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', idempotencyKey: 'a' } }), 'CONFLICT')
-        await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', seq: 3 } }), 'CONFLICT')
-        await rejects(it.complete(RUN, 'completed', { event: { kind: '' } }), 'INVALID_ARGUMENT')
-        await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', payload: () => 1 } }), 'SERIALIZATION')
-      }
-    })
-    equal((await log.append(event('b'))).seq, 2)
-  },
-)
+/** Both or neither. */
+export const finalEventRefused: Case = defineCase('PE-306', 'a refused final event leaves the run open', async (t) => {
+  const { log } = stores(t)
+  await log.append(event('a', { idempotencyKey: 'a' }))
+  await changesNothing(t, async () => {
+    for (const it of [log, stores(t).log]) {
+      await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', idempotencyKey: 'a' } }), 'CONFLICT')
+      await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', seq: 3 } }), 'CONFLICT')
+      await rejects(it.complete(RUN, 'completed', { event: { kind: '' } }), 'INVALID_ARGUMENT')
+      await rejects(it.complete(RUN, 'completed', { event: { kind: 'done', payload: () => 1 } }), 'SERIALIZATION')
+    }
+  })
+  equal((await log.append(event('b'))).seq, 2)
+})
 
-/** Completed once, with one final event, whatever became of the answer. */
+/** The run ends once, with one final event, even if the answer was lost. */
 export const lostAnswer: Case = defineCase(
   'PE-307',
   'a completion whose answer was lost can be repeated',
@@ -121,7 +117,7 @@ export const lostAnswer: Case = defineCase(
   },
 )
 
-/** One final event, one time of completion. */
+/** One final event, and one time of completion. */
 export const together: Case = defineCase('PE-308', 'of concurrent equal completions one is new', async (t) => {
   const handles = several(t, 4)
   await handles[0]!.log.append(event('a'))
@@ -146,7 +142,7 @@ export const oneOutcome: Case = defineCase('PE-309', 'of concurrent different co
   }
 })
 
-/** A.5-6: nothing lands behind the end. */
+/** A.5-6: no event comes after the end. */
 export const race: Case = defineCase('PE-310', 'no event is accepted after the completion', async (t) => {
   const handles = several(t, 4)
   for (const round of upTo(3)) {

@@ -9,7 +9,7 @@ import { persistenceStore } from '../../stores/persistence/store.ts'
 
 const inOrder = (seqs: readonly number[]): number[] => seqs.toSorted((a, b) => a - b)
 
-/** EN-9, LangGraph #8115: no number twice, none left out, no event lost. */
+/** EN-9, LangGraph #8115: no seq twice, none left out, no event lost. */
 export const dense: Case = defineCase('PE-1001', 'appends by many databases leave one dense log', async (t) => {
   const handles = several(t, 5)
   const results = await atOnce(60, async (i) => {
@@ -22,7 +22,7 @@ export const dense: Case = defineCase('PE-1001', 'appends by many databases leav
   for (const { seq, kind } of results) equal(events[seq - 1]?.kind, kind)
 })
 
-/** EN-9: a batch has its numbers to itself. */
+/** EN-9: the seqs of a batch are consecutive. */
 export const denseBatches: Case = defineCase('PE-1002', 'concurrent batches stay together', async (t) => {
   const handles = several(t, 4)
   const lasts = await atOnce(16, async (i) => {
@@ -39,7 +39,7 @@ export const denseBatches: Case = defineCase('PE-1002', 'concurrent batches stay
   }
 })
 
-/** Of all who go on from one end, one may. */
+/** Of all callers that expect the same end, one succeeds. */
 export const oneExpected: Case = defineCase(
   'PE-1003',
   'of concurrent appends to one expected end one wins',
@@ -57,7 +57,7 @@ export const oneExpected: Case = defineCase(
   },
 )
 
-/** The first event says what the run is. */
+/** The first event sets the workflow of the run. */
 export const oneWorkflow: Case = defineCase(
   'PE-1004',
   'of concurrent first events one decides the workflow',
@@ -75,7 +75,7 @@ export const oneWorkflow: Case = defineCase(
   },
 )
 
-/** Two that keep changing the record under each other come to an end, both. */
+/** Two writers that keep changing the same record both finish. */
 export const converges: Case = defineCase('PE-1005', 'two databases that change one run make progress', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   const work = async (log: typeof one, name: string): Promise<void> => {
@@ -94,8 +94,8 @@ export const converges: Case = defineCase('PE-1005', 'two databases that change 
   equal((await two.resume(RUN, 1)).attempt, 31)
 })
 
-/** Of one caller, what was called first comes first. */
-export const callOrder: Case = defineCase('PE-1006', 'events of one caller keep the order of its calls', async (t) => {
+/** The first call comes first in the log. */
+export const callOrder: Case = defineCase('PE-1006', "one caller's events keep the order of its calls", async (t) => {
   const handles = several(t, 3)
   await handles[0]!.log.append(event('begin'))
   await Promise.all(
@@ -131,7 +131,7 @@ export const otherDrivers: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** Also where nothing of the run is known yet, and nobody waits in between. */
+/** Even if nothing of the run is cached and no call is awaited. */
 export const callOrderAtOnce: Case = defineCase(
   'PE-1008',
   'changes of a run made together take effect in the order of the calls',
@@ -152,7 +152,7 @@ export const callOrderAtOnce: Case = defineCase(
   },
 )
 
-/** A change that has to ask again is still under way. */
+/** A change that has to try again is still running. */
 export const closeInBetween: Case = defineCase(
   'PE-1009',
   'close waits for calls that take several requests',
@@ -182,7 +182,7 @@ export const closeInBetween: Case = defineCase(
   },
 )
 
-/** What refuses rests on what was called before, also where that is still on its way. */
+/** A refusal takes earlier calls into account, even those still running. */
 export const refusalsInOrder: Case = defineCase(
   'PE-1010',
   'a refusal does not overtake the calls before it',
@@ -192,7 +192,7 @@ export const refusalsInOrder: Case = defineCase(
     const begin = (n: number) => log.append(event('begin', { runId: `r${n}` }))
     const before = upTo(100).map(begin)
     const begun = log.append(event('begin'))
-    // More than a store remembers.
+    // More than the caches of a store hold.
     const others = upTo(1100).map((n) => begin(n + 100))
     const resumed = log.resume(RUN, 1)
     const ended = log.complete(RUN, 'completed')

@@ -1,4 +1,4 @@
-/** Following a log: what is there, then what comes, until the run ends. @module */
+/** Following a log: stored events, then new ones, until the run ends. @module */
 import type { RunEvent } from '../../runs/events.ts'
 import { equal, rejects } from '../assert.ts'
 import { upTo } from '../build.ts'
@@ -18,12 +18,12 @@ function oneByOne(log: AsyncIterable<RunEvent>) {
   }
 }
 
-/** As `tail -f`, but for the end. */
+/** Like `tail -f`, with an end. */
 export const follows: Case = defineCase(
   'PE-1101',
-  'a log that is followed gives what is there, then what comes, and ends with the run',
+  'following a log gives the stored events, then new ones, and ends with the run',
   async (t) => {
-    // The driver, and itself where nothing that it announces arrives.
+    // With announcements, and without any.
     for (const [i, driver] of [t.driver, deaf(t.driver)].entries()) {
       const runId = `${RUN} ${i}`
       const [mine, theirs] = [stores(t, { driver }).log, stores(t).log]
@@ -41,10 +41,10 @@ export const follows: Case = defineCase(
   },
 )
 
-/** Nothing twice, nothing left out. */
+/** No event twice, none left out. */
 export const fromThere: Case = defineCase(
   'PE-1102',
-  'a log is followed from any number on, in pages of any size, while others append',
+  'a log can be followed from any seq, in pages of any size, while others append',
   async (t) => {
     const [mine, theirs] = [stores(t).log, stores(t).log]
     await theirs.appendBatch(upTo(7).map((n) => event(`e${n}`)))
@@ -61,10 +61,10 @@ export const fromThere: Case = defineCase(
   },
 )
 
-/** It waits for ever otherwise. */
+/** Otherwise it would wait for ever. */
 export const stops: Case = defineCase(
   'PE-1103',
-  'following ends by a signal, by leaving, and at the close',
+  'following ends on abort, on leaving the loop, and on close',
   async (t) => {
     const { db, log } = stores(t, { driver: { ...t.driver, close: async () => {} } })
     await log.append(event('a'))

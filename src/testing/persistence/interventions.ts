@@ -5,7 +5,7 @@ import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, event, RUN, several, spied, stores, structured } from '../stores.ts'
 
-/** Saved, numbered, shown. */
+/** Saved, numbered and listed. */
 export const saves: Case = defineCase('PE-501', 'interventions are numbered, and loaded with the run', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -32,8 +32,8 @@ export const inOrder: Case = defineCase('PE-502', 'interventions are taken in or
   equal([await log.consumeIntervention(RUN), await stores(t).log.consumeIntervention(RUN)], [undefined, undefined])
 })
 
-/** Taken is not lost. */
-export const mark: Case = defineCase('PE-503', 'a loaded run tells which interventions were taken', async (t) => {
+/** An intervention that was taken is still listed. */
+export const mark: Case = defineCase('PE-503', 'a loaded run shows which interventions were taken', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
   for (const n of upTo(3)) await log.saveIntervention(RUN, { targetStep: `s${n}` })
@@ -49,7 +49,7 @@ export const mark: Case = defineCase('PE-503', 'a loaded run tells which interve
   )
 })
 
-/** An ended run may still be put right. */
+/** An operator may still correct a run that has ended. */
 export const afterCompletion: Case = defineCase('PE-504', 'an ended run takes interventions', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -59,7 +59,7 @@ export const afterCompletion: Case = defineCase('PE-504', 'an ended run takes in
   equal((await log.load(RUN))?.completion, 'failed')
 })
 
-/** A run begins with an event. */
+/** A run begins with an event, or it does not exist. */
 export const unknown: Case = defineCase('PE-505', 'an unknown run takes no intervention', async (t) => {
   const { log } = stores(t)
   await rejects(log.saveIntervention(RUN, { targetStep: 's' }), 'NOT_FOUND')
@@ -68,7 +68,7 @@ export const unknown: Case = defineCase('PE-505', 'an unknown run takes no inter
 })
 
 /** LangGraph #8837: delivered once. */
-export const once: Case = defineCase('PE-506', 'of concurrent consumers each gets another one', async (t) => {
+export const once: Case = defineCase('PE-506', 'each of several concurrent consumers gets another one', async (t) => {
   const handles = several(t, 4)
   const { log } = handles[0]!
   await log.append(event('a'))
@@ -81,22 +81,18 @@ export const once: Case = defineCase('PE-506', 'of concurrent consumers each get
   equal(taken.filter((it) => it === undefined).length, 3)
 })
 
-/** None is lost, whoever saves. */
-export const savedTogether: Case = defineCase(
-  'PE-507',
-  'concurrent interventions get numbers of their own',
-  async (t) => {
-    const handles = several(t, 4)
-    await handles[0]!.log.append(event('a'))
-    const saved = await atOnce(20, (i) => handles[i % 4]!.log.saveIntervention(RUN, { targetStep: `s${i}` }))
-    const stored = (await handles[0]!.log.load(RUN))!.interventions
-    equal(
-      stored.map(({ id }) => id),
-      upTo(20),
-    )
-    for (const { id, targetStep } of saved) equal(stored[id - 1]?.targetStep, targetStep)
-  },
-)
+/** None is lost. */
+export const savedTogether: Case = defineCase('PE-507', 'concurrent interventions get different ids', async (t) => {
+  const handles = several(t, 4)
+  await handles[0]!.log.append(event('a'))
+  const saved = await atOnce(20, (i) => handles[i % 4]!.log.saveIntervention(RUN, { targetStep: `s${i}` }))
+  const stored = (await handles[0]!.log.load(RUN))!.interventions
+  equal(
+    stored.map(({ id }) => id),
+    upTo(20),
+  )
+  for (const { id, targetStep } of saved) equal(stored[id - 1]?.targetStep, targetStep)
+})
 
 /** Refused before any I/O. */
 export const malformed: Case = defineCase('PE-508', 'a malformed intervention is refused', async (t) => {
@@ -115,7 +111,7 @@ export const malformed: Case = defineCase('PE-508', 'a malformed intervention is
   })
 })
 
-/** RV-22, RV-23: what was decided is on record in the commit that takes it, or it is not taken. */
+/** RV-22, RV-23: taking it and recording the decision are one commit, or nothing happens. */
 export const withEvent: Case = defineCase(
   'PE-509',
   'an intervention is taken and recorded in one commit',
@@ -150,7 +146,7 @@ export const withEvent: Case = defineCase(
   },
 )
 
-/** RV-23: of many that take it, one records it. */
+/** RV-23: of many consumers, one records it. */
 export const recordedOnce: Case = defineCase('PE-510', 'an intervention is recorded once', async (t) => {
   const handles = several(t, 4)
   const { log } = handles[0]!

@@ -1,4 +1,4 @@
-/** Runs and tenants do not meet, whatever they are called. @module */
+/** Runs and tenants are separate, whatever their names. @module */
 import type { PersistenceStore } from '../../stores/persistence/store.ts'
 import { equal, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -6,7 +6,7 @@ import { collect, event, ODD_IDS, RUN, stores } from '../stores.ts'
 
 const TENANTS = ['a', 'a:', 'aa', 'A', '%', '_', '*', 'a!run', '😀', 'default']
 
-/** EN-12: another tenant's run is none. */
+/** EN-12: the run of another tenant does not exist here. */
 export const tenants: Case = defineCase('PE-701', 'tenants with equal run ids see nothing of each other', async (t) => {
   const of = (tenant: string): PersistenceStore => stores(t, {}, tenant).log
   for (const [i, tenant] of TENANTS.entries()) {
@@ -51,24 +51,28 @@ export const oddRuns: Case = defineCase('PE-702', 'runs of any name are kept apa
   }
 })
 
-/** Names of every other kind, too. */
-export const oddNames: Case = defineCase('PE-703', 'workflows, kinds, steps and versions have any name', async (t) => {
-  const { log } = stores(t)
-  for (const [i, name] of ODD_IDS.entries()) {
-    const runId = `r${i}`
-    const named = { runId, workflow: name, stepId: name, definitionVersion: name, payloadHash: name }
-    await log.append({ ...named, kind: name, idempotencyKey: name, at: 1 })
-    await log.saveIntervention(runId, { targetStep: name })
-    const trace = (await log.load(runId))!
-    equal([trace.workflow, trace.definitionVersion, trace.interventions[0]?.targetStep], [name, name, name])
-    equal(trace.events, [{ ...named, seq: 1, kind: name, idempotencyKey: name, at: 1 }])
-  }
-})
+/** Names of other kinds, too. */
+export const oddNames: Case = defineCase(
+  'PE-703',
+  'workflows, kinds, steps and versions can have any name',
+  async (t) => {
+    const { log } = stores(t)
+    for (const [i, name] of ODD_IDS.entries()) {
+      const runId = `r${i}`
+      const named = { runId, workflow: name, stepId: name, definitionVersion: name, payloadHash: name }
+      await log.append({ ...named, kind: name, idempotencyKey: name, at: 1 })
+      await log.saveIntervention(runId, { targetStep: name })
+      const trace = (await log.load(runId))!
+      equal([trace.workflow, trace.definitionVersion, trace.interventions[0]?.targetStep], [name, name, name])
+      equal(trace.events, [{ ...named, seq: 1, kind: name, idempotencyKey: name, at: 1 }])
+    }
+  },
+)
 
-/** They are of one run, and yet the state of a run is not its log. */
+/** Both belong to one run, but the state of a run is not its log. */
 export const stateAndLog: Case = defineCase(
   'PE-704',
-  'the log of a run goes on where its state is deleted',
+  'the log of a run survives the deletion of its state',
   async (t) => {
     const { log, state, workflows } = stores(t)
     await state.saveSnapshot({ runId: RUN, state: 1 })

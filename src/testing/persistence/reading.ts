@@ -1,4 +1,4 @@
-/** Reading logs and runs: pages, iterators, one moment. @module */
+/** Reading logs and runs: pages, iterators, consistent views. @module */
 import type { Driver, ReadAnswer } from '../../core/driver.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { upTo } from '../build.ts'
@@ -8,8 +8,8 @@ import { byCodePoint, byPage, collect, event, first, ODD_IDS, RUN, spied, stores
 
 const kinds = (events: readonly { kind: string }[]): string[] => events.map(({ kind }) => kind)
 
-/** EN-10: strictly behind. */
-export const after: Case = defineCase('PE-601', 'loadEventsAfter begins behind the number', async (t) => {
+/** EN-10: strictly after. */
+export const after: Case = defineCase('PE-601', 'loadEventsAfter begins after the given seq', async (t) => {
   const { log } = stores(t)
   await log.appendBatch(['a', 'b', 'c'].map((kind) => event(kind)))
   equal(kinds((await log.loadEventsAfter(RUN, 0)).items), ['a', 'b', 'c'])
@@ -17,8 +17,8 @@ export const after: Case = defineCase('PE-601', 'loadEventsAfter begins behind t
   for (const seq of [3, 4, 1e6, Number.MAX_SAFE_INTEGER]) equal(await log.loadEventsAfter(RUN, seq), { items: [] })
 })
 
-/** EN-10: nothing is no error. */
-export const unknown: Case = defineCase('PE-602', 'an unknown run is empty, everywhere', async (t) => {
+/** EN-10: an empty answer, not an error. */
+export const unknown: Case = defineCase('PE-602', 'an unknown run is empty in every read', async (t) => {
   const { log } = stores(t)
   await log.append(event('a', { runId: 'other' }))
   equal([await log.loadEvents(RUN), await log.loadEventsAfter(RUN, 5)], [{ items: [] }, { items: [] }])
@@ -26,7 +26,7 @@ export const unknown: Case = defineCase('PE-602', 'an unknown run is empty, ever
   equal(await collect(log.events(RUN)), [])
 })
 
-/** What is there is there. */
+/** They agree with the log. */
 export const known: Case = defineCase('PE-603', 'exists and getLatestSeq follow the log', async (t) => {
   const [writer, reader] = [stores(t).log, stores(t).log]
   for (const n of upTo(3)) {
@@ -49,7 +49,7 @@ export const pages: Case = defineCase('PE-604', 'pages of any size add up to the
   equal((await log.loadEvents(RUN, { limit: 23 })).cursor, undefined, 'Nothing follows')
 })
 
-/** A log that grows only shows more at the end. */
+/** New events appear only at the end. */
 export const growing: Case = defineCase('PE-605', 'pages are stable while the log grows', async (t) => {
   const { log } = stores(t)
   await log.appendBatch(['a', 'b'].map((kind) => event(kind)))
@@ -62,26 +62,22 @@ export const growing: Case = defineCase('PE-605', 'pages are stable while the lo
 })
 
 /** Mastra #20668: a long log is read in bounded memory. */
-export const iterates: Case = defineCase(
-  'PE-606',
-  'an iterator reads the log page by page, as it is asked',
-  async (t) => {
-    const { log, cost } = spied(t)
-    await log.appendBatch(upTo(10).map((n) => event(`e${n}`)))
-    equal(
-      kinds(await collect(log.events(RUN, { limit: 3 }))),
-      upTo(10).map((n) => `e${n}`),
-    )
-    equal(kinds(await collect(log.events(RUN, { after: 8 }))), ['e9', 'e10'])
-    const events = log.events(RUN, { limit: 2 })[Symbol.asyncIterator]()
-    equal(await cost(() => events.next()), 1)
-    equal(await cost(() => events.next()), 0)
-    equal(await cost(() => events.next()), 1)
-    await events.return?.()
-  },
-)
+export const iterates: Case = defineCase('PE-606', 'an iterator reads the log page by page, on demand', async (t) => {
+  const { log, cost } = spied(t)
+  await log.appendBatch(upTo(10).map((n) => event(`e${n}`)))
+  equal(
+    kinds(await collect(log.events(RUN, { limit: 3 }))),
+    upTo(10).map((n) => `e${n}`),
+  )
+  equal(kinds(await collect(log.events(RUN, { after: 8 }))), ['e9', 'e10'])
+  const events = log.events(RUN, { limit: 2 })[Symbol.asyncIterator]()
+  equal(await cost(() => events.next()), 1)
+  equal(await cost(() => events.next()), 0)
+  equal(await cost(() => events.next()), 1)
+  await events.return?.()
+})
 
-/** Longer than what a backend gives at once. */
+/** Longer than one answer of a backend. */
 export const longLog: Case = defineCase('PE-607', 'a log of thousands of events is loaded whole', async (t) => {
   const { log } = stores(t)
   const batch = Math.min(500, Math.floor(t.limits.commitKeys / 4))
@@ -97,7 +93,7 @@ export const longLog: Case = defineCase('PE-607', 'a log of thousands of events 
   equal((await collect(log.events(RUN, { limit: 300 }))).length, n)
 })
 
-/** The record and the log belong to one moment. */
+/** The record and the log are as of one moment. */
 export const oneMoment: Case = defineCase('PE-608', 'load is one consistent view while others append', async (t) => {
   const [writer, reader] = [stores(t).log, stores(t).log]
   const writing = (async () => {
@@ -121,10 +117,10 @@ export const oneMoment: Case = defineCase('PE-608', 'load is one consistent view
   }
 })
 
-/** Also where it takes more than one request. */
+/** Even if it takes several requests. */
 export const oneMomentByPages: Case = defineCase(
   'PE-609',
-  'load is of one moment also where it takes pages',
+  'load is as of one moment even if it takes several pages',
   async (t) => {
     const other = stores(t).log
     await other.appendBatch(upTo(10).map((n) => event(`e${n}`)))
@@ -135,7 +131,7 @@ export const oneMomentByPages: Case = defineCase(
       driver: {
         ...driver,
         async read(...question) {
-          // Between the first page and the second.
+          // Between the first and the second page.
           if (++reads === 2) {
             await other.append(event('late'))
             await other.saveIntervention(RUN, { targetStep: 'late' })
@@ -154,7 +150,7 @@ export const oneMomentByPages: Case = defineCase(
 )
 
 /** In the order of their ids. */
-export const listsRuns: Case = defineCase('PE-610', 'listRuns tells of every run of the tenant', async (t) => {
+export const listsRuns: Case = defineCase('PE-610', 'listRuns lists every run of the tenant', async (t) => {
   const { log, workflows } = stores(t)
   equal(await workflows.listRuns(), { items: [] })
   await stores(t, {}, 'another').log.append(event('a', { runId: 'x' }))
@@ -180,7 +176,7 @@ export const listsRuns: Case = defineCase('PE-610', 'listRuns tells of every run
   )
 })
 
-/** Enact's offsets drift; cursors do not. */
+/** Enact's offsets drift when runs are added; cursors do not. */
 export const stableRuns: Case = defineCase('PE-611', 'pages of runs are stable under new runs', async (t) => {
   const { log, workflows } = stores(t)
   const begin = (...runs: string[]) => Promise.all(runs.map((runId) => log.append(event('a', { runId }))))
@@ -197,7 +193,7 @@ export const stableRuns: Case = defineCase('PE-611', 'pages of runs are stable u
 })
 
 /** An iterator can begin where a page ended. */
-export const iterateOn: Case = defineCase('PE-612', 'iterators go on from a cursor', async (t) => {
+export const iterateOn: Case = defineCase('PE-612', 'iterators can start at a cursor', async (t) => {
   const { log, workflows } = stores(t)
   for (const runId of ['a', 'b', 'c']) await log.appendBatch(upTo(3).map((n) => event(`e${n}`, { runId })))
   const { cursor } = await workflows.listRuns({ limit: 1 })
@@ -209,10 +205,10 @@ export const iterateOn: Case = defineCase('PE-612', 'iterators go on from a curs
   equal(kinds(await collect(log.events('a', { cursor: page.cursor }))), ['e2', 'e3'])
 })
 
-/** A cursor belongs to its list: it must not lead out of it. */
+/** A cursor belongs to its list, and must not lead out of it. */
 export const foreignCursor: Case = defineCase(
   'PE-613',
-  'a cursor of another list leads to no other events',
+  'a cursor of another list gives no foreign events',
   async (t) => {
     const { log, state } = stores(t)
     await log.appendBatch([event('a', { idempotencyKey: 'a' }), event('b')])
@@ -227,8 +223,8 @@ export const foreignCursor: Case = defineCase(
   },
 )
 
-/** Mastra PR #17015, PostHog #34648: what was answered is seen, whole, by all. */
-export const readYourWrites: Case = defineCase('PE-614', 'an answered append is seen whole by others', async (t) => {
+/** Mastra PR #17015, PostHog #34648: once an append is answered, every reader sees all of it. */
+export const readYourWrites: Case = defineCase('PE-614', 'others see all of an answered append', async (t) => {
   const { log: writer } = stores(t)
   const { log: reader, workflows } = stores(t)
   for (const n of upTo(10)) {
@@ -243,7 +239,7 @@ export const readYourWrites: Case = defineCase('PE-614', 'an answered append is 
   }
 })
 
-/** One request for the end of the log, and one for what lies before it: its numbers are known by then. */
+/** One request for the end of the log, and one for everything before it, since the seqs are then known. */
 export const longLogCost: Case = defineCase('PE-615', 'a log of many pages is loaded in two requests', async (t) => {
   const { log, cost } = spied(t, { limits: { rangeEntries: 4 } })
   for (const n of upTo(5)) await log.appendBatch(upTo(10).map((i) => event(`e${10 * (n - 1) + i}`)))
@@ -261,10 +257,10 @@ export const longLogCost: Case = defineCase('PE-615', 'a log of many pages is lo
   )
 })
 
-/** As a driver may where an answer grows too large. */
+/** A driver may cut answers that grow too large. */
 export const shortAnswers: Case = defineCase(
   'PE-616',
-  'a log is loaded whole from answers that are cut short',
+  'a log is loaded whole even if answers are cut short',
   async (t) => {
     const { driver } = spyOn(t.driver, { limits: { rangeEntries: 4 } })
     const short = (answer: ReadAnswer['answers'][number]): typeof answer =>

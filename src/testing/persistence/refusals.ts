@@ -1,4 +1,4 @@
-/** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
+/** Refused before any I/O: malformed arguments, aborted signals, calls after close. @module */
 import type { CallOptions } from '../../core/driver.ts'
 import type { NewEvent } from '../../runs/events.ts'
 import { type PersistenceStore, persistenceStore } from '../../stores/persistence/store.ts'
@@ -6,7 +6,7 @@ import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { BAD_IDS, BAD_NUMBERS, changesNothing, collect, event, NOT_SIGNALS, RUN, spied } from '../stores.ts'
 
-/** Every method that takes a run. */
+/** Every method that takes a run id. */
 const BY_RUN: readonly ((log: PersistenceStore, runId: string, options?: CallOptions) => Promise<unknown>)[] = [
   (log, runId, o) => log.append(event('b', { runId }), o),
   (log, runId, o) => log.appendBatch([event('b', { runId }), event('c', { runId })], o),
@@ -30,7 +30,7 @@ const LISTS: readonly ((log: PersistenceStore, options?: object) => Promise<unkn
 
 const ALL = BY_RUN.map((call) => (log: PersistenceStore, o?: CallOptions) => call(log, RUN, o))
 
-/** Requires all calls to be refused without a request and without a change. */
+/** Asserts that all calls are refused without a request and without a change. */
 async function refused(t: Context, calls: (log: PersistenceStore) => Iterable<Promise<unknown>>): Promise<void> {
   const { log, cost } = spied(t)
   await log.append(event('a'))
@@ -40,8 +40,8 @@ async function refused(t: Context, calls: (log: PersistenceStore) => Iterable<Pr
   })
 }
 
-/** dbos-py #759: an empty id is none. */
-export const badRuns: Case = defineCase('PE-801', 'malformed run ids are refused by logs', (t) =>
+/** dbos-py #759: an empty text is not an id. */
+export const badRuns: Case = defineCase('PE-801', 'logs refuse malformed run ids', (t) =>
   refused(t, (log) => BAD_IDS.flatMap((id) => BY_RUN.map((call) => call(log, id as string)))),
 )
 
@@ -82,8 +82,8 @@ export const badNumbers: Case = defineCase('PE-803', 'malformed numbers are refu
   ]),
 )
 
-/** Numbers are given to all events, one after the other, or to none. */
-export const badBatchNumbers: Case = defineCase('PE-804', 'a batch with numbers out of order is refused', (t) => {
+/** Either all events have a seq, without gaps, or none has. */
+export const badBatchNumbers: Case = defineCase('PE-804', 'a batch with seqs out of order is refused', (t) => {
   const batch = (...seqs: (number | undefined)[]): NewEvent[] => seqs.map((seq, i) => event(`e${i}`, { seq }))
   const last = Number.MAX_SAFE_INTEGER
   return refused(t, (log) => [
@@ -98,8 +98,8 @@ export const badBatchNumbers: Case = defineCase('PE-804', 'a batch with numbers 
   ])
 })
 
-/** A batch is of one run, and names no event twice. */
-export const badBatches: Case = defineCase('PE-805', 'a batch of several runs or with a key twice is refused', (t) =>
+/** The events of a batch have one run and different keys. */
+export const badBatches: Case = defineCase('PE-805', 'a batch of several runs or with a repeated key is refused', (t) =>
   refused(t, (log) => [
     log.appendBatch([event('b'), event('c', { runId: 'other' })]),
     log.appendBatch([event('b', { runId: 'x' }), event('c', { runId: 'y' })]),
@@ -117,8 +117,8 @@ export const badCompletions: Case = defineCase('PE-806', 'unknown completions ar
   ),
 )
 
-/** A page holds at least one item, and follows one that we gave. */
-export const badPages: Case = defineCase('PE-807', 'malformed limits and cursors are refused by logs', (t) =>
+/** A page holds at least one item, and a cursor comes from an earlier page. */
+export const badPages: Case = defineCase('PE-807', 'logs refuse malformed limits and cursors', (t) =>
   refused(t, (log) => [
     ...[0, ...BAD_NUMBERS].flatMap((limit) => LISTS.map((list) => list(log, { limit }))),
     ...['', ' ', 'a b', '\0', 'é', 'x'.repeat(5000), 5, null, {}, ['a']].flatMap((cursor) =>
@@ -127,32 +127,29 @@ export const badPages: Case = defineCase('PE-807', 'malformed limits and cursors
   ]),
 )
 
-/** What is no object or no list at all: refused as such, not by a `TypeError` from inside. */
-export const notObjects: Case = defineCase(
-  'PE-812',
-  'events, batches and interventions that are none are refused',
-  (t) =>
-    refused(t, (log) => [
-      ...([undefined, null, 5, 'x', []] as never[]).flatMap((it) => [
-        log.append(it),
-        log.appendBatch([it]),
-        log.appendBatch([event('b'), it]),
-        log.saveIntervention(RUN, it),
-        ...(it === undefined ? [] : [log.complete(RUN, 'completed', { event: it })]),
-      ]),
-      ...([undefined, null, 5, '', 'x', {}] as never[]).map((events) => log.appendBatch(events)),
+/** Anything but an object or a list is refused with a code, not by a `TypeError` from inside. */
+export const notObjects: Case = defineCase('PE-812', 'malformed events, batches and interventions are refused', (t) =>
+  refused(t, (log) => [
+    ...([undefined, null, 5, 'x', []] as never[]).flatMap((it) => [
+      log.append(it),
+      log.appendBatch([it]),
+      log.appendBatch([event('b'), it]),
+      log.saveIntervention(RUN, it),
+      ...(it === undefined ? [] : [log.complete(RUN, 'completed', { event: it })]),
     ]),
+    ...([undefined, null, 5, '', 'x', {}] as never[]).map((events) => log.appendBatch(events)),
+  ]),
 )
 
-/** What is no signal would never stop anything. */
-export const notSignals: Case = defineCase('PE-813', 'a signal that is none is refused by every method of logs', (t) =>
+/** A value that is not a signal could never abort a call. */
+export const notSignals: Case = defineCase('PE-813', 'every method of logs refuses a malformed signal', (t) =>
   refused(t, (log) => (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => ALL.map((call) => call(log, { signal })))),
 )
 
-/** Malformed tenants are refused where a store is made. */
+/** Malformed tenants are refused when a store is created. */
 export const badTenants: Case = defineCase(
   'PE-808',
-  'a persistence store for a malformed tenant cannot be made',
+  'a persistence store for a malformed tenant cannot be created',
   async (t) => {
     const db = t.db()
     for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
@@ -161,8 +158,8 @@ export const badTenants: Case = defineCase(
   },
 )
 
-/** EN-13: closed is closed. */
-export const afterClose: Case = defineCase('PE-809', 'after the close every method of logs is refused', async (t) => {
+/** EN-13: after close, nothing works. */
+export const afterClose: Case = defineCase('PE-809', 'after close every method of logs is refused', async (t) => {
   const { db, log, cost } = spied(t)
   await log.append(event('a'))
   await db.close()
@@ -172,7 +169,7 @@ export const afterClose: Case = defineCase('PE-809', 'after the close every meth
   equal(requests, 0)
 })
 
-/** An aborted signal is respected by all, before any I/O. */
+/** Every method checks the signal before any I/O. */
 export const aborted: Case = defineCase(
   'PE-810',
   'with an aborted signal every method of logs is refused',
@@ -191,8 +188,8 @@ export const aborted: Case = defineCase(
   },
 )
 
-/** An empty batch is a call, too. */
-export const emptyBatch: Case = defineCase('PE-811', 'an empty batch is refused as other calls are', async (t) => {
+/** An empty batch is a call like others. */
+export const emptyBatch: Case = defineCase('PE-811', 'an empty batch is refused like other calls', async (t) => {
   const { db, log } = spied(t)
   await rejects(log.appendBatch([], { signal: AbortSignal.abort() }), 'ABORTED')
   await db.close()

@@ -1,4 +1,4 @@
-/** The same append once more: told from a new one, and done once. @module */
+/** Repeated appends: recognised, and executed once. @module */
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, rejects } from '../assert.ts'
 import { atOnce } from '../build.ts'
@@ -20,7 +20,7 @@ export const byKey: Case = defineCase('PE-201', 'an event repeated under its key
   })
 })
 
-/** The same key for something else is a mistake, and told. */
+/** The same key for another event is a mistake, and refused. */
 export const otherContent: Case = defineCase('PE-202', 'a key with other content is a conflict', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   const charge = event('charged', { idempotencyKey: 'charge', payload: { amount: 1 } })
@@ -34,8 +34,8 @@ export const otherContent: Case = defineCase('PE-202', 'a key with other content
   })
 })
 
-/** A number names an event as well. */
-export const bySeq: Case = defineCase('PE-203', 'an event repeated under its number is a duplicate', async (t) => {
+/** A seq names an event as well. */
+export const bySeq: Case = defineCase('PE-203', 'an event repeated under its seq is a duplicate', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   await one.append(event('a', { seq: 1, payload: 1 }))
   await one.appendBatch([event('b', { seq: 2 }), event('c', { seq: 3 })])
@@ -64,8 +64,8 @@ export const batch: Case = defineCase('PE-204', 'a batch repeated under its keys
   })
 })
 
-/** The caller's clock went on in between; the log did, too. */
-export const laterRepeat: Case = defineCase('PE-205', 'a repetition may be later, and the log further', async (t) => {
+/** Meanwhile the caller's clock and the log went on. */
+export const laterRepeat: Case = defineCase('PE-205', 'a repeat may come later, after other events', async (t) => {
   const { log } = stores(t)
   const charge = event('charged', { idempotencyKey: 'charge' })
   await log.append({ ...charge, at: 1 }, { expectedSeq: 0 })
@@ -77,7 +77,7 @@ export const laterRepeat: Case = defineCase('PE-205', 'a repetition may be later
   equal(first((await log.loadEvents(RUN)).items).at, 1)
 })
 
-/** 7.7: the answer was lost, the append was not. */
+/** 7.7: the answer was lost, but the append took effect. */
 export const afterLostAnswer: Case = defineCase(
   'PE-206',
   'an append whose answer was lost can be repeated',
@@ -101,7 +101,7 @@ export const afterLostAnswer: Case = defineCase(
   },
 )
 
-/** Nothing had happened: then it happens now. */
+/** The append had no effect, so the repeat has. */
 export const afterFailure: Case = defineCase('PE-207', 'an append that failed can be repeated', async (t) => {
   const { log, spy } = spied(t)
   const charge = event('charged', { idempotencyKey: 'charge' })
@@ -114,7 +114,7 @@ export const afterFailure: Case = defineCase('PE-207', 'an append that failed ca
 })
 
 /** Vercel workflow #2039: two workers, one event. */
-export const concurrent: Case = defineCase('PE-208', 'of concurrent repetitions exactly one is new', async (t) => {
+export const concurrent: Case = defineCase('PE-208', 'of concurrent repeats exactly one is new', async (t) => {
   const handles = several(t, 4)
   const charge = event('charged', { idempotencyKey: 'charge' })
   const results = await atOnce(16, (i) => handles[i % 4]!.log.append(charge))
@@ -123,8 +123,8 @@ export const concurrent: Case = defineCase('PE-208', 'of concurrent repetitions 
   equal(await handles[0]!.log.getLatestSeq(RUN), 1)
 })
 
-/** A key is of its run alone, and any text. */
-export const ofTheRun: Case = defineCase('PE-209', 'keys of different runs and tenants do not meet', async (t) => {
+/** A key is any text, and belongs to its run. */
+export const ofTheRun: Case = defineCase('PE-209', 'keys of different runs and tenants are separate', async (t) => {
   const { log } = stores(t)
   for (const key of ODD_IDS) {
     equal((await log.append(event(`k ${key}`.slice(0, 60).toWellFormed(), { idempotencyKey: key }))).duplicate, false)
@@ -135,10 +135,10 @@ export const ofTheRun: Case = defineCase('PE-209', 'keys of different runs and t
   equal((await other.append(event('other', { idempotencyKey: 'a' }))).duplicate, false)
 })
 
-/** 7.4: the exact duplicate of an accepted append is a success, also after the end. */
+/** 7.4: an exact repeat of an accepted append succeeds, even after the end. */
 export const afterCompletion: Case = defineCase(
   'PE-210',
-  'a repetition is told also when the run has ended',
+  'a repeat is recognised even after the run has ended',
   async (t) => {
     const { log } = stores(t)
     const charge = event('charged', { idempotencyKey: 'charge' })
@@ -156,8 +156,8 @@ export const afterCompletion: Case = defineCase(
   },
 )
 
-/** It cannot be a repetition: the run never took an event of that workflow. */
-export const otherWorkflow: Case = defineCase('PE-211', 'a repetition under another workflow is refused', async (t) => {
+/** It cannot be a repeat: the run never accepted an event of that workflow. */
+export const otherWorkflow: Case = defineCase('PE-211', 'a repeat under another workflow is refused', async (t) => {
   const { log } = stores(t)
   await log.append(event('a', { idempotencyKey: 'a', seq: 1 }))
   await changesNothing(t, async () => {
@@ -168,21 +168,17 @@ export const otherWorkflow: Case = defineCase('PE-211', 'a repetition under anot
   })
 })
 
-/** A refusal is the same whether the store has seen the run before or not. */
-export const sameRefusals: Case = defineCase(
-  'PE-212',
-  'what a store remembers does not change its refusals',
-  async (t) => {
-    const warm = stores(t).log
-    await warm.append(event('a', { seq: 1 }))
-    await warm.append(event('a', { runId: 'ended' }))
-    await warm.complete('ended', 'failed')
-    for (const it of [() => warm, () => stores(t).log]) {
-      const other = event('b', { workflow: 'other' })
-      await rejects(it().append(other, { expectedSeq: 0 }), 'WORKFLOW_MISMATCH')
-      await rejects(it().append(event('b', { runId: 'ended' }), { expectedSeq: 0 }), 'ALREADY_COMPLETED')
-      await rejects(it().append(event('b', { runId: 'ended', seq: 2 }), { expectedSeq: 1 }), 'ALREADY_COMPLETED')
-      await rejects(it().append(event('b'), { expectedSeq: 0 }), 'CONFLICT')
-    }
-  },
-)
+/** A refusal is the same whether or not the run is cached. */
+export const sameRefusals: Case = defineCase('PE-212', 'caching does not change refusals', async (t) => {
+  const warm = stores(t).log
+  await warm.append(event('a', { seq: 1 }))
+  await warm.append(event('a', { runId: 'ended' }))
+  await warm.complete('ended', 'failed')
+  for (const it of [() => warm, () => stores(t).log]) {
+    const other = event('b', { workflow: 'other' })
+    await rejects(it().append(other, { expectedSeq: 0 }), 'WORKFLOW_MISMATCH')
+    await rejects(it().append(event('b', { runId: 'ended' }), { expectedSeq: 0 }), 'ALREADY_COMPLETED')
+    await rejects(it().append(event('b', { runId: 'ended', seq: 2 }), { expectedSeq: 1 }), 'ALREADY_COMPLETED')
+    await rejects(it().append(event('b'), { expectedSeq: 0 }), 'CONFLICT')
+  }
+})

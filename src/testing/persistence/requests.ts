@@ -1,11 +1,11 @@
-/** What calls cost: one request, two where nothing is known yet. @module */
+/** The cost of calls: one request, or two if nothing is cached. @module */
 import { equal, ok } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { event, RUN, spied, stores } from '../stores.ts'
 
-/** Every change of a run that the store has seen. */
-export const warm: Case = defineCase('PE-901', 'every change of a known run is one request', async (t) => {
+/** Every change of a run that is cached. */
+export const warm: Case = defineCase('PE-901', 'every change of a cached run is one request', async (t) => {
   const { log, db, cost } = spied(t)
   await db.open()
   equal(await cost(() => log.append(event('a'))), 1, 'A new run')
@@ -21,8 +21,8 @@ export const warm: Case = defineCase('PE-901', 'every change of a known run is o
   equal((await log.load(RUN))?.events.length, 8)
 })
 
-/** Every change of a run that it has not. */
-export const cold: Case = defineCase('PE-902', 'a change of an unknown run is at most two requests', async (t) => {
+/** Every change of a run that is not cached. */
+export const cold: Case = defineCase('PE-902', 'a change of an uncached run is at most two requests', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
   const changes = [
@@ -41,7 +41,7 @@ export const cold: Case = defineCase('PE-902', 'a change of an unknown run is at
   equal([await log.getLatestSeq(RUN), (await log.load(RUN))?.completion], [5, 'failed'])
 })
 
-/** Group commit: they share a round trip, the first makes the run, and the rest build on it. */
+/** Group commit: they share a round trip. The first creates the run, and the others build on it. */
 export const hundredAppends: Case = defineCase(
   'PE-903',
   'concurrent appends to a new run are one request',

@@ -14,8 +14,8 @@ export const cursor: Case = defineCase('PE-401', 'resume records where a run goe
   equal((await log.append(event('e4'))).seq, 4, 'The log goes on as before')
 })
 
-/** Ranvier did not look; we tell. */
-export const gap: Case = defineCase('PE-402', 'resuming from a number without an event is a gap', async (t) => {
+/** Ranvier did not check this. */
+export const gap: Case = defineCase('PE-402', 'resuming from a seq without an event is a gap', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
   const most = Number.MAX_SAFE_INTEGER
@@ -24,7 +24,7 @@ export const gap: Case = defineCase('PE-402', 'resuming from a number without an
   equal((await log.load(RUN))?.resumedFromSeq, most)
 })
 
-/** From the beginning. */
+/** From the start. */
 export const fromStart: Case = defineCase('PE-403', 'resuming from 0 begins again, and is no gap', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -43,7 +43,7 @@ export const attempts: Case = defineCase('PE-404', 'every resume is an attempt, 
   equal((await two.load(RUN))?.resumedFromSeq, 2)
 })
 
-/** Mastra #20443: two resumes can be told apart. */
+/** Mastra #20443: two resumes are distinguishable. */
 export const together: Case = defineCase('PE-405', 'concurrent resumes get attempts of their own', async (t) => {
   const handles = several(t, 4)
   await handles[0]!.log.append(event('a'))
@@ -58,14 +58,14 @@ export const together: Case = defineCase('PE-405', 'concurrent resumes get attem
   )
 })
 
-/** There must be something to go on with. */
+/** There must be a run to resume. */
 export const unknown: Case = defineCase('PE-406', 'an unknown run cannot be resumed', async (t) => {
   const { log } = stores(t)
   await rejects(log.resume(RUN, 0), 'NOT_FOUND')
   equal([await t.dump(), await log.exists(RUN)], [[], false])
 })
 
-/** RV-3: an ended run does not go on. */
+/** RV-3: an ended run stays ended. */
 export const ended: Case = defineCase('PE-407', 'an ended run cannot be resumed', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -79,7 +79,7 @@ export const ended: Case = defineCase('PE-407', 'an ended run cannot be resumed'
   equal((await log.load(RUN))?.resumedFromSeq, 1)
 })
 
-/** RV-6, RV-7: the life of a run from end to end, as the servers' tests have it. */
+/** RV-6, RV-7: a whole run, as the tests of the servers have it. */
 export const wholeLife: Case = defineCase(
   'PE-408',
   'a run is appended to, resumed, completed, and loaded',
@@ -99,7 +99,7 @@ export const wholeLife: Case = defineCase(
   },
 )
 
-/** RV-23: who had it go on is in the log, and nothing is where it was refused. */
+/** RV-23: the log shows who resumed the run. A refused resume leaves no event. */
 export const onRecord: Case = defineCase('PE-409', 'a resume is recorded in the log in the same commit', async (t) => {
   const { log, cost } = spied(t)
   await log.append(event('a'))
