@@ -98,9 +98,9 @@ describe('the API of the edge example', () => {
     const body = '{"note": "ä 😀 \u2028", "n": 1.0}'
     const first = await deliver(app, body)
     expect([first.status, first.headers.get('location')]).toEqual([202, '/api/deliveries/d-1'])
-    expect(await first.json()).toEqual({ id: 'd-1', status: 'running', duplicate: false })
+    expect(await first.json()).toEqual({ id: 'd-1', status: 'pending', duplicate: false })
     const again = await deliver(app, body)
-    expect([again.status, await again.json()]).toEqual([200, { id: 'd-1', status: 'running', duplicate: true }])
+    expect([again.status, await again.json()]).toEqual([200, { id: 'd-1', status: 'pending', duplicate: true }])
     expect(woken).toEqual(['d-1', 'd-1'])
     expect(await app.advance()).toBeUndefined()
     for (const { got } of [billing, audit]) expect(got.map((it) => it.body)).toEqual([body])

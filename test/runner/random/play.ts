@@ -21,7 +21,7 @@ export const newCount = (): Count => ({ programs: 0, kills: 0, mutations: 0, det
 class Killed extends Error {}
 
 /** A driver that dies at its n-th commit, before or after it takes effect, and stays dead. */
-function mortal(driver: Driver, n: number, isAfter: boolean, onDeath: () => void): Driver {
+export function mortal(driver: Driver, n: number, isAfter: boolean, onDeath: () => void): Driver {
   let commits = 0
   const die = (): never => {
     onDeath()
