@@ -90,8 +90,8 @@ const expectedSeq = options({ expectedSeq: some(0, 1, 2, 3) })
 const snapshot = options({ runId, state: structured, status, throughSeq: some(0, 1, 5) }, 'runId', 'state')
 
 const of =
-  (store: Call['store']) =>
-  (method: string, ...args: fc.Arbitrary<unknown>[]): fc.Arbitrary<Call> =>
+  <S extends Call['store']>(store: S) =>
+  (method: keyof Holdfast[S] & string, ...args: fc.Arbitrary<unknown>[]): fc.Arbitrary<Call> =>
     fc.tuple(...args).map((args) => ({ store, method, args }))
 const [state, persistence, workflows] = [of('state'), of('persistence'), of('workflows')]
 const [signals, timers, claims, idempotency] = [of('signals'), of('timers'), of('claims'), of('idempotency')]
@@ -128,7 +128,6 @@ const lists: readonly fc.Arbitrary<Call>[] = [
   state('keys', options({ ...limit, ...scope, prefix: some('k') })),
   state('snapshots', options(limit)),
   persistence('events', runId, options({ ...limit, after: some(0, 1) })),
-  persistence('runs', options(limit)),
   workflows('listSteps', runId, options(limit)),
   workflows('findStepByWaitId', some('w1', 'w2')),
   timers('advanceDue', options(limit)),
@@ -145,7 +144,7 @@ const single: readonly fc.Arbitrary<Call>[] = [
   state('setJson', key, structured, options({ ...ttl, ...scope })),
   state('getJson', key, options(scope)),
   state('setIfAbsent', key, raw, options({ ...ttl, ...scope })),
-  state('increment', key, some(1, -1, 5, 0), options({ ...ttl, ...scope })),
+  state('increment', key, options({ by: some(1, -1, 5, 0), ...ttl, ...scope })),
   state('increment', key),
   state('getAndDelete', key, options(scope)),
   state('listKeys', options({ ...limit, ...scope, prefix: some('k', 'k!') })),
@@ -163,7 +162,6 @@ const single: readonly fc.Arbitrary<Call>[] = [
   persistence('loadEventsAfter', runId, some(0, 1, 2), options(limit)),
   persistence('getLatestSeq', runId),
   persistence('exists', runId),
-  persistence('listRuns', options(limit)),
   persistence('resume', runId, some(0, 1, 2, 9)),
   persistence('complete', runId, some('completed', 'completed', 'failed'), options({ event })),
   workflows('createRun', started),
@@ -175,7 +173,7 @@ const single: readonly fc.Arbitrary<Call>[] = [
   workflows('listRuns', options({ ...limit, status: some('pending', 'running', 'waiting', 'completed'), workflow })),
   workflows('updateRun', runId, options(fields)),
   workflows('failTask', runId, stepId, options({ error: some('e'), retryAt: wakeAt }, 'error')),
-  workflows('updateContext', runId, some({ b: 2 }, {}), options({ expectedVersion: some(0, 1) })),
+  workflows('updateContext', runId, some<unknown>({ b: 2 }, {}, [1], 'text'), options({ expectedVersion: some(0, 1) })),
   workflows('patchContext', runId, some({ c: 3 }, { a: 0 })),
   workflows('deleteRun', runId),
   workflows('upsertStep', runId, options(stepMembers, 'stepId')),
@@ -202,8 +200,8 @@ const single: readonly fc.Arbitrary<Call>[] = [
     'claimTask',
     options({ runId, stepId, workerId: some('a', 'b'), ttl: some(0, 10, 1000) }, 'runId', 'workerId'),
   ),
-  claims('forceReleaseClaim', runId, stepId),
-  claims('getClaim', runId, stepId),
+  claims('forceReleaseClaim', runId, options({ stepId })),
+  claims('getClaim', runId, options({ stepId })),
   idempotency('wasCompensated', compensation),
   idempotency('markCompensated', compensation, options(ttl)),
   persistence('saveIntervention', runId, options({ targetStep: some('s'), payload: structured }, 'targetStep')),

@@ -347,19 +347,27 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
       const part = parts.run(runId)
       const values = under(VALUES)
       return db.hold(async (held) => {
-        const [{ entries }] = await held.read([{ range: { part, ...values, limit: 1, keysOnly: true } }], options)
-        return runs.change(
-          runId,
-          (run) => {
-            const { next, ops = [] } = withoutSnapshot(parts, runId, run, db.now())
-            return {
-              next,
-              ops: [...ops, { deleteRange: { part, ...values } }],
-              done: () => entries.length > 0 || run?.snapshot !== undefined,
-            }
-          },
-          options,
-        )
+        for (;;) {
+          const [page] = await held.read([{ range: { part, ...values, limit: 1, keysOnly: true } }], options)
+          const first = page.entries[0]
+          const existed = await runs.change<boolean | null>(
+            runId,
+            (run) => {
+              const { next, ops = [] } = withoutSnapshot(parts, runId, run, db.now())
+              // The answer must be true at the moment of the commit. Without a value there is nothing to delete, so a value
+              // that is set meanwhile stays; otherwise the value that was found must still be there.
+              return {
+                next,
+                checks: first ? [{ at: { part, key: first.key }, version: first.version }] : [],
+                ops: first ? [...ops, { deleteRange: { part, ...values } }] : ops,
+                done: () => first !== undefined || run?.snapshot !== undefined,
+                failed: (_, isStale) => (isStale ? undefined : null),
+              }
+            },
+            options,
+          )
+          if (existed !== null) return existed
+        }
       }, options)
     },
     // Last, because an object literal that begins with a spread takes ten times as long to create.
