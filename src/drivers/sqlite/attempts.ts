@@ -1,11 +1,11 @@
-/** One batch, sent again until it is answered or there is no point; and what its client throws, as errors of ours. @module */
+/** Sends a batch, repeats it until it is answered or a repeat is pointless, and maps the client's errors. @module */
 import { abortable, inTime, sleep } from '../../core/abort.ts'
 import { type ErrorCode, HoldfastError, aborted, isHoldfastError } from '../../core/errors.ts'
 import { wasNeverSent } from '../shared/network.ts'
 import type { Batches, Statement } from './batches.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
 
-/** The rows of a batch, and whether an attempt before the answered one may have arrived as well. */
+/** The rows of a batch, and whether an earlier attempt may have arrived, too. */
 export interface Answered {
   readonly rows: readonly unknown[][]
   readonly isLost: boolean
@@ -14,9 +14,9 @@ export interface Answered {
 /**
  * Sends a batch until it is answered or the time is up.
  *
- * @param isWrite - whether it changes something; then it has to be one that is recognised when it is repeated
- * @param refusalOf - the error for what SQLite says where the batch refused itself
- * @throws the error for the last fault; `ambiguous` where it changes something and an attempt may have arrived
+ * @param isWrite - whether it changes something; a repeat of it must then be recognised
+ * @param refusalOf - returns the error for a batch that SQLite refused because of its content
+ * @throws the error of the last attempt; `ambiguous` for a write that may have arrived
  */
 export type Attempts = (
   statements: Statement[],
@@ -25,11 +25,11 @@ export type Attempts = (
   refusalOf?: (said: string) => HoldfastError | undefined,
 ) => Promise<Answered>
 
-/** The wait before a repetition, in milliseconds: a random part of one that doubles from the first to the last. */
+/** The wait before the next attempt, in milliseconds: a random part of a delay that doubles with each attempt. */
 const FIRST_WAIT = 25
 const LAST_WAIT = 500
 
-/** Makes {@link Attempts} over a client, which try for `timeout` milliseconds, and a third of it at once. */
+/** Creates {@link Attempts} over a client. They try for `timeout` milliseconds, each attempt for a third of it. */
 export const attempts =
   (run: Batches['run'], title: string, timeout: number): Attempts =>
   async (statements, isWrite, signal, refusalOf) => {
@@ -53,10 +53,10 @@ export const attempts =
     }
   }
 
-/** The same error, `ambiguous` where an attempt may have arrived, now or later. */
+/** The error, marked `ambiguous` if an attempt may have arrived, or may still arrive. */
 export const markedIfLost = (error: HoldfastError, isLost: boolean): HoldfastError =>
   isLost && !error.ambiguous
-    ? new HoldfastError(error.code, `${error.message}; whether the commit took effect is not known`, {
+    ? new HoldfastError(error.code, `${error.message}; it is unknown whether the commit took effect`, {
         details: error.details,
         retryable: error.retryable,
         ambiguous: true,
@@ -64,7 +64,7 @@ export const markedIfLost = (error: HoldfastError, isLost: boolean): HoldfastErr
       })
     : error
 
-/** What became of an attempt. */
+/** The outcome of a failed attempt. */
 interface Failed {
   readonly error: HoldfastError
   /** Whether to try again. */
@@ -83,24 +83,24 @@ type Fault = readonly [
 const AGAIN = { again: true, retryable: true } as const
 const LOST = { again: true, retryable: true, isLost: true } as const
 
-/** By what the clients say; the database itself says why with a code of SQLite. */
+/** Errors by the messages of the clients. Errors of the database itself have a SQLite code. */
 const FAULTS: readonly Fault[] = [
-  [/HTTP status 40[13]\b|\bAUTH_|unauthorized/i, 'UNAUTHORIZED', 'refuses the token; check it and its rights'],
-  [/client (is|was) closed|CLIENT_CLOSED/i, 'CLOSED', 'was closed by its owner; hand in an open client'],
+  [/HTTP status 40[13]\b|\bAUTH_|unauthorized/i, 'UNAUTHORIZED', 'refuses the token; check it and its permissions'],
+  [/client (is|was) closed|CLIENT_CLOSED/i, 'CLOSED', 'was closed by its owner; pass an open client'],
   [
     /maximum (DB|database|account) |exceeded .*\b(daily|monthly|maximum|storage)\b/i,
     'QUOTA_EXCEEDED',
     'is full, or has reached a limit of its plan; nothing was changed',
   ],
-  // Its queue is full, and trying again would only make it longer.
+  // Its queue is full. Another attempt would only make it longer.
   [/overloaded/i, 'UNAVAILABLE', 'is overloaded; try again later', { retryable: true }],
-  [/HTTP status 429\b/, 'UNAVAILABLE', 'takes no more requests for now; try again later', AGAIN],
+  [/HTTP status 429\b/, 'UNAVAILABLE', 'accepts no more requests for now; try again later', AGAIN],
   [/cannot resolve|starting up/i, 'UNAVAILABLE', 'cannot be reached; try again later', AGAIN],
-  // A repetition would end in the same way.
+  // A repeat would end in the same way.
   [
     /(memory|CPU time) limit/i,
     'UNAVAILABLE',
-    'was reset, because a request took too much; try again with less at once',
+    'was reset, because a request used too much memory or time; send less at once',
     { retryable: true, isLost: true },
   ],
   [
@@ -116,7 +116,7 @@ const saidBy = (cause: unknown): string => String((cause as Error | null)?.messa
 function failedBy(cause: unknown, isWrite: boolean, title: string): Failed {
   const said = saidBy(cause)
   const result = resultOf(cause)
-  // What SQLite has refused has changed nothing.
+  // A statement that SQLite refused has changed nothing.
   const [, code, reason, more = {}] = result === undefined ? (FAULTS.find(([pattern]) => pattern.test(said)) ?? []) : []
   if (!code) {
     const error = toHoldfastError(cause, isWrite)

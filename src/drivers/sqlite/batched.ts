@@ -1,11 +1,10 @@
 /**
- * SQLite behind a client that takes a list of statements as one transaction, and offers none that could be read in: D1 and
- * libSQL.
+ * SQLite through a client that runs a list of statements as one transaction, but has no interactive transactions: D1
+ * and libSQL.
  *
- * A request is one batch, which is applied as a whole or not at all. The commits travel as JSON in one parameter, and
- * triggers judge them, see `d1-sql.ts`; values that are large travel as parameters of their own. Repeated requests are
- * recognised for ten minutes, so a batch whose answer was lost is sent again, see `attempts.ts`. Nothing is held between
- * calls.
+ * A request is one batch, applied whole or not at all. The commits travel as JSON in one parameter and are evaluated by
+ * triggers, see `d1-sql.ts`; large values travel as parameters of their own. Repeated requests are recognised for ten
+ * minutes, so a batch whose answer was lost is sent again, see `attempts.ts`. Nothing is kept between calls.
  *
  * @module
  */
@@ -44,11 +43,11 @@ import {
 import { type EntryRow, type Question, encode, encodeReads, toCurrent, toEntry } from './d1-wire.ts'
 import { FIND_SCHEMA, FIND_VERSION, SCHEMA_VERSION, knownVersion } from './migrations.ts'
 
-/** How long a call is tried, in milliseconds. */
+/** How long to try a call, in milliseconds. */
 export const DEFAULT_TIMEOUT = 15_000
 
 const REPLAY_WINDOW = 600_000
-/** Of an answer, as text, with what JSON adds to it: a Worker has 128 MB of memory, and may wait for several. */
+/** The largest answer, as JSON text. A Worker has 128 MB of memory, and may wait for several answers. */
 const ANSWER_BYTES: number = 2 ** 22
 
 const CAPABILITIES: Capabilities = {
@@ -59,7 +58,7 @@ const CAPABILITIES: Capabilities = {
   network: true,
   replayWindow: REPLAY_WINDOW,
   limits: {
-    // A row takes 2 MB, its key included.
+    // A row holds at most 2 MB, including its key.
     valueBytes: 1_900_000,
     requestBytes: 2 ** 23,
     commitKeys: 250,
@@ -84,14 +83,14 @@ interface AnswerRow extends EntryRow {
   readonly last: number | null
 }
 
-/** Makes a driver over such a client; its tables are made when it is opened. */
+/** Creates a driver over such a client. It creates its tables when it is opened. */
 export function batched({ name, title, timeout, run, fitness }: Batches): Driver {
   let isOpen = false
   const send: Attempts = attempts(run, title, timeout)
   const ask = async (statements: Statement[], signal?: AbortSignal): Promise<readonly unknown[][]> =>
     (await send(statements, false, signal)).rows
 
-  /** The version of the schema that all share, and whether what is added here is of that version, too. */
+  /** The version of the shared schema, and whether the additions for these drivers match it. */
   async function versionOf(signal?: AbortSignal): Promise<{ version: number; isWhole: boolean }> {
     const [[found] = [], [fit] = []] = await ask(
       [statement(FIND_SCHEMA), ...(fitness ? [statement(fitness.sql)] : [])],
@@ -114,7 +113,7 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
         signal,
       )
     } catch (cause) {
-      // Somebody else may have done it meanwhile.
+      // Another process may have migrated it meanwhile.
       if (!(await versionOf(signal)).isWhole) throw cause
     }
   }
@@ -123,7 +122,7 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
     if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
   }
 
-  /** Answers the first questions, as many as one answer holds. */
+  /** Answers the first questions, as many as fit into one answer. */
   async function readPiece(
     reads: readonly Read[],
     known: number,
@@ -133,7 +132,7 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
     const pages = reads.filter((read): read is Question => !('parts' in read))
     const bodies = encodeReads(pages, reads.slice(0, known).filter((read) => !('parts' in read)).length)
     const lists = reads.flatMap((read) => ('parts' in read ? [read.parts] : []))
-    // Statements cannot know what the others have found.
+    // The statements of a batch cannot see each other's results, so each gets its share of the room.
     const share = Math.floor(ANSWER_BYTES / (bodies.length + lists.length))
     const found = await ask(
       [
@@ -228,7 +227,7 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
   }
 }
 
-/** Rows come in the order of the walk; one that does not fit tells that there is more. */
+/** Rows come in the order of the walk. A row that does not fit shows that there is more. */
 function answerOf(read: Question, rows: readonly ReadRow[]): Answer {
   if ('get' in read) return rows[0] ? toEntry(rows[0]) : null
   return { entries: rows.filter(({ fits }) => fits).map(toEntry), more: rows.at(-1)?.fits === 0 }
@@ -245,7 +244,7 @@ function partPage(limit: number, rows: readonly { name: string }[], share: numbe
   return { parts, more: false }
 }
 
-/** The prefixes of the logs that a request names, each once. */
+/** The prefixes of the logs that a request names, without repeats. */
 const logsOf = ({ commits }: CommitRequest): string[] => {
   const logs = commits.flatMap(({ checks, ops }) => [
     ...checks.flatMap((check) => ('log' in check ? [check.log.key] : [])),

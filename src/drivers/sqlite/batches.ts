@@ -1,6 +1,6 @@
-/** What a client has to offer that takes a list of statements as one transaction. @module */
+/** The client of a database that runs a list of statements as one transaction. @module */
 
-/** A statement and its parameters, `?1` being the first. */
+/** A statement and its parameters, beginning with `?1`. */
 export interface Statement {
   readonly sql: string
   readonly args: (string | number | null | Uint8Array)[]
@@ -10,12 +10,15 @@ export interface Statement {
 export interface Batches {
   /** The name of the driver. */
   readonly name: string
-  /** What is said to be out of reach. */
+  /** The name of the database in error messages. */
   readonly title: string
-  /** How long a call is tried, in milliseconds. */
+  /** How long to try a call, in milliseconds. */
   readonly timeout: number
-  /** Runs statements as one transaction, and gives the rows of each: objects by the names of columns. */
+  /** Runs statements as one transaction. Resolves to the rows of each, as objects by column name. */
   run(statements: Statement[], isWrite: boolean): Promise<readonly unknown[][]>
-  /** Looked at when the driver is opened, as a statement and what refuses a database by its first row. */
+  /**
+   * Checked when the driver is opened: a statement, and a function that throws if its first row shows an unfit
+   * database.
+   */
   readonly fitness?: { readonly sql: string; require(row: unknown): void } | undefined
 }

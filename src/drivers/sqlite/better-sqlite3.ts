@@ -1,5 +1,5 @@
 /**
- * SQLite through better-sqlite3, version 12 or 13: Node, Electron's main process.
+ * SQLite through better-sqlite3, version 12 or 13, for Node and the main process of Electron.
  *
  * @module
  */
@@ -10,23 +10,23 @@ import type { SqliteHandle, SqliteStatement } from './handle.ts'
 
 export type { SqliteOptions } from './driver.ts'
 
-/** What is used of a `Statement` of better-sqlite3. */
+/** The part of a better-sqlite3 `Statement` that the driver uses. */
 export interface BetterSqlite3Statement {
   /** Whether it returns rows. */
   readonly reader: boolean
-  /** Makes rows arrays. */
+  /** Makes rows come as arrays. */
   raw(): unknown
   /** The first row. */
   get(...values: unknown[]): unknown
   /** All rows. */
   all(...values: unknown[]): unknown[]
-  /** Runs what returns no rows. */
+  /** Runs a statement without rows. */
   run(...values: unknown[]): { readonly changes: number | bigint }
 }
 
-/** What is used of a `Database` of better-sqlite3. */
+/** The part of a better-sqlite3 `Database` that the driver uses. */
 export interface BetterSqlite3Database {
-  /** Whether it is in memory only. */
+  /** Whether the database exists only in memory. */
   readonly memory: boolean
   /** Compiles a statement. */
   prepare(sql: string): BetterSqlite3Statement
@@ -39,25 +39,25 @@ export interface BetterSqlite3Database {
 /** Options of {@link sqlite}. */
 export interface BetterSqlite3Options extends SqliteOptions {
   /**
-   * An open database of better-sqlite3, or a drizzle database over one. It stays open when the driver is closed. Its own
-   * settings stay as they are, but for `fullfsync`, which is switched on, and the journal mode of the file, see `wal`.
-   * While a transaction of its owner is open across an `await`, calls of the driver fail with `UNAVAILABLE`.
+   * An open better-sqlite3 database, or a drizzle database over one. It stays open when the driver is closed. The
+   * driver leaves its settings alone, except that it switches `fullfsync` on and sets the journal mode, see `wal`.
+   * While its owner keeps a transaction open across an `await`, calls of the driver fail with `UNAVAILABLE`.
    */
   readonly db?: BetterSqlite3Database | { readonly $client: BetterSqlite3Database }
-  /** The file to open instead, created when it is not there; its directory has to be. */
+  /** The file to open instead. A missing file is created; its directory must exist. */
   readonly path?: string
 }
 
 /**
- * Makes a driver that keeps everything in a SQLite file, shared by any number of processes of this machine.
+ * Creates a driver that stores everything in a SQLite file. Any number of processes on this machine can share the file.
  *
- * What opening and later calls throw: `UNAVAILABLE` where the file stays locked beyond the busy timeout, or cannot be
- * opened; `READ_ONLY` where it cannot be written (reading still works, once the schema is there; but see `wal`);
- * `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the file is no database, is damaged, or was written by a newer
- * release; `UNSUPPORTED` where better-sqlite3 is not installed.
+ * Opening, and later calls, throw: `UNAVAILABLE` if the file stays locked longer than the busy timeout, or cannot be
+ * opened; `READ_ONLY` if it cannot be written (reads still work once the schema exists, but see `wal`);
+ * `QUOTA_EXCEEDED` if the disk is full; `SCHEMA` if the file is damaged, not a database, or written by a newer release;
+ * `UNSUPPORTED` if better-sqlite3 is not installed.
  *
- * @param options - `db` or `path`, and clock, replay window, busy timeout (milliseconds), WAL
- * @returns a driver; it connects at the first call
+ * @param options - either `db` or `path`; also `clock`, `replayWindow` and `busyTimeout` (milliseconds), and `wal`
+ * @returns a driver, which opens the file at the first call
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -72,7 +72,7 @@ export interface BetterSqlite3Options extends SqliteOptions {
  */
 export function sqlite(options: BetterSqlite3Options): Driver {
   const { db, path } = options
-  if ((db === undefined) === (path === undefined)) throw invalid('Either db or path must be given')
+  if ((db === undefined) === (path === undefined)) throw invalid('Pass either db or path, not both')
   const given = db !== undefined && '$client' in db ? db.$client : db
   return sqliteDriver(
     {
@@ -90,7 +90,7 @@ async function openPath(path: string): Promise<BetterSqlite3Database> {
   try {
     ;({ default: Database } = await import('better-sqlite3'))
   } catch (cause) {
-    throw new HoldfastError('UNSUPPORTED', 'better-sqlite3 does not load; install it, or hand in an open db', { cause })
+    throw new HoldfastError('UNSUPPORTED', 'better-sqlite3 does not load; install it, or pass an open db', { cause })
   }
   return new Database(path)
 }

@@ -1,5 +1,5 @@
 /**
- * SQLite through `bun:sqlite`, which comes with Bun.
+ * SQLite through `bun:sqlite`, which is part of Bun.
  *
  * @module
  */
@@ -11,15 +11,15 @@ import type { SqliteHandle, SqliteRow, SqliteValue } from './handle.ts'
 export type { SqliteOptions } from './driver.ts'
 export type { SqliteValue } from './handle.ts'
 
-/** What is used of a `Statement` of `bun:sqlite`. */
+/** The part of a `bun:sqlite` `Statement` that the driver uses. */
 export interface BunSqliteStatement {
-  /** The rows as arrays; `null` in some releases where there are none. */
+  /** The rows as arrays. Some releases return `null` if there are none. */
   values(...values: SqliteValue[]): unknown[][] | null
-  /** Runs what returns no rows. */
+  /** Runs a statement without rows. */
   run(...values: SqliteValue[]): { readonly changes: number }
 }
 
-/** What is used of a `Database` of `bun:sqlite`. */
+/** The part of a `bun:sqlite` `Database` that the driver uses. */
 export interface BunSqliteDatabase {
   /** Its path, or `:memory:`. */
   readonly filename: string
@@ -34,27 +34,27 @@ export interface BunSqliteDatabase {
 /** Options of {@link bunSqlite}. */
 export interface BunSqliteOptions extends SqliteOptions {
   /**
-   * An open database of `bun:sqlite`, or a drizzle database over one. It stays open when the driver is closed. Its own
-   * settings stay as they are, but for `fullfsync`, which is switched on, and the journal mode of the file, see `wal`.
-   * It does not wait for locks unless its owner has set a busy timeout, or `busyTimeout` is given here. While a
-   * transaction of its owner is open across an `await`, calls of the driver fail with `UNAVAILABLE`.
+   * An open `bun:sqlite` database, or a drizzle database over one. It stays open when the driver is closed. The driver
+   * leaves its settings alone, except that it switches `fullfsync` on and sets the journal mode, see `wal`. It waits
+   * for locks only if its owner has set a busy timeout, or if `busyTimeout` is given. While its owner keeps a
+   * transaction open across an `await`, calls of the driver fail with `UNAVAILABLE`.
    */
   readonly db?: BunSqliteDatabase | { readonly $client: BunSqliteDatabase }
-  /** The file to open instead, created when it is not there; its directory has to be. */
+  /** The file to open instead. A missing file is created; its directory must exist. */
   readonly path?: string
 }
 
 /**
- * Makes a driver that keeps everything in a SQLite file, shared by any number of processes of this machine; a file is
- * the same for this driver and those over better-sqlite3 and `node:sqlite`.
+ * Creates a driver that stores everything in a SQLite file. Any number of processes on this machine can share the file,
+ * including those that use better-sqlite3 or `node:sqlite`.
  *
- * What opening and later calls throw: `UNAVAILABLE` where the file stays locked beyond the busy timeout, or cannot be
- * opened; `READ_ONLY` where it cannot be written (reading still works, once the schema is there; but see `wal`);
- * `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the file is no database, is damaged, or was written by a newer
- * release; `UNSUPPORTED` where this runtime is not Bun.
+ * Opening, and later calls, throw: `UNAVAILABLE` if the file stays locked longer than the busy timeout, or cannot be
+ * opened; `READ_ONLY` if it cannot be written (reads still work once the schema exists, but see `wal`);
+ * `QUOTA_EXCEEDED` if the disk is full; `SCHEMA` if the file is damaged, not a database, or written by a newer release;
+ * `UNSUPPORTED` if this runtime is not Bun.
  *
- * @param options - `db` or `path`, and clock, replay window, busy timeout (milliseconds), WAL
- * @returns a driver; it connects at the first call
+ * @param options - either `db` or `path`; also `clock`, `replayWindow` and `busyTimeout` (milliseconds), and `wal`
+ * @returns a driver, which opens the file at the first call
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -69,7 +69,7 @@ export interface BunSqliteOptions extends SqliteOptions {
  */
 export function bunSqlite(options: BunSqliteOptions): Driver {
   const { db, path } = options
-  if ((db === undefined) === (path === undefined)) throw invalid('Either db or path must be given')
+  if ((db === undefined) === (path === undefined)) throw invalid('Pass either db or path, not both')
   const given = db !== undefined && '$client' in db ? db.$client : db
   const name = given?.filename ?? path
   return sqliteDriver(

@@ -1,12 +1,12 @@
 /**
- * The SQL of D1 and libSQL, which offer no transaction that could be read in: a whole request is evaluated by triggers.
+ * The SQL of D1 and libSQL. They have no interactive transactions, so triggers evaluate a whole request.
  *
- * One row inserted into the view `holdfast_commits` is one commit. Its trigger notes the checks that do not hold in
- * `holdfast_answers`, and where there are none, inserts the ops into the view `holdfast_ops`, which has a trigger for
- * each kind. So a commit sees what those before it did, and nothing is limited by the number of parameters.
+ * One row inserted into the view `holdfast_commits` is one commit. Its trigger writes failed checks to
+ * `holdfast_answers`. If there are none, it inserts the ops into the view `holdfast_ops`, which has a trigger for each
+ * kind of op. So a commit sees the effects of earlier commits, and the number of parameters limits nothing.
  *
- * Whether a request is executed at all is decided first, by the database's clock: `holdfast_begins`. A repeat of a
- * request that has a record executes nothing, and has the checks that failed looked up again.
+ * First, `holdfast_begins` decides by the database's clock whether the request is executed at all. A repeat of a
+ * request with a record executes nothing. It only looks up again the checks that failed.
  *
  * @module
  */
@@ -17,70 +17,70 @@ import { SWEEP } from '../shared/sweeps.ts'
 import { isLong, octetsOf, valueOf } from './long-values.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 
-/** The clock of the database, in whole milliseconds since 1970. */
+/** The database's clock, in whole milliseconds since 1970. */
 const NOW = `CAST(round(unixepoch('subsec') * 1000) AS INTEGER)`
 
-/** What SQLite says where a log has something else under its prefix. */
+/** The error that the triggers raise if something else is under the prefix of a log. */
 export const NOT_A_LOG = 'holdfast: the last key under the prefix of a log is no number'
 
-/** The value of an op: in its JSON as text or as hex, or bound to a statement of its own because it is large. */
+/** The value of an op: as text or hex in its JSON, or if it is large, as a parameter of its own statement. */
 const VALUE = `CASE NEW.form WHEN 'text' THEN NEW.value WHEN 'hex' THEN unhex(NEW.value)
   ELSE (SELECT value FROM holdfast_staged WHERE request = NEW.request AND n = NEW.value) END`
 const IS_LONG = isLong('NEW.part', 'NEW.key', 'NEW.value')
 const liveAt = (now: string): string => `(e.expires_at IS NULL OR e.expires_at > ${now})`
 const onOp = (kind: string): string =>
   `CREATE TRIGGER holdfast_${kind} INSTEAD OF INSERT ON holdfast_ops WHEN NEW.kind = '${kind}' BEGIN`
-/** The number that the last append of this commit was given. */
+/** The seq that the last append of this commit was given. */
 const APPENDED = `(SELECT said ->> '$[#-1]' FROM holdfast_answers WHERE request = NEW.request AND n = NEW.n AND item = -1)`
 
 const FIRST = '0'.repeat(DIGITS)
-/** A number as an entry of a log has it in its key. */
+/** A seq as it appears in the key of a log entry. */
 const digits = (number: string): string => `printf('%0${DIGITS}d', ${number})`
-/** Where a log that was trimmed keeps the last number that was removed. */
+/** The key at which a trimmed log keeps the last seq that was removed. */
 const TRIMMED = `NEW.key || '${FIRST}'`
 
-/** The number in the last key of a log, or of a log that was trimmed to its end, in the value under it. */
+/** The seq in the last key of a log. If a log was trimmed to its end, the seq in the value under that key. */
 const lastDigits = (prefix: string): string => {
   const name = `substr(e.key, length(${prefix}) + 1)`
   return `CASE WHEN length(${name}) <> ${DIGITS} THEN NULL WHEN ${name} = '${FIRST}' THEN e.value ELSE ${name} END`
 }
 
-/** The number at which a log ends; NULL where it is empty. `foreign` is what becomes of a last key that is no number. */
+/** The seq at which a log ends; NULL if it is empty. `foreign` is the result for a last key that is not a seq. */
 const lastOf = (part: string, prefix: string, end: string, foreign: string): string => `(
   SELECT CASE WHEN typeof(l.digits) = 'text' AND length(l.digits) BETWEEN 1 AND ${DIGITS} AND l.digits NOT GLOB '*[^0-9]*'
     AND CAST(l.digits AS INTEGER) <= ${LAST_NUMBER} THEN CAST(l.digits AS INTEGER) ELSE ${foreign} END
   FROM (SELECT ${lastDigits(prefix)} AS digits FROM holdfast_keys AS e
     WHERE e.part = ${part} AND e.key >= ${prefix} AND e.key < ${end} ORDER BY e.key DESC LIMIT 1) AS l)`
 const REFUSED = `RAISE(ABORT, '${NOT_A_LOG}')`
-/** The same of the log of an op. */
+/** The same for the log of an op. */
 const LAST = `coalesce(${lastOf('NEW.part', 'NEW.key', `substr(NEW.key, 1, length(NEW.key) - 1) || '"'`, REFUSED)}, 0)`
 
-/** What an answer is charged for an entry, as in `core/limits.ts`. */
+/** The size of an entry in an answer, as in `core/limits.ts`. */
 const SIZE_OF_KEY = `${entryBytes({ key: '', version: '', expiresAt: null })} + length(e.key) + length(e.version)`
 const SIZE = `${SIZE_OF_KEY} + ${octetsOf('e')}`
 
-/** Of bytes in one column of an answer, which holds 2 MB. */
+/** The most bytes in one column of an answer, which holds 2 MB. */
 const HALF = 950_000
 
 /**
- * A value in an answer: text as it is, bytes as hex in two columns, since D1 would give a list of numbers, which takes
- * many times as much memory. `rest` is NULL of text, and both are where there is none.
+ * A value in an answer. Text stays text. Bytes come as hex in two columns, because D1 would return a list of numbers,
+ * which takes many times the memory. `rest` is NULL for text, and both columns are NULL if there is no value.
  */
 const columnsOf = (value: string): string => `CASE typeof(${value}) WHEN 'blob' THEN hex(substr(${value}, 1, ${HALF}))
     ELSE ${value} END AS value, CASE typeof(${value}) WHEN 'blob' THEN hex(substr(${value}, ${HALF + 1})) END AS rest`
 
-/** Whether a check of a commit failed: now, or by the record where the request is a repeat. */
+/** Whether a check of a commit failed: now, or for a repeat, by the record. */
 const hasFailed = (item: string, now: string): string => `CASE WHEN NEW.verdict IS NULL THEN ${now}
   ELSE ${item} IN (SELECT f.value FROM json_each(NEW.verdict, '$.failed') AS f) END`
 
-/** What these drivers have besides the schema that all share. A migration of that takes it away. */
+/** The additions of these drivers to the shared schema. Its migrations remove them. */
 const TRIGGERS = [
   `CREATE TABLE holdfast_staged (
     request TEXT NOT NULL, n INTEGER NOT NULL, value ANY NOT NULL, PRIMARY KEY (request, n)
   ) STRICT, WITHOUT ROWID`,
-  // While a request is applied. Of a commit, item -1 has the numbers of its appends, any other is a check that failed.
-  // Of the request, n = -1, item -3 says what is to become of it and has the time by which it is judged, -2 has the
-  // room that is left for values, and -1 the record.
+  // Rows for the request under way. Within a commit, item -1 has the seqs of its appends, and each other item is a
+  // failed check. For the request itself, n = -1: item -3 has the verdict and the time of the request, -2 the room left
+  // for values, and -1 the record.
   `CREATE TABLE holdfast_answers (
     request TEXT NOT NULL, n INTEGER NOT NULL, item INTEGER NOT NULL, said TEXT, last INTEGER,
     key TEXT, version TEXT, expires_at INTEGER, value ANY, PRIMARY KEY (request, n, item)
@@ -122,7 +122,7 @@ const TRIGGERS = [
           'c.value ->> 1',
           'c.value ->> 2',
           'c.value ->> 3',
-          // Of a repeat the verdict is told, whatever lies there now.
+          // For a repeat, the verdict of the record counts, not the current entries.
           `CASE WHEN NEW.verdict IS NULL THEN ${REFUSED} END`,
         )}, 0) AS last
         FROM json_each(NEW.body, '$.logs') AS c
@@ -134,7 +134,7 @@ const TRIGGERS = [
       WHERE NEW.verdict IS NULL AND NOT EXISTS (SELECT 1 FROM holdfast_answers WHERE request = NEW.request AND n = NEW.n)
       ORDER BY o.key;
   END`,
-  // One after the other, so that each takes of the room what those before it have left.
+  // One after the other, because each takes from the room that is left.
   `CREATE TRIGGER holdfast_fail INSTEAD OF INSERT ON holdfast_failed BEGIN
     INSERT INTO holdfast_answers (request, n, item, key, version, expires_at, value)
       SELECT NEW.request, NEW.n, NEW.item, e.key, e.version, e.expires_at,
@@ -182,7 +182,7 @@ const TRIGGERS = [
     DELETE FROM holdfast_keys WHERE part = NEW.part AND key > ${TRIMMED} AND key <= NEW.key || (
       SELECT ${digits('CAST(value AS INTEGER)')} FROM holdfast_keys WHERE part = NEW.part AND key = ${TRIMMED});
   END`,
-  // The record of a request, as `core/requests.ts` has it.
+  // The record of a request, as in `core/requests.ts`.
   `CREATE TRIGGER holdfast_end INSTEAD OF INSERT ON holdfast_ends BEGIN
     INSERT INTO holdfast_answers (request, n, item, said)
       SELECT NEW.request, -1, -1, json_object('digest', NEW.digest, 'verdicts', (
@@ -205,10 +205,10 @@ const TRIGGERS = [
   END`,
 ]
 
-/** Whether what these drivers have besides is there, as a row or none: a file of another driver of SQLite does without. */
+/** Returns a row if the additions exist. A file of another SQLite driver lacks them. */
 export const FIND_ADDED: string = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_answers'`
 
-/** The statements that lead from a version of the schema to this one, without what these drivers have besides. */
+/** The statements that migrate the schema from a version to this one, without the additions of these drivers. */
 export const upgradeFrom = (version: number): string[] => [
   ...MIGRATIONS.slice(version).flat(),
   ...TRIGGERS,
@@ -216,15 +216,15 @@ export const upgradeFrom = (version: number): string[] => [
 ]
 
 /**
- * (request, digest, deadline, window, room, how much is written): takes away what has expired, and decides whether the
- * request is executed.
+ * (request, digest, deadline, window, room, size of the writes): removes expired rows, and decides whether the request
+ * is executed.
  */
 export const BEGIN: string = `INSERT INTO holdfast_begins SELECT ?1, ?2, ?3, ?4, ?5, ?6, ${NOW}`
 
 /** (request, n, value) */
 export const STAGE: string = 'INSERT INTO holdfast_staged (request, n, value) VALUES (?1, ?2, ?3)'
 
-/** (request, JSON of commits, number of the first) */
+/** (request, JSON of commits, index of the first) */
 export const COMMITS: string = `INSERT INTO holdfast_commits
   SELECT ?1, CAST(?3 AS INTEGER) + c.key, c.value, begun.last,
     CASE begun.said WHEN 'repeat' THEN record.said -> ('$.verdicts[' || (CAST(?3 AS INTEGER) + c.key) || ']') END
@@ -232,14 +232,14 @@ export const COMMITS: string = `INSERT INTO holdfast_commits
     ON begun.request = ?1 AND begun.n = -1 AND begun.item = -3 AND begun.said IN ('new', 'repeat')
   LEFT JOIN holdfast_answers AS record ON record.request = ?1 AND record.n = -1 AND record.item = -1 ORDER BY c.key`
 
-/** (request, digest, number of commits, window): keeps the record of a request that was executed. */
+/** (request, digest, number of commits, window): stores the record of a request that was executed. */
 export const END: string = 'INSERT INTO holdfast_ends VALUES (?1, ?2, ?3, ?4)'
 
-/** (request): what came of it. */
+/** (request): the result. */
 export const ANSWERS: string = `SELECT n, item, said, last, key, version, expires_at, ${columnsOf('value')}
   FROM holdfast_answers WHERE request = ?1`
 
-/** (request): nothing stays of it but its record. */
+/** (request): deletes everything except the record. */
 export const CLEAR: string = 'DELETE FROM holdfast_answers WHERE request = ?1'
 
 const step = (column: 'min' | 'max', where: string): string => `(SELECT ${column}(e.key) FROM holdfast_keys AS e
@@ -249,29 +249,29 @@ const step = (column: 'min' | 'max', where: string): string => `(SELECT ${column
 export const REVERSE = 1
 export const KEYS_ONLY = 2
 export const GET = 4
-/** Answered before: it takes no room. */
+/** Answered before, so it takes no room. */
 export const KNOWN = 8
 
 /**
- * Whether what the walk has come to is part of the answer. A get and the first entry of a page have to be answered; what
- * is behind them in a page has to fit.
+ * Whether the current row of the walk is part of the answer. A get, and the first entry of a page, must be answered.
+ * Later entries of a page must fit.
  */
 const FITS = `(walk.key IS NOT NULL AND walk.n <> walk.most AND CASE
     WHEN walk.flags & ${KNOWN} THEN 1
     WHEN walk.n = 1 THEN walk.size <= walk.piece OR walk.piece = ?3
     ELSE walk.size <= min(walk.piece, walk.room) END)`
-/** Whether the next question comes now. */
+/** Whether the walk continues with the next question. */
 const IS_DONE = `(walk.flags & ${GET} OR NOT ${FITS})`
 const IS_WANTED = `walk.flags & ${KEYS_ONLY} = 0 AND ${FITS}`
 const IS_CUT = `(walk.n = 1 AND walk.key IS NOT NULL AND NOT ${FITS})`
 
 /**
- * (JSON of [part, start, end, limit, flags] per question, room, piece): any number of pages in one statement, walked one
- * after the other from key to key by a seek. A get is a page of one.
+ * (JSON of [part, start, end, limit, flags] per question, room, piece): any number of pages in one statement. The walk
+ * goes from key to key by seeks. A get is a page of one.
  *
- * Pages take of the room; everything that is read takes of the piece. Where the first entry of a question does not fit
- * into a piece that holds something, the walk ends there (`cut`), and this question and those behind it are not answered.
- * One row more than fits (`fits` = 0) tells of a page that there is more. The first row has the time alone.
+ * Entries of pages take from the room; everything that is read takes from the piece. If the first entry of a question
+ * does not fit into a piece that already holds something, the walk ends (`cut`), and this question and later ones are
+ * not answered. One row more than fits (`fits` = 0) shows that a page has more. The first row has only the time.
  */
 export const READ: string = `WITH RECURSIVE
   clock (now) AS MATERIALIZED (SELECT ${NOW}),
@@ -299,7 +299,7 @@ export const READ: string = `WITH RECURSIVE
     LEFT JOIN holdfast_long_values AS long ON long.id = e.long_id AND ${IS_WANTED}
   WHERE walk.key IS NOT NULL OR walk.i = -1`
 
-/** (start, end, limit, room): the names of parts, a seek each. The last one may not fit any more. */
+/** (start, end, limit, room): the names of parts, one seek each. The last one may not fit. */
 export const PARTS: string = `WITH RECURSIVE names (name, room) AS (
     SELECT min(part), ?4 FROM holdfast_keys WHERE part >= ?1 AND part < ?2
     UNION ALL

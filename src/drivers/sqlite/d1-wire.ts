@@ -1,24 +1,24 @@
-/** Requests as the SQL of D1 takes them, JSON in few parameters, and entries as it gives them. @module */
+/** Requests as JSON for the SQL of D1, and entries from its rows. @module */
 import type { Commit, Current, Entry, Read, Value } from '../../core/driver.ts'
 import { keyAfter, under, utf8Bytes } from '../../core/keys.ts'
 import { GET, KEYS_ONLY, KNOWN, REVERSE } from './d1-sql.ts'
 
-/** Of the JSON of one statement: D1 takes parameters of 2 MB. */
+/** The most JSON in one statement. D1 allows 2 MB per parameter. */
 const STATEMENT_BYTES = 900_000
-/** A commit's values of this many characters together are part of its JSON; further ones travel by themselves. */
+/** The total length of values in a commit's JSON, in characters. Further values travel as parameters. */
 const INLINE = 200_000
 
 /** A question about entries. */
 export type Question = Exclude<Read, { parts: unknown }>
 
 /**
- * A question as the statement for reads takes it.
+ * Encodes a question for the statement that reads.
  *
- * @param isKnown - whether it was answered before, and only the versions are wanted
+ * @param isKnown - whether it was answered before, and only versions are needed
  */
 function questionOf(read: Question, isKnown: boolean): unknown[] {
   const known = isKnown ? KNOWN + KEYS_ONLY : 0
-  // A key and a space behind it: nothing lies between them.
+  // The key followed by a space: no other key sorts between them.
   if ('get' in read) return [read.get.part, read.get.key, keyAfter(read.get.key), 2, GET + known]
   const { part, start, end, limit, reverse, keysOnly } = read.range
   return [part, start, end, limit + 1, (reverse ? REVERSE : 0) + (known || (keysOnly ? KEYS_ONLY : 0))]
@@ -27,21 +27,21 @@ function questionOf(read: Question, isKnown: boolean): unknown[] {
 /**
  * Encodes questions.
  *
- * @param known - so many of the first were answered before
+ * @param known - how many of the first questions were answered before
  */
 export const encodeReads = (reads: readonly Question[], known: number): Body[] =>
   joined(reads.map((read, i) => JSON.stringify(questionOf(read, i < known))))
 
-/** A list of JSON that one statement takes, and the number of its first member. */
+/** JSON lists for one statement each, and the index of the first member. */
 export interface Body {
   readonly first: number
   readonly json: string
 }
 
-/** Commits on their way. */
+/** Encoded commits. */
 export interface Encoded {
   readonly bodies: Body[]
-  /** The values that travel by themselves. */
+  /** The values that travel as parameters. */
   readonly staged: Value[]
 }
 
@@ -51,7 +51,7 @@ export function encode(commits: readonly Commit[]): Encoded {
   return { bodies: joined(commits.map((commit) => encodeCommit(commit, staged))), staged }
 }
 
-/** Makes lists of JSON, as many as D1 wants. */
+/** Builds JSON lists, as many as D1's limits need. */
 function joined(items: readonly string[]): Body[] {
   const bodies: Body[] = []
   let texts: string[] = []
@@ -110,7 +110,7 @@ function encodeCommit({ id, checks, ops }: Commit, staged: Value[]): string {
 
 const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
-/** The columns of an entry; `value` and `rest` are hex of bytes, see `valueOf` in `d1-sql.ts`. */
+/** The columns of an entry. `value` and `rest` are hex for bytes, see `valueOf` in `d1-sql.ts`. */
 export interface EntryRow {
   readonly key: string
   readonly version: string
@@ -119,7 +119,7 @@ export interface EntryRow {
   readonly rest: string | null
 }
 
-/** The entry of a row, without its value where that was left out. */
+/** Decodes the entry of a row, without its value if that was left out. */
 export const toCurrent = ({ key, version, expires_at, value, rest }: EntryRow): Current => ({
   key,
   version,
@@ -127,7 +127,7 @@ export const toCurrent = ({ key, version, expires_at, value, rest }: EntryRow): 
   expiresAt: expires_at,
 })
 
-/** The entry of a row that has its value, `''` where only keys were asked for. */
+/** Decodes the entry of a row that has its value. The value is `''` if only keys were requested. */
 export const toEntry = (row: EntryRow): Entry => ({ value: '', ...toCurrent(row) })
 
 function fromHex(...texts: readonly string[]): Uint8Array {
@@ -140,5 +140,5 @@ function fromHex(...texts: readonly string[]): Uint8Array {
   return bytes
 }
 
-/** Of the hex that SQLite writes, `0` to `9` and `A` to `F`. */
+/** Decodes the hex digits that SQLite writes, `0` to `9` and `A` to `F`. */
 const digit = (code: number): number => (code < 58 ? code - 48 : code - 55)

@@ -1,5 +1,5 @@
 /**
- * Cloudflare D1: SQLite behind a binding of Workers. A request is one `batch()`, see `batched.ts`.
+ * Cloudflare D1: SQLite through a Workers binding. A request is one `batch()`, see `batched.ts`.
  *
  * @module
  */
@@ -8,15 +8,15 @@ import { requireInteger } from '../../core/arguments.ts'
 import { invalid } from '../../core/errors.ts'
 import { DEFAULT_TIMEOUT, batched } from './batched.ts'
 
-/** What is used of a prepared statement of D1. */
+/** The part of a D1 prepared statement that the driver uses. */
 export interface D1Statement {
   /** The same statement with parameters. */
   bind(...values: (string | number | null | Uint8Array)[]): D1Statement
 }
 
-/** What is used of a D1 binding. */
+/** The part of a D1 binding that the driver uses. */
 export interface D1Database {
-  /** Makes a statement; nothing is sent yet. */
+  /** Creates a statement. Nothing is sent yet. */
   prepare(query: string): D1Statement
   /** Runs statements as one transaction. */
   batch(statements: D1Statement[]): Promise<{ readonly results: unknown[] }[]>
@@ -27,23 +27,23 @@ export interface D1Options {
   /** The binding, or a drizzle database over it. */
   readonly db: D1Database | { readonly $client: D1Database }
   /**
-   * How long a call is tried, in milliseconds from 1000; 15 000 by default. A call that failed for a passing reason is
-   * repeated, as is one without an answer after a third of it.
+   * How long to try a call, in milliseconds from 1000; 15 000 by default. A call that failed for a temporary reason is
+   * repeated, and so is a call that has no answer after a third of this time.
    */
   readonly timeout?: number
 }
 
 /**
- * Makes a driver that keeps everything in a D1 database. It holds no connection, promise or timer between calls, so it is
- * as cheap to make one per request as it has to be on Workers; a database that was opened before costs one query more.
+ * Creates a driver that stores everything in a D1 database. It holds no connection, promise or timer between calls, so
+ * you can create one per request, as Workers need. Opening an existing database costs one query.
  *
- * What opening and later calls throw: `UNAVAILABLE` where D1 cannot be reached for as long as `timeout`, or is overloaded
- * (`ambiguous` where a commit may have taken effect); `QUOTA_EXCEEDED` where the database is full; `SCHEMA` where it was
- * written by a newer release, or has foreign tables under names of ours; `ABORTED` where the signal was aborted.
+ * Opening, and later calls, throw: `UNAVAILABLE` if D1 is overloaded, or cannot be reached within `timeout`
+ * (`ambiguous` if a commit may have taken effect); `QUOTA_EXCEEDED` if the database is full; `SCHEMA` if a newer
+ * release wrote it, or if it has foreign tables with the driver's names; `ABORTED` if the signal was aborted.
  *
- * @param options - the binding, and a timeout in milliseconds
- * @returns a driver; its tables are made at the first call
- * @throws `INVALID_ARGUMENT` where `db` is no binding of D1, or for a malformed timeout
+ * @param options - the binding, and `timeout` in milliseconds
+ * @returns a driver, which creates its tables at the first call
+ * @throws `INVALID_ARGUMENT` if `db` is not a D1 binding, or for a malformed timeout
  *
  * @example
  * ```ts
@@ -61,7 +61,7 @@ export interface D1Options {
 export function d1({ db: given, timeout = DEFAULT_TIMEOUT }: D1Options): Driver {
   requireInteger(timeout, 'timeout', 1000)
   const db = given && '$client' in given ? given.$client : given
-  if (typeof db?.batch !== 'function') throw invalid('db must be a binding of D1, or a drizzle database over one')
+  if (typeof db?.batch !== 'function') throw invalid('db must be a D1 binding, or a drizzle database over one')
   return batched({
     name: 'd1',
     title: 'D1',

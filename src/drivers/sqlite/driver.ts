@@ -1,10 +1,10 @@
 /**
- * The SQLite driver: one file, many processes, behind any engine that can be called synchronously.
+ * The SQLite driver: one file, many processes, over any engine with a synchronous API.
  *
- * A request is one `BEGIN IMMEDIATE` transaction of prepared statements; SQLite's lock makes commits of all processes
- * one after the other, and a commit runs from its first statement to its last without giving way to other code of this
- * process. `strict` is `synchronous = FULL` in WAL mode (one sync to disk per request), `relaxed` is `NORMAL` (none).
- * Waiting for another process's lock blocks the event loop, for up to the busy timeout.
+ * A request is one `BEGIN IMMEDIATE` transaction of prepared statements. SQLite's lock orders the commits of all
+ * processes, and a commit runs from its first statement to its last without letting other code of this process run. In
+ * WAL mode, `strict` is `synchronous = FULL` (one sync to disk per request), and `relaxed` is `NORMAL` (none). Waiting
+ * for the lock of another process blocks the event loop, for up to the busy timeout.
  *
  * @module
  */
@@ -34,33 +34,33 @@ import { type Statements, prepareStatements } from './statements.ts'
 
 /** Options of every SQLite driver. */
 export interface SqliteOptions {
-  /** Judges expiry, in milliseconds since 1970; the machine's clock by default. The processes of a file share it. */
+  /** Decides expiry, in milliseconds since 1970; the machine's clock by default. All processes of a file share it. */
   readonly clock?: Clock
   /**
-   * How long a repeated request is recognised, in milliseconds. By default `0`, not at all: inside one process no
-   * outcome is ever unknown. Wanted where the driver is served to others.
+   * How long a repeated request is recognised, in milliseconds. `0`, the default, turns this off: within one process,
+   * every outcome is known. Set it if the driver is served to others.
    */
   readonly replayWindow?: number
   /**
-   * How long to wait for a lock that another process holds, in milliseconds; 5000 by default. A database that is handed
-   * in keeps its own setting unless this is given.
+   * How long to wait for a lock that another process holds, in milliseconds; 5000 by default. A database passed as `db`
+   * keeps its own setting unless this is given.
    */
   readonly busyTimeout?: number
   /**
-   * Whether to put the file into WAL mode, which it then keeps; `true` by default. In other modes everything holds as
-   * well, but commits are slower, and readers and writers wait for each other. WAL keeps two files beside the database
-   * while it is open: in a directory that cannot be written, a file in this mode opens only where another process has it
-   * open; otherwise that fails with `READ_ONLY`, on a read-only file system with `UNAVAILABLE`.
+   * Puts the file into WAL mode, which the file then keeps; `true` by default. Other modes keep all promises too, but
+   * commits are slower, and readers and writers wait for each other. WAL keeps two files beside the database while it
+   * is open. So in a directory that cannot be written, a WAL file opens only if another process has it open. Otherwise
+   * opening fails with `READ_ONLY`, or on a read-only file system with `UNAVAILABLE`.
    */
   readonly wal?: boolean
 }
 
-/** How a driver gets at its SQLite. */
+/** The driver's access to a SQLite engine. */
 export interface SqliteEngine {
   readonly name: string
-  /** Whether the connection is also used by its owner: then it stays open, and its settings are left as they are. */
+  /** Whether the owner uses the connection, too. It then stays open, and keeps its settings. */
   readonly isShared: boolean
-  /** Whether the database is lost with the process. */
+  /** Whether the database ends with the process. */
   readonly isMemory: boolean
   open(): SqliteHandle | Promise<SqliteHandle>
 }
@@ -70,20 +70,26 @@ interface Connection {
   readonly statements: Statements
   readonly tx: RowTransaction
   readonly sweep: ReturnType<typeof sweeper>
-  /** The settings of `PRAGMA synchronous` that make good the promises, in the journal mode that the file has. */
+  /** The settings of `PRAGMA synchronous` that each durability level needs in the file's journal mode. */
   readonly levels: Readonly<Record<Durability, number>>
-  /** What it is set to, as far as is known. */
+  /** The current setting, as far as the driver knows. */
   level: number
 }
 
 const DEFAULT_BUSY_TIMEOUT = 5000
-/** The longest that a read keeps the event loop from turning where it has several steps, in milliseconds. */
+/** The longest time that a read of several steps may block the event loop, in milliseconds. */
 const SLICE = 10
-/** How often a read is begun anew because somebody wrote while the event loop turned. */
+/** How many times a read starts over because another writer committed between two steps. */
 const MOST_RESTARTS = 3
-/** A checkpoint copies a page once, however often it was written since the last one: 16 MB of pages of 8 kB. */
+/**
+ * Pages of the WAL before a checkpoint: 16 MB of 8 kB pages. A checkpoint copies each page once, however often it
+ * changed.
+ */
 const CHECKPOINT_PAGES = 2000
-/** In WAL mode a commit under NORMAL is not synced, yet never torn; elsewhere that takes one step more each. */
+/**
+ * In WAL mode, commits under NORMAL are not synced but never torn. Other modes need one level more for the same
+ * promises.
+ */
 const LEVELS_IN_WAL = { relaxed: 1, strict: 2 }
 const LEVELS_ELSEWHERE = { relaxed: 2, strict: 3 }
 
@@ -96,16 +102,16 @@ const CAPABILITIES: Capabilities = {
   clock: 'local',
   network: false,
   replayWindow: 0,
-  // SQLite itself would take values of 1 GB.
+  // SQLite itself allows values of 1 GB.
   limits: IN_PROCESS_LIMITS,
 }
 
 /**
- * Makes a driver over an engine.
+ * Creates a driver over an engine.
  *
  * @param engine - opens the connection
- * @param options - clock, replay window, busy timeout, WAL
- * @returns a driver; it connects in `open()`
+ * @param options - `clock`, `replayWindow`, `busyTimeout`, `wal`
+ * @returns a driver, which connects in `open()`
  * @throws `INVALID_ARGUMENT` for a malformed option
  */
 export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}): Driver {
@@ -115,7 +121,7 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
   let opening: Promise<Connection> | undefined
   let connection: Connection | undefined
 
-  // SQLite keeps integers, and an entry is live as long as its expiry is above the clock.
+  // Whole milliseconds, because SQLite keeps integers. An entry is live while its expiry is above the clock.
   const readClock = (): number => Math.trunc(clock())
 
   function connected(): Connection {
@@ -128,10 +134,10 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
     const handle = await engine.open()
     try {
       if (!engine.isShared || busyTimeout !== undefined) handle.exec(`PRAGMA busy_timeout = ${patience}`)
-      // Without it, a sync on macOS ends in the cache of the disk.
+      // Without fullfsync, a sync on macOS ends in the cache of the disk.
       handle.exec('PRAGMA fullfsync = 1')
       if (!engine.isShared) {
-        // Takes effect on a new file: values up to nearly 2 kB then lie in the rows of their keys.
+        // Affects only a new file: values up to nearly 2 kB then fit into the rows of their keys.
         handle.exec('PRAGMA page_size = 8192')
         handle.exec(`PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
       }
@@ -148,15 +154,15 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
   }
 
   function commit(request: CommitRequest, connection: Connection): CommitAnswer {
-    // Read under the lock: waiting for it can take longer than an entry has to live.
+    // Read under the lock, because waiting for the lock can take longer than an entry lives.
     const now = readClock()
     connection.sweep(now, writesOf(request))
     return { now, outcomes: applyIn(request, connection.statements, connection.tx, now, replayWindow, ANSWER_BYTES) }
   }
 
   /**
-   * Answers from one view, in as many transactions as it takes to let the event loop turn in between: what another one
-   * finds is of the same view as long as nobody has written. Otherwise all begins anew, the last time in one go.
+   * Answers from one view. It lets the event loop run between transactions, which is safe as long as nobody has written
+   * in between. Otherwise it starts over, and the last attempt runs in one go.
    */
   async function readInSlices(reads: readonly Read[], { handle, statements }: Connection): Promise<ReadAnswer> {
     const markOf = (): string => [statements.dataVersion, statements.totalChanges].map((it) => it.get()![0]).join()
@@ -206,14 +212,14 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
       const connection = connected()
       const { statements } = connection
       try {
-        // The owner of a shared connection may be inside a transaction, whose view is old: that is refused by `begin`.
+        // If the owner of a shared connection is inside a transaction, its view is old, so `begin` refuses.
         if (reads.length > 1 || engine.isShared) return await readInSlices(reads, connection)
         const [read] = reads
         const now = readClock()
         if (!read) statements.ping.get()
         else if ('get' in read) return { now, answers: [entryAt(read.get, statements, now)] }
         const { done, value } = answering(reads, statements, now, ANSWER_BYTES).next()
-        // One statement has one view; several need a transaction.
+        // One statement has one view. Several need a transaction.
         return done ? { now, answers: value } : await readInSlices(reads, connection)
       } catch (cause) {
         throw toHoldfastError(cause)
@@ -225,7 +231,7 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
       const isStrict = request.commits.some((commit) => commit.durability === 'strict')
       const level = isStrict ? levels.strict : levels.relaxed
       try {
-        // It cannot be changed inside of a transaction; the owner of a shared connection may have lowered it since.
+        // It cannot be changed inside a transaction, and the owner of a shared connection may have lowered it.
         if (level !== before || (isStrict && engine.isShared)) setLevel(connection, level)
         try {
           return inTransaction(handle, statements.beginImmediate, statements, () => commit(request, connection))
@@ -246,7 +252,7 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
   }
 }
 
-/** Tries again while the file is locked: switching to WAL does not wait for locks by itself. */
+/** Tries again while the file is locked, because the switch to WAL does not wait for locks by itself. */
 async function whileBusy<T>(patience: number, attempt: () => T): Promise<T> {
   const deadline = performance.now() + patience
   for (;;) {
@@ -259,27 +265,27 @@ async function whileBusy<T>(patience: number, attempt: () => T): Promise<T> {
   }
 }
 
-/** Journal mode and schema; tells whether the file is in WAL mode. */
+/** Sets the journal mode and migrates the schema. Returns whether the file is in WAL mode. */
 function prepareFile(handle: SqliteHandle, wal: boolean, isMemory: boolean): boolean {
-  // Before anything is changed: the journal mode of a file that is not for this release is none of its business.
+  // Checked before any change: the driver must not switch the journal mode of a file that it cannot use.
   versionOf(handle)
   let mode = ask(handle, 'PRAGMA journal_mode')
   if (wal && mode !== 'wal' && !isMemory) {
     try {
       mode = ask(handle, 'PRAGMA journal_mode = WAL')
     } catch (cause) {
-      // What cannot be written can still be read.
+      // A file that cannot be written can still be read.
       if (resultOf(cause) !== 'READONLY') throw cause
     }
   }
   if (!isMemory && (mode === 'off' || mode === 'memory')) {
-    throw new HoldfastError('UNSUPPORTED', `Under journal_mode = ${mode} a commit can be torn; use wal`)
+    throw new HoldfastError('UNSUPPORTED', `A commit can be torn under journal_mode = ${mode}; use wal`)
   }
   migrate(handle)
   return mode === 'wal'
 }
 
-// Prepared anew each time: a prepared pragma would answer with what held when it was prepared.
+// Prepared each time, because a prepared pragma returns the value from the time of its preparation.
 const ask = (handle: SqliteHandle, pragma: string): unknown => handle.prepare(pragma).get()?.[0]
 
 const readLevel = (handle: SqliteHandle): number => Number(ask(handle, 'PRAGMA synchronous'))
@@ -290,7 +296,7 @@ function setLevel(connection: Connection, level: number): void {
 }
 
 function inTransaction<T>(handle: SqliteHandle, begin: Statements['begin'], { commit }: Statements, body: () => T): T {
-  // A refusal to begin is not ours to roll back: the owner of a shared connection may be inside a transaction.
+  // If `begin` fails there is nothing to roll back: the owner of a shared connection may be inside a transaction.
   begin.run()
   let isCommitting = false
   try {
@@ -302,7 +308,7 @@ function inTransaction<T>(handle: SqliteHandle, begin: Statements['begin'], { co
     try {
       handle.exec('ROLLBACK')
     } catch {
-      // Some failures, such as a full disk, have rolled back already.
+      // Some failures, such as a full disk, roll back by themselves.
     }
     throw toHoldfastError(cause, isCommitting)
   }

@@ -1,9 +1,9 @@
 /**
  * SQLite inside a Durable Object of Cloudflare Workers: `ctx.storage.sql`.
  *
- * A request is one `transactionSync`, without giving way to other code of the object. What is answered to code inside of
- * the object need not be on disk yet, but nothing leaves the object before it is: the output gate holds responses and
- * messages back until then, and resets the object when the disk fails. So `strict` and `relaxed` are the same here.
+ * A request is one `transactionSync`, which lets no other code of the object run in between. An answered commit may not
+ * be on disk yet, but nothing leaves the object before it is: the output gate holds back responses and messages, and
+ * resets the object if the disk fails. So `strict` and `relaxed` are the same here.
  *
  * @module
  */
@@ -20,29 +20,29 @@ import { applyIn, sweeper } from './requests.ts'
 import { answering, transaction, whole } from './rows.ts'
 import { prepareStatements } from './statements.ts'
 
-/** What is used of a cursor of `ctx.storage.sql`. */
+/** The part of a cursor of `ctx.storage.sql` that the driver uses. */
 export interface DurableObjectCursor {
   /** The rows as arrays. */
   raw(): Iterable<unknown[]>
-  /** How many rows were written, those of indexes included. */
+  /** How many rows were written, including rows of indexes. */
   readonly rowsWritten: number
 }
 
-/** What is used of `ctx.storage` of a Durable Object with SQLite. */
+/** The part of a Durable Object's `ctx.storage` that the driver uses. */
 export interface DurableObjectStorage {
   readonly sql: {
     /** Runs a statement. */
     exec(query: string, ...values: (string | number | null | Uint8Array)[]): DurableObjectCursor
   }
-  /** Runs a function inside of a transaction, undone when it throws. */
+  /** Runs a function inside a transaction, which is rolled back if the function throws. */
   transactionSync<T>(body: () => T): T
 }
 
-/** What is used of `ctx.storage` for alarms. */
+/** The part of `ctx.storage` that handles alarms. */
 export interface AlarmStorage {
-  /** When the alarm goes off, in milliseconds since 1970; `null` where none is set. */
+  /** The time of the alarm, in milliseconds since 1970; `null` if none is set. */
   getAlarm(): Promise<number | null>
-  /** Sets the object's one alarm. */
+  /** Sets the object's only alarm. */
   setAlarm(time: number): Promise<void>
 }
 
@@ -50,11 +50,11 @@ export interface AlarmStorage {
 export interface DurableObjectOptions {
   /** `ctx.storage` of an object whose class is declared under `new_sqlite_classes`. */
   readonly storage: DurableObjectStorage
-  /** Judges expiry, in milliseconds since 1970; the object's clock by default. */
+  /** Decides expiry, in milliseconds since 1970; the object's clock by default. */
   readonly clock?: Clock
   /**
-   * How long a repeated request is recognised, in milliseconds. By default `0`, not at all: inside one object no outcome
-   * is ever unknown. Wanted where the driver is served to others.
+   * How long a repeated request is recognised, in milliseconds. `0`, the default, turns this off: within one object,
+   * every outcome is known. Set it if the driver is served to others.
    */
   readonly replayWindow?: number
 }
@@ -62,7 +62,7 @@ export interface DurableObjectOptions {
 const ANSWER_BYTES: number = 2 ** 23
 
 const CAPABILITIES: Capabilities = {
-  // There is one object of a name in the world.
+  // Only one object of a name exists in the world.
   writers: 'one',
   reads: 'strict',
   durability: 'strict',
@@ -70,7 +70,7 @@ const CAPABILITIES: Capabilities = {
   network: false,
   replayWindow: 0,
   limits: {
-    // A row takes 2 MB, its key included.
+    // A row holds at most 2 MB, including its key.
     valueBytes: 1_900_000,
     // An object has 128 MB of memory.
     requestBytes: 2 ** 24,
@@ -83,17 +83,17 @@ const CAPABILITIES: Capabilities = {
 }
 
 /**
- * Makes a driver that keeps everything in the SQLite of a Durable Object. Making one is cheap and does no I/O.
+ * Creates a driver that stores everything in the SQLite database of a Durable Object. Creating one is cheap and does no
+ * I/O.
  *
- * Its tables are made at the first call, and again where the owner has deleted them: after `storage.deleteAll()`, or when a
- * transaction of the owner's is rolled back in which they were made. Everything then begins anew, numbers of logs
- * included.
+ * It creates its tables at the first call, and again if they are gone: after `storage.deleteAll()`, or if the owner
+ * rolls back the transaction that created them. Everything then begins anew, including the seqs of logs.
  *
- * What opening and later calls throw: `QUOTA_EXCEEDED` where the object is full; `SCHEMA` where the database was written
- * by a newer release, or has foreign tables under names of ours.
+ * Opening, and later calls, throw: `QUOTA_EXCEEDED` if the object is full; `SCHEMA` if a newer release wrote the
+ * database, or if it has foreign tables with the driver's names.
  *
- * @param options - the storage, and clock, replay window
- * @returns a driver; its tables are made at the first call
+ * @param options - the storage; also `clock` and `replayWindow` (milliseconds)
+ * @returns a driver, which creates its tables at the first call
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -113,11 +113,12 @@ const CAPABILITIES: Capabilities = {
  * ```
  */
 export function durableObject({ storage, clock = systemClock, replayWindow = 0 }: DurableObjectOptions): Driver {
-  if (typeof storage?.sql?.exec !== 'function') throw invalid('storage must be that of a Durable Object with SQLite')
+  if (typeof storage?.sql?.exec !== 'function')
+    throw invalid('storage must be ctx.storage of a Durable Object with SQLite')
   requireInteger(replayWindow, 'replayWindow')
   const handle = handleOf(storage)
   const statements = prepareStatements(handle)
-  // Another driver may be at work in the same object.
+  // Another driver may use the same object.
   const tx = transaction(statements, true, SHORT_BYTES)
   const sweep = sweeper(statements, replayWindow)
   const readClock = (): number => Math.trunc(clock())
@@ -129,7 +130,7 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
       try {
         return storage.transactionSync(body)
       } catch (cause) {
-        // The owner has deleted everything, or has rolled back the transaction in which the tables were made.
+        // The owner deleted everything, or rolled back the transaction that created the tables.
         if (!/no such table: holdfast_/.test(String((cause as Error | null)?.message))) throw cause
       }
       return storage.transactionSync(() => {
@@ -166,14 +167,14 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
 }
 
 /**
- * Has the object woken when there is something to do, at the latest: an alarm that goes off earlier stays.
+ * Makes sure that the object is woken in time: sets its alarm to `due`, unless an earlier alarm is set.
  *
- * If the object dies inside a step, the alarm that is tried again finds the claim of the dead; `nextDue` tells when that is
- * over, so the run goes on then.
+ * If the object dies inside a step, the repeated alarm finds the claim of the dead worker. `nextDue` then returns the
+ * expiry of that claim, so the run goes on at that time.
  *
  * @param storage - `ctx.storage`
- * @param due - what `timers.nextDue()` says, in milliseconds since 1970; `undefined` sets no alarm
- * @returns when the alarm goes off, in milliseconds since 1970; `null` where none is set
+ * @param due - the result of `timers.nextDue()`, in milliseconds since 1970; `undefined` sets no alarm
+ * @returns the time of the alarm, in milliseconds since 1970; `null` if none is set
  *
  * @example
  * ```ts
@@ -192,7 +193,7 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
  *   await plan(storage, holdfast)
  * }
  *
- * // To be called at the end of whatever creates a run, or gives it a message.
+ * // Call this after creating a run, or sending it a message.
  * async function plan(storage: AlarmStorage, { timers }: Holdfast) {
  *   await scheduleAlarm(storage, await timers.nextDue({ workflows: [order.name] }))
  * }

@@ -1,7 +1,10 @@
-/** What an engine throws, as errors of ours. @module */
+/** Maps errors of SQLite engines to HoldfastErrors. @module */
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../../core/errors.ts'
 
-/** Result codes by number, as `node:sqlite` gives them in `errcode`; better-sqlite3 gives `SQLITE_` and the name in `code`. */
+/**
+ * Result codes by number. `node:sqlite` has the number in `errcode`; better-sqlite3 has `SQLITE_` and the name in
+ * `code`.
+ */
 const RESULTS: Readonly<Record<number, string>> = {
   3: 'PERM',
   5: 'BUSY',
@@ -17,22 +20,28 @@ const RESULTS: Readonly<Record<number, string>> = {
 /** The shared memory beside a WAL file could not grow: the disk is full. */
 const IOERR_SHMSIZE = 4874
 
-/** The primary result code by name, without `SQLITE_`; `undefined` when the error is not SQLite's or needs no telling. */
+/**
+ * The name of the primary result code, without `SQLITE_`; `undefined` if SQLite did not throw the error, or for plain
+ * ERROR.
+ */
 export function resultOf(cause: unknown): string | undefined {
   const { code, errcode, message } = Object(cause) as { code?: unknown; errcode?: unknown; message?: unknown }
   if (errcode === IOERR_SHMSIZE || code === 'SQLITE_IOERR_SHMSIZE') return 'FULL'
   if (typeof errcode === 'number') return RESULTS[errcode & 0xff]
-  // Workers have it at the end of the message only.
+  // On Workers, only the end of the message has it.
   return /^SQLITE_([A-Z]+)/.exec(String(code))?.[1] ?? /: SQLITE_([A-Z]+)/.exec(String(message))?.[1]
 }
 
 type Fault = readonly [code: ErrorCode, message: string, isRetryable?: boolean]
 
 const LOCKED: Fault = ['UNAVAILABLE', 'The database is locked by another connection; try again later', true]
-const NOT_WRITABLE: Fault = ['READ_ONLY', 'The database cannot be written; check the rights of its file and directory']
-const NOT_OPENED: Fault = ['UNAVAILABLE', 'The database file cannot be opened; check its path and rights', true]
+const NOT_WRITABLE: Fault = [
+  'READ_ONLY',
+  'The database cannot be written; check the permissions of its file and directory',
+]
+const NOT_OPENED: Fault = ['UNAVAILABLE', 'The database file cannot be opened; check its path and permissions', true]
 
-/** A directory that is missing may be one that is not mounted yet, so what cannot be opened may be tried again. */
+/** Errors by result code. A missing directory may not be mounted yet, so opening can be tried again. */
 const BY_RESULT: Readonly<Record<string, Fault>> = {
   BUSY: LOCKED,
   LOCKED,
@@ -40,13 +49,13 @@ const BY_RESULT: Readonly<Record<string, Fault>> = {
   PERM: NOT_WRITABLE,
   CANTOPEN: NOT_OPENED,
   FULL: ['QUOTA_EXCEEDED', 'The disk is full, nothing was changed; make room and try again'],
-  TOOBIG: ['PAYLOAD_TOO_LARGE', 'A value is larger than SQLite takes; split it'],
+  TOOBIG: ['PAYLOAD_TOO_LARGE', 'The value is larger than SQLite allows; split it'],
   NOTADB: ['SCHEMA', 'The file is not a database; check its path'],
   CORRUPT: ['SCHEMA', 'The database is damaged; restore it from a backup'],
   IOERR: ['BACKEND', 'The database file cannot be read or written; check the disk'],
 }
 
-/** Faults that have no result code of their own, by what SQLite and the engines say. */
+/** Errors without a useful result code, by the message of SQLite or the engine. */
 const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
   [
     /database .*is not open|statement has been finalized/,
@@ -59,7 +68,7 @@ const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
   [/directory does not exist/, NOT_OPENED],
   [
     /no such (table|column)|already exists/,
-    ['SCHEMA', 'The tables of holdfast are missing or not its own; check which file this is'],
+    ['SCHEMA', 'The tables of holdfast are missing or of another program; check that this is the right file'],
   ],
   [/no such function/, ['UNSUPPORTED', 'SQLite is too old; version 3.43 or newer is needed']],
   [
@@ -68,13 +77,13 @@ const BY_MESSAGE: readonly (readonly [RegExp, Fault])[] = [
   ],
 ]
 
-/** Maps what an engine throws. Only where the disk failed in the middle of a commit can it have taken effect. */
+/** Maps an error of an engine. A commit is ambiguous only if the disk failed in the middle of it. */
 export function toHoldfastError(cause: unknown, isCommitting = false): HoldfastError {
   if (isHoldfastError(cause)) return cause
   const result = resultOf(cause)
   const said = String((cause as Error | null)?.message)
   const [code, message, retryable = false]: Fault = (result === undefined ? undefined : BY_RESULT[result]) ??
-    BY_MESSAGE.find(([pattern]) => pattern.test(said))?.[1] ?? ['BACKEND', 'SQLite failed; the cause tells why']
+    BY_MESSAGE.find(([pattern]) => pattern.test(said))?.[1] ?? ['BACKEND', 'SQLite failed; see the cause']
   const ambiguous = isCommitting && code === 'BACKEND'
   return new HoldfastError(code, message, { cause, retryable, ambiguous, details: { result } })
 }

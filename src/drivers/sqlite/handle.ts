@@ -1,13 +1,13 @@
-/** The least that a synchronous SQLite has to offer, so that one driver serves all engines. @module */
+/** The interface of a synchronous SQLite engine, so that one driver serves them all. @module */
 
-/** What is bound to a statement. */
+/** A value bound to a statement. */
 export type SqliteValue = string | number | null | Uint8Array
 
 /** One row. */
 export type SqliteRow = readonly unknown[]
 
 /**
- * A prepared statement. Rows are arrays in the order of the columns, which engines make faster than objects. Integers
+ * A prepared statement. Rows are arrays in the order of the columns, which engines create faster than objects. Integers
  * come as `number` or as `bigint`.
  */
 export interface SqliteStatement {

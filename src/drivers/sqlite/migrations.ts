@@ -1,8 +1,9 @@
 /**
- * The schema as SQL, version by version: what drizzle cannot express (STRICT, WITHOUT ROWID, views over JSON).
+ * The schema as SQL, version by version. It uses features that drizzle cannot express: STRICT, WITHOUT ROWID, views on
+ * JSON.
  *
- * A version that has been released is never edited. One that changes what rows mean renames the table: statements that
- * an older process has prepared then fail instead of writing rows of the old kind.
+ * Never edit a released version. A version that changes the meaning of rows renames the table: statements that an older
+ * process has prepared then fail, instead of writing rows of the old kind.
  *
  * @module
  */
@@ -28,10 +29,10 @@ const TABLES = [
   'CREATE INDEX holdfast_requests_expiry ON holdfast_requests (expires_at)',
 ]
 
-/** The value of a character as a digit of base 36. */
+/** The value of a character as a base-36 digit. */
 const digit = (at: number): string => `(instr('0123456789abcdefghijklmnopqrstuvwxyz', substr(rest, ${at}, 1)) - 1)`
 
-/** `decodeId` of core/keys.ts in SQL: text without escapes, nearly all of it, is returned as it is. */
+/** `decodeId` of core/keys.ts in SQL. Text without escapes, which is nearly all, is returned as it is. */
 const decoded = (id: string): string => `CASE WHEN ${id} NOT GLOB '*[#~]*' THEN ${id} ELSE (
     WITH RECURSIVE decoding (text, rest) AS (
       SELECT '', ${id}
@@ -52,11 +53,11 @@ const decoded = (id: string): string => `CASE WHEN ${id} NOT GLOB '*[#~]*' THEN 
 const LIVE = `(e.expires_at IS NULL OR e.expires_at > unixepoch('subsec') * 1000)`
 const TENANT = decoded(`substr(e.part, 1, instr(e.part, '!') - 1)`)
 const RUN_ID = decoded(`substr(e.part, instr(e.part, '!') + 5)`)
-/** Exactly `tenant!run!runId`: parts under a prefix of several elements belong to another database. */
+/** Exactly `tenant!run!runId`. Parts under a prefix of several elements belong to another database. */
 const IS_RUN = `substr(e.part, instr(e.part, '!') + 1, 4) = 'run!' AND instr(substr(e.part, instr(e.part, '!') + 5), '!') = 0`
 const JSON_OR_NULL = `CASE WHEN typeof(e.value) = 'text' AND json_valid(e.value) THEN e.value END`
 
-/** Such entries of all runs: hops from part to part, so that the length of logs does not matter. */
+/** Such entries of all runs. It seeks from part to part, so the length of logs does not matter. */
 const ofEachRun = (which: string, more = ''): string => `(
     WITH RECURSIVE parts (part) AS (
       SELECT min(part) FROM holdfast_entries
@@ -99,10 +100,13 @@ const VIEWS = [
 /** The names of {@link VIEWS}. */
 const NAMES = ['runs', 'steps', 'events', 'snapshots', 'values']
 
-/** The views of D1 and libSQL with their triggers, and their tables, see `d1-sql.ts`; they are made anew there. */
+/** The views of D1 and libSQL, with their triggers and tables, see `d1-sql.ts`. Those drivers create them again. */
 const ADDED = ['VIEW begins', 'VIEW commits', 'VIEW failed', 'VIEW ops', 'VIEW ends', 'TABLE staged', 'TABLE answers']
 
-/** Long values leave the rows of their keys, see `long-values.ts`. What reads `holdfast_entries` reads the same as before. */
+/**
+ * Moves long values out of the rows of their keys, see `long-values.ts`. Readers of `holdfast_entries` see no
+ * difference.
+ */
 const LONG_VALUES = [
   ...[...NAMES.map((name) => `VIEW ${name}`), ...ADDED].map((it) => `DROP ${it.replace(' ', ' IF EXISTS holdfast_')}`),
   'ALTER TABLE holdfast_entries RENAME TO holdfast_keys',
@@ -115,7 +119,7 @@ const LONG_VALUES = [
   `CREATE VIEW holdfast_entries AS SELECT part, key, version, expires_at,
     ${valueOf('holdfast_keys')} AS value FROM holdfast_keys`,
   ...VIEWS,
-  // One after the other, since each is given its id in between.
+  // One after the other, because each gets its id in between.
   `CREATE VIEW holdfast_moves AS SELECT '' AS part, '' AS key`,
   `CREATE TRIGGER holdfast_move INSTEAD OF INSERT ON holdfast_moves BEGIN
     INSERT INTO holdfast_long_values (value) SELECT value FROM holdfast_keys WHERE part = NEW.part AND key = NEW.key;
@@ -126,7 +130,7 @@ const LONG_VALUES = [
   'DROP VIEW holdfast_moves',
 ]
 
-/** What leads from each version to the next; the first from an empty database. */
+/** The migrations from each version to the next. The first one starts from an empty database. */
 export const MIGRATIONS: readonly (readonly string[])[] = [
   [
     'CREATE TABLE holdfast_schema (version INTEGER NOT NULL) STRICT',
@@ -137,16 +141,16 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
   LONG_VALUES,
 ]
 
-/** The version that a database is brought to. */
+/** The current schema version. */
 export const SCHEMA_VERSION: number = MIGRATIONS.length
 
 /**
- * Brings the schema to this version, in one transaction; where it is there already, only looks.
+ * Migrates the schema to the current version, in one transaction. If it is current already, only reads.
  *
- * @throws `SCHEMA` when the database is of a newer one; whatever the handle throws
+ * @throws `SCHEMA` if a newer release wrote the database; errors of the handle
  */
 export function migrate(handle: SqliteHandle): void {
-  // The look outside of the transaction lets a database that cannot be written be read.
+  // Checked outside the transaction first, so that a read-only database can be read.
   if (versionOf(handle) === SCHEMA_VERSION) return
   handle.exec('BEGIN IMMEDIATE')
   try {
@@ -156,16 +160,16 @@ export function migrate(handle: SqliteHandle): void {
     try {
       handle.exec('ROLLBACK')
     } catch {
-      // Rolled back already, as on a full disk.
+      // Rolled back already, as after a full disk.
     }
     throw cause
   }
 }
 
 /**
- * The same inside of a transaction that the caller has begun.
+ * The same inside a transaction that the caller has begun.
  *
- * @throws `SCHEMA` when the database is of a newer version; whatever the handle throws
+ * @throws `SCHEMA` if a newer release wrote the database; errors of the handle
  */
 export function upgrade(handle: Pick<SqliteHandle, 'prepare' | 'exec'>): void {
   const from = versionOf(handle)
@@ -175,30 +179,30 @@ export function upgrade(handle: Pick<SqliteHandle, 'prepare' | 'exec'>): void {
 }
 
 /**
- * The version of the schema in a database, 0 where it has none. Changes nothing.
+ * Reads the schema version of a database; 0 if it has no schema.
  *
- * @throws `SCHEMA` when it is a newer one than this release knows
+ * @throws `SCHEMA` if a newer release wrote the database
  */
 export function versionOf(handle: Pick<SqliteHandle, 'prepare'>): number {
   if (handle.prepare(FIND_SCHEMA).get() === undefined) return 0
   return knownVersion(Number(handle.prepare(FIND_VERSION).get()?.[0]))
 }
 
-/** Whether there is a schema, as a row or none. */
+/** Returns a row if there is a schema. */
 export const FIND_SCHEMA: string = `SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'holdfast_schema'`
-/** Of which version it is. */
+/** Reads the schema version. */
 export const FIND_VERSION: string = 'SELECT max(version) AS version FROM holdfast_schema'
 
 /**
- * The version that was found, when this release knows it.
+ * Returns the version if this release knows it.
  *
- * @throws `SCHEMA` when it is a newer one
+ * @throws `SCHEMA` if it is newer
  */
 export function knownVersion(version: number): number {
   if (version <= SCHEMA_VERSION) return version
   throw new HoldfastError(
     'SCHEMA',
-    `The database has schema version ${version}, and this release knows ${SCHEMA_VERSION}; use a newer release of holdfast`,
+    `The database has schema version ${version}, but this release knows only ${SCHEMA_VERSION}; use a newer release of holdfast`,
     { details: { found: version, known: SCHEMA_VERSION } },
   )
 }

@@ -1,5 +1,5 @@
 /**
- * SQLite through `node:sqlite`: Node 22.13 or newer, with nothing to install.
+ * SQLite through `node:sqlite`, which is part of Node 22.13 and newer.
  *
  * @module
  */
@@ -11,19 +11,19 @@ import type { SqliteHandle, SqliteStatement, SqliteValue } from './handle.ts'
 export type { SqliteOptions } from './driver.ts'
 export type { SqliteValue } from './handle.ts'
 
-/** What is used of a `StatementSync`. */
+/** The part of a `StatementSync` that the driver uses. */
 export interface NodeSqliteStatement {
   /** The first row. */
   get(...values: SqliteValue[]): unknown
   /** All rows. */
   all(...values: SqliteValue[]): unknown[]
-  /** Runs what returns no rows. */
+  /** Runs a statement without rows. */
   run(...values: SqliteValue[]): { readonly changes: number | bigint }
-  /** Makes rows arrays; newer than the module itself. */
+  /** Makes rows come as arrays. Older Node releases lack it. */
   setReturnArrays?(enabled: boolean): void
 }
 
-/** What is used of a `DatabaseSync`. */
+/** The part of a `DatabaseSync` that the driver uses. */
 export interface NodeSqliteDatabase {
   /** Compiles a statement. */
   prepare(sql: string): NodeSqliteStatement
@@ -31,34 +31,34 @@ export interface NodeSqliteDatabase {
   exec(sql: string): void
   /** Closes the connection. */
   close(): void
-  /** `null` for a database in memory; newer than the module itself. */
+  /** `null` for a database in memory. Older Node releases lack it. */
   location?(): string | null
 }
 
 /** Options of {@link nodeSqlite}. */
 export interface NodeSqliteOptions extends SqliteOptions {
   /**
-   * An open database. It stays open when the driver is closed. Its own settings stay as they are, but for `fullfsync`,
-   * which is switched on, and the journal mode of the file, see `wal`. It does not wait for locks unless it was opened
-   * with a `timeout`, or `busyTimeout` is given here. While a transaction of its owner is open across an `await`, calls
-   * of the driver fail with `UNAVAILABLE`.
+   * An open database. It stays open when the driver is closed. The driver leaves its settings alone, except that it
+   * switches `fullfsync` on and sets the journal mode, see `wal`. It waits for locks only if it was opened with a
+   * `timeout`, or if `busyTimeout` is given. While its owner keeps a transaction open across an `await`, calls of the
+   * driver fail with `UNAVAILABLE`.
    */
   readonly db?: NodeSqliteDatabase
-  /** The file to open instead, created when it is not there; its directory has to be. */
+  /** The file to open instead. A missing file is created; its directory must exist. */
   readonly path?: string
 }
 
 /**
- * Makes a driver that keeps everything in a SQLite file, shared by any number of processes of this machine; a file is
- * the same for this driver and the one over better-sqlite3.
+ * Creates a driver that stores everything in a SQLite file. Any number of processes on this machine can share the file,
+ * including those that use better-sqlite3.
  *
- * What opening and later calls throw: `UNAVAILABLE` where the file stays locked beyond the busy timeout, or cannot be
- * opened; `READ_ONLY` where it cannot be written (reading still works, once the schema is there; but see `wal`);
- * `QUOTA_EXCEEDED` where the disk is full; `SCHEMA` where the file is no database, is damaged, or was written by a newer
- * release; `UNSUPPORTED` where this runtime has no `node:sqlite`.
+ * Opening, and later calls, throw: `UNAVAILABLE` if the file stays locked longer than the busy timeout, or cannot be
+ * opened; `READ_ONLY` if it cannot be written (reads still work once the schema exists, but see `wal`);
+ * `QUOTA_EXCEEDED` if the disk is full; `SCHEMA` if the file is damaged, not a database, or written by a newer release;
+ * `UNSUPPORTED` if this runtime has no `node:sqlite`.
  *
- * @param options - `db` or `path`, and clock, replay window, busy timeout (milliseconds), WAL
- * @returns a driver; it connects at the first call
+ * @param options - either `db` or `path`; also `clock`, `replayWindow` and `busyTimeout` (milliseconds), and `wal`
+ * @returns a driver, which opens the file at the first call
  * @throws `INVALID_ARGUMENT` for a malformed option
  *
  * @example
@@ -73,7 +73,7 @@ export interface NodeSqliteOptions extends SqliteOptions {
  */
 export function nodeSqlite(options: NodeSqliteOptions): Driver {
   const { db, path } = options
-  if ((db === undefined) === (path === undefined)) throw invalid('Either db or path must be given')
+  if ((db === undefined) === (path === undefined)) throw invalid('Pass either db or path, not both')
   return sqliteDriver(
     {
       name: 'node-sqlite',
@@ -105,7 +105,7 @@ const withArrays = (db: NodeSqliteDatabase): SqliteHandle => ({
   close: () => db.close(),
 })
 
-/** For the releases whose rows are objects only; these hold their columns in order. */
+/** For Node releases whose rows are always objects, which hold their columns in order. */
 const converting = (statement: NodeSqliteStatement): SqliteStatement => ({
   /** The first row. */
   get(...values) {

@@ -1,4 +1,4 @@
-/** A request inside of a transaction, the same for every SQLite that is called synchronously. @module */
+/** A request inside a transaction, for every synchronous SQLite engine. @module */
 import { type Records, applyCommits, applyRequest } from '../shared/evaluate.ts'
 import type { CommitRequest, Outcome } from '../../core/driver.ts'
 import type { RequestRecord } from '../../core/requests.ts'
@@ -16,12 +16,12 @@ const recordsIn = ({ findRequest, keepRequest }: Statements): Records => ({
 })
 
 /**
- * Applies a request inside of a transaction.
+ * Applies a request inside a transaction.
  *
  * @param now - the clock, in milliseconds since 1970
- * @param window - how long a repetition is recognised, in milliseconds; 0: not at all
- * @param answerBytes - how much the answer may hold
- * @throws what `applyRequest` of the core throws
+ * @param window - how long a repeat is recognised, in milliseconds; 0 turns this off
+ * @param answerBytes - the most bytes in the answer
+ * @throws errors of `applyRequest` in the core
  */
 export function applyIn(
   request: CommitRequest,
@@ -37,10 +37,11 @@ export function applyIn(
 }
 
 /**
- * Makes what takes away expired rows, now and then, as many as are written at least: otherwise they would pile up.
+ * Creates a function that deletes expired rows now and then, at least as many as are written, so that they do not pile
+ * up.
  *
- * @param window - how long a repetition is recognised, in milliseconds; records stay for as long again
- * @returns to be called in the transaction of each request, with the clock and how much the request writes
+ * @param window - how long a repeat is recognised, in milliseconds; records stay for as long again
+ * @returns a function to call in the transaction of each request, with the clock and the number of rows written
  */
 export function sweeper(
   { sweepEntries, sweepRequests }: Statements,

@@ -1,4 +1,4 @@
-/** Entries as rows: the transaction of a commit, and the answers of a read, over prepared statements. @module */
+/** Entries as rows, over prepared statements: the transaction of a commit, and the answers of a read. @module */
 import { type Transaction, isLive } from '../shared/evaluate.ts'
 import type {
   Answer,
@@ -17,32 +17,32 @@ import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow, SqliteValue } from './handle.ts'
 import type { Statements } from './statements.ts'
 
-/** Between part and key in one text: neither holds it. */
+/** Separates part and key in one text. Neither contains it. */
 const JOIN = '\n'
 
-/** Entries and ends of logs remembered at most, and the longest value of an entry that is. */
+/** The most cached entries and ends of logs, and the longest value that is cached. */
 const MOST = 1000
 const LONGEST = 1000
-/** What lies behind the prefix of a log in the key of an entry. */
+/** The rest of a log entry's key, after the prefix. */
 const ENTRY = new RegExp(`^\\d{${DIGITS}}$`)
-/** Rows of a page that are read at once. */
+/** How many rows of a page to read at once. */
 const CHUNK = 1000
 
-/** Reads and writes inside of whatever transaction the connection is in. */
+/** Reads and writes inside the current transaction of the connection. */
 export interface RowTransaction extends Transaction {
-  /** To be called at the beginning of each request: what other connections have written since counts. */
+  /** To be called at the start of each request: drops the cache if another connection has written. */
   begin(): void
-  /** To be called when a request was rolled back. */
+  /** To be called after a request was rolled back. */
   forget(): void
 }
 
 /**
- * Makes the transaction of a connection, one request after the other. What was looked up is remembered for as long as
- * no other connection writes to the file: appends mostly check the same run and go to the same log.
+ * Creates the transaction of a connection, for one request after the other. Lookups are cached until another connection
+ * writes to the file, because appends mostly check the same run and go to the same log.
  *
- * @param isShared - whether others write through this very connection, which is not to be seen: then it is remembered
- *   for the length of one request
- * @param shortBytes - how much part, key and value of a row may have together for the value to lie in it, in bytes
+ * @param isShared - whether the owner also writes through this connection, which cannot be detected. Lookups are then
+ *   cached only within one request
+ * @param shortBytes - the most bytes of part, key and value in a row that holds its value itself
  */
 export function transaction(statements: Statements, isShared: boolean, shortBytes: number): RowTransaction {
   const entries = new Map<string, Current | null>()
@@ -51,7 +51,7 @@ export function transaction(statements: Statements, isShared: boolean, shortByte
   let isCurrent = false
 
   function forget(): void {
-    // Clearing an empty map takes longer than looking.
+    // Clearing an empty map takes longer than this check.
     if (entries.size > 0) entries.clear()
     if (ends.size > 0) ends.clear()
   }
@@ -116,10 +116,10 @@ export function transaction(statements: Statements, isShared: boolean, shortByte
     },
     put({ part, key }, value, version, expiresAt) {
       const stored = value.length === 0 && typeof value !== 'string' ? NO_BYTES : value
-      // Under a clock of whole milliseconds, an entry that expires within one lives to its end.
+      // The clock has whole milliseconds, so an entry lives to the end of the one it expires in.
       write(part, key, version, expiresAt === null ? null : Math.ceil(expiresAt), stored)
       entries.delete(part + JOIN + key)
-      // Of every log that it may lie in: an entry moves the end on, and of anything else the end has to be looked up.
+      // For every log that the entry may belong to: a log entry moves the end; for any other key the end is read again.
       for (let at = key.indexOf(SEPARATOR); at >= 0; at = key.indexOf(SEPARATOR, at + 1)) {
         const log = part + JOIN + key.slice(0, at + 1)
         const end = ends.get(log)
@@ -144,14 +144,14 @@ export function transaction(statements: Statements, isShared: boolean, shortByte
   }
 }
 
-/** Whether a value has at most so many bytes. The bytes of text are counted only where its length does not tell. */
+/** Whether a value has at most this many bytes. The bytes of text are counted only if its length does not decide. */
 const isShort = (value: Value, bytes: number): boolean =>
   value.length <= bytes && (typeof value !== 'string' || value.length * 3 <= bytes || utf8Bytes(value) <= bytes)
 
-/** Gives an answer step by step, so that whoever takes the steps can let other work have its turn in between. */
+/** Creates an answer step by step, so that the caller can run other work between the steps. */
 export type Reading<T> = Generator<undefined, T, undefined>
 
-/** Answers questions, with pages of so many bytes altogether; a step is one question, or one statement of a page. */
+/** Answers questions within a total size. Each step is one question, or one statement of a page. */
 export function* answering(
   reads: readonly Read[],
   statements: Statements,
@@ -168,7 +168,7 @@ export function* answering(
   return answers
 }
 
-/** Takes all steps at once. */
+/** Runs all steps at once. */
 export function whole<T>(reading: Reading<T>): T {
   for (;;) {
     const { done, value } = reading.next()
@@ -190,7 +190,7 @@ function* entryPage(range: EntryRange, statements: Statements, now: number, room
   let { start, end } = range
   for (;;) {
     const asked = Math.min(limit - entries.length + 1, CHUNK, mostIn(room))
-    // As many values as fit are read along; larger ones are looked at one by one.
+    // As many values as fit are read along with the keys. Larger ones are read one by one.
     const longest = keysOnly ? [] : [Math.floor(room.left / asked)]
     const rows = statements[name].all(...longest, part, start, end, now, asked)
     for (const row of rows) {
@@ -219,10 +219,10 @@ function partPage({ start, end, limit }: PartRange, statements: Statements, room
   return { parts, more: false }
 }
 
-/** No more rows than this fit into an answer, with one that need not fit and one that shows that there are more. */
+/** The most rows to read: those that fit, one that need not fit, and one that shows that there are more. */
 const mostIn = (room: Room): number => 2 + Math.floor(room.left / entryBytes({ key: '', version: '', expiresAt: null }))
 
-/** What is remembered of an entry: bytes belong to the caller, and two failed checks must not share theirs. */
+/** A copy of a cached entry. Bytes belong to the caller, so two failed checks must not share them. */
 function memorable(entry: Current): Current {
   const { key, version, expiresAt, value } = entry
   return typeof value === 'string' && value.length <= LONGEST ? entry : { key, version, expiresAt }
@@ -240,10 +240,10 @@ function toCurrent(row: SqliteRow): Current {
 
 const toValue = (value: unknown): Value => (typeof value === 'string' ? value : toBytes(value as Uint8Array))
 
-/** No bytes, but with memory behind them: without it, the node:sqlite of Node 22 binds NULL. */
+/** Empty bytes, with memory allocated. Without it, the node:sqlite of Node 22 binds NULL. */
 const NO_BYTES = new Uint8Array(1).subarray(1)
 
-/** Plain bytes instead of an engine's own kind, and never a window into a buffer that others share. */
+/** Plain bytes instead of an engine's own type, and never a view of a shared buffer. */
 const toBytes = (bytes: Uint8Array | ArrayBuffer): Uint8Array =>
   bytes instanceof ArrayBuffer
     ? new Uint8Array(bytes)

@@ -1,8 +1,8 @@
 /**
- * The tables and views of the SQLite drivers as a drizzle schema: to read and join what is stored with drizzle of your
- * own, in the same file. Writing to them is the driver's alone.
+ * The tables and views of the SQLite drivers as a drizzle schema, to read and join stored data with your own drizzle
+ * database in the same file. Only the driver may write to them.
  *
- * The driver creates them itself, with options that drizzle cannot express; keep them out of drizzle-kit with
+ * The driver creates them itself, with options that drizzle cannot express. Keep drizzle-kit away from them with
  * `tablesFilter: ['!holdfast_*']`.
  *
  * @example
@@ -40,7 +40,7 @@ import {
   text,
 } from 'drizzle-orm/sqlite-core'
 
-// Every type is written out: declarations of this package are made file by file, without inference.
+// Every type is written out, because the declarations of this package are generated without inference.
 
 /** A drizzle table of these columns. */
 export type Table<Name extends string, Columns extends Record<string, ColumnBuilderBase>> = SQLiteTableWithColumns<{
@@ -62,14 +62,14 @@ export type Text<Name extends string> = SQLiteTextBuilderInitial<Name, [string, 
 export type Integer<Name extends string> = SQLiteIntegerBuilderInitial<Name>
 /** A column of JSON text, parsed by drizzle. */
 export type Json<Name extends string> = SQLiteTextJsonBuilderInitial<Name>
-/** What {@link Stored} holds. */
+/** The type of a {@link Stored} column. */
 export type StoredType = { data: string | Uint8Array; driverData: string | Uint8Array }
-/** A column of text or bytes, as they were stored. */
+/** A column of text or bytes, as stored. */
 export type Stored<Name extends string> = SQLiteCustomColumnBuilder<ConvertCustomConfig<Name, StoredType>>
 
 const stored = customType<StoredType>({ dataType: () => 'any' })
 
-/** Every entry: `part` and `key` as `core/keys.ts` draws them, expiry in milliseconds since 1970. */
+/** All entries. `part` and `key` are drawn in `core/keys.ts`; the expiry is in milliseconds since 1970. */
 export const entries: View<
   'holdfast_entries',
   {
@@ -87,7 +87,7 @@ export const entries: View<
   value: stored('value').notNull(),
 }).existing()
 
-/** Requests that took effect, for as long as their repetition is recognised. */
+/** Requests that took effect, kept while a repeat is recognised. */
 export const requests: Table<
   'holdfast_requests',
   { id: NotNull<Text<'id'>>; record: NotNull<Text<'record'>>; expiresAt: NotNull<Integer<'expires_at'>> }
@@ -103,7 +103,7 @@ export const schemaVersion: Table<'holdfast_schema', { version: NotNull<Integer<
   { version: integer('version').notNull() },
 )
 
-/** The runs of all tenants; `data` is the whole record. What is no JSON reads as null, here and below. */
+/** The runs of all tenants. `data` is the whole record. A value that is not JSON reads as null, here and below. */
 export const runs: View<
   'holdfast_runs',
   {
@@ -127,7 +127,7 @@ export const runs: View<
   data: text('data', { mode: 'json' }),
 }).existing()
 
-/** The steps of all runs, in no order; `data` is the whole record. */
+/** The steps of all runs, in no particular order. `data` is the whole record. */
 export const steps: View<
   'holdfast_steps',
   {
@@ -153,7 +153,7 @@ export const steps: View<
   data: text('data', { mode: 'json' }),
 }).existing()
 
-/** The logs of all runs; `data` is the whole event. */
+/** The logs of all runs. `data` is the whole event. */
 export const events: View<
   'holdfast_events',
   {
@@ -177,7 +177,7 @@ export const events: View<
   data: text('data', { mode: 'json' }),
 }).existing()
 
-/** The snapshots of all runs; `data` is the whole document around `state`. */
+/** The snapshots of all runs. `data` is the whole document around `state`. */
 export const snapshots: View<
   'holdfast_snapshots',
   {
@@ -199,7 +199,7 @@ export const snapshots: View<
   data: text('data', { mode: 'json' }),
 }).existing()
 
-/** The plain values of tenants (`runId` is null) and of runs, as they were stored. */
+/** The plain values of tenants (`runId` is null) and of runs, as stored. */
 export const values: View<
   'holdfast_values',
   {

@@ -1,8 +1,10 @@
-/** All SQL of the driver, prepared once per connection. Text, so that no bundle has to hold what would make it. @module */
+/**
+ * All SQL of the driver, prepared once per connection. It is plain text, so that bundles need no query builder. @module
+ */
 import type { SqliteHandle, SqliteStatement } from './handle.ts'
 import { octetsOf, valueOf } from './long-values.ts'
 
-/** The statements, by what they do. */
+/** The names of the statements. */
 export type StatementName =
   | 'begin'
   | 'beginImmediate'
@@ -44,8 +46,8 @@ const VALUE = valueOf('holdfast_keys')
 const OCTETS = octetsOf('holdfast_keys')
 
 /**
- * The value and its length. A value longer than the parameter is NULL, and is not read.
- * Parameters have no numbers: better-sqlite3 takes numbered ones for named ones.
+ * The value and its length. A value longer than the parameter reads as NULL, and is not loaded. Parameters have no
+ * numbers, because better-sqlite3 treats numbered parameters as named ones.
  */
 const UP_TO = `CASE WHEN ${OCTETS} <= ? THEN ${VALUE} END, ${OCTETS}`
 
@@ -54,9 +56,9 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
   beginImmediate: 'BEGIN IMMEDIATE',
   commit: 'COMMIT',
   ping: 'SELECT 1 FROM holdfast_schema',
-  /** Another number when another connection has written to the file. */
+  /** Changes when another connection writes to the file. */
   dataVersion: 'PRAGMA data_version',
-  /** Another number when this connection has written. */
+  /** Changes when this connection writes. */
   totalChanges: 'SELECT total_changes()',
   /** (part, key) */
   get: `SELECT key, version, expires_at, ${VALUE} FROM holdfast_keys WHERE part = ? AND key = ?`,
@@ -72,31 +74,31 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
   /** (part, start, end, now, limit) */
   keysUp: range("'', 0", 'ASC'),
   keysDown: range("'', 0", 'DESC'),
-  /** (start, end, end, limit): one index seek per name, however many entries a part holds */
+  /** (start, end, end, limit): one index seek per name, however many entries a part has */
   parts: `WITH RECURSIVE names (name) AS (
       SELECT min(part) FROM holdfast_keys WHERE part >= ? AND part < ?
       UNION ALL
       SELECT (SELECT min(part) FROM holdfast_keys WHERE part > names.name AND part < ?)
       FROM names WHERE names.name IS NOT NULL
     ) SELECT name FROM names WHERE name IS NOT NULL LIMIT ?`,
-  /** (part, key, version, expires at, value): a short value; changes nothing where a long one is */
+  /** (part, key, version, expires at, value): a short value; changes nothing if the entry has a long one */
   put: `INSERT INTO holdfast_keys (part, key, version, expires_at, value) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT (part, key) DO UPDATE SET
       version = excluded.version, expires_at = excluded.expires_at, value = excluded.value WHERE long_id IS NULL`,
-  /** (part, key): deletes a long value, in whose place `putInstead` puts a short one */
+  /** (part, key): deletes a long value that `putInstead` replaces with a short one */
   shorten: `DELETE FROM holdfast_long_values
     WHERE id = (SELECT long_id FROM holdfast_keys WHERE part = ? AND key = ?)`,
   /** (version, expires at, value, part, key) */
   putInstead: `UPDATE holdfast_keys SET version = ?, expires_at = ?, value = ?, long_id = NULL, long_bytes = NULL
     WHERE part = ? AND key = ?`,
-  /** (value, part, key): a long value for another, whose row `renew` changes */
+  /** (value, part, key): replaces a long value by another; `renew` changes its row */
   replaceLong: `UPDATE holdfast_long_values SET value = ?
     WHERE id = (SELECT long_id FROM holdfast_keys WHERE part = ? AND key = ?)`,
   /** (version, expires at, part, key) */
   renew: `UPDATE holdfast_keys SET version = ?, expires_at = ?,
     long_bytes = (SELECT octet_length(long.value) FROM holdfast_long_values AS long WHERE long.id = long_id)
     WHERE part = ? AND key = ?`,
-  /** (value): a long value, whose row `putLong` puts */
+  /** (value): inserts a long value; `putLong` inserts its row */
   addLong: 'INSERT INTO holdfast_long_values (value) VALUES (?)',
   /** (part, key, version, expires at) */
   putLong: `INSERT INTO holdfast_keys (part, key, version, expires_at, value, long_id, long_bytes)
@@ -125,7 +127,7 @@ const TEXTS: Readonly<Record<StatementName, string>> = {
 /** The driver's statements by name. */
 export type Statements = Readonly<Record<StatementName, SqliteStatement>>
 
-/** Prepares all statements on a connection whose schema is in place. */
+/** Prepares all statements on a connection that has the schema. */
 export function prepareStatements(handle: Pick<SqliteHandle, 'prepare'>): Statements {
   return Object.fromEntries(Object.entries(TEXTS).map(([name, text]) => [name, handle.prepare(text)])) as Statements
 }
