@@ -12,7 +12,7 @@ import type {
   Read,
   Value,
 } from '../../core/driver.ts'
-import { DIGITS, SEPARATOR, keyAfter, decodeNumber, lastNumber, under, utf8Bytes } from '../../core/keys.ts'
+import { DIGITS, LAST_NUMBER, SEPARATOR, keyAfter, decodeNumber, lastNumber, under, utf8Bytes } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow, SqliteValue } from './handle.ts'
 import type { Statements } from './statements.ts'
@@ -125,7 +125,7 @@ export function transaction(statements: Statements, isShared: boolean, shortByte
         const end = ends.get(log)
         if (end === undefined) continue
         const number = ENTRY.test(key.slice(at + 1)) ? decodeNumber(key) : 0
-        if (number > 0) ends.set(log, Math.max(end, number))
+        if (number > 0 && number <= LAST_NUMBER) ends.set(log, Math.max(end, number))
         else ends.delete(log)
       }
     },
