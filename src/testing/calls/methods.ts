@@ -1,6 +1,6 @@
 /**
- * Every method of every store, with its options and what it answers: what the rules for calls are held against. A method
- * that is missing here is an error of types, and of the case that looks for it.
+ * Every method of every store, with its options and what it answers: what the rules for calls are held against. A
+ * method that is missing here is an error of types, and of the case that looks for it.
  *
  * @module
  */
@@ -56,8 +56,8 @@ export interface Method<A extends readonly unknown[] = readonly unknown[], O = o
   /** Whole lists of arguments, each with this duration somewhere. */
   readonly times?: readonly ((given: Given, duration: Duration) => readonly unknown[])[]
   /**
-   * What it says of what is not there: what it returns, in a list of one, or the code it throws. Left out where it makes
-   * what is not there, or waits for it.
+   * What it says of what is not there: what it returns, in a list of one, or the code it throws. Left out where it
+   * makes what is not there, or waits for it.
    */
   readonly missing?: readonly [answer: unknown] | ErrorCode
   /** Whether it refuses a run that has ended, or accepts it; left out where it is about no run, or a new one. */

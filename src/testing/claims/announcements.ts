@@ -1,17 +1,17 @@
-/** Waiting for work where changes are announced: it costs nothing, and ends as soon as there is some. @module */
+/** Waiting for work with announcements: it costs nothing, and ends as soon as there is work. @module */
 import { equal } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
 import { RUN, type SpiedStores, type Stores, announces, event, soon, spied, stores } from '../stores.ts'
 import { begin, STEP, take, WORKER } from './runs.ts'
 
-/** Nobody looks a second time unless told. */
+/** Polling is so rare that only announcements count. */
 const waiting = { workerId: WORKER, timeout: 600_000, pollInterval: 1e9 }
-/** Stores that are never ahead of a clock moved by hand: an offer that lies in the future is not there to be found. */
+/** Stores that are never ahead of a manual clock: an offer in the future could not be found. */
 const punctual = (t: Context): Stores => stores(t, { clock: () => 0 })
 const counted = ({ spy }: SpiedStores): number => spy.reads.length + spy.commits.length
 
-/** What holds where nothing is announced: who looks finds it. */
+/** Without announcements, polling finds the work. */
 const polled = {
   needs: announces,
   async otherwise(t: Context) {
@@ -22,10 +22,10 @@ const polled = {
   },
 }
 
-/** Costs counted: a worker that waits makes no request. */
+/** The cost: a waiting worker makes no request. */
 export const woken: Case = defineCase(
   'CL-501',
-  'who waits for work asks for nothing until a change is announced',
+  'a waiting worker makes no request until a change is announced',
   async (t) => {
     const [a, b] = [punctual(t), spied(t)]
     const found = b.claims.waitForWakeup(waiting)
@@ -39,10 +39,10 @@ export const woken: Case = defineCase(
   polled,
 )
 
-/** Row 35: what was sent is worked on at once. */
+/** Row 35: a sent message is worked on at once. */
 export const message: Case = defineCase(
   'CL-502',
-  'a message to a run that waits for it wakes a worker',
+  'a message wakes a worker for the run that waits for it',
   async (t) => {
     const [a, b] = [punctual(t), spied(t)]
     await begin(t, a)
@@ -55,10 +55,10 @@ export const message: Case = defineCase(
   polled,
 )
 
-/** A worker is not woken by all that happens. */
+/** A worker is not woken by unrelated changes. */
 export const unconcerned: Case = defineCase(
   'CL-503',
-  'who waits for work is not disturbed by other changes',
+  'a waiting worker is not woken by unrelated changes',
   async (t) => {
     const [a, b] = [punctual(t), spied(t)]
     const found = b.claims.waitForWakeup({ ...waiting, tags: ['gpu'] })
@@ -77,8 +77,8 @@ export const unconcerned: Case = defineCase(
   polled,
 )
 
-/** Row 23: the announcement is lost, the wake-up is not. */
-export const lost: Case = defineCase('CL-504', 'a wake-up survives the loss of its announcement', async (t) => {
+/** Row 23: the announcement is lost, but the work is found. */
+export const lost: Case = defineCase('CL-504', 'work is found even if its announcement is lost', async (t) => {
   const [a, b] = [stores(t), stores(t, { driver: { ...t.driver, watch: () => () => {} } })]
   const found = b.claims.waitForWakeup({ ...waiting, pollInterval: 20 })
   await wait(50)

@@ -1,4 +1,4 @@
-/** Claims: of all who want to work on something, one gets it, and with it a token that only grows. @module */
+/** Claims: one of several workers gets the claim, with a token that only grows. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -12,7 +12,7 @@ import { begin, erase, LEASE, outlive, STEP, take, WORKER } from './runs.ts'
 const grown = (numbers: readonly number[]): number[] => [...new Set(numbers)].sort((x, y) => x - y)
 
 /** SY-5. */
-export const described: Case = defineCase('CL-101', 'a claim says what it is of, whose, and until when', async (t) => {
+export const described: Case = defineCase('CL-101', 'a claim names its run, step, worker and expiry', async (t) => {
   const s = stores(t)
   await begin(t, s)
   const before = s.db.now()
@@ -28,8 +28,8 @@ export const described: Case = defineCase('CL-101', 'a claim says what it is of,
   equal({ ...seen, expiresAt }, claim)
 })
 
-/** SY-6, and the same worker is no exception: B.5-11. */
-export const held: Case = defineCase('CL-102', 'what is claimed cannot be claimed again', async (t) => {
+/** SY-6. The same worker is no exception: B.5-11. */
+export const held: Case = defineCase('CL-102', 'a claimed step cannot be claimed again', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   const { token } = await take(a, { ttl: 60_000 })
@@ -44,7 +44,7 @@ export const held: Case = defineCase('CL-102', 'what is claimed cannot be claime
 })
 
 /** SY-7. */
-export const overAtOnce: Case = defineCase('CL-103', 'a claim for no time is over at once', async (t) => {
+export const overAtOnce: Case = defineCase('CL-103', 'a claim with ttl 0 expires at once', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   const claim = await take(a, { ttl: 0 })
@@ -65,8 +65,8 @@ export const forEver: Case = defineCase('CL-104', 'a claim without a time to liv
   equal(await b.claims.getClaim(RUN, { stepId: STEP }), claim)
 })
 
-/** 7.4: expired is free. SY-65: from the moment on that it names. */
-export const expired: Case = defineCase('CL-105', 'what has expired can be claimed by anybody', async (t) => {
+/** 7.4: an expired claim is free. SY-65: from the very time of its expiry. */
+export const expired: Case = defineCase('CL-105', 'an expired claim can be taken by any worker', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   const first = await take(a, { ttl: LEASE })
@@ -78,7 +78,7 @@ export const expired: Case = defineCase('CL-105', 'what has expired can be claim
   equal((await a.claims.getClaim(RUN, { stepId: STEP }))?.workerId, 'worker-2')
 })
 
-/** B.5-11: one claim per run would keep branches from being shared. */
+/** B.5-11: with one claim per run, branches could not be shared. */
 export const separate: Case = defineCase('CL-106', 'claims of a run and of its steps are separate', async (t) => {
   const s = stores(t)
   await begin(t, s)
@@ -92,7 +92,7 @@ export const separate: Case = defineCase('CL-106', 'claims of a run and of its s
 })
 
 /** Row 11. */
-export const oddIds: Case = defineCase('CL-107', 'steps and workers have any names', async (t) => {
+export const oddIds: Case = defineCase('CL-107', 'steps and workers can have any name', async (t) => {
   const s = stores(t)
   await begin(t, s)
   const taken = await Promise.all(ODD_IDS.map((id) => take(s, { stepId: id, workerId: id })))
@@ -104,8 +104,8 @@ export const oddIds: Case = defineCase('CL-107', 'steps and workers have any nam
   equal(await s.claims.getClaim(RUN), undefined)
 })
 
-/** In Postgres it was so, elsewhere not. */
-export const unknownRun: Case = defineCase('CL-108', 'a run that is not there cannot be claimed', async (t) => {
+/** Postgres did so, other backends did not. */
+export const unknownRun: Case = defineCase('CL-108', 'a run that does not exist cannot be claimed', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   await take(a)
@@ -119,7 +119,7 @@ export const unknownRun: Case = defineCase('CL-108', 'a run that is not there ca
   })
 })
 
-/** A claim is to work, and there is nothing to do any more. */
+/** An ended run has no work. */
 export const endedRun: Case = defineCase('CL-109', 'a run that has ended cannot be claimed', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -132,8 +132,8 @@ export const endedRun: Case = defineCase('CL-109', 'a run that has ended cannot 
   })
 })
 
-/** 7.4: the token strictly increases, whatever became of the claim before. */
-export const tokens: Case = defineCase('CL-110', 'every claim has a larger token than those before', async (t) => {
+/** 7.4: the token strictly increases, whatever happened to earlier claims. */
+export const tokens: Case = defineCase('CL-110', 'every claim has a larger token than earlier ones', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   const seen: number[] = []
@@ -148,8 +148,8 @@ export const tokens: Case = defineCase('CL-110', 'every claim has a larger token
   equal(seen, grown(seen), 'Each is larger than those before')
 })
 
-/** Row 21: twelve of twelve succeeded. Row 29: over backends that are slow, too. */
-export const oneWins: Case = defineCase('CL-111', 'of concurrent claims exactly one is granted', async (t) => {
+/** Row 21: twelve of twelve succeeded. Row 29: over slow backends, too. */
+export const oneWins: Case = defineCase('CL-111', 'of concurrent claims exactly one succeeds', async (t) => {
   const handles = several(t, 4)
   await begin(t, handles[0]!)
   for (const n of upTo(4)) {
@@ -163,8 +163,8 @@ export const oneWins: Case = defineCase('CL-111', 'of concurrent claims exactly 
   }
 })
 
-/** Row 29: with answers that are late, eight of eight had won. */
-export const late: Case = defineCase('CL-116', 'of claims over a slow line exactly one is granted', async (t) => {
+/** Row 29: with late answers, eight of eight had succeeded. */
+export const late: Case = defineCase('CL-116', 'of claims over a slow connection exactly one succeeds', async (t) => {
   const { driver } = t
   const slow = <T>(answer: Promise<T>): Promise<T> => wait(Math.random() * 5).then(() => answer)
   const handles = upTo(4).map(() =>
@@ -195,7 +195,7 @@ export const late: Case = defineCase('CL-116', 'of claims over a slow line exact
 /** Rows 29 and 30: two runners took the same row. */
 export const oneProcess: Case = defineCase(
   'CL-112',
-  'of several processes exactly one is granted a claim',
+  'of several processes exactly one gets a claim',
   async (t) => {
     const clients = await Promise.all(upTo(3).map(() => t.reopen()))
     const handles = [t, ...clients].map(({ driver }) => taskClaimStore(t.db({ driver }), { tenant: t.tenant }))
@@ -210,13 +210,13 @@ export const oneProcess: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** Row 19: a stale offer is no work. Row 31: the claim decides. */
-export const onOffer: Case = defineCase('CL-113', 'an offer that is out of date cannot be claimed', async (t) => {
+/** Row 19: an outdated offer is no work. Row 31: the claim decides. */
+export const onOffer: Case = defineCase('CL-113', 'an outdated offer cannot be claimed', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   const [offer] = await b.claims.findAvailableTasks({ workerId: 'worker-2' })
   ok(offer, 'It is offered')
-  // Somebody else does it in between.
+  // Another worker does it meanwhile.
   const claim = await a.claims.claimTask({ ...offer, workerId: WORKER, ttl: 60_000 })
   const whole = await a.claims.claimTask({ ...offer, stepId: undefined, workerId: WORKER })
   ok(claim && whole, 'Both are claimed')
@@ -230,8 +230,8 @@ export const onOffer: Case = defineCase('CL-113', 'an offer that is out of date 
   await take(b, { workerId: 'worker-2' })
 })
 
-/** B.5-10: claims survived the deletion. */
-export const erased: Case = defineCase('CL-114', 'with a run its claims are gone', async (t) => {
+/** B.5-10: claims survived the deletion of their run. */
+export const erased: Case = defineCase('CL-114', 'a deleted run leaves no claims', async (t) => {
   const s = stores(t)
   await begin(t, s)
   const claim = await take(s)
@@ -244,7 +244,7 @@ export const erased: Case = defineCase('CL-114', 'with a run its claims are gone
 })
 
 /** C.5-1. */
-export const tenants: Case = defineCase('CL-115', 'claims of a tenant are out of reach of others', async (t) => {
+export const tenants: Case = defineCase('CL-115', 'claims of a tenant cannot be reached by another', async (t) => {
   const [mine, yours] = [stores(t), stores(t, {}, `${t.tenant}!`)]
   await begin(t, mine)
   const claim = await take(mine)
@@ -261,10 +261,10 @@ export const tenants: Case = defineCase('CL-115', 'claims of a tenant are out of
   await mine.claims.releaseTaskClaim(claim)
 })
 
-/** A service outside remembers the largest token it was shown: whoever comes later must not be taken for the stale one. */
+/** An outside service remembers the largest token it has seen. A later worker must not look like a stale one. */
 export const tokensOutlive: Case = defineCase(
   'CL-117',
-  'tokens of a run id grow whatever happens to the run, and for every process',
+  'tokens of a run id grow whatever happens to the run, in every process',
   async (t) => {
     const s = stores(t)
     const seen: number[] = []

@@ -1,4 +1,4 @@
-/** Dispatch: what is offered to whom, and in which order. It reads, and nothing else. @module */
+/** Dispatch: which work is offered to whom, in which order. It only reads. @module */
 import type { Position } from '../../runs/status.ts'
 import type { Priority, RunRecord } from '../../runs/state.ts'
 import { equal, ok } from '../assert.ts'
@@ -8,25 +8,21 @@ import { changesNothing, event, ODD_IDS, RUN, type Stores, stores, WORKFLOW } fr
 import { begin, beginAll, change, LEASE, offered, offers, outlive, STEP, take, WORKER } from './runs.ts'
 
 /** SY-78. */
-export const offer: Case = defineCase(
-  'CL-301',
-  'a step that is to be done is offered, with what is known',
-  async (t) => {
-    const [a, b] = [stores(t), stores(t)]
-    const traceParent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
-    const known = { definitionHash: 'abc', traceParent, priority: 2, tags: ['gpu', 'eu'] } as const
-    await begin(t, a, RUN, known)
-    const [task] = await offers(b)
-    ok(task && isNear(task.since, b.db.now()), 'It is offered')
-    const { tags, ...rest } = known
-    equal(
-      { ...task, since: 0 },
-      { runId: RUN, stepId: STEP, workflow: WORKFLOW, since: 0, ...rest, tags: [...tags].sort() },
-    )
-  },
-)
+export const offer: Case = defineCase('CL-301', 'a ready step is offered with the fields of its run', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  const traceParent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+  const known = { definitionHash: 'abc', traceParent, priority: 2, tags: ['gpu', 'eu'] } as const
+  await begin(t, a, RUN, known)
+  const [task] = await offers(b)
+  ok(task && isNear(task.since, b.db.now()), 'It is offered')
+  const { tags, ...rest } = known
+  equal(
+    { ...task, since: 0 },
+    { runId: RUN, stepId: STEP, workflow: WORKFLOW, since: 0, ...rest, tags: [...tags].sort() },
+  )
+})
 
-/** 7.4, B.5-5: a method that is named like reading must not write. */
+/** 7.4, B.5-5: a method that sounds like reading must not write. */
 export const onlyReads: Case = defineCase('CL-302', 'looking for work changes nothing', async (t) => {
   const { log, claims, db } = stores(t)
   await begin(t, stores(t))
@@ -39,8 +35,8 @@ export const onlyReads: Case = defineCase('CL-302', 'looking for work changes no
   })
 })
 
-/** SY-78, SY-45: what waits, is paused, has ended or stands nowhere is not there to be done. */
-export const notToDo: Case = defineCase('CL-303', 'what waits, is paused or has ended is not offered', async (t) => {
+/** SY-78, SY-45: a run that waits, is paused, has ended or has no position is not ready. */
+export const notToDo: Case = defineCase('CL-303', 'waiting, paused and ended runs are not offered', async (t) => {
   const s = stores(t)
   await begin(t, s, 'ready')
   const later = s.db.now() + 600_000
@@ -60,8 +56,8 @@ export const notToDo: Case = defineCase('CL-303', 'what waits, is paused or has 
   equal(await offered(stores(t)), ['ready'])
 })
 
-/** Branches are shared between workers: B.5-11. */
-export const branches: Case = defineCase('CL-304', 'branches of a fork are offered that are not done', async (t) => {
+/** Workers share branches: B.5-11. */
+export const branches: Case = defineCase('CL-304', 'unfinished branches of a fork are offered', async (t) => {
   const s = stores(t)
   const fork = { kind: 'fork', stepId: 'f', branches: ['c', 'a', 'd', 'b'], completed: ['d'] } as const
   await begin(t, s, RUN, { position: fork })
@@ -74,25 +70,21 @@ export const branches: Case = defineCase('CL-304', 'branches of a fork are offer
 })
 
 /** SY-82, 7.4. */
-export const claimed: Case = defineCase(
-  'CL-305',
-  'what is claimed is not offered until the claim is over',
-  async (t) => {
-    const [a, b] = [stores(t), stores(t)]
-    for (const runId of ['a', 'b', 'c']) await begin(t, a, runId)
-    const first = await take(a, { runId: 'a', ttl: LEASE })
-    const second = await take(a, { runId: 'b', stepId: undefined, ttl: 60_000 })
-    equal(await offered(b), ['c'])
-    await a.claims.extendTaskClaim(first, LEASE)
-    equal(await offered(b), ['c'])
-    await outlive(t)
-    equal(await offered(b), ['a', 'c'])
-    await a.claims.releaseTaskClaim(second)
-    equal(await offered(b), ['a', 'b', 'c'])
-  },
-)
+export const claimed: Case = defineCase('CL-305', 'a claimed step is not offered until its claim ends', async (t) => {
+  const [a, b] = [stores(t), stores(t)]
+  for (const runId of ['a', 'b', 'c']) await begin(t, a, runId)
+  const first = await take(a, { runId: 'a', ttl: LEASE })
+  const second = await take(a, { runId: 'b', stepId: undefined, ttl: 60_000 })
+  equal(await offered(b), ['c'])
+  await a.claims.extendTaskClaim(first, LEASE)
+  equal(await offered(b), ['c'])
+  await outlive(t)
+  equal(await offered(b), ['a', 'c'])
+  await a.claims.releaseTaskClaim(second)
+  equal(await offered(b), ['a', 'b', 'c'])
+})
 
-/** SY-31, SY-42, B.5-7: not as work; but somebody has to stop it, also where it only waits. */
+/** SY-31, SY-42, B.5-7: not as work. But a worker must stop the run, even if it only waits. */
 export const signalled: Case = defineCase(
   'CL-306',
   'a run with a signal is offered to be stopped, not as work',
@@ -130,7 +122,7 @@ export const signalled: Case = defineCase(
 )
 
 /** SY-48. */
-export const byPriority: Case = defineCase('CL-307', 'offers come in the order of priority', async (t) => {
+export const byPriority: Case = defineCase('CL-307', 'offers come in order of priority', async (t) => {
   const s = stores(t)
   for (const priority of [5, 3, 1, 4, 2] as const) await begin(t, s, `p${priority}`, { priority })
   await begin(t, s, 'none')
@@ -139,19 +131,23 @@ export const byPriority: Case = defineCase('CL-307', 'offers come in the order o
 })
 
 /** SY-49. */
-export const ageing: Case = defineCase('CL-308', 'what has waited long comes before what is more urgent', async (t) => {
-  const s = stores(t)
-  await begin(t, s, 'old', { priority: 5 })
-  await t.sleep(600)
-  await begin(t, s, 'new', { priority: 1 })
-  equal(await offered(s, { agingInterval: 100 }), ['old', 'new'])
-  equal(await offered(s, { agingInterval: 60_000 }), ['new', 'old'])
-  equal(await offered(s), ['new', 'old'])
-  equal(await offered(s, { agingInterval: Infinity }), ['new', 'old'])
-})
+export const ageing: Case = defineCase(
+  'CL-308',
+  'a step that has waited long comes before a more urgent one',
+  async (t) => {
+    const s = stores(t)
+    await begin(t, s, 'old', { priority: 5 })
+    await t.sleep(600)
+    await begin(t, s, 'new', { priority: 1 })
+    equal(await offered(s, { agingInterval: 100 }), ['old', 'new'])
+    equal(await offered(s, { agingInterval: 60_000 }), ['new', 'old'])
+    equal(await offered(s), ['new', 'old'])
+    equal(await offered(s, { agingInterval: Infinity }), ['new', 'old'])
+  },
+)
 
-/** SY-50; and the other end. */
-export const extremes: Case = defineCase('CL-309', 'ageing can be as fast as may be, or not at all', async (t) => {
+/** SY-50, and the other extreme. */
+export const extremes: Case = defineCase('CL-309', 'ageing can be instant, or turned off', async (t) => {
   const s = stores(t)
   await begin(t, s, 'b', { priority: 4 })
   await t.sleep(20)
@@ -165,7 +161,7 @@ export const extremes: Case = defineCase('CL-309', 'ageing can be as fast as may
 })
 
 /** SY-51, SY-52, SY-53, SY-78. */
-export const tags: Case = defineCase('CL-310', 'a worker is offered what it has all tags for', async (t) => {
+export const tags: Case = defineCase('CL-310', 'a worker is offered steps whose tags it has', async (t) => {
   const s = stores(t)
   const needs = { none: [], gpu: ['gpu'], eu: ['eu'], both: ['eu', 'gpu'], odd: ['a,b', '["gpu"]', '😀 !'] }
   for (const [runId, needed] of Object.entries(needs)) await begin(t, s, runId, { tags: needed })
@@ -179,8 +175,8 @@ export const tags: Case = defineCase('CL-310', 'a worker is offered what it has 
   equal((await offers(s)).find(({ runId }) => runId === 'both')?.tags, ['eu', 'gpu'])
 })
 
-/** SY-78: a step takes its run's tags with it, and a run can change them. */
-export const newTags: Case = defineCase('CL-311', 'tags that change are followed', async (t) => {
+/** SY-78: steps have the tags of their run, which can change. */
+export const newTags: Case = defineCase('CL-311', 'changed tags take effect', async (t) => {
   const s = stores(t)
   await begin(t, s, RUN, { tags: ['gpu'] })
   equal(await offered(s, { tags: ['eu'] }), [])
@@ -189,8 +185,8 @@ export const newTags: Case = defineCase('CL-311', 'tags that change are followed
   equal(await offered(s, { tags: ['gpu'] }), [])
 })
 
-/** 7.4: the penalised worker last, whatever the priority; others are not concerned. */
-export const penalised: Case = defineCase('CL-312', 'what a worker failed at last comes last for it', async (t) => {
+/** 7.4: the worker that failed a step gets it last, whatever its priority. Other workers are not affected. */
+export const penalised: Case = defineCase('CL-312', 'a worker is offered the steps it failed last', async (t) => {
   const s = stores(t)
   await begin(t, s, 'failed', { priority: 1, retries: { [STEP]: { attempts: 1, lastFailedWorker: WORKER } } })
   await begin(t, s, 'fresh', { priority: 5 })
@@ -199,10 +195,10 @@ export const penalised: Case = defineCase('CL-312', 'what a worker failed at las
   equal(await offered(s, { workerId: 'worker-2' }), ['failed', 'fresh'])
 })
 
-/** B.5-12: what waits for its next attempt was filtered behind the limit, and starved the rest. */
+/** B.5-12: steps that wait for their next attempt were filtered after the limit, and starved the others. */
 export const backoff: Case = defineCase(
   'CL-313',
-  'what waits for another attempt neither comes nor starves others',
+  'a step that waits for its next attempt is not offered, and starves no other',
   async (t) => {
     const s = stores(t)
     await s.db.health()
@@ -220,10 +216,10 @@ export const backoff: Case = defineCase(
   },
 )
 
-/** 7.4, B.5-10: the limit counts what is offered, not what was looked at. */
+/** 7.4, B.5-10: the limit counts offers, not the steps looked at. */
 export const limits: Case = defineCase(
   'CL-314',
-  'claimed and penalised steps do not count for the limit',
+  'claimed and penalised steps do not count toward the limit',
   async (t) => {
     const s = stores(t)
     const ids = upTo(30).map((n) => `r${String(n).padStart(2, '0')}`)
@@ -244,8 +240,8 @@ export const limits: Case = defineCase(
   },
 )
 
-/** Row 14: many in one millisecond keep an order, and it is always the same. */
-export const order: Case = defineCase('CL-315', 'steps of one moment are offered in the order of runs', async (t) => {
+/** Row 14: many steps of one millisecond have a stable order. */
+export const order: Case = defineCase('CL-315', 'steps of the same time are offered in order of run ids', async (t) => {
   const n = 300
   const s = stores(t)
   const ids = upTo(n).map((i) => `r${String((i * 7919) % n).padStart(4, '0')}`)
@@ -255,12 +251,12 @@ export const order: Case = defineCase('CL-315', 'steps of one moment are offered
   equal(await offered(stores(t), { limit: 10 }), expected.slice(0, 10))
   ok(
     (await offers(s)).every((task) => task.since === since),
-    'Of one moment',
+    'All of the same time',
   )
 })
 
-/** B.5-8: the last step was done, and the process died before it said so. */
-export const crashWindow: Case = defineCase('CL-316', 'a step is offered until its run has gone on', async (t) => {
+/** B.5-8: the last step was done, and the process died before it recorded that. */
+export const crashWindow: Case = defineCase('CL-316', 'a step is offered until its run has moved on', async (t) => {
   const [dead, next] = [stores(t), stores(t)]
   await begin(t, dead)
   const claim = await take(dead, { ttl: LEASE })
@@ -290,45 +286,41 @@ export const oddIds: Case = defineCase('CL-317', 'runs and steps of any name are
   equal(new Set(all.map(({ runId }) => runId)), new Set(ODD_IDS))
   ok(
     all.every(({ runId, stepId }) => runId === stepId),
-    'Steps and runs belong together',
+    'Steps and runs match',
   )
 })
 
-/** Row 35: nobody starves, and what is given back is there at once. */
-export const everyone: Case = defineCase(
-  'CL-318',
-  'workers that claim what they are offered do all of it once',
-  async (t) => {
-    const workers = await Promise.all(upTo(3).map(async () => stores(t)))
-    for (const n of upTo(15)) await begin(t, workers[0]!, `r${n}`, { priority: ((n % 5) + 1) as Priority })
-    const done: string[] = []
-    const work = async (s: Stores, workerId: string): Promise<void> => {
-      for (;;) {
-        const some = await offers(s, { workerId, limit: 2 })
-        if (some.length === 0) return
-        for (const task of some) {
-          const claim = await s.claims.claimTask({ ...task, workerId, ttl: 60_000 })
-          if (!claim) continue
-          done.push(task.runId)
-          await s.log.append(event('done', { runId: task.runId }), { claim, run: { position: null } })
-          await s.claims.releaseTaskClaim(claim)
-        }
+/** Row 35: no step starves, and released steps are offered at once. */
+export const everyone: Case = defineCase('CL-318', 'workers that claim their offers do all steps once', async (t) => {
+  const workers = await Promise.all(upTo(3).map(async () => stores(t)))
+  for (const n of upTo(15)) await begin(t, workers[0]!, `r${n}`, { priority: ((n % 5) + 1) as Priority })
+  const done: string[] = []
+  const work = async (s: Stores, workerId: string): Promise<void> => {
+    for (;;) {
+      const some = await offers(s, { workerId, limit: 2 })
+      if (some.length === 0) return
+      for (const task of some) {
+        const claim = await s.claims.claimTask({ ...task, workerId, ttl: 60_000 })
+        if (!claim) continue
+        done.push(task.runId)
+        await s.log.append(event('done', { runId: task.runId }), { claim, run: { position: null } })
+        await s.claims.releaseTaskClaim(claim)
       }
     }
-    await Promise.all(workers.map((s, i) => work(s, `worker ${i}`)))
-    equal(
-      [...done].sort(),
-      upTo(15)
-        .map((n) => `r${n}`)
-        .sort(),
-    )
-  },
-)
+  }
+  await Promise.all(workers.map((s, i) => work(s, `worker ${i}`)))
+  equal(
+    [...done].sort(),
+    upTo(15)
+      .map((n) => `r${n}`)
+      .sort(),
+  )
+})
 
-/** What a backend gives at once is not what is asked for. */
+/** A backend may return shorter pages than requested. */
 export const shortPages: Case = defineCase(
   'CL-319',
-  'offers are complete over backends with short pages',
+  'offers are complete even if the backend returns short pages',
   async (t) => {
     const s = stores(t)
     for (const n of upTo(9)) await begin(t, s, `r${n}`, { tags: n % 3 ? [`tag ${n}`] : [] })
@@ -339,7 +331,7 @@ export const shortPages: Case = defineCase(
   },
 )
 
-/** The same backend with the smallest answers there could be. */
+/** The same backend with the smallest possible answers. */
 const limited = (t: Context): Context['driver'] => {
   const { driver } = t
   return {
@@ -355,12 +347,16 @@ const limited = (t: Context): Context['driver'] => {
   }
 }
 
-/** What one look learns must not make another one blind. */
-export const atOnceLooks: Case = defineCase('CL-320', 'workers who look at the same time all see it', async (t) => {
-  await begin(t, stores(t))
-  const worker = stores(t)
-  equal(
-    await Promise.all(upTo(5).map(() => offered(worker))),
-    upTo(5).map(() => [RUN]),
-  )
-})
+/** One search must not spoil another. */
+export const atOnceLooks: Case = defineCase(
+  'CL-320',
+  'workers that search at the same time all find the work',
+  async (t) => {
+    await begin(t, stores(t))
+    const worker = stores(t)
+    equal(
+      await Promise.all(upTo(5).map(() => offered(worker))),
+      upTo(5).map(() => [RUN]),
+    )
+  },
+)

@@ -1,4 +1,4 @@
-/** Fences: a write under a claim takes effect only while that claim is held. @module */
+/** Fences: a write under a claim takes effect only while the claim is held. @module */
 import { innerOf } from '../../core/database.ts'
 import type { Lease } from '../../core/fence.ts'
 import type { Claim } from '../../stores/claims/store.ts'
@@ -10,7 +10,7 @@ import { begin, erase, LEASE, outlive, STEP, sweep, take, WORKER } from './runs.
 
 type Write = (s: Stores, options: { claim: Lease }) => Promise<unknown>
 
-/** Every method that writes, so that each finds something to do, again and again. */
+/** Every method that writes, each with something to do every time. */
 const WRITES: Readonly<Record<string, Write>> = {
   append: ({ log }, o) => log.append(event('b'), o),
   appendWithKey: ({ log, db }, o) => log.append(event('b', { idempotencyKey: innerOf(db).newId() }), o),
@@ -35,7 +35,7 @@ const WRITES: Readonly<Record<string, Write>> = {
   complete: ({ log }, o) => log.complete(RUN, 'completed', { ...o, event: { kind: 'end' } }),
 }
 
-/** A run with something for each of them to work on. */
+/** A run with something to do for each of them. */
 async function prepare(t: Context, s: Stores): Promise<void> {
   await begin(t, s)
   for (const _ of upTo(3)) await s.log.saveIntervention(RUN, { targetStep: STEP })
@@ -46,7 +46,7 @@ async function prepare(t: Context, s: Stores): Promise<void> {
   await take(s, { stepId: 'other' })
 }
 
-/** Requires every write under the claim to be refused, from stores that know much and from those that know nothing. */
+/** Asserts that every write under the claim is refused, by stores with and without caches. */
 const refused = (t: Context, known: Stores, claim: Lease): Promise<void> =>
   changesNothing(t, async () => {
     for (const [name, write] of Object.entries(WRITES)) {
@@ -54,7 +54,7 @@ const refused = (t: Context, known: Stores, claim: Lease): Promise<void> =>
     }
   })
 
-/** 7.4: every write takes a fence, and while the claim is held it does not show. */
+/** 7.4: every write accepts a fence. While the claim is held, it has no effect. */
 export const held: Case = defineCase('CL-601', 'while a claim is held every write under it takes effect', async (t) => {
   const s = stores(t)
   await prepare(t, s)
@@ -67,8 +67,8 @@ export const held: Case = defineCase('CL-601', 'while a claim is held every writ
   equal((await stores(t).claims.getClaim(RUN, { stepId: STEP }))?.id, claim.id)
 })
 
-/** Row 7: stopped, taken for dead, and going on. */
-export const expired: Case = defineCase('CL-602', 'under a claim that has expired nothing is written', async (t) => {
+/** Row 7: a worker that was paused, was taken for dead, and goes on. */
+export const expired: Case = defineCase('CL-602', 'an expired claim lets nothing be written', async (t) => {
   const s = stores(t)
   await prepare(t, s)
   const claim = await take(s, { ttl: LEASE })
@@ -78,8 +78,8 @@ export const expired: Case = defineCase('CL-602', 'under a claim that has expire
   await refused(t, s, claim)
 })
 
-/** Released is released. */
-export const released: Case = defineCase('CL-603', 'under a claim that was released nothing is written', async (t) => {
+/** After a release, the claim is void. */
+export const released: Case = defineCase('CL-603', 'a released claim lets nothing be written', async (t) => {
   const s = stores(t)
   await prepare(t, s)
   const claim = await take(s, { ttl: 600_000 })
@@ -91,10 +91,10 @@ export const released: Case = defineCase('CL-603', 'under a claim that was relea
   await refused(t, s, forced)
 })
 
-/** Rows 7 and 8, B.5-11: the same worker in a later life is another one. */
+/** Rows 7 and 8, B.5-11: the same worker after a restart is another one. */
 export const takenOver: Case = defineCase(
   'CL-604',
-  'under a claim that was taken over nothing is written',
+  'a claim that was taken over lets nothing be written',
   async (t) => {
     const [late, next] = [stores(t), stores(t)]
     await prepare(t, late)
@@ -110,33 +110,29 @@ export const takenOver: Case = defineCase(
   },
 )
 
-/** B.5-3: who still executes the old run must not write into the new one. */
-export const erased: Case = defineCase(
-  'CL-605',
-  'under a claim on a run that was deleted nothing is written',
-  async (t) => {
-    const s = stores(t)
-    await prepare(t, s)
-    const claim = await take(s)
-    await erase(t)
-    await changesNothing(t, async () => {
-      for (const [name, write] of Object.entries(WRITES)) {
-        for (const it of [s, stores(t)]) {
-          // What needs the run says that it is gone.
-          const found = await verdict(write(it, { claim }))
-          ok(found === 'CLAIM_LOST' || found === 'NOT_FOUND' || found === undefined, `${name}: ${String(found)}`)
-        }
+/** B.5-3: a worker on the old run must not write into the new one. */
+export const erased: Case = defineCase('CL-605', 'a claim on a deleted run lets nothing be written', async (t) => {
+  const s = stores(t)
+  await prepare(t, s)
+  const claim = await take(s)
+  await erase(t)
+  await changesNothing(t, async () => {
+    for (const [name, write] of Object.entries(WRITES)) {
+      for (const it of [s, stores(t)]) {
+        // Calls that need the run report that it is gone.
+        const found = await verdict(write(it, { claim }))
+        ok(found === 'CLAIM_LOST' || found === 'NOT_FOUND' || found === undefined, `${name}: ${String(found)}`)
       }
-    })
-    await prepare(t, stores(t))
-    await refused(t, s, claim)
-  },
-)
+    }
+  })
+  await prepare(t, stores(t))
+  await refused(t, s, claim)
+})
 
-/** A heartbeat of another process, or of this one, is nothing that a write has to know of. */
+/** A write need not know of heartbeats, of this process or another. */
 export const extended: Case = defineCase(
   'CL-606',
-  'a claim that was extended meanwhile still lets write',
+  'a claim that was extended meanwhile still allows writes',
   async (t) => {
     const [s, other] = [stores(t), stores(t)]
     await prepare(t, s)
@@ -150,10 +146,10 @@ export const extended: Case = defineCase(
   },
 )
 
-/** Row 34: work that takes longer than the lease, with a heartbeat, is not given to another. */
+/** Row 34: work longer than its lease is not given to another worker while heartbeats come. */
 export const heartbeat: Case = defineCase(
   'CL-607',
-  'who extends in time can write for as long as it takes',
+  'a worker that extends in time can write as long as it needs',
   async (t) => {
     const [a, b] = [stores(t), stores(t)]
     await begin(t, a)
@@ -168,26 +164,22 @@ export const heartbeat: Case = defineCase(
   },
 )
 
-/** A fence is one of the checks of a commit: the neighbours have theirs. */
-export const neighbours: Case = defineCase(
-  'CL-608',
-  'a write that is refused does not disturb those beside it',
-  async (t) => {
-    const s = stores(t)
-    await begin(t, s)
-    const [lost, mine] = [await take(s, { ttl: 0 }), await take(s, { stepId: 'other', ttl: 600_000 })]
-    const found = await atOnce(9, (i) =>
-      verdict(s.state.increment('n', i % 3 === 0 ? {} : { claim: i % 3 === 1 ? lost : mine })),
-    )
-    for (const i of upTo(9)) equal(found[i - 1] === 'CLAIM_LOST', (i - 1) % 3 === 1)
-    equal(await s.state.get('n'), '6')
-  },
-)
+/** A fence is one check of one commit. */
+export const neighbours: Case = defineCase('CL-608', 'a refused write does not affect its neighbours', async (t) => {
+  const s = stores(t)
+  await begin(t, s)
+  const [lost, mine] = [await take(s, { ttl: 0 }), await take(s, { stepId: 'other', ttl: 600_000 })]
+  const found = await atOnce(9, (i) =>
+    verdict(s.state.increment('n', i % 3 === 0 ? {} : { claim: i % 3 === 1 ? lost : mine })),
+  )
+  for (const i of upTo(9)) equal(found[i - 1] === 'CLAIM_LOST', (i - 1) % 3 === 1)
+  equal(await s.state.get('n'), '6')
+})
 
-/** Row 7, with everything at once: of all writes of all holders, those of the last one stay. */
+/** Row 7, all together: of all writes of all holders, those of the last one stay. */
 export const succession: Case = defineCase(
   'CL-609',
-  'each holder writes until the next one has taken over',
+  'each holder can write until the next one takes over',
   async (t) => {
     const handles = several(t, 3)
     await begin(t, handles[0]!)
@@ -211,8 +203,8 @@ export const succession: Case = defineCase(
   },
 )
 
-/** A claim fences by its data alone. */
-export const sent: Case = defineCase('CL-610', 'a claim that was sent to another process fences there', async (t) => {
+/** A claim is plain data. */
+export const sent: Case = defineCase('CL-610', 'a claim sent to another process fences there', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   const claim = JSON.parse(JSON.stringify(await take(a, { ttl: 600_000 }))) as Lease
@@ -222,8 +214,8 @@ export const sent: Case = defineCase('CL-610', 'a claim that was sent to another
   equal(await b.state.get('k'), 'v')
 })
 
-/** What is no claim must not count as none. */
-export const malformed: Case = defineCase('CL-611', 'a write under what is no claim is refused', async (t) => {
+/** A malformed claim must not count as no claim. */
+export const malformed: Case = defineCase('CL-611', 'a write under a malformed claim is refused', async (t) => {
   const { state, log, cost } = spied(t)
   const { at, id } = { at: { part: 'p', key: 'k' }, id: 'x' }
   const requests = await cost(async () => {

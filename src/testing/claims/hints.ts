@@ -1,4 +1,4 @@
-/** Hints and waiting: faster than asking again and again, and never needed. @module */
+/** Hints and waiting: faster than polling, and never required. @module */
 import type { TaskWakeupHint } from '../../runs/hints.ts'
 import { decodeHint, encodeHint } from '../../runs/hints.ts'
 import { equal, ok, rejects } from '../assert.ts'
@@ -11,7 +11,7 @@ const HINT: TaskWakeupHint = { runId: RUN, stepId: STEP }
 const worker = { workerId: WORKER }
 
 /** SY-63. */
-export const roundTrip: Case = defineCase('CL-401', 'a hint is read as it was written', async () => {
+export const roundTrip: Case = defineCase('CL-401', 'a hint is read back as it was written', async () => {
   const hints: TaskWakeupHint[] = [
     HINT,
     { ...HINT, tags: [] },
@@ -26,8 +26,8 @@ export const roundTrip: Case = defineCase('CL-401', 'a hint is read as it was wr
   }
 })
 
-/** SY-63: a hint that cannot be read is a wake-up missed. */
-export const garbage: Case = defineCase('CL-402', 'what is no hint is none, and no error', async () => {
+/** SY-63: a hint that cannot be read is a missed wake-up. */
+export const garbage: Case = defineCase('CL-402', 'a text that is not a hint is ignored without an error', async () => {
   const text = encodeHint(HINT)
   const written = (value: unknown): string => `h1.${btoa(JSON.stringify(value))}`
   equal(decodeHint(written(HINT)), HINT)
@@ -46,11 +46,11 @@ export const garbage: Case = defineCase('CL-402', 'what is no hint is none, and 
   ]) {
     equal(decodeHint(broken), undefined)
   }
-  // What a later release may add is no reason not to look.
+  // Members that a later release adds do not invalidate a hint.
   equal(decodeHint(written({ ...HINT, urgent: true })), HINT)
 })
 
-/** Whoever writes one is told. */
+/** The writer of a malformed hint gets an error. */
 export const malformed: Case = defineCase('CL-403', 'a hint with malformed ids cannot be written', async (t) => {
   const { claims } = stores(t)
   const refused = async (hint: unknown): Promise<void> => {
@@ -68,7 +68,7 @@ export const malformed: Case = defineCase('CL-403', 'a hint with malformed ids c
 })
 
 /** SY-82. */
-export const hinted: Case = defineCase('CL-404', 'a hint leads to the step that it names', async (t) => {
+export const hinted: Case = defineCase('CL-404', 'a hint finds the step that it names', async (t) => {
   const s = stores(t)
   await begin(t, s, RUN, { definitionHash: 'abc', tags: ['gpu'] })
   const [offer] = await offers(s)
@@ -79,8 +79,8 @@ export const hinted: Case = defineCase('CL-404', 'a hint leads to the step that 
   equal(await s.claims.getClaim(RUN, { stepId: STEP }), undefined, 'Nothing is claimed')
 })
 
-/** SY-82, SY-31: none when stale, claimed or signalled; B.1.8: nor without the tags. */
-export const stale: Case = defineCase('CL-405', 'a hint that is out of date leads nowhere', async (t) => {
+/** SY-82, SY-31: nothing if it is outdated, claimed or has a signal. B.1.8: nor without the tags. */
+export const stale: Case = defineCase('CL-405', 'an outdated hint finds nothing', async (t) => {
   const s = stores(t)
   const find = (hint: Partial<TaskWakeupHint> = {}, tags?: string[]): Promise<unknown> =>
     s.claims.findHintedTask({ ...HINT, ...hint }, { ...worker, tags })
@@ -107,7 +107,7 @@ export const stale: Case = defineCase('CL-405', 'a hint that is out of date lead
 })
 
 /** SY-81. */
-export const timeout: Case = defineCase('CL-406', 'waiting ends with the time, or with what there is', async (t) => {
+export const timeout: Case = defineCase('CL-406', 'waiting ends with the timeout, or with work', async (t) => {
   const s = stores(t)
   equal(await s.claims.waitForWakeup({ ...worker, timeout: 0 }), undefined)
   equal(await soon(s.claims.waitForWakeup({ ...worker, timeout: 60, pollInterval: 10 })), undefined)
@@ -117,14 +117,14 @@ export const timeout: Case = defineCase('CL-406', 'waiting ends with the time, o
   equal(await s.claims.waitForWakeup({ ...worker, tags: ['eu'], timeout: 0 }), undefined)
 })
 
-/** B.4: polling is what counts; row 34: and a step is found in time. */
-export const polling: Case = defineCase('CL-407', 'who waits finds what comes, told or not', async (t) => {
+/** B.4: polling must suffice. Row 34: a step is found in time. */
+export const polling: Case = defineCase('CL-407', 'a waiting worker finds work, announced or not', async (t) => {
   const [a, b] = [stores(t), stores(t, { driver: deaf(t.driver) })]
   const found = b.claims.waitForWakeup({ ...worker, timeout: 60_000, pollInterval: 20 })
   await wait(30)
   await begin(t, a)
   equal((await soon(found))?.runId, RUN)
-  // Also what is given up without a word.
+  // Even a claim that expires silently.
   await take(a, { ttl: LEASE })
   const next = b.claims.waitForWakeup({ ...worker, timeout: 60_000, pollInterval: 20 })
   await wait(30)
@@ -132,8 +132,8 @@ export const polling: Case = defineCase('CL-407', 'who waits finds what comes, t
   equal((await soon(next))?.runId, RUN)
 })
 
-/** SY-81: delivers the parsed hint. */
-export const woken: Case = defineCase('CL-408', 'who waits can be woken, with a hint or without', async (t) => {
+/** SY-81: the decoded hint is delivered. */
+export const woken: Case = defineCase('CL-408', 'a waiting worker can be woken, with or without a hint', async (t) => {
   const [a, b] = [stores(t), stores(t, { driver: deaf(t.driver) })]
   const waiting = { ...worker, timeout: 600_000, pollInterval: 1e9 }
   const first = b.claims.waitForWakeup(waiting)
@@ -150,8 +150,8 @@ export const woken: Case = defineCase('CL-408', 'who waits can be woken, with a 
   equal((await soon(second))?.runId, 'named')
 })
 
-/** Row 23: a wake-up for nothing is no end, and one that comes during a look is not lost. */
-export const wakeups: Case = defineCase('CL-409', 'a wake-up is neither believed nor lost', async (t) => {
+/** Row 23: a false wake-up does not end the wait, and one during a search is not lost. */
+export const wakeups: Case = defineCase('CL-409', 'a wake-up is checked, and never lost', async (t) => {
   const a = stores(t)
   const { spy, ...b } = spied(t, {}, deaf(t.driver))
   b.claims.wake(HINT)
@@ -164,14 +164,14 @@ export const wakeups: Case = defineCase('CL-409', 'a wake-up is neither believed
   b.claims.wake()
   await spy.arrived(spy.commits.length + looks + 1)
   await begin(t, a)
-  // The look under way may have come too early; this must cause another one.
+  // The search under way may be too early, so this must cause another one.
   b.claims.wake()
   spy.release()
   equal((await soon(found))?.runId, RUN)
 })
 
-/** Nobody waits for ever. */
-export const aborted: Case = defineCase('CL-410', 'waiting for work can be aborted at any moment', async (t) => {
+/** No worker waits for ever. */
+export const aborted: Case = defineCase('CL-410', 'waiting for work can be aborted at any time', async (t) => {
   const { claims } = stores(t)
   const stop = new AbortController()
   const waiting = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9, signal: stop.signal })
@@ -181,18 +181,14 @@ export const aborted: Case = defineCase('CL-410', 'waiting for work can be abort
   await rejects(claims.waitForWakeup({ ...worker, timeout: 0, signal: stop.signal }), 'ABORTED')
 })
 
-/** The close ends waiting, and waits for none. */
-export const closed: Case = defineCase(
-  'CL-411',
-  'a close does not wait for who waits for work, and ends it',
-  async (t) => {
-    const { db, claims } = stores(t)
-    const waiting = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 50 })
-    const long = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9 })
-    const refused = Promise.all([rejects(waiting, 'CLOSED'), rejects(long, 'CLOSED')])
-    await wait(30)
-    await soon(db.close())
-    claims.wake()
-    await soon(refused)
-  },
-)
+/** The close ends waiting calls, and waits for none. */
+export const closed: Case = defineCase('CL-411', 'a close ends waiting calls without waiting for them', async (t) => {
+  const { db, claims } = stores(t)
+  const waiting = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 50 })
+  const long = claims.waitForWakeup({ ...worker, timeout: 600_000, pollInterval: 1e9 })
+  const refused = Promise.all([rejects(waiting, 'CLOSED'), rejects(long, 'CLOSED')])
+  await wait(30)
+  await soon(db.close())
+  claims.wake()
+  await soon(refused)
+})

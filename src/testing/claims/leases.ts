@@ -1,4 +1,4 @@
-/** Leases: how claims are given back, extended and taken away. @module */
+/** Leases: claims are released, extended and taken away. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -7,7 +7,7 @@ import { changesNothing, losing, RUN, stores, verdict } from '../stores.ts'
 import { begin, erase, LEASE, outlive, STEP, sweep, take, WORKER } from './runs.ts'
 
 /** SY-9. */
-export const released: Case = defineCase('CL-201', 'what was released can be claimed by another', async (t) => {
+export const released: Case = defineCase('CL-201', 'a released step can be claimed by another worker', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   const claim = await take(a, { ttl: 60_000 })
@@ -16,25 +16,29 @@ export const released: Case = defineCase('CL-201', 'what was released can be cla
   equal((await take(b, { workerId: 'worker-2' })).workerId, 'worker-2')
 })
 
-/** SY-10; and SY-13: the same for extending. B.5-11: the same worker in a later life is another one. */
-export const notMine: Case = defineCase('CL-202', 'who has lost a claim can neither release nor extend', async (t) => {
-  const [late, next] = [stores(t), stores(t)]
-  await begin(t, late)
-  for (const workerId of ['worker-2', WORKER]) {
-    const lost = await take(late, { ttl: LEASE })
-    await outlive(t)
-    const mine = await take(next, { workerId, ttl: 60_000 })
-    await changesNothing(t, async () => {
-      for (const { claims } of [late, next, stores(t)]) {
-        await rejects(claims.releaseTaskClaim(lost), 'CLAIM_LOST')
-        await rejects(claims.extendTaskClaim(lost, 60_000), 'CLAIM_LOST')
-      }
-    })
-    await next.claims.releaseTaskClaim(mine)
-  }
-})
+/** SY-10; SY-13: the same for extending. B.5-11: the same worker after a restart is another one. */
+export const notMine: Case = defineCase(
+  'CL-202',
+  'a worker without its claim can neither release nor extend it',
+  async (t) => {
+    const [late, next] = [stores(t), stores(t)]
+    await begin(t, late)
+    for (const workerId of ['worker-2', WORKER]) {
+      const lost = await take(late, { ttl: LEASE })
+      await outlive(t)
+      const mine = await take(next, { workerId, ttl: 60_000 })
+      await changesNothing(t, async () => {
+        for (const { claims } of [late, next, stores(t)]) {
+          await rejects(claims.releaseTaskClaim(lost), 'CLAIM_LOST')
+          await rejects(claims.extendTaskClaim(lost, 60_000), 'CLAIM_LOST')
+        }
+      })
+      await next.claims.releaseTaskClaim(mine)
+    }
+  },
+)
 
-/** SY-11 and SY-14. What has expired is not revived, though nobody took it over. */
+/** SY-11 and SY-14. An expired claim is not revived, even if no one took it over. */
 export const nothingThere: Case = defineCase(
   'CL-203',
   'a claim that is gone cannot be released or extended',
@@ -63,8 +67,8 @@ export const nothingThere: Case = defineCase(
   },
 )
 
-/** SY-12: from now on, not on top. */
-export const extended: Case = defineCase('CL-204', 'an extension counts from now, not from the end', async (t) => {
+/** SY-12: from now, not added to the rest. */
+export const extended: Case = defineCase('CL-204', 'an extension counts from now', async (t) => {
   const s = stores(t)
   await begin(t, s)
   const claim = await take(s, { ttl: 60_000 })
@@ -84,8 +88,8 @@ export const extended: Case = defineCase('CL-204', 'an extension counts from now
   equal(await s.claims.getClaim(RUN, { stepId: STEP }), undefined)
 })
 
-/** A heartbeat keeps what it has, by whichever name. */
-export const heartbeat: Case = defineCase('CL-205', 'a claim that is extended in time does not expire', async (t) => {
+/** A heartbeat keeps the claim, with the old or the new object. */
+export const heartbeat: Case = defineCase('CL-205', 'a claim extended in time does not expire', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
   const claim = await take(a, { ttl: 2 * LEASE })
@@ -95,7 +99,7 @@ export const heartbeat: Case = defineCase('CL-205', 'a claim that is extended in
     equal([id, token], [claim.id, claim.token])
     equal(await b.claims.claimTask({ runId: RUN, stepId: STEP, workerId: 'worker-2' }), undefined)
   }
-  // From a process that knows nothing but the claim as it was sent.
+  // From a process that has only the claim as it was sent.
   const sent = JSON.parse(JSON.stringify(claim)) as Claim
   await b.claims.extendTaskClaim(sent, 60_000)
   await a.claims.extendTaskClaim(claim, 60_000)
@@ -106,7 +110,7 @@ export const heartbeat: Case = defineCase('CL-205', 'a claim that is extended in
 /** SY-15. */
 export const withoutEnd: Case = defineCase(
   'CL-206',
-  'a claim that does not expire stays so when extended',
+  'a claim without expiry stays without one when extended',
   async (t) => {
     const s = stores(t)
     await begin(t, s)
@@ -119,7 +123,7 @@ export const withoutEnd: Case = defineCase(
   },
 )
 
-/** B.5-11: a claim that does not expire, of a worker that is dead, pinned the run. */
+/** B.5-11: a dead worker's claim without expiry blocked the run. */
 export const forced: Case = defineCase('CL-207', 'an operator can take any claim away', async (t) => {
   const [dead, admin] = [stores(t), stores(t)]
   await begin(t, dead)
@@ -134,7 +138,7 @@ export const forced: Case = defineCase('CL-207', 'an operator can take any claim
   await take(admin, { workerId: 'worker-2' })
 })
 
-/** Of all who release, one has released. */
+/** One of several callers releases the claim. */
 export const releasedTwice: Case = defineCase('CL-208', 'a claim is released once', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -145,31 +149,35 @@ export const releasedTwice: Case = defineCase('CL-208', 'a claim is released onc
   equal(all.filter((it) => it === 'NOT_FOUND').length, 5)
 })
 
-/** Claim, extend and steal at the moment of expiry: nobody has it twice. */
-export const atExpiry: Case = defineCase('CL-209', 'at its end a claim is either extended or taken over', async (t) => {
-  const [a, b] = [stores(t), stores(t)]
-  await begin(t, a)
-  for (const n of upTo(4)) {
-    const stepId = `step ${n}`
-    const claim = await take(a, { stepId, ttl: LEASE })
-    await t.sleep(n % 2 ? LEASE : LEASE - 20)
-    const [kept, ...stolen] = await Promise.all([
-      verdict(a.claims.extendTaskClaim(claim, 60_000)),
-      ...upTo(4).map((i) => (i % 2 ? a : b).claims.claimTask({ runId: RUN, stepId, workerId: `thief ${i}` })),
-    ])
-    const thieves = stolen.filter((it) => it !== undefined)
-    const holder = (await stores(t).claims.getClaim(RUN, { stepId }))!
-    if (typeof kept === 'string') {
-      ok(kept === 'NOT_FOUND' || kept === 'CLAIM_LOST', 'It is told')
-      equal([thieves.length, thieves[0]?.id], [1, holder.id])
-      ok(holder.token > claim.token, 'A larger token')
-    } else {
-      equal([thieves.length, holder.id], [0, claim.id])
+/** Claiming, extending and taking over at the moment of expiry: only one succeeds. */
+export const atExpiry: Case = defineCase(
+  'CL-209',
+  'at its expiry a claim is either extended or taken over',
+  async (t) => {
+    const [a, b] = [stores(t), stores(t)]
+    await begin(t, a)
+    for (const n of upTo(4)) {
+      const stepId = `step ${n}`
+      const claim = await take(a, { stepId, ttl: LEASE })
+      await t.sleep(n % 2 ? LEASE : LEASE - 20)
+      const [kept, ...stolen] = await Promise.all([
+        verdict(a.claims.extendTaskClaim(claim, 60_000)),
+        ...upTo(4).map((i) => (i % 2 ? a : b).claims.claimTask({ runId: RUN, stepId, workerId: `thief ${i}` })),
+      ])
+      const thieves = stolen.filter((it) => it !== undefined)
+      const holder = (await stores(t).claims.getClaim(RUN, { stepId }))!
+      if (typeof kept === 'string') {
+        ok(kept === 'NOT_FOUND' || kept === 'CLAIM_LOST', 'It is told')
+        equal([thieves.length, thieves[0]?.id], [1, holder.id])
+        ok(holder.token > claim.token, 'A larger token')
+      } else {
+        equal([thieves.length, holder.id], [0, claim.id])
+      }
     }
-  }
-})
+  },
+)
 
-/** A claim whose answer was lost is nobody's, and expires. */
+/** A claim whose answer was lost belongs to nobody, and expires. */
 export const lostAnswer: Case = defineCase('CL-210', 'a claim whose answer is lost expires by itself', async (t) => {
   const line = losing(t.driver)
   const s = stores(t, { driver: line.driver })

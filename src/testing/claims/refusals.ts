@@ -1,4 +1,4 @@
-/** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
+/** Refused before any I/O: malformed arguments, aborted signals, calls after close. @module */
 import type { CallOptions } from '../../core/driver.ts'
 import { type Claim, type TaskClaimStore, taskClaimStore } from '../../stores/claims/store.ts'
 import { equal, rejects } from '../assert.ts'
@@ -20,7 +20,7 @@ const CALLS: readonly ((claims: TaskClaimStore, claim: Claim, options?: CallOpti
   (claims, _, o) => claims.waitForWakeup({ ...worker, timeout: 0, ...o }),
 ]
 
-/** Requires all calls to be refused without a request and without a change. */
+/** Asserts that all calls are refused without a request and without a change. */
 async function refused(
   t: Context,
   calls: (claims: TaskClaimStore, claim: Claim) => Iterable<Promise<unknown>>,
@@ -36,8 +36,8 @@ async function refused(
   })
 }
 
-/** Row 33: an empty id is none. */
-export const badIds: Case = defineCase('CL-801', 'malformed ids are refused by claims', (t) =>
+/** Row 33: an empty text is not an id. */
+export const badIds: Case = defineCase('CL-801', 'claims refuse malformed ids', (t) =>
   refused(t, (claims, claim) =>
     (BAD_IDS as string[]).flatMap((id) => [
       claims.claimTask({ ...task, runId: id }),
@@ -63,7 +63,7 @@ export const badIds: Case = defineCase('CL-801', 'malformed ids are refused by c
 )
 
 /** Times and numbers. */
-export const badNumbers: Case = defineCase('CL-802', 'malformed times and limits are refused by claims', (t) =>
+export const badNumbers: Case = defineCase('CL-802', 'claims refuse malformed times and limits', (t) =>
   refused(t, (claims, claim) =>
     (BAD_NUMBERS as number[]).flatMap((n) => [
       claims.claimTask({ ...task, ttl: n }),
@@ -80,8 +80,8 @@ export const badNumbers: Case = defineCase('CL-802', 'malformed times and limits
   ),
 )
 
-/** What is no object at all: refused as such, not by a `TypeError` from inside. */
-export const notObjects: Case = defineCase('CL-803', 'requests and claims that are none are refused', (t) =>
+/** Anything but an object is refused with a code, not by a `TypeError` from inside. */
+export const notObjects: Case = defineCase('CL-803', 'malformed requests and claims are refused', (t) =>
   refused(t, (claims) =>
     ([undefined, null, 0, '', 5, 'x', []] as never[]).flatMap((it) => [
       claims.claimTask(it),
@@ -98,17 +98,14 @@ export const notObjects: Case = defineCase('CL-803', 'requests and claims that a
   ),
 )
 
-/** What is no signal would never stop anything. */
-export const notSignals: Case = defineCase(
-  'CL-804',
-  'a signal that is none is refused by every method of claims',
-  (t) =>
-    refused(t, (claims, claim) =>
-      (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => CALLS.map((call) => call(claims, claim, { signal }))),
-    ),
+/** A value that is not a signal could never abort a call. */
+export const notSignals: Case = defineCase('CL-804', 'every method of claims refuses a malformed signal', (t) =>
+  refused(t, (claims, claim) =>
+    (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => CALLS.map((call) => call(claims, claim, { signal }))),
+  ),
 )
 
-/** An aborted signal is respected by all, before any I/O. */
+/** Every method checks the signal before any I/O. */
 export const aborted: Case = defineCase(
   'CL-805',
   'with an aborted signal every method of claims is refused',
@@ -127,8 +124,8 @@ export const aborted: Case = defineCase(
   },
 )
 
-/** EN-13: closed is closed. */
-export const afterClose: Case = defineCase('CL-806', 'after the close every method of claims is refused', async (t) => {
+/** EN-13: after close, nothing works. */
+export const afterClose: Case = defineCase('CL-806', 'after close every method of claims is refused', async (t) => {
   const s = spied(t)
   await begin(t, s)
   const claim = await take(s)
@@ -139,10 +136,10 @@ export const afterClose: Case = defineCase('CL-806', 'after the close every meth
   equal(requests, 0)
 })
 
-/** Malformed tenants are refused where a store is made. */
+/** Malformed tenants are refused when a store is created. */
 export const badTenants: Case = defineCase(
   'CL-807',
-  'a store of claims for a malformed tenant cannot be made',
+  'a claim store for a malformed tenant cannot be created',
   async (t) => {
     const { db } = stores(t)
     for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {

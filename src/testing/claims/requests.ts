@@ -1,4 +1,4 @@
-/** What calls cost: few requests, and never more for more runs. @module */
+/** The cost of calls: few requests, and not more if there are more runs. @module */
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
@@ -8,7 +8,7 @@ import { begin, beginAll, STEP, take, WORKER } from './runs.ts'
 
 const task = { runId: RUN, stepId: STEP, workerId: WORKER, ttl: 600_000 }
 
-/** Warm means that the run was seen; cold costs one more. */
+/** Warm: the run is cached. Cold costs one more. */
 export const claiming: Case = defineCase('CL-901', 'a claim is one request, at most two when cold', async (t) => {
   const s = spied(t)
   await begin(t, s)
@@ -26,7 +26,7 @@ export const claiming: Case = defineCase('CL-901', 'a claim is one request, at m
   equal(await none.cost(() => rejects(none.claims.claimTask({ ...task, runId: 'none' }), 'NOT_FOUND')), 1, 'No run')
 })
 
-/** The claim itself says all that has to be known. */
+/** The claim itself contains everything that these calls need. */
 export const holding: Case = defineCase('CL-902', 'extending and releasing are one request, at most two', async (t) => {
   const s = spied(t)
   await begin(t, s)
@@ -45,8 +45,8 @@ export const holding: Case = defineCase('CL-902', 'extending and releasing are o
   equal(await colder.cost(() => colder.claims.releaseTaskClaim(next)), 2, 'Extended elsewhere')
 })
 
-/** A fence is a check of the commit it fences. */
-export const fenced: Case = defineCase('CL-903', 'a fence costs no request but after an extension', async (t) => {
+/** A fence is a check of the commit. */
+export const fenced: Case = defineCase('CL-903', 'a fence costs no request except after an extension', async (t) => {
   const s = spied(t)
   await begin(t, s)
   const claim = await take(s, task)
@@ -57,10 +57,10 @@ export const fenced: Case = defineCase('CL-903', 'a fence costs no request but a
   equal(await s.cost(() => atOnce(20, () => s.state.increment('n', { claim }))), 1, 'Together')
 })
 
-/** What there is, the ranges of it, the claims on it: never more, however many runs there are. */
+/** The parts, their ranges, the claims: never more requests, however many runs there are. */
 export const finding: Case = defineCase(
   'CL-904',
-  'looking for work is three requests, and two when warm',
+  'a search for work is three requests, or two when warm',
   async (t) => {
     const s = spied(t)
     await s.db.open()
@@ -83,8 +83,8 @@ export const finding: Case = defineCase(
   },
 )
 
-/** What is claimed has to be passed over, in ever larger steps. */
-export const passing: Case = defineCase('CL-905', 'passing over many claims is a few requests', async (t) => {
+/** Claimed steps are skipped in pages of growing size. */
+export const passing: Case = defineCase('CL-905', 'skipping many claims takes few requests', async (t) => {
   const s = stores(t)
   const ids = upTo(60).map((n) => `r${String(n).padStart(2, '0')}`)
   await beginAll(t, s, ids)
@@ -99,7 +99,7 @@ export const passing: Case = defineCase('CL-905', 'passing over many claims is a
   ok(requests <= 14, `${requests} requests`)
 })
 
-/** Group commit: they share a round trip, and one of them wins. */
+/** Group commit: they share a round trip, and one succeeds. */
 export const together: Case = defineCase('CL-906', 'concurrent claims are one request', async (t) => {
   const s = spied(t)
   await begin(t, s)
@@ -110,30 +110,26 @@ export const together: Case = defineCase('CL-906', 'concurrent claims are one re
   equal([requests, got.filter((claim) => claim !== undefined).length], [1, 1], 'One of them wins')
 })
 
-/** A failure leaves the data as it was, and the store's memory right. */
-export const failed: Case = defineCase(
-  'CL-907',
-  'after a request of claims that failed the next call works',
-  async (t) => {
-    const s = spied(t)
-    await begin(t, s)
-    const claim = await take(s, { ...task, stepId: 'other' })
-    await changesNothing(t, async () => {
-      for (const call of [() => s.claims.claimTask(task), () => s.claims.extendTaskClaim(claim, 1000)]) {
-        s.spy.fail('commit', new HoldfastError('UNAVAILABLE', 'Locked', { retryable: true }))
-        await rejects(call(), 'UNAVAILABLE')
-      }
-      s.spy.fail('read', new Error('Cut'))
-      await rejects(s.claims.findAvailableTasks({ workerId: WORKER }), 'BACKEND')
-    })
-    await take(s, task)
-    await s.claims.extendTaskClaim(claim, 60_000)
-    equal((await s.claims.findAvailableTasks({ workerId: WORKER })).length, 0)
-  },
-)
+/** A failure leaves the data and the cache correct. */
+export const failed: Case = defineCase('CL-907', 'after a failed request of claims the next call works', async (t) => {
+  const s = spied(t)
+  await begin(t, s)
+  const claim = await take(s, { ...task, stepId: 'other' })
+  await changesNothing(t, async () => {
+    for (const call of [() => s.claims.claimTask(task), () => s.claims.extendTaskClaim(claim, 1000)]) {
+      s.spy.fail('commit', new HoldfastError('UNAVAILABLE', 'Locked', { retryable: true }))
+      await rejects(call(), 'UNAVAILABLE')
+    }
+    s.spy.fail('read', new Error('Cut'))
+    await rejects(s.claims.findAvailableTasks({ workerId: WORKER }), 'BACKEND')
+  })
+  await take(s, task)
+  await s.claims.extendTaskClaim(claim, 60_000)
+  equal((await s.claims.findAvailableTasks({ workerId: WORKER })).length, 0)
+})
 
-/** What is for others is passed over in longer and longer pages. */
-export const foreign: Case = defineCase('CL-908', 'passing over the runs of others is a few requests', async (t) => {
+/** Runs of others are skipped in pages of growing size. */
+export const foreign: Case = defineCase('CL-908', 'skipping the runs of others takes few requests', async (t) => {
   const s = spied(t)
   await Promise.all(
     upTo(200).map((n) =>

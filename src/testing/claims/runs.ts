@@ -1,4 +1,4 @@
-/** Runs to be worked on, and claims on them, for the cases. @module */
+/** Runs with work, and claims on them, for the cases. @module */
 import { innerOf } from '../../core/database.ts'
 import { tenantParts } from '../../core/keys.ts'
 import type { Claim, ClaimRequest } from '../../stores/claims/store.ts'
@@ -11,19 +11,19 @@ import { removePart, upTo } from '../build.ts'
 import type { Context } from '../case.ts'
 import { event, RUN, type Stores } from '../stores.ts'
 
-/** The step that cases use where one is enough. */
+/** The step that cases use if they need only one. */
 export const STEP = 'charge'
 export const WORKER = 'worker-1'
 
-/** How long leases last that are to expire, in milliseconds. */
+/** The duration of leases that are to expire, in milliseconds. */
 export const LEASE = 1000
 
 /** Lets a lease of {@link LEASE} expire. */
 export const outlive = (t: Context): Promise<void> => t.sleep(LEASE + 50)
 
 /**
- * Makes a run that is to do {@link STEP}. A clock that is moved by hand stands still while that of this machine goes on:
- * so stores are a little ahead of it, and it has to be made to pass what they have written.
+ * Makes a run that is to do {@link STEP}. A clock that is moved by hand stands still while that of this machine goes
+ * on: so stores are a little ahead of it, and it has to be made to pass what they have written.
  */
 export async function begin(
   t: Context,
@@ -31,13 +31,13 @@ export async function begin(
   runId: string = RUN,
   fields: RunFields = {},
 ): Promise<void> {
-  // A store that was never answered knows this machine's clock only.
+  // A store without an answer so far knows only this machine's clock.
   await db.health()
   await log.append(event('started', { runId }), { run: { position: { kind: 'step', stepId: STEP }, ...fields } })
   await t.sleep(10)
 }
 
-/** Makes runs whose {@link STEP} is to be done since one and the same moment, which is returned. */
+/** Creates runs whose {@link STEP} is ready since the same time, which is returned. */
 export async function beginAll(
   t: Context,
   { db, log }: Stores,
@@ -46,7 +46,7 @@ export async function beginAll(
   retry: Partial<RetryState> = {},
 ): Promise<number> {
   await db.health()
-  // Behind all that is written before, however slow that is.
+  // After everything written before, however slow that was.
   const lead = t.backend.advance === undefined ? 2000 : 10_000
   const nextRetryAt = db.now() + lead
   const retries = { [STEP]: { attempts: 1, ...retry, nextRetryAt } }
@@ -56,7 +56,7 @@ export async function beginAll(
   return nextRetryAt
 }
 
-/** Changes the record of a run, as stores do. */
+/** Changes the record of a run, as the stores do. */
 export async function change({ db }: Stores, t: Context, runId: string, changes: Partial<RunRecord>): Promise<void> {
   const now = db.now()
   await runRecords(innerOf(db), tenantParts(t.tenant)).changeExisting(runId, (run) => ({
@@ -65,26 +65,26 @@ export async function change({ db }: Stores, t: Context, runId: string, changes:
   }))
 }
 
-/** Removes all there is of a run, as if it had never been. */
+/** Deletes everything of a run, as if it had never existed. */
 export const erase = async (t: Context, runId: string = RUN): Promise<unknown> =>
   t.write(removePart(tenantParts(t.tenant).run(runId)))
 
-/** Claims {@link STEP} of {@link RUN}, or something else, which has to work. */
+/** Claims {@link STEP} of {@link RUN}, or another one. The claim must succeed. */
 export async function take({ claims }: Stores, request: Partial<ClaimRequest> = {}): Promise<Claim> {
   const claim = await claims.claimTask({ runId: RUN, stepId: STEP, workerId: WORKER, ...request })
   ok(claim, 'It could be claimed')
   return claim
 }
 
-/** What is offered to {@link WORKER}, or to another one. */
+/** The offers for {@link WORKER}, or for another worker. */
 export const offers = ({ claims }: Stores, find: Partial<FindTasksOptions> = {}): Promise<AvailableTask[]> =>
   claims.findAvailableTasks({ workerId: WORKER, ...find })
 
-/** The runs that are offered, in their order. */
+/** The offered runs, in order. */
 export const offered = async (s: Stores, find: Partial<FindTasksOptions> = {}): Promise<string[]> =>
   (await offers(s, find)).map(({ runId }) => runId)
 
-/** Gives the backend the occasion to remove what has expired: that is no change that a call makes. */
+/** Lets the backend remove expired entries, which does not count as a change made by a call. */
 export async function sweep({ state }: Stores): Promise<void> {
   for (const n of upTo(3)) await state.set('sweep', String(n))
 }

@@ -1,11 +1,11 @@
-/** A signal stops the waiting, and tells whether anything may have happened. @module */
+/** Aborting: a signal stops the waiting, and the error says whether anything may have happened. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { append, at, put } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
 import { spyOn } from '../spy.ts'
 
-/** Aborted before it began: nothing happened, and that is certain. */
+/** Aborted before it began: certainly nothing happened. */
 export const abortedBefore: Case = defineCase('DB-201', 'a call with an aborted signal does no I/O', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
@@ -25,34 +25,30 @@ export const abortedBefore: Case = defineCase('DB-201', 'a call with an aborted 
   equal([spy.commits.length, spy.reads.length, spy.opens], [0, 0, 0])
 })
 
-/** Aborted while it waited for its turn: the same. */
-export const abortedQueued: Case = defineCase(
-  'DB-202',
-  'a call aborted while it is queued writes nothing',
-  async (t) => {
-    const spy = spyOn(t.driver)
-    const db = t.db({ driver: spy.driver })
-    spy.hold()
-    const controller = new AbortController()
-    const first = db.commit({ ops: [append('log!', 'first')] })
-    await spy.arrived(1)
-    const queued = db.commit({ ops: [append('log!', 'never')] }, { signal: controller.signal })
-    const last = db.commit({ ops: [append('log!', 'last')] })
-    controller.abort()
-    equal((await rejects(queued, 'ABORTED')).ambiguous, false)
-    spy.release()
-    equal(await Promise.all([first, last]), [
-      { ok: true, seqs: [1] },
-      { ok: true, seqs: [2] },
-    ])
-    equal(
-      (await t.all({ start: 'log!', end: 'log"' })).map((entry) => entry.value),
-      ['first', 'last'],
-    )
-  },
-)
+/** Aborted while it waited for its turn: certainly nothing happened. */
+export const abortedQueued: Case = defineCase('DB-202', 'a call aborted in the queue writes nothing', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  spy.hold()
+  const controller = new AbortController()
+  const first = db.commit({ ops: [append('log!', 'first')] })
+  await spy.arrived(1)
+  const queued = db.commit({ ops: [append('log!', 'never')] }, { signal: controller.signal })
+  const last = db.commit({ ops: [append('log!', 'last')] })
+  controller.abort()
+  equal((await rejects(queued, 'ABORTED')).ambiguous, false)
+  spy.release()
+  equal(await Promise.all([first, last]), [
+    { ok: true, seqs: [1] },
+    { ok: true, seqs: [2] },
+  ])
+  equal(
+    (await t.all({ start: 'log!', end: 'log"' })).map((entry) => entry.value),
+    ['first', 'last'],
+  )
+})
 
-/** Aborted under way: whether it took effect is unknown, and said to be. */
+/** Aborted under way: the outcome is unknown, and the error says so. */
 export const abortedInFlight: Case = defineCase(
   'DB-203',
   'a commit aborted in flight is ambiguous; its neighbours get their answers',
@@ -72,10 +68,10 @@ export const abortedInFlight: Case = defineCase(
   },
 )
 
-/** Nobody waits any more: the driver may stop, too. */
+/** No caller waits any more, so the driver may stop, too. */
 export const allAborted: Case = defineCase(
   'DB-204',
-  'the driver is told when every caller of a batch has gone',
+  'the driver is aborted when every caller of a batch has aborted',
   async (t) => {
     const spy = spyOn(t.driver)
     const db = t.db({ driver: spy.driver })
@@ -112,7 +108,7 @@ export const abortedRead: Case = defineCase('DB-205', 'a read aborted in flight 
   equal((await theirs)[0]?.value, 'v')
 })
 
-/** Too late is no error. */
+/** An abort that comes too late has no effect. */
 export const abortedAfter: Case = defineCase('DB-206', 'an abort after the answer changes nothing', async (t) => {
   const db = t.db()
   const controller = new AbortController()
@@ -127,7 +123,7 @@ export const abortedAfter: Case = defineCase('DB-206', 'an abort after the answe
 /** Opening may take long: waiting for it can be stopped, while others go on waiting. */
 export const abortedOpen: Case = defineCase(
   'DB-207',
-  'an open aborted under way stops waiting, for this caller',
+  'an open aborted under way stops waiting for this caller only',
   async (t) => {
     const spy = spyOn(t.driver)
     const db = t.db({ driver: spy.driver })
@@ -148,8 +144,8 @@ export const abortedOpen: Case = defineCase(
   },
 )
 
-/** What is no signal would never stop anything. */
-export const notASignal: Case = defineCase('DB-208', 'a signal that is none is refused before any I/O', async (t) => {
+/** A value that is not a signal could never abort a call. */
+export const notASignal: Case = defineCase('DB-208', 'a malformed signal is refused before any I/O', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
   for (const signal of [{}, 'abort', 1, null] as unknown as AbortSignal[]) {

@@ -1,4 +1,4 @@
-/** Calls that are made together leave together. @module */
+/** Group commit: calls made together share a request. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { absent, append, at, atOnce, put, unchanged, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -17,7 +17,7 @@ export const oneRequest: Case = defineCase('DB-101', 'concurrent commits leave a
   )
 })
 
-/** What comes while a batch is under way waits for it, and goes as the next. */
+/** Calls made while a batch is under way form the next batch. */
 export const gatherInFlight: Case = defineCase(
   'DB-102',
   'commits made while one is in flight leave together',
@@ -41,7 +41,7 @@ export const gatherInFlight: Case = defineCase(
   },
 )
 
-/** Each call keeps its own checks and its own outcome. */
+/** Each call has its own checks and its own outcome. */
 export const ownOutcome: Case = defineCase('DB-103', 'every call of a batch gets its own outcome', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
@@ -67,7 +67,7 @@ export const ownOutcome: Case = defineCase('DB-103', 'every call of a batch gets
   equal(spy.commits.length, 1, 'Requests')
 })
 
-/** The order of calls is the order of commits. */
+/** Commits take effect in the order of the calls. */
 export const inCallOrder: Case = defineCase('DB-104', 'commits take effect in the order of the calls', async (t) => {
   const db = t.db({ driver: spyOn(t.driver, { limits: { requestCommits: 8 } }).driver })
   const calls: Promise<unknown>[] = []
@@ -84,7 +84,7 @@ export const inCallOrder: Case = defineCase('DB-104', 'commits take effect in th
   equal((await t.get(at('last')))?.value, '60')
 })
 
-/** Group commit can be turned off: one call, one request, still in order. */
+/** Without group commit, each call is one request, still in order. */
 export const ungrouped: Case = defineCase(
   'DB-105',
   'without group commit every call is a request of its own',
@@ -105,7 +105,7 @@ export const ungrouped: Case = defineCase(
   },
 )
 
-/** A list of commits of one call leaves next to each other, even without group commit. */
+/** The commits of one call leave together, even without group commit. */
 export const commitAllTogether: Case = defineCase('DB-106', 'commitAll is one request in either mode', async (t) => {
   for (const groupCommit of [true, false]) {
     const spy = spyOn(t.driver)
@@ -136,7 +136,7 @@ export const uniqueIds: Case = defineCase(
   },
 )
 
-/** A call may name the version of what it writes beforehand. */
+/** A call may choose the id, and with it the version, of its commit. */
 export const givenId: Case = defineCase('DB-108', 'a commit with an id writes under that version', async (t) => {
   const id = t.id()
   await t.db().commit({ id, ops: [put('k', 'v')] })
@@ -161,7 +161,7 @@ export const readsTogether: Case = defineCase(
   },
 )
 
-/** A write that was answered is seen by what is read afterwards. */
+/** A read after an answered write sees that write. */
 export const readAfterWrite: Case = defineCase('DB-110', 'a read after a commit sees it', async (t) => {
   const db = t.db()
   for (const n of upTo(10)) {
@@ -170,10 +170,10 @@ export const readAfterWrite: Case = defineCase('DB-110', 'a read after a commit 
   }
 })
 
-/** A fault concerns one request; the next one has nothing to do with it. */
+/** A fault affects one request; the next one is independent. */
 export const faultOfOneBatch: Case = defineCase(
   'DB-111',
-  'a request that fails takes its own calls with it, no others',
+  'a failed request fails its own calls and no others',
   async (t) => {
     const spy = spyOn(t.driver)
     const db = t.db({ driver: spy.driver })
@@ -186,7 +186,7 @@ export const faultOfOneBatch: Case = defineCase(
   },
 )
 
-/** Nothing to do is done at once. */
+/** Without commits there is no request. */
 export const nothingToCommit: Case = defineCase('DB-112', 'an empty list of commits does no I/O', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
@@ -194,7 +194,7 @@ export const nothingToCommit: Case = defineCase('DB-112', 'an empty list of comm
   equal([spy.commits.length, spy.opens], [0, 0])
 })
 
-/** The level of durability is the call's, or the database's. */
+/** The durability level comes from the call, or else from the database. */
 export const durabilityLevels: Case = defineCase(
   'DB-113',
   'every commit carries its level of durability',
@@ -216,7 +216,7 @@ export const durabilityLevels: Case = defineCase(
 /** As the driver itself declares it. */
 export const strictWhereDeclared: Case = defineCase(
   'DB-114',
-  'strict durability is given where the backend has it, and refused elsewhere',
+  'strict durability works if the backend has it, and is refused otherwise',
   async (t) => {
     equal((await t.db({ durability: 'strict' }).commit({ ops: [put('a', '1')] })).ok, true)
     equal((await t.db().commit({ ops: [put('b', '1')] }, { durability: 'strict' })).ok, true)
@@ -232,7 +232,7 @@ export const strictWhereDeclared: Case = defineCase(
   },
 )
 
-/** A capability that is missing is refused up front, never quietly replaced by a weaker one. */
+/** A missing capability is refused up front, never replaced by a weaker one. */
 export const noSilentDowngrade: Case = defineCase(
   'DB-115',
   'strict durability over a weaker backend is refused before any I/O',
@@ -252,10 +252,10 @@ export const noSilentDowngrade: Case = defineCase(
   },
 )
 
-/** Who names no level gets the best there is. */
+/** A call without a level gets the strongest one. */
 export const strongestByDefault: Case = defineCase(
   'DB-116',
-  'a commit that names no durability gets the strongest that the backend has',
+  'a commit without a durability level gets the strongest that the backend has',
   async (t) => {
     for (const [durability, levels] of [
       ['strict', ['strict', 'relaxed']],

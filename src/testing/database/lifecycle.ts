@@ -1,4 +1,4 @@
-/** Opening at the first call, closing after the last, faults in between, and the backend's time. @module */
+/** Opening at the first call, closing after the last, faults in between, and the backend's clock. @module */
 import { type Database, innerOf } from '../../core/database.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, ok, rejects } from '../assert.ts'
@@ -7,7 +7,7 @@ import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
 import { spyOn } from '../spy.ts'
 
-/** It connects at the first call, once. */
+/** It opens at the first call, once. */
 export const opensLazily: Case = defineCase(
   'DB-301',
   'a database opens its driver once, at the first call',
@@ -26,28 +26,24 @@ export const opensLazily: Case = defineCase(
   },
 )
 
-/** A failure to open is of that moment. */
-export const openFails: Case = defineCase(
-  'DB-302',
-  'a failure to open is not kept: the next call tries again',
-  async (t) => {
-    const spy = spyOn(t.driver)
-    const db = t.db({ driver: spy.driver })
-    const cause = new Error('Not yet')
-    spy.fail('open', cause, new HoldfastError('UNAVAILABLE', 'Nor now', { retryable: true }))
-    const [one, two] = await Promise.all([
-      rejects(db.commit({ ops: [append('log!', 'a')] }), 'BACKEND'),
-      rejects(db.commit({ ops: [append('log!', 'b')] }), 'BACKEND'),
-    ])
-    equal([one.cause, two.cause], [cause, cause])
-    equal(one.ambiguous, false, 'Nothing was sent')
-    equal((await rejects(db.open(), 'UNAVAILABLE')).retryable, true)
-    equal(spy.commits.length, 0)
-    equal(await db.commit({ ops: [append('log!', 'c')] }), { ok: true, seqs: [1] })
-  },
-)
+/** A failed open is not remembered. */
+export const openFails: Case = defineCase('DB-302', 'after a failed open the next call tries again', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  const cause = new Error('Not yet')
+  spy.fail('open', cause, new HoldfastError('UNAVAILABLE', 'Nor now', { retryable: true }))
+  const [one, two] = await Promise.all([
+    rejects(db.commit({ ops: [append('log!', 'a')] }), 'BACKEND'),
+    rejects(db.commit({ ops: [append('log!', 'b')] }), 'BACKEND'),
+  ])
+  equal([one.cause, two.cause], [cause, cause])
+  equal(one.ambiguous, false, 'Nothing was sent')
+  equal((await rejects(db.open(), 'UNAVAILABLE')).retryable, true)
+  equal(spy.commits.length, 0)
+  equal(await db.commit({ ops: [append('log!', 'c')] }), { ok: true, seqs: [1] })
+})
 
-/** Every method says so. */
+/** Every method is refused. */
 export const closed: Case = defineCase('DB-303', 'calls after close are refused', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
@@ -61,8 +57,8 @@ export const closed: Case = defineCase('DB-303', 'calls after close are refused'
   equal([spy.commits.length, spy.reads.length, spy.opens, spy.closes], [1, 0, 1, 1])
 })
 
-/** Refuses new calls at once, waits for those under way. */
-export const closeWaits: Case = defineCase('DB-304', 'close waits for what is under way and queued', async (t) => {
+/** New calls are refused at once, running ones finish. */
+export const closeWaits: Case = defineCase('DB-304', 'close waits for running and queued calls', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
   spy.hold()
@@ -79,8 +75,8 @@ export const closeWaits: Case = defineCase('DB-304', 'close waits for what is un
   equal(spy.closes, 1)
 })
 
-/** An open is under way as any other call. */
-export const closeWaitsForOpen: Case = defineCase('DB-305', 'close waits for an open under way', async (t) => {
+/** An open is a call like any other. */
+export const closeWaitsForOpen: Case = defineCase('DB-305', 'close waits for a running open', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
   spy.hold('open')
@@ -95,20 +91,24 @@ export const closeWaitsForOpen: Case = defineCase('DB-305', 'close waits for an 
 })
 
 /** `close` is idempotent. */
-export const closeTwice: Case = defineCase('DB-306', 'closing again is fine, and closes the driver once', async (t) => {
-  const spy = spyOn(t.driver)
-  const db = t.db({ driver: spy.driver })
-  await db.open()
-  await Promise.all([db.close(), db.close()])
-  await db.close()
-  equal(spy.closes, 1)
-  await t.db({ driver: spyOn(t.driver).driver }).close()
-})
+export const closeTwice: Case = defineCase(
+  'DB-306',
+  'closing again does nothing, and closes the driver once',
+  async (t) => {
+    const spy = spyOn(t.driver)
+    const db = t.db({ driver: spy.driver })
+    await db.open()
+    await Promise.all([db.close(), db.close()])
+    await db.close()
+    equal(spy.closes, 1)
+    await t.db({ driver: spyOn(t.driver).driver }).close()
+  },
+)
 
 /** An application has one driver, and often a database per tenant or request. */
 export const closeShared: Case = defineCase(
   'DB-316',
-  'a driver that several databases use is closed with the last of them',
+  'a driver shared by databases is closed with the last of them',
   async (t) => {
     const spy = spyOn(t.driver)
     const [one, other, late] = [1, 2, 3].map(() => t.db({ driver: spy.driver })) as [Database, Database, Database]
@@ -126,7 +126,7 @@ export const closeShared: Case = defineCase(
   },
 )
 
-/** A database that could not be opened uses nothing. */
+/** A database that failed to open does not count as a user of the driver. */
 export const closeUnopened: Case = defineCase(
   'DB-317',
   'a database whose open failed keeps no driver open',
@@ -142,7 +142,7 @@ export const closeUnopened: Case = defineCase(
   },
 )
 
-/** A fault under way does not keep the door open. */
+/** A failing request does not block the close. */
 export const closeAfterFault: Case = defineCase('DB-307', 'close works while a request is failing', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
@@ -153,7 +153,7 @@ export const closeAfterFault: Case = defineCase('DB-307', 'close works while a r
   equal(spy.closes, 1)
 })
 
-/** What a driver throws without having mapped it is still told in our words. */
+/** Errors that a driver did not map get a code. */
 export const foreignErrors: Case = defineCase(
   'DB-308',
   'a foreign error is BACKEND, with the error as cause',
@@ -172,7 +172,7 @@ export const foreignErrors: Case = defineCase(
   },
 )
 
-/** Our own errors pass as they are. */
+/** Errors with a code pass unchanged. */
 export const ownErrors: Case = defineCase('DB-309', 'a HoldfastError of the driver passes unchanged', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
@@ -182,10 +182,10 @@ export const ownErrors: Case = defineCase('DB-309', 'a HoldfastError of the driv
   ok(found === thrown, 'The very same error')
 })
 
-/** `health` reaches for the backend. */
+/** `health` contacts the backend. */
 export const health: Case = defineCase(
   'DB-310',
-  'health makes a round trip, and tells when there is none',
+  'health makes a round trip, and fails if there is no answer',
   async (t) => {
     const spy = spyOn(t.driver, { ahead: 3_600_000 })
     const db = t.db({ driver: spy.driver })
@@ -199,7 +199,7 @@ export const health: Case = defineCase(
   },
 )
 
-/** Time is the backend's. */
+/** Time comes from the backend. */
 export const backendTime: Case = defineCase(
   'DB-311',
   "now is the backend's clock, as its last answer told",
@@ -217,7 +217,7 @@ export const backendTime: Case = defineCase(
   },
 )
 
-/** Databases do not share more than their driver. */
+/** Databases share only their driver. */
 export const twoDatabases: Case = defineCase(
   'DB-312',
   'two databases over one driver agree on everything',
@@ -233,7 +233,7 @@ export const twoDatabases: Case = defineCase(
 )
 
 /** Work of several requests is one call. */
-export const closeWaitsForHeld: Case = defineCase('DB-313', 'close waits for work that is held', async (t) => {
+export const closeWaitsForHeld: Case = defineCase('DB-313', 'close waits for held work', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
   let goOn: (() => void) | undefined
@@ -266,10 +266,10 @@ export const closeWaitsForHeld: Case = defineCase('DB-313', 'close waits for wor
   equal(spy.closes, 1)
 })
 
-/** A backend that does not answer does not hold up who waits for nothing. */
+/** A backend that does not answer does not block a close that waits for nothing. */
 export const closeWhileOpening: Case = defineCase(
   'DB-314',
-  'close does not wait for a connection that nobody wants any more',
+  'close does not wait for a connection that no call needs any more',
   async (t) => {
     const spy = spyOn(t.driver)
     const db = t.db({ driver: spy.driver })
@@ -286,7 +286,7 @@ export const closeWhileOpening: Case = defineCase(
   },
 )
 
-/** Answers that come at once must not keep everything else waiting. */
+/** Immediate answers must not starve other work. */
 export const eventLoopTurns: Case = defineCase('DB-315', 'timers fire during a loop of awaited calls', async (t) => {
   const db = t.db()
   const calls = [

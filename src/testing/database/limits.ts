@@ -1,4 +1,4 @@
-/** Everything is validated before any I/O, and a driver never sees a request over its limits. @module */
+/** Validation before any I/O: a driver never gets a request over its limits. @module */
 import type { Draft } from '../../core/database.ts'
 import type { Commit, Op } from '../../core/driver.ts'
 import { equal, ok, rejects } from '../assert.ts'
@@ -11,7 +11,7 @@ const encoder = new TextEncoder()
 const sizeOf = (text: string | Uint8Array): number =>
   typeof text === 'string' ? encoder.encode(text).length : text.length
 
-/** What `Limits.requestBytes` speaks of: keys, versions and values. */
+/** The size that `Limits.requestBytes` limits: keys, versions and values. */
 function bytesOf(commits: readonly Commit[]): number {
   let bytes = 0
   const count = (...texts: readonly (string | Uint8Array | undefined | null)[]): void => {
@@ -34,7 +34,7 @@ function bytesOf(commits: readonly Commit[]): number {
   return bytes
 }
 
-/** A batch that would be over `requestCommits` is split. */
+/** A batch over `requestCommits` is split. */
 export const splitByCount: Case = defineCase('DB-401', 'a batch is split by the number of commits', async (t) => {
   const spy = spyOn(t.driver, { limits: { requestCommits: 8 } })
   const db = t.db({ driver: spy.driver })
@@ -49,7 +49,7 @@ export const splitByCount: Case = defineCase('DB-401', 'a batch is split by the 
   )
 })
 
-/** A batch that would be over `requestBytes` is split. */
+/** A batch over `requestBytes` is split. */
 export const splitByBytes: Case = defineCase('DB-402', 'a batch is split by the bytes of its commits', async (t) => {
   const spy = spyOn(t.driver, { limits: { keyOverhead: 0, valueBytes: 1000, requestBytes: 4000 } })
   const db = t.db({ driver: spy.driver })
@@ -63,7 +63,7 @@ export const splitByBytes: Case = defineCase('DB-402', 'a batch is split by the 
   ok(spy.commits.length <= 7, `${spy.commits.length} requests, though three or four commits fit into one`)
 })
 
-/** Split between commits of different calls, never inside a call: its commits stay next to each other. */
+/** Splits are between calls, never inside one, so the commits of a call stay together. */
 export const neverSplitInside: Case = defineCase(
   'DB-403',
   'the commits of one call are never split over requests',
@@ -79,10 +79,10 @@ export const neverSplitInside: Case = defineCase(
   },
 )
 
-/** Refused alone, before any I/O; the neighbours do not notice. */
+/** Only the large call is refused, before any I/O. */
 export const oversizeAlone: Case = defineCase(
   'DB-404',
-  'what is too large is refused, and its neighbours are not',
+  'a call that is too large is refused, and its neighbours are not',
   async (t) => {
     const spy = spyOn(t.driver, {
       limits: { keyOverhead: 0, valueBytes: 1000, requestBytes: 4000, commitKeys: 32, requestCommits: 8 },
@@ -110,8 +110,8 @@ export const oversizeAlone: Case = defineCase(
   },
 )
 
-/** A limit is the most that is allowed, not the least that is refused. */
-export const exactSize: Case = defineCase('DB-405', 'what is exactly as large as allowed is taken', async (t) => {
+/** A limit is the largest allowed value. */
+export const exactSize: Case = defineCase('DB-405', 'a value exactly at the limit is accepted', async (t) => {
   const spy = spyOn(t.driver, {
     limits: { keyOverhead: 0, valueBytes: 1000, requestBytes: 8000, commitKeys: 32, requestCommits: 8 },
   })
@@ -134,10 +134,10 @@ export const exactSize: Case = defineCase('DB-405', 'what is exactly as large as
   }
 })
 
-/** Text is measured in UTF-8, not guessed at: what fits is not refused. */
+/** Text is measured in UTF-8, exactly: text that fits is accepted. */
 export const fitsAsText: Case = defineCase(
   'DB-406',
-  'many values of text that fit into a request are taken',
+  'many text values that fit into a request are accepted',
   async (t) => {
     const spy = spyOn(t.driver, { limits: { keyOverhead: 0, valueBytes: 1000, requestBytes: 4000 } })
     const db = t.db({ driver: spy.driver })
@@ -189,7 +189,7 @@ export const keyTwice: Case = defineCase('DB-408', 'a commit that touches a key 
   equal(await t.keys(), ['fine'])
 })
 
-/** What only looks as if a key were touched twice. */
+/** Cases that only look like touching a key twice. */
 export const notTwice: Case = defineCase(
   'DB-409',
   'keys of other parts, appends to one log, and bulk deletes are not twice',
@@ -212,7 +212,7 @@ export const notTwice: Case = defineCase(
   },
 )
 
-/** Reads are split between calls, as commits are. */
+/** Reads are split between calls, like commits. */
 export const readsSplit: Case = defineCase('DB-410', 'reads are split by the number of questions', async (t) => {
   await t.write(put('k', 'v'))
   const spy = spyOn(t.driver, { limits: { requestReads: 8 } })
@@ -223,10 +223,10 @@ export const readsSplit: Case = defineCase('DB-410', 'reads are split by the num
     ok(reads.length <= 8 && reads.length % 3 === 0, `${reads.length} questions in one request`)
 })
 
-/** One call is one consistent view: it cannot be split, so it is refused. */
+/** One call is one consistent view. It cannot be split, so it is refused. */
 export const tooManyQuestions: Case = defineCase(
   'DB-411',
-  'a read of more questions than a request takes is refused',
+  'a read with more questions than a request allows is refused',
   async (t) => {
     const spy = spyOn(t.driver, { limits: { requestReads: 8 } })
     const db = t.db({ driver: spy.driver })
@@ -236,8 +236,8 @@ export const tooManyQuestions: Case = defineCase(
   },
 )
 
-/** A page is at most as long as the driver says. */
-export const tooLongPage: Case = defineCase('DB-412', 'a page longer than the driver gives is refused', async (t) => {
+/** A page is at most as long as the driver allows. */
+export const tooLongPage: Case = defineCase('DB-412', "a page over the driver's limit is refused", async (t) => {
   const spy = spyOn(t.driver, { limits: { rangeEntries: 16 } })
   const db = t.db({ driver: spy.driver })
   for (const limit of [17, 0, -1, 1.5, Number.NaN]) {
@@ -248,7 +248,7 @@ export const tooLongPage: Case = defineCase('DB-412', 'a page longer than the dr
   equal(await db.read([{ range: { part: PART, ...ALL, limit: 16 } }]), [{ entries: [], more: false }])
 })
 
-/** What is malformed is refused by itself, before any I/O: its neighbours in the batch must not pay for it. */
+/** A malformed call is refused alone, before any I/O. */
 export const malformed: Case = defineCase(
   'DB-413',
   'a malformed commit is refused and harms no neighbour',
@@ -280,7 +280,7 @@ export const malformed: Case = defineCase(
   },
 )
 
-/** A log is all that lies under its prefix: one that ended in the middle of an id would hold entries of other keys. */
+/** A log is everything under its prefix. A prefix that ended inside an id would match other keys. */
 export const logPrefix: Case = defineCase('DB-414', 'a log whose key does not end in ! is refused', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })

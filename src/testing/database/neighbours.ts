@@ -1,4 +1,4 @@
-/** Calls that share a batch share nothing else: none fails for another. @module */
+/** Calls in one batch are independent: none fails because of another. @module */
 import type { CommitRequest, Driver, Read } from '../../core/driver.ts'
 import { type ErrorCode, HoldfastError } from '../../core/errors.ts'
 import { equal, rejects } from '../assert.ts'
@@ -6,7 +6,7 @@ import { absent, append, at, atOnce, ends, put, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { spyOn } from '../spy.ts'
 
-/** A driver that refuses some requests before anything was sent. */
+/** A driver that refuses some requests before it sends anything. */
 function refusing(
   driver: Driver,
   error: HoldfastError,
@@ -28,10 +28,12 @@ function refusing(
   }
 }
 
-/** What the wire holds is known when the request is made up: several hundred writes of 9 kB were refused together. */
+/**
+ * The size on the wire is known only when the request is built: several hundred writes of 9 kB were refused together.
+ */
 export const cutForSize: Case = defineCase(
   'DB-701',
-  'a batch that is too large for the driver is cut between calls, in their order',
+  'a batch too large for the driver is split between calls, in order',
   async (t) => {
     const spy = spyOn(t.driver)
     const tooLarge = new HoldfastError('PAYLOAD_TOO_LARGE', 'Too large')
@@ -54,10 +56,10 @@ export const cutForSize: Case = defineCase(
   },
 )
 
-/** One value over the quota refused a tiny write beside it. */
+/** A value over the quota made a small write beside it fail. */
 export const ownFault: Case = defineCase(
   'DB-702',
-  'of a batch only the call fails that the backend refuses for what it holds',
+  'only the call that the backend refuses fails, not its whole batch',
   async (t) => {
     const codes: readonly ErrorCode[] = ['QUOTA_EXCEEDED', 'INVALID_ARGUMENT', 'PAYLOAD_TOO_LARGE', 'SERIALIZATION']
     for (const code of codes) {
@@ -77,10 +79,10 @@ export const ownFault: Case = defineCase(
   },
 )
 
-/** What may have happened is never sent again in parts. */
+/** A batch that may have taken effect is never sent again in parts. */
 export const neverTwice: Case = defineCase(
   'DB-703',
-  'a batch whose outcome is unknown, or that the backend does not take at all, is not cut',
+  'a batch with an unknown outcome, or refused as a whole, is not split',
   async (t) => {
     for (const error of [
       new HoldfastError('QUOTA_EXCEEDED', 'Perhaps', { ambiguous: true }),
@@ -98,7 +100,7 @@ export const neverTwice: Case = defineCase(
   },
 )
 
-/** With the real thing: what stands in the way of one log is no business of the others. */
+/** With a real driver: a foreign key under one log does not affect other logs. */
 export const foreignKey: Case = defineCase(
   'DB-704',
   'an append to a log with a foreign key under it fails alone',
@@ -118,10 +120,10 @@ export const foreignKey: Case = defineCase(
   },
 )
 
-/** The same key a thousand times in one commit was an answer of a thousand values. */
+/** A commit that checked one key a thousand times got an answer of a thousand values. */
 export const checkedOnce: Case = defineCase(
   'DB-705',
-  'a commit that checks a key twice is refused, and harms no neighbour',
+  'a commit that checks a key twice is refused alone',
   async (t) => {
     const db = t.db()
     const neighbour = db.commit({ ops: [put('k', 'v')] })

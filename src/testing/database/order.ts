@@ -1,4 +1,4 @@
-/** Program order: a read sees what the same database was asked for before. @module */
+/** Program order: a read sees the earlier calls of the same database. @module */
 import { equal, rejects } from '../assert.ts'
 import { ALL, append, at, atOnce, entryKey, PART, put, removePart, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -6,10 +6,10 @@ import { wait } from '../context.ts'
 import { spyOn } from '../spy.ts'
 import { event, RUN, stores } from '../stores.ts'
 
-/** A read overtook writes that were not awaited: on a cold database, after a busy while, over a slow backend. */
+/** Reads overtook writes that were not awaited: on a cold database, after busy times, over slow backends. */
 export const readsOwnWrites: Case = defineCase(
   'DB-601',
-  'a read sees commits made before it on the same parts, awaited or not',
+  'a read sees earlier commits on the same parts, awaited or not',
   async (t) => {
     for (const pause of [0, 5]) {
       const spy = spyOn(t.driver)
@@ -27,7 +27,7 @@ export const readsOwnWrites: Case = defineCase(
         const [entry, { entries }] = await db.read([{ get: at('k') }, { range }])
         equal(entry?.value, `${pause} ${n}`)
         equal(entries[0]?.key, entryKey('log!', n))
-        // A turn of the event loop: the next calls meet an idle database.
+        // The event loop turns once, so that the next calls meet an idle database.
         if (n % 3 === 0) await wait(1)
         await Promise.all(writes)
       }
@@ -36,7 +36,7 @@ export const readsOwnWrites: Case = defineCase(
   },
 )
 
-/** What concerns other parts is not waited for. */
+/** A read waits only for commits on its own parts. */
 export const otherParts: Case = defineCase('DB-602', 'a read does not wait for commits on other parts', async (t) => {
   const spy = spyOn(t.driver)
   const db = t.db({ driver: spy.driver })
@@ -58,8 +58,8 @@ export const otherParts: Case = defineCase('DB-602', 'a read does not wait for c
   equal((await commit).ok, true)
 })
 
-/** Names of parts are of many parts. */
-export const namesOfParts: Case = defineCase('DB-603', 'a list of parts sees commits made before it', async (t) => {
+/** A list of parts concerns many parts. */
+export const namesOfParts: Case = defineCase('DB-603', 'a list of parts sees earlier commits', async (t) => {
   const db = t.db()
   for (const n of upTo(5)) {
     const part = `acme!run!p${n}`
@@ -70,7 +70,7 @@ export const namesOfParts: Case = defineCase('DB-603', 'a list of parts sees com
   }
 })
 
-/** The stores say that calls take effect in the order they are made in. */
+/** Stores promise that calls take effect in the order they are made. */
 export const inStores: Case = defineCase('DB-604', 'reads of stores see earlier calls, awaited or not', async (t) => {
   const { state, log } = stores(t)
   for (const n of upTo(10)) {
@@ -83,7 +83,7 @@ export const inStores: Case = defineCase('DB-604', 'reads of stores see earlier 
   }
 })
 
-/** Many of each, interleaved. */
+/** Many reads and commits, interleaved. */
 export const interleaved: Case = defineCase('DB-605', 'each of many reads sees the commits before it', async (t) => {
   const db = t.db()
   const results = await atOnce(200, async (i) => {
@@ -95,7 +95,7 @@ export const interleaved: Case = defineCase('DB-605', 'each of many reads sees t
   equal(results.filter((isSeen) => !isSeen).length, 0)
 })
 
-/** Waiting in line is waiting. */
+/** A queued read is a running call. */
 export const waitingReads: Case = defineCase(
   'DB-606',
   'a read that waits for commits can be aborted, and close waits for it',

@@ -1,4 +1,4 @@
-/** Back pressure and time: nothing waits for ever, and not everything waits. @module */
+/** Back pressure and timeouts: queues are bounded, and no call waits for ever. @module */
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { append, at, put, upTo } from '../build.ts'
@@ -6,10 +6,10 @@ import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
 import { spyOn } from '../spy.ts'
 
-/** A queue without an end is a process without memory. */
+/** An unbounded queue would use up the memory. */
 export const tooManyCalls: Case = defineCase(
   'DB-801',
-  'more calls than may wait are refused as OVERLOADED, and the others take effect',
+  'calls beyond the queue limit are refused as OVERLOADED, and the others succeed',
   async (t) => {
     const spy = spyOn(t.driver)
     const db = t.db({ driver: spy.driver, maxQueuedCalls: 10 })
@@ -33,7 +33,7 @@ export const tooManyCalls: Case = defineCase(
 /** The same by size. */
 export const tooManyBytes: Case = defineCase(
   'DB-802',
-  'more bytes than may wait are refused as OVERLOADED; one call alone is not',
+  'bytes beyond the queue limit are refused as OVERLOADED; a single call is not',
   async (t) => {
     const spy = spyOn(t.driver)
     const db = t.db({ driver: spy.driver, maxQueuedBytes: 5000 })
@@ -59,38 +59,34 @@ export const tooManyBytes: Case = defineCase(
   },
 )
 
-/** A call made when the news of a failure arrives came to an unopened driver. */
-export const failedOpen: Case = defineCase(
-  'DB-803',
-  'after a failed open every call finds out by itself',
-  async (t) => {
-    const spy = spyOn(t.driver)
-    const db = t.db({ driver: spy.driver })
-    const gone = (): HoldfastError => new HoldfastError('UNAVAILABLE', 'Nobody there', { retryable: true })
-    spy.fail('open', gone(), gone(), gone())
-    const call = (): Promise<unknown> => db.commit({ ops: [put('k', 'v')] })
-    const first = call()
-    // Made in the very microtask that learns of the failure, and some later.
-    const late = [0, 1, 2, 3, 5, 8].map((ticks) =>
-      first.catch(async () => {
-        for (let n = 0; n < ticks; n++) await Promise.resolve()
-        return call()
-      }),
-    )
-    await rejects(first, 'UNAVAILABLE')
-    for (const outcome of await Promise.allSettled(late)) {
-      const code = outcome.status === 'rejected' ? (outcome.reason as HoldfastError).code : 'OK'
-      ok(code === 'UNAVAILABLE' || code === 'OK', `An honest answer, not ${code}`)
-    }
-    await Promise.allSettled([call(), call()])
-    equal(await call(), { ok: true, seqs: [] })
-  },
-)
+/** A call made at the moment of the failure found an unopened driver. */
+export const failedOpen: Case = defineCase('DB-803', 'after a failed open every call tries for itself', async (t) => {
+  const spy = spyOn(t.driver)
+  const db = t.db({ driver: spy.driver })
+  const gone = (): HoldfastError => new HoldfastError('UNAVAILABLE', 'Nobody there', { retryable: true })
+  spy.fail('open', gone(), gone(), gone())
+  const call = (): Promise<unknown> => db.commit({ ops: [put('k', 'v')] })
+  const first = call()
+  // Made in the microtask that learns of the failure, and some later.
+  const late = [0, 1, 2, 3, 5, 8].map((ticks) =>
+    first.catch(async () => {
+      for (let n = 0; n < ticks; n++) await Promise.resolve()
+      return call()
+    }),
+  )
+  await rejects(first, 'UNAVAILABLE')
+  for (const outcome of await Promise.allSettled(late)) {
+    const code = outcome.status === 'rejected' ? (outcome.reason as HoldfastError).code : 'OK'
+    ok(code === 'UNAVAILABLE' || code === 'OK', `An honest answer, not ${code}`)
+  }
+  await Promise.allSettled([call(), call()])
+  equal(await call(), { ok: true, seqs: [] })
+})
 
-/** Behind a backend that fails slowly each batch waited as long again. */
+/** Over a slowly failing backend, each batch waited its full time again. */
 export const waitCounts: Case = defineCase(
   'DB-804',
-  'the time of a call counts from when it was made, the wait in the queue included',
+  'the timeout of a call includes its time in the queue',
   async (t) => {
     const spy = spyOn(t.driver, { timeout: 200 })
     const db = t.db({ driver: spy.driver })

@@ -1,4 +1,4 @@
-/** Watching through a database: what concerns the one who listens, and the end. @module */
+/** Watching through a database: which changes a listener hears of, and the end. @module */
 import { innerOf } from '../../core/database.ts'
 import { equal, rejects } from '../assert.ts'
 import { at, put } from '../build.ts'
@@ -6,7 +6,7 @@ import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
 import { announces, deaf, soon } from '../stores.ts'
 
-/** Counts how often it was called, and waits until it was so often. */
+/** Counts its calls, and waits for a number of them. */
 function counter() {
   const seen = { calls: 0 }
   let onCall = (): void => {}
@@ -22,10 +22,10 @@ function counter() {
   }
 }
 
-/** Of a hundred workers, those that wait for something else sleep on. */
+/** Of a hundred workers, those that wait for something else are not woken. */
 export const concerned: Case = defineCase(
   'DB-501',
-  'who watches is told of changes of the parts that concern it',
+  'a listener hears of changes of the parts it is interested in',
   async (t) => {
     const [db, other] = [t.db(), t.db()]
     equal(innerOf(db).announces, true)
@@ -58,10 +58,10 @@ export const concerned: Case = defineCase(
   },
 )
 
-/** Who waits for a change must not wait for ever. */
+/** A listener must not wait for ever. */
 export const ended: Case = defineCase(
   'DB-502',
-  'a close is told once to who watches, and waits for none',
+  'a close is announced once to every listener, and does not wait for them',
   async (t) => {
     for (const driver of [t.driver, deaf(t.driver)]) {
       const db = t.db({ driver: { ...driver, close: async () => {} } })

@@ -1,4 +1,7 @@
-/** Announcements: hints that something has changed. They may be lost, so cases wait for them, and count none. @module */
+/**
+ * Announcements are hints that something has changed. They may be lost, so cases wait for them but never count them.
+ * @module
+ */
 import { innerOf } from '../../core/database.ts'
 import type { Driver } from '../../core/driver.ts'
 import { equal } from '../assert.ts'
@@ -15,7 +18,7 @@ function listen(driver: Driver) {
     for (const part of parts) heard.add(part)
     onHeard()
   })
-  /** Waits until all these parts were told. */
+  /** Waits until all these parts were announced. */
   async function until(...parts: string[]): Promise<void> {
     const all = async (): Promise<void> => {
       while (!parts.every((part) => heard.has(part))) await new Promise<void>((resolve) => (onHeard = resolve))
@@ -25,7 +28,7 @@ function listen(driver: Driver) {
   return { heard, until, stop }
 }
 
-/** Where nothing is announced, a database says so, and those who listen hear of its end alone. */
+/** Without announcements, a database says so, and listeners hear only of its close. */
 const silent: Pick<GatedCase, 'needs' | 'otherwise'> = {
   needs: announces,
   async otherwise(t) {
@@ -42,10 +45,10 @@ const silent: Pick<GatedCase, 'needs' | 'otherwise'> = {
   },
 }
 
-/** Whatever the change is. */
+/** For every kind of change. */
 export const everyOp: Case = defineCase(
   'DR-1301',
-  'a listener is told of every part that a commit has changed',
+  'a listener hears of every part that a commit has changed',
   async (t) => {
     const { until, stop } = listen(t.driver)
     await t.write(put(at('k', 'put'), 'v'), append(at('log!', 'append'), 'v'))
@@ -64,10 +67,10 @@ export const everyOp: Case = defineCase(
   silent,
 )
 
-/** A hint that comes too early would be worse than none: who looks would see nothing, and not look again. */
+/** An early hint would be worse than none: the listener would see nothing, and not look again. */
 export const afterwards: Case = defineCase(
   'DR-1302',
-  'what is announced can be read, by whoever is told',
+  'an announced change can be read at once',
   async (t) => {
     const seen: Promise<unknown>[] = []
     const stop = t.driver.watch!(() => void seen.push(t.get(at('k'))))
@@ -84,14 +87,14 @@ export const afterwards: Case = defineCase(
   silent,
 )
 
-/** The other process, tab or client. */
+/** Another process, tab or client. */
 export const elsewhere: Case = defineCase(
   'DR-1303',
-  'what one driver commits is told to another on the same data',
+  'commits of one driver are announced to another one on the same data',
   async (t: Context) => {
     const other = await t.reopen()
     const [here, there] = [listen(t.driver), listen(other.driver)]
-    // Whoever listens to another process is sure to be heard of there when a read was answered.
+    // Once a read was answered, the driver is sure to listen to the other process.
     await Promise.all([t.get(at('k')), other.get(at('k'))])
     await t.write(put(at('k', 'mine'), 'v'))
     await Promise.all([here.until('mine'), there.until('mine')])
@@ -106,10 +109,10 @@ export const elsewhere: Case = defineCase(
   },
 )
 
-/** One that has stopped is not called again, and takes nobody along. */
+/** A stopped listener is not called again, and stops no other. */
 export const stopped: Case = defineCase(
   'DR-1304',
-  'a listener that was stopped is told nothing, the others go on',
+  'a stopped listener hears nothing, and the others go on',
   async (t) => {
     const [one, two] = [listen(t.driver), listen(t.driver)]
     await t.write(put(at('k', 'first'), 'v'))
@@ -129,7 +132,7 @@ export const stopped: Case = defineCase(
   silent,
 )
 
-/** It would wake everybody for nothing. */
+/** It would wake listeners for nothing. */
 export const refused: Case = defineCase(
   'DR-1305',
   'a commit that changes nothing is not announced',
@@ -145,16 +148,16 @@ export const refused: Case = defineCase(
   silent,
 )
 
-/** What a listener does wrong is its own affair. */
+/** A listener's mistakes affect nobody else. */
 export const apart: Case = defineCase(
   'DR-1306',
-  'a listener may use the driver at once, and stop itself',
+  'a listener may use the driver at once, and may stop itself',
   async (t) => {
     const { until, stop } = listen(t.driver)
     const answers: Promise<unknown>[] = []
     const stopSelf = t.driver.watch!(() => {
       stopSelf()
-      // A driver that would tell it of its own answer, too, must not keep it going for ever.
+      // A driver that reports the listener's own call to it must not keep it going for ever.
       if (answers.length < 3) answers.push(t.write(put(at('k', 'answer'), 'v')))
     })
     await t.write(put(at('k', 'question'), 'v'))

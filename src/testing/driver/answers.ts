@@ -1,4 +1,4 @@
-/** Answers are bounded, whatever is asked. @module */
+/** Answers are bounded, whatever the request. @module */
 import type { Current, Entry, FailedCheck, Read, Value } from '../../core/driver.ts'
 import { equal, ok } from '../assert.ts'
 import { absent, ALL, at, PART, put, upTo } from '../build.ts'
@@ -8,7 +8,7 @@ const key = (n: number): string => `k${String(n).padStart(3, '0')}`
 const sizeOf = (value: Value | undefined): number =>
   value === undefined ? 0 : typeof value === 'string' ? new TextEncoder().encode(value).length : value.length
 
-/** So many entries, of so many bytes each, are some more than one answer holds. */
+/** Slightly more entries of a size than fit into one answer. */
 async function fill(t: Context): Promise<{ count: number; size: number }> {
   const { answerBytes, valueBytes, requestBytes } = t.limits
   const size = Math.min(Math.floor(answerBytes / 6), valueBytes, requestBytes - 1024)
@@ -20,10 +20,10 @@ async function fill(t: Context): Promise<{ count: number; size: number }> {
 const total = (entries: readonly (Entry | Current)[]): number =>
   entries.reduce((sum, it) => sum + it.key.length + it.version.length + sizeOf(it.value), 0)
 
-/** A small request must not make a large answer: the values of failed checks share what an answer may hold. */
+/** A small request must not make a large answer: the values of failed checks share the room of the answer. */
 export const failedChecks: Case = defineCase(
   'DR-1501',
-  'values of failed checks share the room of an answer, and versions are always told',
+  'values of failed checks share the room of an answer, and versions are always given',
   async (t) => {
     const { count, size } = await fill(t)
     const entries = await t.all({ limit: 2 })
@@ -43,10 +43,10 @@ export const failedChecks: Case = defineCase(
   },
 )
 
-/** One key in many commits is many answers. */
+/** One key checked by many commits is many answers. */
 export const oneKeyManyTimes: Case = defineCase(
   'DR-1502',
-  'a key that many commits check is told many times, its value as often as fits',
+  'a key checked by many commits is answered for each, with its value as often as fits',
   async (t) => {
     const size = Math.min(t.limits.valueBytes, Math.floor(t.limits.answerBytes / 2), t.limits.requestBytes - 1024)
     const { version } = await t.write(put('k', 'x'.repeat(size)))
@@ -59,25 +59,29 @@ export const oneKeyManyTimes: Case = defineCase(
   },
 )
 
-/** Pages are cut by their size, too, and say so. */
-export const pages: Case = defineCase('DR-1503', 'pages are cut to the size of an answer, and go on', async (t) => {
-  const { count } = await fill(t)
-  for (const reverse of [false, true]) {
-    const page = await t.page({ reverse, limit: Math.min(1000, t.limits.rangeEntries) })
-    ok(page.more && page.entries.length > 0, 'There is more, and something already')
-    ok(total(page.entries) <= t.limits.answerBytes, 'It is bounded')
-  }
-  const entries = await t.all()
-  equal(
-    entries.map((entry) => entry.key),
-    upTo(count).map(key),
-  )
-})
+/** Pages are cut by size, too, and say so. */
+export const pages: Case = defineCase(
+  'DR-1503',
+  'pages are cut to the size of an answer, and can be continued',
+  async (t) => {
+    const { count } = await fill(t)
+    for (const reverse of [false, true]) {
+      const page = await t.page({ reverse, limit: Math.min(1000, t.limits.rangeEntries) })
+      ok(page.more && page.entries.length > 0, 'There is more, and something already')
+      ok(total(page.entries) <= t.limits.answerBytes, 'It is bounded')
+    }
+    const entries = await t.all()
+    equal(
+      entries.map((entry) => entry.key),
+      upTo(count).map(key),
+    )
+  },
+)
 
-/** The pages of one request share the room; each still gets on. */
+/** The pages of one request share the room, and each makes progress. */
 export const manyPages: Case = defineCase(
   'DR-1504',
-  'the pages of a request share the room, and each gives an entry at least',
+  'the pages of a request share the room, and each has at least one entry',
   async (t) => {
     await fill(t)
     const n = Math.min(t.limits.requestReads, 12)
@@ -101,7 +105,7 @@ export const keysOnly: Case = defineCase('DR-1505', 'pages of keys share the roo
   equal((await t.keys({ keysOnly: true })).length, count)
 })
 
-/** What is asked for by name is answered, however large. */
+/** An entry read by its key is always answered, however large. */
 export const gets: Case = defineCase('DR-1506', 'a get is always answered with its value', async (t) => {
   const { count, size } = await fill(t)
   const n = Math.min(count, t.limits.requestReads)

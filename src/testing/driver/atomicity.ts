@@ -1,4 +1,4 @@
-/** What a commit is: all of it or nothing, in the order of its request. @module */
+/** Commits: all or nothing, in the order of the request. @module */
 import { equal, ok } from '../assert.ts'
 import {
   absent,
@@ -16,7 +16,7 @@ import {
 } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 
-/** A case starts with nothing: other cases and earlier runs leave no trace in it. */
+/** A case starts empty: other cases and earlier runs leave nothing. */
 export const startsEmpty: Case = defineCase('DR-101', 'a fresh database is empty', async (t) => {
   equal(await t.parts(), [])
   equal(await t.read({ get: at('k') }, { range: { part: PART, start: ' ', end: '~~', limit: 1 } }), [
@@ -31,20 +31,20 @@ export const startsEmpty: Case = defineCase('DR-101', 'a fresh database is empty
 /** `Entry`: key, version, value, expiry, and nothing else. */
 export const putThenGet: Case = defineCase(
   'DR-102',
-  'what was put is got, under the commit id as version',
+  'a stored value is read back, with the commit id as version',
   async (t) => {
     const { version } = await t.write(put('k', 'hello'))
     equal(await t.get(at('k')), { key: 'k', version, value: 'hello', expiresAt: null })
   },
 )
 
-/** A miss is `null`, whatever is missing. */
+/** A missing key is `null`, and so is a key of a missing part. */
 export const getAbsent: Case = defineCase('DR-103', 'an absent key, or a key of an absent part, is null', async (t) => {
   await t.write(put('k', 'v'))
   equal(await t.read({ get: at('other') }, { get: at('k', 'elsewhere') }), [null, null])
 })
 
-/** The last commit counts. */
+/** The last commit wins. */
 export const overwrite: Case = defineCase('DR-104', 'a second put replaces value and version', async (t) => {
   const first = await t.write(put('k', 'a long first value'))
   const second = await t.write(put('k', '2'))
@@ -52,29 +52,37 @@ export const overwrite: Case = defineCase('DR-104', 'a second put replaces value
   equal(await t.get(at('k')), { key: 'k', version: second.version, value: '2', expiresAt: null })
 })
 
-/** Deleting is idempotent. */
-export const deletes: Case = defineCase('DR-105', 'delete removes an entry; an absent one is fine', async (t) => {
-  await t.write(put('k', 'v'), put('stays', 'v'))
-  await t.write(remove('k'))
-  equal(await t.keys(), ['stays'])
-  equal(await t.commit({ ops: [remove('k'), remove(at('k', 'elsewhere'))] }), { ok: true, seqs: [] })
-  equal(await t.parts(), [PART])
-})
+/** Deleting again does nothing. */
+export const deletes: Case = defineCase(
+  'DR-105',
+  'delete removes an entry; deleting a missing one succeeds',
+  async (t) => {
+    await t.write(put('k', 'v'), put('stays', 'v'))
+    await t.write(remove('k'))
+    equal(await t.keys(), ['stays'])
+    equal(await t.commit({ ops: [remove('k'), remove(at('k', 'elsewhere'))] }), { ok: true, seqs: [] })
+    equal(await t.parts(), [PART])
+  },
+)
 
 /** `Commit.id` is the version of every entry it writes. */
-export const oneVersion: Case = defineCase('DR-106', 'all that a commit writes has its id as version', async (t) => {
-  const { version } = await t.write(
-    put('a', '1'),
-    put(at('b', 'elsewhere'), '2', { in: 60_000 }),
-    append('log!', '3', 'ref'),
-    append('log!', '4'),
-  )
-  const entries = [...(await t.all()), ...(await t.all({ part: 'elsewhere' }))]
-  equal(entries.map((entry) => entry.key).toSorted(), ['a', 'b', entryKey('log!', 1), entryKey('log!', 2), 'ref'])
-  for (const entry of entries) equal(entry.version, version, entry.key)
-})
+export const oneVersion: Case = defineCase(
+  'DR-106',
+  'everything that a commit writes has its id as version',
+  async (t) => {
+    const { version } = await t.write(
+      put('a', '1'),
+      put(at('b', 'elsewhere'), '2', { in: 60_000 }),
+      append('log!', '3', 'ref'),
+      append('log!', '4'),
+    )
+    const entries = [...(await t.all()), ...(await t.all({ part: 'elsewhere' }))]
+    equal(entries.map((entry) => entry.key).toSorted(), ['a', 'b', entryKey('log!', 1), entryKey('log!', 2), 'ref'])
+    for (const entry of entries) equal(entry.version, version, entry.key)
+  },
+)
 
-/** A commit that fails its checks leaves nothing behind, whichever ops it has. */
+/** A commit with failed checks changes nothing, whatever its ops. */
 export const failedLeavesNothing: Case = defineCase(
   'DR-107',
   'a commit with a failed check changes nothing',
@@ -125,7 +133,7 @@ export const inOrder: Case = defineCase(
   },
 )
 
-/** Each commit is atomic by itself: a neighbour's failure is not its own. */
+/** Each commit is atomic by itself: a neighbour's failure does not affect it. */
 export const neighboursUnharmed: Case = defineCase(
   'DR-109',
   'a failing commit does not fail its neighbours',
@@ -151,10 +159,10 @@ export const neighboursUnharmed: Case = defineCase(
   },
 )
 
-/** A commit may only ask. */
+/** A commit may only check. */
 export const checksOnly: Case = defineCase(
   'DR-110',
-  'a commit without ops gives a verdict and changes nothing',
+  'a commit without ops returns a verdict and changes nothing',
   async (t) => {
     const { version } = await t.write(put('k', 'v'))
     const before = await t.all()
@@ -168,7 +176,7 @@ export const checksOnly: Case = defineCase(
   },
 )
 
-/** Atomicity does not end at the border of a part. */
+/** A commit is atomic across parts. */
 export const acrossParts: Case = defineCase('DR-111', 'one commit changes many parts, or none', async (t) => {
   const names = upTo(8).map((n) => `part${n}`)
   await t.write(...names.map((name) => put(at('k', name), 'old')))
@@ -179,7 +187,7 @@ export const acrossParts: Case = defineCase('DR-111', 'one commit changes many p
   for (const name of names) equal((await t.get(at('k', name)))?.value, 'new', name)
 })
 
-/** Deletes of ranges and parts are applied first, wherever they stand. */
+/** Deletes of ranges and parts are applied first, wherever they are in the commit. */
 export const bulkDeletesFirst: Case = defineCase(
   'DR-112',
   'deletes of ranges and parts come before puts of the commit',
@@ -199,7 +207,7 @@ export const bulkDeletesFirst: Case = defineCase(
   },
 )
 
-/** The same for appends: a log that the commit deletes starts again in it. */
+/** The same for appends: a log that the commit deletes starts again. */
 export const bulkDeletesBeforeAppends: Case = defineCase(
   'DR-113',
   'deletes of ranges and parts come before appends of the commit',
@@ -218,7 +226,7 @@ export const bulkDeletesBeforeAppends: Case = defineCase(
 /** A key may be touched by several commits of a request, though not twice by one. */
 export const sameKeyInOneRequest: Case = defineCase(
   'DR-114',
-  'of several puts of a key in one request the last stays',
+  'of several puts of a key in one request the last wins',
   async (t) => {
     const ids = upTo(5).map(() => t.id())
     await t.send(ids.map((id, i) => ({ id, ops: [put('k', String(i))] })))
@@ -228,10 +236,10 @@ export const sameKeyInOneRequest: Case = defineCase(
   },
 )
 
-/** The ops of a request act on one another exactly as if they came one request each. */
+/** The ops of a request act as if each commit were its own request. */
 export const deleteWithinRequest: Case = defineCase(
   'DR-115',
-  'bulk deletes see what the same request wrote before',
+  'bulk deletes see earlier writes of the same request',
   async (t) => {
     const { outcomes } = await t.send([
       { ops: [put('a', '1'), put('b', '1'), append('log!', 'x')] },

@@ -1,12 +1,12 @@
-/** What a commit depends on. @module */
+/** Checks: the conditions of a commit. @module */
 import { equal, ok } from '../assert.ts'
 import { absent, append, at, ends, put, remove, unchanged } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 
-/** A check of the version that is there holds, once. */
+/** A check of the current version holds once. */
 export const versionHolds: Case = defineCase(
   'DR-201',
-  'a check of the current version holds, of an older one not',
+  'a check of the current version holds, and of an older one fails',
   async (t) => {
     const { version } = await t.write(put('k', '1'))
     equal((await t.commit({ checks: [unchanged('k', version)], ops: [put('k', '2')] })).ok, true)
@@ -16,22 +16,18 @@ export const versionHolds: Case = defineCase(
 )
 
 /** `version: null` means absent. */
-export const absentHolds: Case = defineCase(
-  'DR-202',
-  'a check for absence holds until something is there',
-  async (t) => {
-    equal((await t.commit({ checks: [absent('k')], ops: [put('k', 'first')] })).ok, true)
-    equal((await t.commit({ checks: [absent('k')], ops: [put('k', 'second')] })).ok, false)
-    await t.write(remove('k'))
-    equal((await t.commit({ checks: [absent('k')], ops: [put('k', 'third')] })).ok, true)
-    equal((await t.get(at('k')))?.value, 'third')
-  },
-)
+export const absentHolds: Case = defineCase('DR-202', 'a check for absence holds until the entry exists', async (t) => {
+  equal((await t.commit({ checks: [absent('k')], ops: [put('k', 'first')] })).ok, true)
+  equal((await t.commit({ checks: [absent('k')], ops: [put('k', 'second')] })).ok, false)
+  await t.write(remove('k'))
+  equal((await t.commit({ checks: [absent('k')], ops: [put('k', 'third')] })).ok, true)
+  equal((await t.get(at('k')))?.value, 'third')
+})
 
-/** A lost race is a value that tells what is there instead, so that the loser need not read. */
+/** A failed check returns the current entry, so that the caller need not read. */
 export const failedCheckShowsCurrent: Case = defineCase(
   'DR-203',
-  'a failed check answers with the current entry',
+  'a failed check returns the current entry',
   async (t) => {
     const text = await t.write(put('text', 'there', { in: 600_000 }))
     const bytes = await t.write(put('bytes', new Uint8Array([0, 1, 255])))
@@ -48,7 +44,7 @@ export const failedCheckShowsCurrent: Case = defineCase(
   },
 )
 
-/** `failed` names every check that did not hold, and none that did. */
+/** `failed` lists every check that failed, and no other. */
 export const allFailedReported: Case = defineCase(
   'DR-204',
   'every failed check is reported under its index',
@@ -84,7 +80,7 @@ export const allFailedReported: Case = defineCase(
 /** All checks are evaluated before any op of the commit. */
 export const checksBeforeOps: Case = defineCase(
   'DR-205',
-  'ops do not help or hurt the checks of their own commit',
+  'ops do not affect the checks of their own commit',
   async (t) => {
     const { version } = await t.write(put('old', '1'), append('log!', 'x'))
     const holding = await t.commit({
@@ -105,7 +101,7 @@ export const checksBeforeOps: Case = defineCase(
   },
 )
 
-/** A bulk delete is applied first of all ops, and still after the checks. */
+/** A bulk delete comes before all other ops, but after the checks. */
 export const checksBeforeBulkDeletes: Case = defineCase(
   'DR-206',
   'bulk deletes come after the checks of their commit',
@@ -118,8 +114,8 @@ export const checksBeforeBulkDeletes: Case = defineCase(
   },
 )
 
-/** A version comes once: what was deleted and written again is another entry. */
-export const noAba: Case = defineCase('DR-207', 'the same value written again is another version', async (t) => {
+/** A version never repeats: a value deleted and written again is another entry. */
+export const noAba: Case = defineCase('DR-207', 'the same value written again has another version', async (t) => {
   const { version } = await t.write(put('k', 'same'))
   await t.write(remove('k'))
   await t.write(put('k', 'same'))
@@ -128,10 +124,10 @@ export const noAba: Case = defineCase('DR-207', 'the same value written again is
   equal((await t.get(at('k')))?.value, 'same')
 })
 
-/** A check may stand on any key, also in a part that the commit does not write. */
+/** A check may concern any key, even in a part that the commit does not write. */
 export const checksElsewhere: Case = defineCase(
   'DR-208',
-  'a commit may depend on parts that it does not change',
+  'a commit may check parts that it does not change',
   async (t) => {
     const { version } = await t.write(put(at('lease', 'elsewhere'), 'mine'))
     const draft = { checks: [unchanged(at('lease', 'elsewhere'), version)], ops: [put('k', 'fenced')] }
@@ -141,7 +137,7 @@ export const checksElsewhere: Case = defineCase(
   },
 )
 
-/** A commit checks a key at most once; those of one request are judged each for itself. */
+/** A commit checks a key at most once; the commits of one request are judged separately. */
 export const twoChecksOfOneKey: Case = defineCase(
   'DR-209',
   'a key may be checked by several commits of a request, and contradict each other',
@@ -160,7 +156,7 @@ export const twoChecksOfOneKey: Case = defineCase(
   },
 )
 
-/** An entry of a log, and the one named by `ref`, are entries like all others. */
+/** Log entries, and the entry named by `ref`, are entries like all others. */
 export const checksOfLogEntries: Case = defineCase(
   'DR-210',
   'entries that an append wrote can be checked',

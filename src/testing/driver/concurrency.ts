@@ -1,4 +1,4 @@
-/** Strict serializability, as far as concurrent callers can tell. @module */
+/** Strict serializability, as far as concurrent callers can observe it. @module */
 import type { Outcome } from '../../core/driver.ts'
 import { equal, ok } from '../assert.ts'
 import { absent, append, at, atOnce, ends, entryKey, PART, put, remove, removePart, unchanged, upTo } from '../build.ts'
@@ -11,10 +11,10 @@ const LOG = { start: 'log!', end: 'log"' } as const
 
 const winners = (outcomes: readonly Outcome[]): number => outcomes.filter((outcome) => outcome.ok).length
 
-/** How often each side of {@link during} gets its turn, at least. */
+/** How many turns each side of {@link during} gets, at least. */
 const ROUNDS = 24
 
-/** Works and watches at the same time, until everybody has had enough turns or somebody fails. */
+/** Works and watches at the same time, until both had enough turns or one fails. */
 async function during(
   work: (n: number) => Promise<unknown>,
   ...watchers: readonly (() => Promise<void>)[]
@@ -25,7 +25,7 @@ async function during(
     for (let n = 0; !state.isOver && rounds.some((done) => done < ROUNDS); n++) {
       await run(n)
       rounds[i]!++
-      // A driver that answers at once must not keep the others from the event loop.
+      // A driver that answers at once must not starve the others.
       if (n % 4 === 3) await wait(0)
     }
   }
@@ -36,7 +36,7 @@ async function during(
   }
 }
 
-/** Adds one to a counter, by compare-and-set, until it works. */
+/** Increments a counter by compare-and-set, until it succeeds. */
 async function increment(t: Client, key: string): Promise<void> {
   let current = await t.get(at(key))
   for (let attempt = 0; attempt < 1000; attempt++) {
@@ -48,12 +48,12 @@ async function increment(t: Client, key: string): Promise<void> {
   ok(false, 'An increment lost a thousand races')
 }
 
-/** Requires the log to be dense, and each number to have been given to one caller. */
+/** Asserts that the log is dense, and that each seq was given to one caller. */
 async function requireDense(t: Client, seqs: readonly number[]): Promise<void> {
   equal(
     seqs.toSorted((a, b) => a - b),
     upTo(seqs.length),
-    'Every number was given out once',
+    'Every seq was given out once',
   )
   equal(
     await t.keys(LOG),
@@ -61,7 +61,7 @@ async function requireDense(t: Client, seqs: readonly number[]): Promise<void> {
   )
 }
 
-/** Twelve of twelve claims of one token have succeeded elsewhere. */
+/** Elsewhere, twelve of twelve claims with one token have succeeded. */
 export const oneWinner: Case = defineCase(
   'DR-1201',
   'of concurrent commits that need a key to be absent one wins',
@@ -86,14 +86,14 @@ export const counters: Case = defineCase('DR-1202', 'compare-and-set of eight cl
   equal((await t.get(at('n')))?.value, '80')
 })
 
-/** Numbers are assigned inside the commit. */
+/** Seqs are assigned inside the commit. */
 export const denseAppends: Case = defineCase('DR-1203', '64 concurrent writers append without gaps', async (t) => {
   const seqs = await atOnce(64, async (i) => (await t.write(append('log!', String(i)))).seqs[0]!)
   await requireDense(t, seqs)
   for (const entry of await t.all(LOG)) equal(seqs[Number(entry.value)], Number(entry.key.slice(-16)))
 })
 
-/** A conditional append is an append at a known place. */
+/** A conditional append goes to a known place. */
 export const oneAppendPerNumber: Case = defineCase(
   'DR-1204',
   'of concurrent appends at the same end of a log one wins',
@@ -110,7 +110,7 @@ export const oneAppendPerNumber: Case = defineCase(
   },
 )
 
-/** No other request's commit comes between the commits of one. */
+/** No other request's commit comes between the commits of one request. */
 export const contiguous: Case = defineCase('DR-1205', 'requests of several commits do not interleave', async (t) => {
   const requests = await atOnce(24, (i) =>
     t.send([
@@ -142,7 +142,7 @@ export const consistentView: Case = defineCase(
   },
 )
 
-/** A commit is seen whole. */
+/** A commit is visible whole. */
 export const seenWhole: Case = defineCase('DR-1207', 'a range never shows half of a commit', async (t) => {
   const keys = upTo(12).map((n) => `k${n + 10}`)
   const write = (n: number) => t.write(...(n % 5 === 4 ? [removePart()] : keys.map((key) => put(key, String(n)))))
@@ -154,7 +154,7 @@ export const seenWhole: Case = defineCase('DR-1207', 'a range never shows half o
   await during(write, watch, watch)
 })
 
-/** Two commits that each rely on what the other changes cannot both take effect. */
+/** Two commits that each depend on what the other changes cannot both succeed. */
 export const noWriteSkew: Case = defineCase(
   'DR-1208',
   'of two commits that check what the other writes one wins',
@@ -170,10 +170,10 @@ export const noWriteSkew: Case = defineCase(
   },
 )
 
-/** Appends and the deletion of their log are put in some order, and the numbers agree with it. */
+/** Appends and the deletion of their log happen in some order, and the seqs agree with it. */
 export const deletesAmongAppends: Case = defineCase(
   'DR-1209',
-  'a log that is deleted among appends is dense at any time',
+  'a log that is deleted among appends is always dense',
   async (t) => {
     const append8 = async (): Promise<void> => {
       for (let i = 0; i < 8; i++) await t.write(append('log!', 'x'), append('log!', 'x'))
@@ -194,7 +194,7 @@ export const deletesAmongAppends: Case = defineCase(
   },
 )
 
-/** What was seen once is not unseen. */
+/** Reads never go back in time. */
 export const readsGoForward: Case = defineCase(
   'DR-1210',
   'concurrent readers never see an older state after a newer one',
@@ -221,7 +221,7 @@ export const readsGoForward: Case = defineCase(
   },
 )
 
-/** The same promises between processes. */
+/** The same promises hold between processes. */
 export const oneWinnerOfMany: Case = defineCase(
   'DR-1211',
   'of claims through several drivers one wins',
@@ -237,10 +237,10 @@ export const oneWinnerOfMany: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** Counters and numbers, between processes. */
+/** Counters and seqs, between processes. */
 export const exactAmongMany: Case = defineCase(
   'DR-1212',
-  'counts and numbers are exact through several drivers',
+  'counts and seqs are exact through several drivers',
   async (t) => {
     const clients = [t, ...(await atOnce(3, () => t.reopen()))]
     const seqs = await atOnce(4, async (i) => {

@@ -1,4 +1,4 @@
-/** Entries that end by themselves, by the backend's clock. @module */
+/** Entries that expire by the backend's clock. @module */
 import type { Entry, EntryPage } from '../../core/driver.ts'
 import { equal, ok } from '../assert.ts'
 import { ALL, PART, absent, at, put, removePart, unchanged, upTo } from '../build.ts'
@@ -15,7 +15,7 @@ const outlive = (t: Context): Promise<void> => t.sleep(LIFE + 100)
 /** `in`: milliseconds by the clock of the commit, resolved inside it. */
 export const expiresIn: Case = defineCase(
   'DR-501',
-  'an entry that expires in some time is there until then',
+  'an entry that expires after a time exists until then',
   async (t) => {
     const { version, now } = await t.write(put('k', 'v', { in: LIFE }))
     const entry = { key: 'k', version, value: 'v', expiresAt: now + LIFE }
@@ -28,22 +28,18 @@ export const expiresIn: Case = defineCase(
   },
 )
 
-/** `at`: a moment of the backend's clock. */
-export const expiresAt: Case = defineCase(
-  'DR-502',
-  'an entry that expires at a moment is there until then',
-  async (t) => {
-    const { now } = await t.driver.read([])
-    const moment = Math.floor(now) + LIFE
-    const { version } = await t.write(put('k', 'v', { at: moment }))
-    const soon = await t.driver.read([{ get: at('k') }])
-    equal(soon.answers[0], soon.now < moment ? { key: 'k', version, value: 'v', expiresAt: moment } : null)
-    await outlive(t)
-    equal(await t.get(at('k')), null)
-  },
-)
+/** `at`: a time of the backend's clock. */
+export const expiresAt: Case = defineCase('DR-502', 'an entry that expires at a time exists until then', async (t) => {
+  const { now } = await t.driver.read([])
+  const moment = Math.floor(now) + LIFE
+  const { version } = await t.write(put('k', 'v', { at: moment }))
+  const soon = await t.driver.read([{ get: at('k') }])
+  equal(soon.answers[0], soon.now < moment ? { key: 'k', version, value: 'v', expiresAt: moment } : null)
+  await outlive(t)
+  equal(await t.get(at('k')), null)
+})
 
-/** A moment that has passed is no mistake: the entry is absent at once, and so is what it replaced. */
+/** A time in the past is no mistake: the entry is absent at once, and the one it replaced is gone. */
 export const expiresInThePast: Case = defineCase(
   'DR-503',
   'an entry that expires in the past is never seen',
@@ -65,7 +61,7 @@ export const absentInReads: Case = defineCase('DR-504', 'an expired entry is abs
   equal(await t.keys({ reverse: true, keysOnly: true }), ['d', 'c', 'a'])
 })
 
-/** And they take no place in a page. */
+/** Expired entries take no room in a page. */
 export const outsideLimit: Case = defineCase('DR-505', 'expired entries do not count toward a limit', async (t) => {
   await t.write(...upTo(20).map((n) => put(`a${n}`, 'expired', PAST)), put('b', '1'), put('c', '1'))
   await t.write(...upTo(20).map((n) => put(`d${n}`, 'expired', PAST)))
@@ -97,10 +93,10 @@ export const absentInChecks: Case = defineCase('DR-506', 'an expired entry is ab
   equal((await t.get(at('x')))?.value, '2')
 })
 
-/** What is expired but not yet taken away must not shine through. */
+/** An expired entry that is not removed yet must not show. */
 export const putOverExpired: Case = defineCase(
   'DR-507',
-  'a put over an expired entry is a put over nothing',
+  'a put over an expired entry is a put over an absent one',
   async (t) => {
     await t.write(put('k', 'old', PAST), put('l', 'old', PAST))
     const id = t.id()
@@ -114,22 +110,22 @@ export const putOverExpired: Case = defineCase(
 )
 
 /** An expiry belongs to one put. */
-export const cleared: Case = defineCase('DR-508', 'a put without expiry makes an expiring entry stay', async (t) => {
+export const cleared: Case = defineCase('DR-508', 'a put without expiry keeps the entry for ever', async (t) => {
   await t.write(put('k', '1', { in: LIFE }))
   const { version } = await t.write(put('k', '2'))
   await outlive(t)
   equal(await t.get(at('k')), { key: 'k', version, value: '2', expiresAt: null })
 })
 
-/** A later expiry replaces an earlier one, in both directions. */
-export const restarted: Case = defineCase('DR-509', 'a put with an expiry starts it anew', async (t) => {
+/** A new expiry replaces an old one, whether later or earlier. */
+export const restarted: Case = defineCase('DR-509', 'a put with an expiry restarts it', async (t) => {
   await t.write(put('longer', '1', { in: LIFE }), put('shorter', '1', { in: LONG }), put('set', '1'))
   await t.write(put('longer', '2', { in: LONG }), put('shorter', '2', { in: LIFE }), put('set', '2', { in: LIFE }))
   await outlive(t)
   equal(await t.keys(), ['longer'])
 })
 
-/** Callers see when an entry ends, wherever they see the entry. */
+/** Callers see the expiry wherever they see the entry. */
 export const toldEverywhere: Case = defineCase(
   'DR-510',
   'expiresAt is in gets, ranges and failed checks',
@@ -143,7 +139,7 @@ export const toldEverywhere: Case = defineCase(
   },
 )
 
-/** A delete takes the expiry with it: it must not fall upon what is put there next. */
+/** A delete removes the expiry, too: it must not affect a later entry. */
 export const deletedWithEntry: Case = defineCase(
   'DR-511',
   'the expiry of a deleted entry does not touch its successor',
@@ -158,8 +154,8 @@ export const deletedWithEntry: Case = defineCase(
   },
 )
 
-/** `CommitAnswer.now`: the moment by which the request judged expiry, one for all of its commits. */
-export const oneMoment: Case = defineCase('DR-512', 'a request has one moment, and tells it', async (t) => {
+/** `CommitAnswer.now`: the time by which the request judged expiry, the same for all of its commits. */
+export const oneMoment: Case = defineCase('DR-512', 'a request has one time, and returns it', async (t) => {
   const { now } = await t.send([{ ops: [put('a', '1', { in: LONG })] }, { ops: [put('b', '1', { in: LONG })] }])
   const entries = await t.all()
   equal(
@@ -168,7 +164,7 @@ export const oneMoment: Case = defineCase('DR-512', 'a request has one moment, a
   )
 })
 
-/** Milliseconds since 1970 outgrow 32 bits, and leases of years do, too. */
+/** Milliseconds since 1970 exceed 32 bits, and so do leases of years. */
 export const farFuture: Case = defineCase('DR-513', 'expiries of many years are kept exactly', async (t) => {
   const years = 100 * 365 * 86_400_000
   const { now } = await t.write(put('in', 'v', { in: years }), put('at', 'v', { at: 7_258_118_400_123 }))
@@ -176,10 +172,10 @@ export const farFuture: Case = defineCase('DR-513', 'expiries of many years are 
   equal((await t.get(at('at')))?.expiresAt, 7_258_118_400_123)
 })
 
-/** An entry ends for all commits of a request, or for none. */
+/** An entry expires for all commits of a request, or for none. */
 export const expiredWithinRequest: Case = defineCase(
   'DR-514',
-  'what a request lets expire is absent for its next commit',
+  'an entry that expires during a request is absent for its next commit',
   async (t) => {
     const { outcomes } = await t.send([
       { ops: [put('k', '1', PAST)] },
@@ -194,7 +190,7 @@ export const expiredWithinRequest: Case = defineCase(
   },
 )
 
-/** Native time to live is garbage collection only: it may not take what is still alive, nor what is in between. */
+/** A backend's own expiry only collects garbage. It must not remove live entries, or those in between. */
 export const neighboursLive: Case = defineCase(
   'DR-515',
   'expiry of some entries leaves the rest of the part alone',
@@ -210,10 +206,10 @@ export const neighboursLive: Case = defineCase(
   },
 )
 
-/** LangGraph-Redis #137: a unit of which a part has expired is half written. */
+/** LangGraph-Redis #137: a unit that expires in part is half written. */
 export const wholeOrNot: Case = defineCase(
   'DR-516',
-  'what was put to expire together is there whole, or not at all',
+  'entries that expire together are all there, or none is',
   async (t) => {
     const keys = upTo(8).map((n) => `k${n}`)
     await t.write(...keys.map((key) => put(key, 'v')))
@@ -232,7 +228,7 @@ export const wholeOrNot: Case = defineCase(
   },
 )
 
-/** Found by random histories: what has expired is where the range begins, and a page goes down to it. */
+/** Found by random histories: a page in reverse goes down to an expired entry at the start of its range. */
 export const reverseToExpired: Case = defineCase(
   'DR-517',
   'a reverse page ends at an expired entry where its range begins',

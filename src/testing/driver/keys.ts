@@ -1,4 +1,4 @@
-/** Keys and parts are printable ASCII, compared by code unit, and nothing in them has a meaning. @module */
+/** Keys and parts are printable ASCII, compared by code unit. No character is special. @module */
 import { encodeId } from '../../core/keys.ts'
 import { equal } from '../assert.ts'
 import { at, pairs, put, remove, removePart, removeRange } from '../build.ts'
@@ -7,7 +7,7 @@ import { type Case, defineCase } from '../case.ts'
 /** U+0020 to U+007E. */
 const PRINTABLE: readonly string[] = Array.from({ length: 95 }, (_, i) => String.fromCharCode(0x20 + i))
 
-/** What has a meaning somewhere: in SQL, LIKE, GLOB, Redis patterns, hash tags, paths, templates, JavaScript. */
+/** Text that is special somewhere: in SQL, LIKE, GLOB, Redis patterns, hash tags, paths, templates, JavaScript. */
 const AWKWARD: readonly string[] = [
   "'",
   '"',
@@ -62,7 +62,7 @@ const AWKWARD: readonly string[] = [
 
 const sorted = (names: readonly string[]): string[] => names.toSorted((a, b) => (a < b ? -1 : Number(a > b)))
 
-/** Order is by code unit: no collation, no case folding. */
+/** The order is by code unit: no collation, no case folding. */
 export const keysSort: Case = defineCase('DR-601', 'keys of every printable character sort by code unit', async (t) => {
   const names = [...PRINTABLE.map((char) => `k${char}`), ...PRINTABLE.map((char) => `k${char}k`)]
   await t.writeAll(names.toReversed().map((key) => put(key, `v${key}`)))
@@ -85,14 +85,14 @@ export const partsSort: Case = defineCase(
   },
 )
 
-/** A single character is a key, also one that has a meaning elsewhere. */
+/** A single character is a key, even one that is special elsewhere. */
 export const singleCharacters: Case = defineCase('DR-603', 'keys and parts of one character', async (t) => {
   await t.writeAll(PRINTABLE.map((char) => put(at(char, char), char)))
   equal(await t.parts(), [...PRINTABLE])
   for (const char of PRINTABLE) equal(pairs(await t.all({ part: char })), [[char, char]])
 })
 
-/** Each name is itself and no other, in every question. */
+/** Each name stands for itself, in every question. */
 export const awkwardKeys: Case = defineCase(
   'DR-604',
   'quotes, wildcards and reserved words are just keys',
@@ -108,7 +108,7 @@ export const awkwardKeys: Case = defineCase(
   },
 )
 
-/** Deleting a name deletes no other that a pattern would match. */
+/** Deleting a name deletes no other that matches it as a pattern. */
 export const awkwardDeletes: Case = defineCase(
   'DR-605',
   'deleting a key with wildcards deletes that key only',
@@ -126,7 +126,7 @@ export const awkwardDeletes: Case = defineCase(
   },
 )
 
-/** `*` deleted every tenant once, in a system like this. */
+/** In a similar system, `*` once deleted every tenant. */
 export const awkwardParts: Case = defineCase(
   'DR-606',
   'deleting a part with wildcards deletes that part only',
@@ -141,24 +141,20 @@ export const awkwardParts: Case = defineCase(
   },
 )
 
-/** Part and key are two things: however a driver joins them, no pair may meet another. */
-export const partAndKey: Case = defineCase(
-  'DR-607',
-  'what belongs to the part and what to the key is never confused',
-  async (t) => {
-    const names = ['a', 'a!', 'a!b', 'a:b', 'a/b', 'a b', 'a|b', 'a,b', 'a.b', 'b', '!b', ':b', '/b', ' b', 'c', 'b!c']
-    const all = names.flatMap((part) => names.map((key) => ({ part, key })))
-    await t.writeAll(all.map(({ part, key }) => put(at(key, part), `${part}\n${key}`)))
-    for (const part of names) {
-      equal(
-        pairs(await t.all({ part })),
-        sorted(names).map((key) => [key, `${part}\n${key}`]),
-      )
-    }
-  },
-)
+/** Part and key are separate: however a driver joins them, no two pairs may collide. */
+export const partAndKey: Case = defineCase('DR-607', 'part and key are never confused', async (t) => {
+  const names = ['a', 'a!', 'a!b', 'a:b', 'a/b', 'a b', 'a|b', 'a,b', 'a.b', 'b', '!b', ':b', '/b', ' b', 'c', 'b!c']
+  const all = names.flatMap((part) => names.map((key) => ({ part, key })))
+  await t.writeAll(all.map(({ part, key }) => put(at(key, part), `${part}\n${key}`)))
+  for (const part of names) {
+    equal(
+      pairs(await t.all({ part })),
+      sorted(names).map((key) => [key, `${part}\n${key}`]),
+    )
+  }
+})
 
-/** Long names are kept whole: nothing is cut, hashed or refused. */
+/** Long names are kept whole: not cut, hashed or refused. */
 export const longNames: Case = defineCase(
   'DR-608',
   'parts and keys of 1600 characters that differ in the last',
@@ -180,7 +176,7 @@ export const longNames: Case = defineCase(
   },
 )
 
-/** The longest that the stores make: ids of 256 bytes in which every character is escaped. */
+/** The longest names that the stores make: ids of 256 bytes with every character escaped. */
 export const longestNames: Case = defineCase('DR-609', 'the longest part and key that ids can make', async (t) => {
   const id = encodeId('~\u007f'.repeat(128), 'id')
   const part = `${id}!run!${id}`

@@ -1,4 +1,4 @@
-/** Opening, closing, time, and what other processes see. @module */
+/** Opening, closing, time, and several processes. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { absent, append, at, atOnce, pairs, put, remove, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
@@ -16,10 +16,10 @@ export const openTwice: Case = defineCase('DR-1101', 'opening again changes noth
   equal((await t.get(at('k')))?.value, 'v')
 })
 
-/** Ten callers may race to be the first. */
+/** Ten callers may try to be the first. */
 export const openRace: Case = defineCase(
   'DR-1102',
-  'ten opens at once, of a database that is not there yet',
+  'ten opens at once, of a database that does not exist yet',
   async (t) => {
     const backend = await t.harness.create()
     try {
@@ -35,7 +35,7 @@ export const openRace: Case = defineCase(
 /** `close` is idempotent. */
 export const closeTwice: Case = defineCase(
   'DR-1103',
-  'closing again is fine, also at once, also when never opened',
+  'closing again does nothing, even at once, even if never opened',
   async (t) => {
     await t.driver.close()
     await t.driver.close()
@@ -47,7 +47,7 @@ export const closeTwice: Case = defineCase(
 )
 
 /** Every answer carries the backend's clock. */
-export const now: Case = defineCase('DR-1104', 'now is a plausible time that does not run backwards', async (t) => {
+export const now: Case = defineCase('DR-1104', 'now is a plausible time and does not go backwards', async (t) => {
   const start = Date.now()
   let last = (await t.driver.read([])).now
   // A backend whose clock is moved by hand may show any day.
@@ -61,15 +61,15 @@ export const now: Case = defineCase('DR-1104', 'now is a plausible time that doe
   }
 })
 
-/** Time passes at the backend as it does here. */
-export const clockGoesOn: Case = defineCase('DR-1105', 'now goes on', async (t) => {
+/** The backend's time passes as it does here. */
+export const clockGoesOn: Case = defineCase('DR-1105', 'now advances', async (t) => {
   const { now: before } = await t.driver.read([])
   await t.sleep(200)
   const { now: after } = await t.driver.read([])
   ok(after - before >= 150 && after - before < 60_000, `${after - before} ms have passed while 200 ms did`)
 })
 
-/** A read sees every commit that was answered before it began, of the same client at least. */
+/** A read sees every commit answered before it began, at least those of its client. */
 export const readYourWrites: Case = defineCase('DR-1106', 'a client reads what it has just written', async (t) => {
   for (const n of upTo(30)) {
     await t.write(put('k', String(n)), append('log!', 'x'))
@@ -81,7 +81,7 @@ export const readYourWrites: Case = defineCase('DR-1106', 'a client reads what i
   }
 })
 
-/** `CallOptions.signal` is there to stop waiting, nothing else. */
+/** `CallOptions.signal` stops the waiting, and does nothing else. */
 export const unusedSignal: Case = defineCase('DR-1107', 'a signal that is never aborted changes nothing', async (t) => {
   const { signal } = new AbortController()
   const commits = [{ id: t.id(), checks: [], ops: [put('k', 'v')], durability: 'strict' as const }]
@@ -91,10 +91,10 @@ export const unusedSignal: Case = defineCase('DR-1107', 'a signal that is never 
   await t.driver.open({ signal })
 })
 
-/** Stopped or answered, never stuck, never torn; and the driver goes on. */
+/** A call is aborted or answered, never stuck, never half done; the driver goes on. */
 export const abortedSignal: Case = defineCase(
   'DR-1108',
-  'an aborted call ends, whole or not at all, and the next one works',
+  'an aborted call ends, whole or without effect, and the next call works',
   async (t) => {
     for (const n of upTo(5)) {
       const controller = new AbortController()
@@ -144,10 +144,10 @@ export const openByMany: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** A driver that goes takes nothing from those that stay. */
+/** A driver that closes takes nothing from the others. */
 export const closeOne: Case = defineCase(
   'DR-1111',
-  'closing one driver leaves another on the same data alone',
+  'closing one driver does not affect another on the same data',
   async (t) => {
     const other = await t.reopen()
     await other.write(put('k', 'v'))
@@ -159,10 +159,10 @@ export const closeOne: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** What was answered is there when the database is opened again. */
+/** Answered commits exist when the database is opened again. */
 export const survivesClose: Case = defineCase(
   'DR-1112',
-  'answered commits are there after closing and opening again',
+  'answered commits survive closing and opening again',
   async (t) => {
     const { version, now: written } = await t.write(
       put('text', 'é😀'),
@@ -188,10 +188,10 @@ export const survivesClose: Case = defineCase(
   },
 )
 
-/** A program that closes to save something, as a page that is put aside, goes on with the same driver. */
+/** A program that closes to save data, such as a page in the background, goes on with the same driver. */
 export const openedAgain: Case = defineCase(
   'DR-1113',
-  'a driver can be opened again after its close; in between, calls are refused',
+  'a driver can be opened again after close; until then, calls are refused',
   async (t) => {
     const { driver } = t
     await t.write(put('k', 'v'), append('log!', 'x'))

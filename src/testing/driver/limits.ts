@@ -1,15 +1,15 @@
-/** Capabilities and limits: declared, and then kept. @module */
+/** Capabilities and limits are declared, and kept. @module */
 import { equal, ok } from '../assert.ts'
 import { ALL, append, at, PART, put, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 
-/** A case that goes to a limit goes no further than this: some limits are only there to be a number. */
+/** Cases that test a limit go no further than this: some limits are only a number. */
 const ENOUGH = 1000
 const ENOUGH_BYTES = 4_000_000
 
 const key = (n: number): string => `k${String(n).padStart(4, '0')}`
 
-/** Less than this, and the stores could not work. */
+/** With less than this, the stores could not work. */
 const LEAST = {
   valueBytes: 65_536,
   requestBytes: 65_536,
@@ -20,7 +20,7 @@ const LEAST = {
   answerBytes: 65_536,
 } as const
 
-/** Capabilities are constants of these words. */
+/** Capabilities are constants from fixed sets. */
 export const declared: Case = defineCase('DR-1001', 'capabilities are declared, complete and constant', async (t) => {
   const { writers, reads, durability, clock, network, replayWindow } = t.capabilities
   ok(['many', 'one'].includes(writers), 'writers')
@@ -38,7 +38,7 @@ export const declared: Case = defineCase('DR-1001', 'capabilities are declared, 
 /** Limits are numbers, and large enough. */
 export const limitsDeclared: Case = defineCase(
   'DR-1002',
-  'limits are whole numbers that the stores can live with',
+  'limits are whole numbers large enough for the stores',
   async ({ limits }) => {
     for (const [name, least] of Object.entries(LEAST)) {
       const limit = limits[name as keyof typeof LEAST]
@@ -49,7 +49,7 @@ export const limitsDeclared: Case = defineCase(
 )
 
 /** `valueBytes`, in UTF-8 and in bytes. */
-export const largestValue: Case = defineCase('DR-1003', 'a value of the declared size is taken', async (t) => {
+export const largestValue: Case = defineCase('DR-1003', 'a value of the declared size is accepted', async (t) => {
   const size = Math.min(t.limits.valueBytes, t.limits.requestBytes - 1024, ENOUGH_BYTES)
   const text = 'é'.repeat(size / 2).padEnd(size - Math.floor(size / 2), 'x')
   const raw = new Uint8Array(size).map((_, i) => i)
@@ -62,7 +62,7 @@ export const largestValue: Case = defineCase('DR-1003', 'a value of the declared
 /** `commitKeys`: checks and ops of one commit. */
 export const mostKeys: Case = defineCase(
   'DR-1004',
-  'a commit of as many checks and ops as declared is taken',
+  'a commit with the declared number of checks and ops is accepted',
   async (t) => {
     const half = upTo(Math.floor(Math.min(t.limits.commitKeys, ENOUGH) / 2))
     const checks = half.map((n) => ({ at: at(key(n)), version: null }))
@@ -76,7 +76,7 @@ export const mostKeys: Case = defineCase(
 /** `requestCommits`. */
 export const mostCommits: Case = defineCase(
   'DR-1005',
-  'a request of as many commits as declared is taken',
+  'a request with the declared number of commits is accepted',
   async (t) => {
     const n = Math.min(t.limits.requestCommits, ENOUGH)
     const { outcomes } = await t.send(upTo(n).map((i) => ({ ops: [append('log!', String(i))] })))
@@ -91,7 +91,7 @@ export const mostCommits: Case = defineCase(
 /** `requestReads`. */
 export const mostReads: Case = defineCase(
   'DR-1006',
-  'a request of as many questions as declared is answered',
+  'a request with the declared number of questions is answered',
   async (t) => {
     const n = Math.min(t.limits.requestReads, ENOUGH)
     await t.write(put('k', 'v'))
@@ -102,10 +102,10 @@ export const mostReads: Case = defineCase(
   },
 )
 
-/** `rangeEntries`: may be asked for, though a page may be shorter. */
+/** `rangeEntries` may be requested, though a page may be shorter. */
 export const longestPage: Case = defineCase(
   'DR-1007',
-  'a page of as many entries as declared may be asked for',
+  'a page of the declared number of entries may be requested',
   async (t) => {
     const limit = Math.min(t.limits.rangeEntries, ENOUGH)
     await t.writeAll(upTo(limit + 1).map((n) => append('log!', String(n))))
@@ -116,8 +116,8 @@ export const longestPage: Case = defineCase(
   },
 )
 
-/** `requestBytes`: of all keys, versions and values. */
-export const largestRequest: Case = defineCase('DR-1008', 'a request of the declared size is taken', async (t) => {
+/** `requestBytes` counts all keys, versions and values. */
+export const largestRequest: Case = defineCase('DR-1008', 'a request of the declared size is accepted', async (t) => {
   const perCommit = 10_000
   const bytes = Math.min(t.limits.requestBytes, ENOUGH_BYTES) - 4096
   const n = Math.min(Math.floor(bytes / (perCommit + 200)), t.limits.requestCommits)
@@ -132,10 +132,10 @@ export const largestRequest: Case = defineCase('DR-1008', 'a request of the decl
   )
 })
 
-/** Whatever a driver can promise, it takes commits of both levels, and they mean the same otherwise. */
+/** Every driver accepts commits of both levels, whatever it can promise. */
 export const bothLevels: Case = defineCase(
   'DR-1009',
-  'commits of both levels of durability are taken, also in one request',
+  'commits of both durability levels are accepted, even in one request',
   async (t) => {
     const levels = ['strict', 'relaxed', 'relaxed', 'strict'] as const
     const commits = levels.map((durability) => ({

@@ -1,11 +1,11 @@
-/** Logs: numbers without gaps, assigned inside the commit. @module */
+/** Logs: seqs without gaps, assigned inside the commit. @module */
 import { equal } from '../assert.ts'
 import { append, at, ends, entryKey, pairs, put, remove, removePart, removeRange, unchanged, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 
 const LOG = { start: 'log!', end: 'log"' } as const
 
-/** Numbers are counted from 1 without gaps. */
+/** Seqs count from 1 without gaps. */
 export const dense: Case = defineCase('DR-401', 'appends are numbered from 1 without gaps', async (t) => {
   for (const n of upTo(5)) equal((await t.write(append('log!', `v${n}`))).seqs, [n])
   equal(
@@ -14,10 +14,10 @@ export const dense: Case = defineCase('DR-401', 'appends are numbered from 1 wit
   )
 })
 
-/** `seqs` holds one number per append, in the order of the ops. */
+/** `seqs` has one seq per append, in the order of the ops. */
 export const seqsInOpOrder: Case = defineCase(
   'DR-402',
-  'one commit appends to several logs, numbers in op order',
+  'one commit appends to several logs, with seqs in the order of the ops',
   async (t) => {
     await t.write(append('b!', '0'))
     const { seqs } = await t.write(
@@ -41,7 +41,7 @@ export const seqsInOpOrder: Case = defineCase(
   },
 )
 
-/** Commits of a request continue each other's numbers; a failed one uses none. */
+/** Commits of a request continue each other's seqs; a failed one uses none. */
 export const acrossCommits: Case = defineCase('DR-403', 'commits of one request append without gaps', async (t) => {
   const { outcomes } = await t.send([
     { ops: [append('log!', 'a'), append('log!', 'b'), append('m!', 'x')] },
@@ -59,10 +59,10 @@ export const acrossCommits: Case = defineCase('DR-403', 'commits of one request 
   )
 })
 
-/** A log is a prefix in a part: nothing else shares its numbers. */
+/** A log is a prefix in a part, and its seqs are its own. */
 export const separateLogs: Case = defineCase(
   'DR-404',
-  'logs of other names and other parts count for themselves',
+  'logs with other names or in other parts count separately',
   async (t) => {
     const logs = [at('log!'), at('lo!'), at('logs!'), at('log!', 'elsewhere'), at('log!', 'acme!run!r10')]
     for (const n of upTo(3))
@@ -74,18 +74,14 @@ export const separateLogs: Case = defineCase(
   },
 )
 
-/** The name of a log may also be that of an entry, or begin like one. */
-export const neighboursOfLog: Case = defineCase(
-  'DR-405',
-  'entries next to a log do not disturb its numbers',
-  async (t) => {
-    await t.write(put('log', 'v'), put('log ', 'v'), put('log"', 'v'), put('log0000000000000009', 'v'), put('loh', 'v'))
-    equal((await t.write(append('log!', 'a'), append('log!', 'b'))).seqs, [1, 2])
-    equal(await t.commit({ checks: [ends('log!', 2)], ops: [append('log!', 'c')] }), { ok: true, seqs: [3] })
-  },
-)
+/** An entry may have the name of a log, or begin with it. */
+export const neighboursOfLog: Case = defineCase('DR-405', 'entries next to a log do not affect its seqs', async (t) => {
+  await t.write(put('log', 'v'), put('log ', 'v'), put('log"', 'v'), put('log0000000000000009', 'v'), put('loh', 'v'))
+  equal((await t.write(append('log!', 'a'), append('log!', 'b'))).seqs, [1, 2])
+  equal(await t.commit({ checks: [ends('log!', 2)], ops: [append('log!', 'c')] }), { ok: true, seqs: [3] })
+})
 
-/** A log check names the number at which the log ends. */
+/** A log check gives the seq at which the log ends. */
 export const lastHolds: Case = defineCase('DR-406', 'a check of the end of a log: 0 when empty', async (t) => {
   const outcome = (last: number) => t.commit({ checks: [ends('log!', last)], ops: [append('log!', 'x')] })
   equal(await outcome(1), { ok: false, failed: [{ check: 0, current: { last: 0 } }] })
@@ -95,10 +91,10 @@ export const lastHolds: Case = defineCase('DR-406', 'a check of the end of a log
   equal(await outcome(9), { ok: false, failed: [{ check: 0, current: { last: 2 } }] })
 })
 
-/** A log may be checked by a commit that does not append to it. */
+/** A commit may check a log that it does not append to. */
 export const lastOfOtherLog: Case = defineCase(
   'DR-407',
-  'a commit may depend on a log that it does not append to',
+  'a commit may check a log that it does not append to',
   async (t) => {
     await t.write(append(at('log!', 'elsewhere'), 'x'))
     const checks = [ends(at('log!', 'elsewhere'), 1), ends('log!', 0)]
@@ -111,7 +107,7 @@ export const lastOfOtherLog: Case = defineCase(
   },
 )
 
-/** Order of keys is order of numbers, whatever their decimal length. */
+/** The order of keys is the order of seqs, whatever their length in decimal. */
 export const digitBoundaries: Case = defineCase(
   'DR-408',
   'order holds from 9 to 10, 99 to 100 and 999 to 1000',
@@ -126,8 +122,8 @@ export const digitBoundaries: Case = defineCase(
   },
 )
 
-/** `ref` names a key of the same part that receives the number as text. */
-export const refs: Case = defineCase('DR-409', 'ref holds the number, and so finds the entry', async (t) => {
+/** `ref` names a key of the same part that receives the seq as text. */
+export const refs: Case = defineCase('DR-409', 'ref holds the seq, and so finds the entry', async (t) => {
   await t.write(append('log!', 'first'))
   const { version, seqs } = await t.write(
     append('log!', 'a', 'idempotency!one'),
@@ -141,14 +137,14 @@ export const refs: Case = defineCase('DR-409', 'ref holds the number, and so fin
   equal((await t.get(at(entryKey('log!', 3))))?.value, 'b')
 })
 
-/** A ref is an entry: an old one is replaced, an expiring one does not expire any more. */
-export const refOverwrites: Case = defineCase('DR-410', 'ref replaces what was under its key', async (t) => {
+/** A ref is an entry: it replaces an old one, and its expiry. */
+export const refOverwrites: Case = defineCase('DR-410', 'ref replaces the entry under its key', async (t) => {
   await t.write(put('ref', new Uint8Array([1, 2]), { in: 600_000 }))
   const { version } = await t.write(append('log!', 'a', 'ref'))
   equal(await t.get(at('ref')), { key: 'ref', version, value: '1', expiresAt: null })
 })
 
-/** Once per name, whatever is repeated: the way idempotent appends are made. */
+/** Once per name, however often it is repeated: this is how idempotent appends work. */
 export const appendOnce: Case = defineCase('DR-411', 'an append under a check of its ref happens once', async (t) => {
   const draft = { checks: [{ at: at('ref'), version: null }], ops: [append('log!', 'x', 'ref')] }
   const { outcomes } = await t.send([draft, draft, draft])
@@ -161,8 +157,8 @@ export const appendOnce: Case = defineCase('DR-411', 'an append under a check of
   equal((await t.all(LOG)).length, 1)
 })
 
-/** After a whole log is deleted its numbers start again, however it was deleted. */
-export const restarts: Case = defineCase('DR-412', 'a log that was deleted as a whole starts again at 1', async (t) => {
+/** Once a whole log is deleted, its seqs start again, however it was deleted. */
+export const restarts: Case = defineCase('DR-412', 'a log deleted as a whole starts again at 1', async (t) => {
   const appendTwo = async (): Promise<readonly number[]> =>
     (await t.write(append('log!', 'a'), append('log!', 'b'))).seqs
   equal(await appendTwo(), [1, 2])
@@ -173,8 +169,8 @@ export const restarts: Case = defineCase('DR-412', 'a log that was deleted as a 
   equal(await appendTwo(), [1, 2])
 })
 
-/** Cutting off the beginning of a log is what retention does. */
-export const truncated: Case = defineCase('DR-413', 'a log without its beginning keeps its numbers', async (t) => {
+/** Retention cuts off the beginning of a log. */
+export const truncated: Case = defineCase('DR-413', 'a log without its beginning keeps its seqs', async (t) => {
   await t.writeAll(upTo(12).map((n) => append('log!', String(n))))
   await t.write(removeRange(entryKey('log!', 1), entryKey('log!', 11)))
   equal(await t.commit({ checks: [ends('log!', 12)], ops: [append('log!', '13')] }), { ok: true, seqs: [13] })
@@ -198,16 +194,16 @@ export const appendedValues: Case = defineCase(
   },
 )
 
-/** How a log is restored: entries keep their numbers and versions, whatever order they come back in, and it goes on. */
+/** Restoring a log: entries keep their seqs and versions, in whatever order they come, and the log goes on. */
 export const carriedOver: Case = defineCase(
   'DR-415',
-  'a log that is put back entry by entry keeps numbers and versions, and goes on behind them',
+  'a log restored entry by entry keeps seqs and versions, and continues after them',
   async (t) => {
     const [first, second] = [t.id(), t.id()]
     const { outcomes } = await t.send([
       { id: second, ops: [put(entryKey('log!', 3), 'c')] },
       { id: first, ops: [put(entryKey('log!', 1), 'a')] },
-      // The same commit wrote both, once and elsewhere.
+      // One commit wrote both, in the original database.
       { id: first, ops: [put(entryKey('log!', 2), 'b'), put('ref', '2')] },
     ])
     equal(

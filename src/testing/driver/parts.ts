@@ -1,4 +1,4 @@
-/** Parts: what is listed, and deleted, together. @module */
+/** Parts: entries that are listed and deleted together. @module */
 import { equal, ok } from '../assert.ts'
 import { absent, append, at, ends, PART, put, remove, removePart, removeRange, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
@@ -8,7 +8,7 @@ const name = (n: number): string => `part!${String(n).padStart(3, '0')}`
 const mentions = async (t: Context, marker: string): Promise<boolean> =>
   (await t.dump()).some((item) => (typeof item === 'string' ? item : JSON.stringify(item)).includes(marker))
 
-/** A part is there when an entry is. */
+/** A part exists while it has an entry. */
 export const listed: Case = defineCase(
   'DR-901',
   'parts are listed once, in order, however many entries they hold',
@@ -44,10 +44,10 @@ export const listedInPages: Case = defineCase('DR-903', 'parts come in pages', a
   equal(last, { parts: [name(12)], more: false })
 })
 
-/** No part without an entry. */
+/** No entry, no part. */
 export const emptyPartsVanish: Case = defineCase(
   'DR-904',
-  'a part vanishes with its last entry, however that goes',
+  'a part vanishes with its last entry, however that is removed',
   async (t) => {
     await t.write(...upTo(4).map((n) => put(at('k', name(n)), '1')), append(at('log!', name(3)), 'x'))
     await t.write(remove(at('k', name(1))))
@@ -61,10 +61,10 @@ export const emptyPartsVanish: Case = defineCase(
   },
 )
 
-/** A part is its whole name. */
+/** A part is named by its whole name. */
 export const deletedAlone: Case = defineCase(
   'DR-905',
-  'deletePart leaves parts with similar names alone',
+  'deletePart does not touch parts with similar names',
   async (t) => {
     const around = [
       'acme!run!',
@@ -83,16 +83,16 @@ export const deletedAlone: Case = defineCase(
 )
 
 /** Deleting is idempotent. */
-export const deletedAbsent: Case = defineCase('DR-906', 'deleting a part that is not there is fine', async (t) => {
+export const deletedAbsent: Case = defineCase('DR-906', 'deleting a part that does not exist succeeds', async (t) => {
   await t.write(put('k', '1'))
   equal(await t.commit({ ops: [removePart('absent'), removePart('absent too')] }), { ok: true, seqs: [] })
   equal(await t.parts(), [PART])
 })
 
-/** One op, however much it takes away. */
+/** One op, however many entries it deletes. */
 export const deletedWhole: Case = defineCase(
   'DR-907',
-  'deletePart takes a thousand entries in one commit',
+  'deletePart deletes a thousand entries in one commit',
   async (t) => {
     await t.writeAll([...upTo(500).map((n) => put(`k${n}`, '1')), ...upTo(500).map((n) => append('log!', String(n)))])
     await t.write(put(at('k', 'elsewhere'), '1'))
@@ -102,10 +102,10 @@ export const deletedWhole: Case = defineCase(
   },
 )
 
-/** Everything of a run goes at once, also in its own commit's view, and nothing of it comes back. */
+/** A part is deleted at once, even as its own commit sees it, and nothing comes back. */
 export const deletedAndReused: Case = defineCase(
   'DR-908',
-  'a deleted part can be filled again and has forgotten everything',
+  'a deleted part can be filled again and remembers nothing',
   async (t) => {
     await t.write(put('k', 'old'), put('e', 'old', { in: 60_000 }), append('log!', 'x', 'ref'))
     await t.write(removePart())
@@ -118,7 +118,7 @@ export const deletedAndReused: Case = defineCase(
   },
 )
 
-/** Deletes leave zero keys behind: no counter, no index, no expiry, whatever a driver keeps beside the entries. */
+/** Deletes leave no keys: no counter, no index, no expiry, whatever a driver stores beside the entries. */
 export const nothingLeftOfPart: Case = defineCase(
   'DR-909',
   'deletePart leaves nothing of the part in the backend',
@@ -139,7 +139,7 @@ export const nothingLeftOfPart: Case = defineCase(
   },
 )
 
-/** The same when every entry goes by itself. */
+/** The same if every entry is deleted by itself. */
 export const nothingLeftOfKeys: Case = defineCase(
   'DR-910',
   'deletes of all entries leave nothing in the backend',
@@ -155,7 +155,7 @@ export const nothingLeftOfKeys: Case = defineCase(
   },
 )
 
-/** And what failed was never there. */
+/** A failed commit never existed. */
 export const nothingLeftOfFailure: Case = defineCase(
   'DR-911',
   'a commit that fails leaves nothing in the backend',

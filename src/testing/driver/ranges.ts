@@ -7,7 +7,7 @@ import type { Client } from '../client.ts'
 const name = (n: number): string => `k${String(n).padStart(4, '0')}`
 const names = (n: number): string[] => upTo(n).map(name)
 
-/** Puts `k0001` to `k000n`, in an order of its own. */
+/** Puts `k0001` to `k000n`, in mixed order. */
 const fill = (t: Client, n: number): Promise<void> =>
   t.writeAll(
     [...names(n).filter((_, i) => i % 2), ...names(n).filter((_, i) => i % 2 === 0)].map((key) => put(key, `v${key}`)),
@@ -25,15 +25,15 @@ export const halfOpen: Case = defineCase('DR-301', 'a range holds its start, not
   equal(await t.keys(), ['a', 'b', 'b1', 'c', 'd'])
 })
 
-/** Entries of a range are whole, as those of a get. */
-export const entriesAreWhole: Case = defineCase('DR-302', 'a range gives the same entries as gets do', async (t) => {
+/** Ranges return whole entries, like gets. */
+export const entriesAreWhole: Case = defineCase('DR-302', 'a range returns the same entries as gets', async (t) => {
   await t.write(put('a', 'text'), put('b', new Uint8Array([1, 2])), put('c', 'expiring', { in: 600_000 }))
   const gets = await t.read({ get: at('a') }, { get: at('b') }, { get: at('c') })
   equal(await t.all(), gets)
 })
 
 /** `limit` and `more`. */
-export const limited: Case = defineCase('DR-303', 'a limited range tells that there is more', async (t) => {
+export const limited: Case = defineCase('DR-303', 'a limited range says that there is more', async (t) => {
   await fill(t, 10)
   const { entries, more } = await t.page({ limit: 4 })
   ok(entries.length > 0 && entries.length <= 4, 'Between 1 and limit entries')
@@ -44,17 +44,21 @@ export const limited: Case = defineCase('DR-303', 'a limited range tells that th
   equal(more, true)
 })
 
-/** `more` tells that the range holds further entries: none, when the last one was given. */
-export const exactLimit: Case = defineCase('DR-304', 'a limit of exactly what is there leaves no more', async (t) => {
-  await fill(t, 8)
-  for (const limit of [8, 9]) {
-    const { entries, more } = await t.page({ limit })
-    equal(more, entries.length < 8, `more with a limit of ${limit}`)
-    equal(await t.keys({ limit }), names(8))
-  }
-  equal((await t.page({ start: name(8), limit: 1 })).more, false, 'Behind the end of the range does not count')
-  equal((await t.page({ start: name(7), end: name(8), limit: 1 })).more, false)
-})
+/** `more` says whether the range has further entries. */
+export const exactLimit: Case = defineCase(
+  'DR-304',
+  'a limit of exactly the number of entries leaves no more',
+  async (t) => {
+    await fill(t, 8)
+    for (const limit of [8, 9]) {
+      const { entries, more } = await t.page({ limit })
+      equal(more, entries.length < 8, `more with a limit of ${limit}`)
+      equal(await t.keys({ limit }), names(8))
+    }
+    equal((await t.page({ start: name(8), limit: 1 })).more, false, 'Behind the end of the range does not count')
+    equal((await t.page({ start: name(7), end: name(8), limit: 1 })).more, false)
+  },
+)
 
 /** The smallest pages. */
 export const limitOne: Case = defineCase('DR-305', 'pages of one entry go through all', async (t) => {
@@ -95,7 +99,7 @@ export const keysOnly: Case = defineCase('DR-307', 'keysOnly leaves out values a
   equal(await t.all({ keysOnly: true, reverse: true, limit: 2 }), expected.toReversed())
 })
 
-/** Nothing there is a page, not a miss. */
+/** An empty range is a page, not a miss. */
 export const emptyRange: Case = defineCase('DR-308', 'a range without entries is an empty page', async (t) => {
   await t.write(put('a', '1'), put('c', '1'))
   const empty = { entries: [], more: false }
@@ -105,7 +109,7 @@ export const emptyRange: Case = defineCase('DR-308', 'a range without entries is
   equal(await t.page({ part: 'absent', limit: 1 }), empty)
 })
 
-/** Bounds that meet or cross hold nothing; no backend may complain. */
+/** Bounds that meet or cross contain nothing, and are no error. */
 export const crossedBounds: Case = defineCase(
   'DR-309',
   'a range whose start is not below its end is empty',
@@ -131,7 +135,7 @@ export const staysInPart: Case = defineCase('DR-310', 'a range never leaves its 
   equal(await t.page({ limit: 1 }), { entries: [await t.get(at('k'))], more: false })
 })
 
-/** A cursor is a key: what is inserted or deleted meanwhile moves nothing. */
+/** A cursor is a key: inserts and deletes meanwhile do not shift the pages. */
 export const pagingUnderInserts: Case = defineCase(
   'DR-311',
   'paging under inserts and deletes has no gap and no repeat',
@@ -153,7 +157,7 @@ export const pagingUnderInserts: Case = defineCase(
     equal(new Set(seen).size, seen.length, 'Nothing came twice')
     ok(
       seen.includes(`${name(4)}!`) && !seen.includes('a0'),
-      'Inserts behind the cursor are seen, those before it are not',
+      'Inserts after the cursor are seen, those before it are not',
     )
   },
 )
@@ -200,7 +204,7 @@ export const manyQuestions: Case = defineCase(
   },
 )
 
-/** Questions of one request do not get in each other's way. */
+/** Questions of one request do not affect each other. */
 export const overlappingQuestions: Case = defineCase(
   'DR-314',
   'the same and overlapping questions in one request',
@@ -234,14 +238,18 @@ export const longRange: Case = defineCase(
   },
 )
 
-/** `deleteRange`: as a range reads. */
-export const deleteRangeHalfOpen: Case = defineCase('DR-316', 'deleteRange takes its start, not its end', async (t) => {
-  await t.write(...['a', 'b', 'b1', 'b2', 'c', 'd'].map((key) => put(key, key)))
-  await t.write(removeRange('b', 'c'))
-  equal(await t.keys(), ['a', 'c', 'd'])
-  await t.write(removeRange('b', 'c'), removeRange('x', 'y'))
-  equal(await t.keys(), ['a', 'c', 'd'], 'An empty range is fine')
-})
+/** `deleteRange` covers the same keys as a range. */
+export const deleteRangeHalfOpen: Case = defineCase(
+  'DR-316',
+  'deleteRange deletes its start, not its end',
+  async (t) => {
+    await t.write(...['a', 'b', 'b1', 'b2', 'c', 'd'].map((key) => put(key, key)))
+    await t.write(removeRange('b', 'c'))
+    equal(await t.keys(), ['a', 'c', 'd'])
+    await t.write(removeRange('b', 'c'), removeRange('x', 'y'))
+    equal(await t.keys(), ['a', 'c', 'd'], 'An empty range is fine')
+  },
+)
 
 /** Deletes stay in their part, too. */
 export const deleteRangeStaysInPart: Case = defineCase('DR-317', 'deleteRange never leaves its part', async (t) => {
@@ -251,10 +259,10 @@ export const deleteRangeStaysInPart: Case = defineCase('DR-317', 'deleteRange ne
   equal(await t.parts(), around)
 })
 
-/** One op, however much it takes away. */
+/** One op, however many entries it deletes. */
 export const deleteLongRange: Case = defineCase(
   'DR-318',
-  'deleteRange takes hundreds of entries in one commit',
+  'deleteRange deletes hundreds of entries in one commit',
   async (t) => {
     await fill(t, 700)
     await t.write(removeRange(name(101), name(601)))
@@ -262,8 +270,8 @@ export const deleteLongRange: Case = defineCase(
   },
 )
 
-/** Numbers of a log sort as keys: ranges over logs are ranges over numbers. */
-export const rangeOfLog: Case = defineCase('DR-319', 'a range finds the entries of a log by number', async (t) => {
+/** The seqs of a log sort as keys, so ranges over logs are ranges over seqs. */
+export const rangeOfLog: Case = defineCase('DR-319', 'a range finds the entries of a log by seq', async (t) => {
   await t.writeAll(upTo(40).map((n) => append('log!', String(n))))
   await t.write(put('log', 'before'), put('log"', 'behind'))
   const values = async (from: number, to: number, reverse = false): Promise<unknown[]> =>
@@ -273,13 +281,13 @@ export const rangeOfLog: Case = defineCase('DR-319', 'a range finds the entries 
   equal((await t.all({ start: 'log!', end: 'log"' })).length, 40)
 })
 
-/** Ids as of a checkpoint: the latest sorts last. */
+/** Ids like those of checkpoints: the latest sorts last. */
 const CHECKPOINTS = upTo(8).map((n) => `checkpoint!1ef${n}-a${9 - n}b`)
 
-/** Whoever asks for the last is never given another: where ids come in an order that tells nothing, the question is refused. */
+/** The last id is never a wrong one: if ids have no meaningful order, the question is refused. */
 export const lastOfIds: Case = defineCase(
   'DR-320',
-  'the last of some ids is the last',
+  'the last of some ids is found, or the question is refused',
   async (t) => {
     await t.write(...CHECKPOINTS.map((key) => put(key, key)))
     const bounds = { start: 'checkpoint!', end: 'checkpoint"' }
@@ -327,10 +335,10 @@ export const lastOfIds: Case = defineCase(
   },
 )
 
-/** The numbers of a log are no ids, whoever hides them. */
+/** The seqs of a log are not ids, even if names are hidden. */
 export const lastOfLog: Case = defineCase(
   'DR-321',
-  'the last entry of a log is found between its first and last number',
+  'the last entry of a log is found between its first and last seq',
   async (t) => {
     await t.writeAll(upTo(12).map((n) => append('log!', String(n))))
     await t.write(trim('log!', 3))

@@ -1,10 +1,10 @@
-/** Exactly once: a request repeated under its id. @module */
+/** Exactly once: requests repeated under their id. @module */
 import type { Commit, CommitRequest, Entry } from '../../core/driver.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { absent, append, at, atOnce, ends, put, remove, removePart } from '../build.ts'
 import { type Case, type CaseBase, type Context, defineCase, type GatedCase } from '../case.ts'
 
-/** Where repeats are not recognised, no outcome may ever be unknown: there is no need to repeat anything. */
+/** If repeats are not recognised, no outcome may ever be unknown, so nothing needs to be repeated. */
 const GATE: Pick<GatedCase, 'needs' | 'otherwise'> = {
   needs: ({ replayWindow }) => replayWindow > 0,
   otherwise: async ({ capabilities }) => {
@@ -25,7 +25,10 @@ const request = (t: Context): CommitRequest => ({
   ],
 })
 
-/** `ok`, the numbers, and which checks failed: what a repeat has to say again. What is there now may be newer. */
+/**
+ * The parts of an answer that a repeat must return again: `ok`, the seqs, and which checks failed. Entries may be
+ * newer.
+ */
 const verdicts = async (t: Context, again: CommitRequest): Promise<unknown> =>
   (await t.driver.commit(again)).outcomes.map((outcome) =>
     outcome.ok ? outcome : outcome.failed.map(({ check }) => check),
@@ -47,10 +50,10 @@ export const repeated: Case = replayCase(
   },
 )
 
-/** Others do not wait while an answer is lost. */
+/** Other requests go on while an answer is lost. */
 export const repeatedLater: Case = replayCase(
   'DR-802',
-  'a request repeated after other commits undoes nothing of them',
+  'a request repeated after other commits undoes none of them',
   async (t) => {
     const it = request(t)
     equal(await verdicts(t, it), EXPECTED)
@@ -64,23 +67,19 @@ export const repeatedLater: Case = replayCase(
   },
 )
 
-/** A commit that failed stays failed, whatever has become of its checks. */
-export const failedStaysFailed: Case = replayCase(
-  'DR-803',
-  'a commit that failed fails again when repeated',
-  async (t) => {
-    const it = request(t)
-    equal(await verdicts(t, it), EXPECTED)
-    await t.write({ delete: at('k') })
-    const { outcomes } = await t.driver.commit(it)
-    const again = outcomes[1]!
-    // What was there then, or what is there now: both are the truth of some moment.
-    equal(again.ok ? [] : again.failed.map(({ check }) => check), [0])
-    equal(await t.get(at('k')), null)
-  },
-)
+/** A failed commit stays failed, even if its checks would hold now. */
+export const failedStaysFailed: Case = replayCase('DR-803', 'a failed commit fails again when repeated', async (t) => {
+  const it = request(t)
+  equal(await verdicts(t, it), EXPECTED)
+  await t.write({ delete: at('k') })
+  const { outcomes } = await t.driver.commit(it)
+  const again = outcomes[1]!
+  // The entry of that time or the current one: each was true at some moment.
+  equal(again.ok ? [] : again.failed.map(({ check }) => check), [0])
+  equal(await t.get(at('k')), null)
+})
 
-/** A client that has given up waiting may repeat while the first is still under way. */
+/** A client that gave up waiting may repeat the request while the first one is still running. */
 export const repeatedAtOnce: Case = replayCase(
   'DR-804',
   'a request sent four times at once takes effect once',
@@ -91,7 +90,7 @@ export const repeatedAtOnce: Case = replayCase(
   },
 )
 
-/** Once means once: also for expiry. */
+/** Once means once, for expiry too. */
 export const expiryNotRestarted: Case = replayCase('DR-805', 'a repeat does not prolong what expires', async (t) => {
   const it: CommitRequest = {
     id: t.id(),
@@ -105,7 +104,7 @@ export const expiryNotRestarted: Case = replayCase('DR-805', 'a repeat does not 
   equal(await t.get(at('k')), before)
 })
 
-/** Only the id makes a request the same: this holds for every driver. */
+/** Only the id makes two requests the same. This holds for every driver. */
 export const otherIds: Case = defineCase(
   'DR-806',
   'the same commits under another request id are another request',
@@ -117,7 +116,7 @@ export const otherIds: Case = defineCase(
   },
 )
 
-/** `Entry.value` is owned by the caller: also by the one that repeats, and by the one before. */
+/** `Entry.value` is owned by the caller, for the first answer and for the repeat. */
 export const repeatsShareNothing: Case = replayCase(
   'DR-807',
   'a repeated answer shares no bytes with the first',
@@ -145,10 +144,10 @@ const requestOf = (t: Context, commit: Partial<Commit>): CommitRequest => ({
   commits: [{ id: t.id(), checks: [], ops: [], durability: 'strict', ...commit }],
 })
 
-/** The caller was told "no": its delayed original, or a duplicate of it, must not turn that into a "yes". */
+/** The caller was told "no". A late original, or a duplicate, must not make it a "yes". */
 export const refusedStaysRefused: Case = replayCase(
   'DR-808',
-  'a request of which every commit was refused is refused again, though its checks would hold now',
+  'a request whose commits were all refused is refused again, even if its checks would hold now',
   async (t) => {
     await t.write(put('lock', 'theirs'), append('log!', 'a'))
     const locks = requestOf(t, { checks: [absent('lock')], ops: [put('lock', 'mine')] })
@@ -165,10 +164,10 @@ export const refusedStaysRefused: Case = replayCase(
   },
 )
 
-/** A stale request is told from a first one by its deadline alone: the record of the first may be gone. */
+/** A late request is recognised by its deadline alone, because the record of the first one may be gone. */
 export const tooLate: Case = replayCase(
   'DR-809',
-  'a request whose deadline has passed is refused, not executed, and told the clock',
+  'a request past its deadline is refused, not executed, and learns the time',
   async (t) => {
     const { now } = await t.driver.read([])
     const it = { ...requestOf(t, { ops: [put('k', 'v')] }), deadline: now - 1 }
@@ -181,10 +180,10 @@ export const tooLate: Case = replayCase(
   },
 )
 
-/** A record lasts for the window: a request that may arrive later than that would be executed again. */
+/** A record lasts for the window. A request that may arrive later would be executed again. */
 export const tooFarAhead: Case = replayCase(
   'DR-810',
-  'a request whose deadline lies further ahead than the window is refused',
+  'a request with a deadline beyond the window is refused',
   async (t) => {
     const { now } = await t.driver.read([])
     const deadline = now + t.capabilities.replayWindow + 60_000
@@ -193,7 +192,7 @@ export const tooFarAhead: Case = replayCase(
   },
 )
 
-/** A caller that names no deadline is protected as well, as long as the record is there. */
+/** A caller without a deadline is protected as well, while the record exists. */
 export const afterTheWindow: Case = defineCase(
   'DR-811',
   'a request repeated after the window is refused, not executed',
@@ -209,7 +208,7 @@ export const afterTheWindow: Case = defineCase(
     await t.sleep(replayWindow * 0.25 + 1000)
     await rejects(t.driver.commit(plain), 'UNAVAILABLE')
     await rejects(t.driver.commit(dated), 'UNAVAILABLE')
-    // What takes old records away must not make it forget.
+    // Removing old records must not make it forget this one.
     for (let n = 0; n < 3; n++) await t.write(put('k', String(n)))
     await rejects(t.driver.commit(plain), 'UNAVAILABLE')
     await t.sleep(replayWindow * 2)
@@ -225,10 +224,10 @@ export const afterTheWindow: Case = defineCase(
   },
 )
 
-/** An id is a promise: two requests under one id are a mistake that must not go unnoticed. */
+/** Two requests under one id are a mistake that must not go unnoticed. */
 export const otherContent: Case = replayCase(
   'DR-812',
-  'a request id used again with other content is a CONFLICT, and nothing is executed',
+  'a request id reused with other content is a CONFLICT, and nothing is executed',
   async (t) => {
     await t.write(put('there', 'v'))
     const it = requestOf(t, { checks: [absent('k')], ops: [put('k', 'v')] })

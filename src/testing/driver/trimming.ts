@@ -1,16 +1,16 @@
-/** Logs that are trimmed from the front, and go on. @module */
+/** Logs that are trimmed from the front, and continue. @module */
 import { equal, rejects } from '../assert.ts'
 import { append, at, ends, entryKey, put, remove, removePart, removeRange, trim, upTo } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 
 const LOG = { start: 'log!', end: 'log"' } as const
 
-/** The numbers of a log, and what they hold. */
+/** The seqs of a log, and the values. */
 const log = async (t: Context): Promise<unknown> =>
   (await t.all(LOG)).map(({ key, value }) => [Number(key.slice(-16)), value])
 
-/** Retention: the beginning goes, and the last number that went is told. */
-export const trimmed: Case = defineCase('DR-1401', 'trim removes the entries up to a number', async (t) => {
+/** Retention: the beginning is removed, and the last seq removed is kept. */
+export const trimmed: Case = defineCase('DR-1401', 'trim removes the entries up to a seq', async (t) => {
   await t.writeAll(upTo(12).map((n) => append('log!', String(n))))
   await t.write(put('log', 'beside'), append('logs!', 'beside'))
   const { version, seqs } = await t.write(trim('log!', 10))
@@ -26,8 +26,8 @@ export const trimmed: Case = defineCase('DR-1401', 'trim removes the entries up 
   equal((await t.get(at(entryKey('logs!', 1))))?.value, 'beside')
 })
 
-/** What deleting the range could not do: a reader's cursor stays good. */
-export const emptied: Case = defineCase('DR-1402', 'a log that was trimmed to its end goes on', async (t) => {
+/** Unlike deleting the range, it keeps a reader's cursor valid. */
+export const emptied: Case = defineCase('DR-1402', 'a log trimmed to its end continues', async (t) => {
   await t.write(append('log!', 'a'), append('log!', 'b'))
   await t.write(trim('log!', 2))
   equal(await log(t), [[0, '2']])
@@ -47,16 +47,16 @@ export const emptied: Case = defineCase('DR-1402', 'a log that was trimmed to it
   ])
 })
 
-/** A number beyond the end is the end: nothing is skipped. */
-export const beyond: Case = defineCase('DR-1403', 'trim beyond the end ends there', async (t) => {
+/** A seq beyond the end means the end: nothing is skipped. */
+export const beyond: Case = defineCase('DR-1403', 'trim beyond the end stops at the end', async (t) => {
   await t.write(append('log!', 'a'))
   await t.write(trim('log!', Number.MAX_SAFE_INTEGER))
   equal(await log(t), [[0, '1']])
   equal((await t.write(append('log!', 'b'))).seqs, [2])
 })
 
-/** Retention runs again and again. */
-export const again: Case = defineCase('DR-1404', 'trim of what is gone changes nothing', async (t) => {
+/** Retention runs repeatedly. */
+export const again: Case = defineCase('DR-1404', 'trimming again changes nothing', async (t) => {
   await t.write(trim('log!', 5))
   equal(await t.all(), [], 'A log that is not there stays so')
   await t.writeAll(upTo(5).map((n) => append('log!', String(n))))
@@ -67,7 +67,7 @@ export const again: Case = defineCase('DR-1404', 'trim of what is gone changes n
   equal(await t.all(), before)
 })
 
-/** Trims come before what else the commit does, as bulk deletes do. */
+/** Trims come before the other ops of a commit, like bulk deletes. */
 export const inOneCommit: Case = defineCase('DR-1405', 'trim and append in one commit', async (t) => {
   await t.write(append('log!', 'a'), append('log!', 'b'))
   const { seqs } = await t.write(append('log!', 'c'), trim('log!', 3), append('log!', 'd'))
@@ -92,7 +92,7 @@ export const inOneCommit: Case = defineCase('DR-1405', 'trim and append in one c
   ])
 })
 
-/** Deleting the whole log is still the way to have another one. */
+/** Deleting the whole log still restarts it. */
 export const restarts: Case = defineCase('DR-1406', 'a trimmed log that is deleted starts again at 1', async (t) => {
   for (const gone of [removeRange('log!', 'log"'), removePart()]) {
     await t.write(append('log!', 'a'), append('log!', 'b'))
@@ -104,25 +104,25 @@ export const restarts: Case = defineCase('DR-1406', 'a trimmed log that is delet
   }
 })
 
-/** How a backup of a trimmed log is restored. */
-export const carriedOver: Case = defineCase('DR-1407', 'a trimmed log that is put back goes on', async (t) => {
+/** Restoring a trimmed log from a backup. */
+export const carriedOver: Case = defineCase('DR-1407', 'a restored trimmed log continues', async (t) => {
   const version = t.id()
   await t.send([{ id: version, ops: [put(entryKey('log!', 0), '41')] }])
   equal(await t.commit({ checks: [ends('log!', 41)], ops: [append('log!', 'x')] }), { ok: true, seqs: [42] })
   equal((await t.get(at(entryKey('log!', 0))))?.version, version)
 })
 
-/** A log is recognised by its numbers: one foreign key must not end it with an error that nobody understands. */
+/** A log is recognised by its seqs: one foreign key must not end it with an obscure error. */
 export const foreign: Case = defineCase(
   'DR-1408',
-  'an append behind a key that is no number is refused with its request, and nothing has changed',
+  'an append after a key that is not a seq is refused with its request, and nothing changes',
   async (t) => {
     for (const name of [
       'log!x',
       'log!9',
       'log!99999999999999999',
       'log!9999999999999999x',
-      // Numbers, but none could come after them.
+      // Numbers, but none can follow them.
       'log!9999999999999999',
       entryKey('log!', Number.MAX_SAFE_INTEGER),
     ]) {
@@ -141,10 +141,10 @@ export const foreign: Case = defineCase(
   },
 )
 
-/** A number that is none would begin the log anew, or end it for good. */
+/** A trimmed end that is not a seq would restart the log, or end it for good. */
 export const strangeMark: Case = defineCase(
   'DR-1410',
-  'an append to a log whose trimmed end is no number is refused with its request, and nothing has changed',
+  'an append to a log whose trimmed end is not a seq is refused with its request, and nothing changes',
   async (t) => {
     for (const value of ['', 'x', '1x', '-1', '1e3', '99999999999999999', '9999999999999999', new Uint8Array([0x31])]) {
       await t.write(put(entryKey('log!', 0), value))
@@ -162,10 +162,10 @@ export const strangeMark: Case = defineCase(
   },
 )
 
-/** What a driver remembers of a log must not outlive what is put into it. */
+/** What a driver caches of a log must not outlast an entry put into the log. */
 export const carriedOverLate: Case = defineCase(
   'DR-1409',
-  'a log goes on from the number that is put into it, also where its end was just asked for',
+  'a log continues from a seq put into it, even if its end was just read',
   async (t) => {
     equal(await t.commit({ checks: [ends('log!', 0)], ops: [put('k', 'v')] }), { ok: true, seqs: [] })
     await t.write(put(entryKey('log!', 0), '41'))

@@ -50,7 +50,7 @@ const BYTES: readonly Uint8Array[] = [
   new TextEncoder().encode('null'),
 ]
 
-/** Puts the values under `k0`, `k1`, …, and requires them to come back in gets, in a range and in failed checks. */
+/** Puts the values under `k0`, `k1`, …, and asserts that gets, a range and failed checks return them. */
 async function roundTrip(t: Context, values: readonly Value[]): Promise<void> {
   await t.writeAll(values.map((value, i) => put(`k${i + 100}`, value)))
   equal(
@@ -65,18 +65,16 @@ async function roundTrip(t: Context, values: readonly Value[]): Promise<void> {
   }
 }
 
-/** Nothing is parsed, trimmed, normalised or guessed at. */
-export const texts: Case = defineCase('DR-701', 'text of every kind comes back as the same text', (t) =>
-  roundTrip(t, TEXTS),
-)
+/** Text is not parsed, trimmed, normalised or guessed at. */
+export const texts: Case = defineCase('DR-701', 'text of every kind comes back unchanged', (t) => roundTrip(t, TEXTS))
 
-/** Bytes are not text, even where they could be. */
+/** Bytes are not text, even if they could be. */
 export const bytes: Case = defineCase('DR-702', 'bytes of every value come back as the same bytes', (t) =>
   roundTrip(t, BYTES),
 )
 
-/** The kind of a value belongs to it. */
-export const kinds: Case = defineCase('DR-703', 'text and bytes of the same content stay what they are', async (t) => {
+/** Text or bytes: the kind belongs to the value. */
+export const kinds: Case = defineCase('DR-703', 'text and bytes with the same content keep their kind', async (t) => {
   const encoder = new TextEncoder()
   await roundTrip(t, ['same', encoder.encode('same'), '', encoder.encode(''), '1', encoder.encode('1')])
   await t.write(put('k', 'text'))
@@ -86,7 +84,7 @@ export const kinds: Case = defineCase('DR-703', 'text and bytes of the same cont
   equal((await t.get(at('k')))?.value, 'text')
 })
 
-/** One megabyte, or what the driver declares to take. */
+/** One megabyte, or the most that the driver accepts. */
 export const large: Case = defineCase('DR-704', 'values of a megabyte come back whole', async (t) => {
   const size = Math.min(1_000_000, t.limits.valueBytes, t.limits.requestBytes - 1024)
   const text = 'é😀x\n'.repeat(size / 8)
@@ -115,7 +113,7 @@ export const ownedByCaller: Case = defineCase(
   },
 )
 
-/** What was handed in belongs to the caller again when the call has returned. */
+/** Passed bytes belong to the caller again once the call has returned. */
 export const givenBytes: Case = defineCase(
   'DR-706',
   'changing given bytes after the call does not change the store',
@@ -130,10 +128,10 @@ export const givenBytes: Case = defineCase(
   },
 )
 
-/** A view is its window, not the buffer underneath. */
+/** A view is its window, not the buffer under it. */
 export const views: Case = defineCase(
   'DR-707',
-  'of bytes that are a window of a larger buffer only the window is stored',
+  'of a view into a larger buffer, only the window is stored',
   async (t) => {
     const buffer = new Uint8Array(64).map((_, i) => i)
     await t.write(put('a', buffer.subarray(10, 14)), put('b', buffer.subarray(64)))
@@ -142,7 +140,7 @@ export const views: Case = defineCase(
   },
 )
 
-/** A value is an entry's own: neighbours of any size and kind leave it alone. */
+/** A value does not depend on the size and kind of its neighbours. */
 export const mixed: Case = defineCase('DR-708', 'one commit writes values of different kinds and sizes', async (t) => {
   const values: Value[] = [
     '',
@@ -159,12 +157,12 @@ export const mixed: Case = defineCase('DR-708', 'one commit writes values of dif
   )
 })
 
-/** Wherever a driver draws the line between values that it stores differently. */
+/** Drivers may store short and long values differently. */
 export const lengths: Case = defineCase(
   'DR-709',
-  'a value is replaced by one of any other length and kind',
+  'a value can be replaced by one of any other length and kind',
   async (t) => {
-    // Four of them are written by one request.
+    // One request writes four of them.
     const most = Math.min(50_000, t.limits.valueBytes, Math.floor((t.limits.requestBytes - 4096) / 4))
     const lengths = [0, 800, 950, 1100, 1900, 2100, 5000, 9000, 20_000, most].filter((length) => length <= most)
     const values = lengths.flatMap((length): Value[] => [

@@ -1,4 +1,4 @@
-/** Requests take effect: cancelled, paused, going on. @module */
+/** Requests take effect: runs are cancelled, paused and unpaused. @module */
 import { equal, rejects } from '../assert.ts'
 import { atOnce } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -8,7 +8,7 @@ import { at, begin, nap, now, offered, runOf, standing, waitFor } from './runs.t
 const WHY = { reason: 'Out of stock', requestedBy: 'ada' }
 
 /** SY-28. */
-export const cancels: Case = defineCase('SI-201', 'a check cancels a run that was asked to be', async (t) => {
+export const cancels: Case = defineCase('SI-201', 'a check cancels a run with a cancel request', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
   await s.signals.storeSignal(RUN, 'pause')
@@ -24,7 +24,7 @@ export const cancels: Case = defineCase('SI-201', 'a check cancels a run that wa
 })
 
 /** SY-29, SY-33. */
-export const nothing: Case = defineCase('SI-202', 'a check of a run that was asked nothing does nothing', async (t) => {
+export const nothing: Case = defineCase('SI-202', 'a check of a run without a request does nothing', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
   await changesNothing(t, async () => {
@@ -35,7 +35,7 @@ export const nothing: Case = defineCase('SI-202', 'a check of a run that was ask
   })
 })
 
-/** SY-30, SY-34: the request is left as it is. */
+/** SY-30, SY-34: the request stays. */
 export const afterEnd: Case = defineCase('SI-203', 'a check of an ended run does nothing', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -52,25 +52,21 @@ export const afterEnd: Case = defineCase('SI-203', 'a check of an ended run does
   equal([(await runOf(t)).status, await offered(t)], ['completed', []])
 })
 
-/** B.5-7: also what nobody works on. */
-export const anyState: Case = defineCase(
-  'SI-204',
-  'runs that wait, are paused or not begun are cancelled',
-  async (t) => {
-    const s = stores(t)
-    for (const from of ['pending', 'waiting', 'paused'] as const) {
-      await begin(s, { position: nap((await now(s)) + 60_000), status: from }, from)
-      await s.signals.storeSignal(from, 'cancel')
-      equal(await s.signals.checkAndCancel(from), true)
-      const { status, stopped } = await runOf(t, from)
-      equal([status, stopped?.from], ['cancelled', from])
-    }
-    equal([await s.timers.nextDue(), await offered(t)], [undefined, []])
-  },
-)
+/** B.5-7: even if nobody works on the run. */
+export const anyState: Case = defineCase('SI-204', 'waiting, paused and pending runs are cancelled', async (t) => {
+  const s = stores(t)
+  for (const from of ['pending', 'waiting', 'paused'] as const) {
+    await begin(s, { position: nap((await now(s)) + 60_000), status: from }, from)
+    await s.signals.storeSignal(from, 'cancel')
+    equal(await s.signals.checkAndCancel(from), true)
+    const { status, stopped } = await runOf(t, from)
+    equal([status, stopped?.from], ['cancelled', from])
+  }
+  equal([await s.timers.nextDue(), await offered(t)], [undefined, []])
+})
 
 /** SY-32, SY-35. */
-export const pauses: Case = defineCase('SI-205', 'a check pauses a run that was asked to be', async (t) => {
+export const pauses: Case = defineCase('SI-205', 'a check pauses a run with a pause request', async (t) => {
   const s = stores(t)
   const fork = { kind: 'fork', stepId: 'f', branches: ['a', 'b'], completed: ['a'] } as const
   await s.state.saveSnapshot({ runId: RUN, state: { done: [1] }, position: fork })
@@ -85,7 +81,7 @@ export const pauses: Case = defineCase('SI-205', 'a check pauses a run that was 
 })
 
 /** SY-40. */
-export const cancelFirst: Case = defineCase('SI-206', 'of both signals the cancellation comes first', async (t) => {
+export const cancelFirst: Case = defineCase('SI-206', 'of both signals, cancel comes first', async (t) => {
   const s = stores(t)
   for (const runId of ['a', 'b', 'c']) {
     await begin(s, {}, runId)
@@ -99,23 +95,19 @@ export const cancelFirst: Case = defineCase('SI-206', 'of both signals the cance
   equal(await s.signals.checkControlSignals('c'), undefined)
 })
 
-/** A request to cancel outlives a pause. */
-export const pausedThenCancelled: Case = defineCase(
-  'SI-207',
-  'a pause leaves the request to cancel in place',
-  async (t) => {
-    const s = stores(t)
-    await begin(s, { position: at() })
-    await s.signals.storeSignal(RUN, 'pause')
-    await s.signals.storeSignal(RUN, 'cancel')
-    equal(await s.signals.checkAndPause(RUN), true)
-    equal(await offered(t), [[RUN, 'work', 'cancel']])
-    equal(await s.signals.checkControlSignals(RUN), 'cancelled')
-    equal((await runOf(t)).stopped?.from, 'paused')
-  },
-)
+/** A cancel request outlives a pause. */
+export const pausedThenCancelled: Case = defineCase('SI-207', 'a pause keeps the cancel request', async (t) => {
+  const s = stores(t)
+  await begin(s, { position: at() })
+  await s.signals.storeSignal(RUN, 'pause')
+  await s.signals.storeSignal(RUN, 'cancel')
+  equal(await s.signals.checkAndPause(RUN), true)
+  equal(await offered(t), [[RUN, 'work', 'cancel']])
+  equal(await s.signals.checkControlSignals(RUN), 'cancelled')
+  equal((await runOf(t)).stopped?.from, 'paused')
+})
 
-/** Composites are atomic. */
+/** A check and its effect are atomic. */
 export const oneApplies: Case = defineCase('SI-208', 'of concurrent checks one applies a signal', async (t) => {
   const handles = several(t, 4)
   await begin(handles[0]!)
@@ -130,7 +122,7 @@ export const oneApplies: Case = defineCase('SI-208', 'of concurrent checks one a
 })
 
 /** SY-36. */
-export const unpauses: Case = defineCase('SI-301', 'an unpaused run is what it was', async (t) => {
+export const unpauses: Case = defineCase('SI-301', 'an unpaused run has its earlier status', async (t) => {
   const s = stores(t)
   const later = (await now(s)) + 60_000
   const loop = { kind: 'loop', stepId: 'l', iteration: 3, next: 'z' } as const
@@ -157,7 +149,7 @@ export const unpauses: Case = defineCase('SI-301', 'an unpaused run is what it w
 })
 
 /** SY-37, SY-38, SY-39, with a code of its own. */
-export const cannotUnpause: Case = defineCase('SI-302', 'what is not paused cannot be unpaused', async (t) => {
+export const cannotUnpause: Case = defineCase('SI-302', 'a run that is not paused cannot be unpaused', async (t) => {
   const s = stores(t)
   await rejects(s.signals.unpause(RUN), 'NOT_FOUND')
   for (const status of ['running', 'pending', 'waiting'] as const) {
@@ -170,13 +162,13 @@ export const cannotUnpause: Case = defineCase('SI-302', 'what is not paused cann
   }
 })
 
-/** B.5-7: it does not pause again; a request to cancel stays. */
-export const clearsPause: Case = defineCase('SI-303', 'unpausing takes back the request to pause', async (t) => {
+/** B.5-7: the run does not pause again; a cancel request stays. */
+export const clearsPause: Case = defineCase('SI-303', 'unpausing clears the pause request', async (t) => {
   const s = stores(t)
   await begin(s)
   await s.signals.storeSignal(RUN, 'pause')
   await s.signals.storeSignal(RUN, 'cancel')
-  // Paused by other means, so that the request is still there.
+  // Paused by other means, so that the request stays.
   await s.state.saveSnapshot({ runId: RUN, state: 1, status: 'paused' })
   equal(await s.signals.unpause(RUN), 'running')
   const { signals, stopped } = await runOf(t)
@@ -196,7 +188,7 @@ export const movedMeanwhile: Case = defineCase('SI-304', 'a run moved while paus
   equal(await offered(t), [[RUN, 'other']])
 })
 
-/** Of all who unpause, one does. */
+/** One of several callers unpauses the run. */
 export const oneUnpauses: Case = defineCase('SI-305', 'of concurrent callers one unpauses', async (t) => {
   const handles = several(t, 4)
   await begin(handles[0]!, { status: 'paused', position: at() })
@@ -204,10 +196,10 @@ export const oneUnpauses: Case = defineCase('SI-305', 'of concurrent callers one
   equal(found.filter((it) => it === 'running').length, 1)
 })
 
-/** What is behind a wait is not to be found out from ids that were waited under once. */
+/** Ids of earlier waits say nothing about the next step. */
 export const movedWhilePaused: Case = defineCase(
   'SI-310',
-  'a run that was moved on while it was paused goes on there',
+  'a run that was moved while paused goes on from its new position',
   async (t) => {
     const s = stores(t)
     await begin(s, { position: at() })
@@ -225,10 +217,10 @@ export const movedWhilePaused: Case = defineCase(
   },
 )
 
-/** A worker has nothing to do there, and would be asked for ever. */
+/** A worker would have nothing to do, and would be asked for ever. */
 export const pausedByHand: Case = defineCase(
   'SI-311',
-  'a run that was asked to pause and is paused by other means is not offered for it',
+  'a run that was paused by other means is not offered because of its pause request',
   async (t) => {
     const s = stores(t)
     await begin(s, { position: at() })

@@ -1,4 +1,4 @@
-/** Every method of the stores of signals and of timers, as the cases about all of them call it. @module */
+/** Every method of the signal and timer stores, for the cases about all of them. @module */
 import type { WriteOptions } from '../../core/options.ts'
 import type { Stores } from '../stores.ts'
 import { at, waitFor } from './runs.ts'

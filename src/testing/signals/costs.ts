@@ -1,12 +1,12 @@
-/** What calls cost: one request, two where nothing is known yet. @module */
+/** The cost of calls: one request, or two if nothing is cached. @module */
 import { equal, ok } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { RUN, spied, stores } from '../stores.ts'
 import { at, begin, nap, standing, takeLease, waitFor } from './runs.ts'
 
-/** Every change of a run that the store has seen. */
-export const warm: Case = defineCase('SI-901', 'every signal to a known run is one request', async (t) => {
+/** Every change of a cached run. */
+export const warm: Case = defineCase('SI-901', 'every signal to a cached run is one request', async (t) => {
   const s = spied(t)
   const { signals, cost } = s
   await begin(s, { position: at() })
@@ -22,8 +22,8 @@ export const warm: Case = defineCase('SI-901', 'every signal to a known run is o
   equal(await standing(t), ['running', at()])
 })
 
-/** Messages, too, waited for or not. */
-export const warmMessages: Case = defineCase('SI-902', 'every message to a known run is one request', async (t) => {
+/** Messages too, whether or not the run waits for them. */
+export const warmMessages: Case = defineCase('SI-902', 'every message to a cached run is one request', async (t) => {
   const s = spied(t)
   const { signals, cost } = s
   await begin(s, { position: at() })
@@ -43,8 +43,8 @@ export const warmMessages: Case = defineCase('SI-902', 'every message to a known
   equal(await standing(t), ['running', at('ship')])
 })
 
-/** Every change of a run that it has not. */
-export const cold: Case = defineCase('SI-903', 'a signal to an unknown run is at most two requests', async (t) => {
+/** Every change of a run that is not cached. */
+export const cold: Case = defineCase('SI-903', 'a signal to an uncached run is at most two requests', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
   const changes: ((it: typeof s) => Promise<unknown>)[] = [
@@ -89,7 +89,7 @@ export const together: Case = defineCase('SI-904', 'concurrent messages are one 
 })
 
 /** However many are due. */
-export const timers: Case = defineCase('SI-905', 'runs that are due are moved on together', async (t) => {
+export const timers: Case = defineCase('SI-905', 'due runs are woken together', async (t) => {
   const n = Math.min(30, t.limits.requestCommits)
   const s = spied(t)
   const start = (prefix: string): Promise<unknown> => atOnce(n, (i) => begin(s, { position: nap(i) }, `${prefix}${i}`))

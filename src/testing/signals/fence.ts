@@ -5,8 +5,8 @@ import { changesNothing, RUN, stores } from '../stores.ts'
 import { WRITES } from './calls.ts'
 import { at, begin, nap, runOf, takeLease, waitFor } from './runs.ts'
 
-/** LangGraph #8796: who has lost the claim changes nothing. */
-export const lost: Case = defineCase('SI-701', 'with a lost claim every change of a run is refused', async (t) => {
+/** LangGraph #8796: a worker without its claim changes nothing. */
+export const lost: Case = defineCase('SI-701', 'under a lost claim, every change of a run is refused', async (t) => {
   const s = stores(t)
   await begin(s)
   await s.signals.sendMessage(RUN, 'n', 1)
@@ -24,8 +24,8 @@ export const lost: Case = defineCase('SI-701', 'with a lost claim every change o
   })
 })
 
-/** Held, it is no hindrance. */
-export const held: Case = defineCase('SI-702', 'with a claim that is held signals and messages work', async (t) => {
+/** While the claim is held, calls work as usual. */
+export const held: Case = defineCase('SI-702', 'under a held claim, signals and messages work', async (t) => {
   const s = stores(t)
   await begin(s)
   const claim = await takeLease(t)
@@ -43,7 +43,7 @@ export const held: Case = defineCase('SI-702', 'with a claim that is held signal
 })
 
 /** A leader that was replaced. */
-export const timers: Case = defineCase('SI-703', 'with a lost claim no timer is moved on', async (t) => {
+export const timers: Case = defineCase('SI-703', 'under a lost claim, no timer wakes a run', async (t) => {
   const s = stores(t)
   await begin(s, { position: nap(1) })
   const claim = await takeLease(t)

@@ -1,4 +1,4 @@
-/** Messages: kept in order under a name, taken once. @module */
+/** Messages: queued under a name, taken once. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -19,7 +19,7 @@ export const fifo: Case = defineCase('SI-401', 'messages of a name are taken in 
 })
 
 /** SY-55. */
-export const none: Case = defineCase('SI-402', 'of an unknown name or run there is no message', async (t) => {
+export const none: Case = defineCase('SI-402', 'an unknown name or run has no message', async (t) => {
   const s = stores(t)
   await changesNothing(t, async () => {
     equal(await s.signals.consumeMessage(RUN, 'n'), undefined)
@@ -29,7 +29,7 @@ export const none: Case = defineCase('SI-402', 'of an unknown name or run there 
   await changesNothing(t, async () => equal(await s.signals.consumeMessage(RUN, 'n'), undefined))
 })
 
-/** SY-56, with names that other stores have stumbled over. */
+/** SY-56, with names that have broken other stores. */
 export const names: Case = defineCase('SI-403', 'names do not share queues', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -42,7 +42,7 @@ export const names: Case = defineCase('SI-403', 'names do not share queues', asy
   }
 })
 
-/** What comes out is what went in. */
+/** A message comes out as it went in. */
 export const values: Case = defineCase('SI-404', 'a message holds any structured value, or none', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -57,8 +57,8 @@ export const values: Case = defineCase('SI-404', 'a message holds any structured
   }
 })
 
-/** The run stays what it is. */
-export const bufferOnly: Case = defineCase('SI-405', 'a run that does not wait keeps its place', async (t) => {
+/** The run does not change. */
+export const bufferOnly: Case = defineCase('SI-405', 'a message does not move a run that does not wait', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
   await s.signals.sendMessage(RUN, 'n', 1)
@@ -67,8 +67,8 @@ export const bufferOnly: Case = defineCase('SI-405', 'a run that does not wait k
   equal([await standing(t), await stepOf(t)], [['running', at()], undefined])
 })
 
-/** Nothing to a run that cannot take it. */
-export const refusedRuns: Case = defineCase('SI-406', 'unknown and ended runs take no message', async (t) => {
+/** A run that cannot take messages gets none. */
+export const refusedRuns: Case = defineCase('SI-406', 'unknown and ended runs accept no message', async (t) => {
   const s = stores(t)
   await changesNothing(t, async () => {
     await rejects(s.signals.sendMessage(RUN, 'n', undefined), 'NOT_FOUND')
@@ -87,8 +87,8 @@ export const refusedRuns: Case = defineCase('SI-406', 'unknown and ended runs ta
   equal((await s.signals.consumeMessage(RUN, 'n'))?.payload, 1, 'What came before can be looked at')
 })
 
-/** LangGraph #8837: sent again is sent once. */
-export const duplicates: Case = defineCase('SI-407', 'under one idempotency key there is one message', async (t) => {
+/** LangGraph #8837: a repeated message is sent once. */
+export const duplicates: Case = defineCase('SI-407', 'one idempotency key is one message', async (t) => {
   const s = stores(t)
   await begin(s)
   const send = (it = s, key = 'k', payload: unknown = structured()): Promise<unknown> =>
@@ -106,7 +106,7 @@ export const duplicates: Case = defineCase('SI-407', 'under one idempotency key 
   for (const it of [s, stores(t)]) equal(await send(it), { seq: 1, duplicate: true }, 'Also when the run has ended')
 })
 
-/** A key is for one message. */
+/** A key belongs to one message. */
 export const otherPayload: Case = defineCase('SI-408', 'an idempotency key is for one payload', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -121,8 +121,8 @@ export const otherPayload: Case = defineCase('SI-408', 'an idempotency key is fo
   })
 })
 
-/** The answer was lost, the message was not. */
-export const lostAnswer: Case = defineCase('SI-409', 'a message is sent again after its answer was lost', async (t) => {
+/** The answer was lost, but the message was not. */
+export const lostAnswer: Case = defineCase('SI-409', 'a message whose answer was lost can be sent again', async (t) => {
   const line = losing(t.driver)
   const s = stores(t, { driver: line.driver })
   await begin(s, { position: { kind: 'message', stepId: 'wait', name: 'n', next: 'ship' } })
@@ -134,8 +134,8 @@ export const lostAnswer: Case = defineCase('SI-409', 'a message is sent again af
   equal(await s.signals.consumeMessage(RUN, 'n'), undefined, 'Delivered once')
 })
 
-/** Listed by page, and told what was taken. */
-export const lists: Case = defineCase('SI-410', 'messages are listed, and what was taken is told', async (t) => {
+/** Listed by page, with a mark for taken messages. */
+export const lists: Case = defineCase('SI-410', 'messages are listed, and show whether they were taken', async (t) => {
   const s = stores(t)
   await begin(s)
   for (const n of upTo(5)) await s.signals.sendMessage(RUN, 'n', n)
@@ -148,21 +148,25 @@ export const lists: Case = defineCase('SI-410', 'messages are listed, and what w
   )
 })
 
-/** A run that was deleted has no messages to come back with. */
-export const afterDelete: Case = defineCase('SI-411', 'a run started over does not meet old cursors', async (t) => {
-  const s = stores(t)
-  await begin(s)
-  for (const n of upTo(2)) await s.signals.sendMessage(RUN, 'n', n, { idempotencyKey: `${n}` })
-  await s.signals.consumeMessage(RUN, 'n')
-  await t.write({ deletePart: (await t.parts()).find((part) => part.includes('!run!'))! })
-  equal(await s.signals.consumeMessage(RUN, 'n'), undefined)
-  await rejects(s.signals.sendMessage(RUN, 'n', 3), 'NOT_FOUND')
-  await begin(s)
-  equal(await s.signals.sendMessage(RUN, 'n', 'new', { idempotencyKey: '1' }), { seq: 1, duplicate: false })
-  equal((await s.signals.consumeMessage(RUN, 'n'))?.payload, 'new')
-})
+/** A deleted run leaves no messages. */
+export const afterDelete: Case = defineCase(
+  'SI-411',
+  'a run that is started over does not see old cursors',
+  async (t) => {
+    const s = stores(t)
+    await begin(s)
+    for (const n of upTo(2)) await s.signals.sendMessage(RUN, 'n', n, { idempotencyKey: `${n}` })
+    await s.signals.consumeMessage(RUN, 'n')
+    await t.write({ deletePart: (await t.parts()).find((part) => part.includes('!run!'))! })
+    equal(await s.signals.consumeMessage(RUN, 'n'), undefined)
+    await rejects(s.signals.sendMessage(RUN, 'n', 3), 'NOT_FOUND')
+    await begin(s)
+    equal(await s.signals.sendMessage(RUN, 'n', 'new', { idempotencyKey: '1' }), { seq: 1, duplicate: false })
+    equal((await s.signals.consumeMessage(RUN, 'n'))?.payload, 'new')
+  },
+)
 
-/** 7.4: what was taken and what became of it are one. */
+/** 7.4: taking a message and using it are one commit. */
 export const delivers: Case = defineCase('SI-412', 'a message is delivered to a step in one commit', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
@@ -177,7 +181,7 @@ export const delivers: Case = defineCase('SI-412', 'a message is delivered to a 
   equal([await standing(t), (await stepOf(t, 'last'))?.result], [['completed', undefined], 3])
 })
 
-/** What it is delivered to has to go on. */
+/** The run must be able to go on. */
 export const cannotDeliver: Case = defineCase('SI-413', 'nothing is delivered to unknown or ended runs', async (t) => {
   const s = stores(t)
   await rejects(s.signals.deliver(RUN, 'n', { stepId: 's' }), 'NOT_FOUND')
@@ -192,10 +196,10 @@ export const cannotDeliver: Case = defineCase('SI-413', 'nothing is delivered to
   equal((await runOf(t)).status, 'completed')
 })
 
-/** What is handed out is the caller's. */
+/** A returned message belongs to the caller. */
 export const ownCopy: Case = defineCase(
   'SI-415',
-  'changing a message that was delivered changes nothing of its step',
+  'changing a delivered message does not change its step',
   async (t) => {
     const s = stores(t)
     await begin(s)

@@ -6,7 +6,7 @@ import { changesNothing, RUN, stores, structured } from '../stores.ts'
 import { at, begin, now, offered, putStep, runOf, standing, stepOf, waitFor } from './runs.ts'
 
 /** SY-83. */
-export const advances: Case = defineCase('SI-501', 'a message moves on the run that waits for it', async (t) => {
+export const advances: Case = defineCase('SI-501', 'a message wakes the run that waits for it', async (t) => {
   const s = stores(t)
   await begin(s)
   equal(await s.signals.park(RUN, waitFor()), 'waiting')
@@ -19,7 +19,7 @@ export const advances: Case = defineCase('SI-501', 'a message moves on the run t
   equal(await s.signals.consumeMessage(RUN, 'paid'), undefined, 'It was taken')
 })
 
-/** SY-83: parked however. */
+/** SY-83: parked by any means. */
 export const bySnapshot: Case = defineCase('SI-502', 'it does not matter how a run came to wait', async (t) => {
   const s = stores(t)
   await s.state.saveSnapshot({ runId: RUN, state: 1, position: waitFor() })
@@ -31,20 +31,16 @@ export const bySnapshot: Case = defineCase('SI-502', 'it does not matter how a r
 })
 
 /** SY-84. */
-export const completes: Case = defineCase(
-  'SI-503',
-  'a message behind which is nothing completes the run',
-  async (t) => {
-    const s = stores(t)
-    await begin(s)
-    await s.signals.park(RUN, waitFor('paid', { next: undefined }))
-    await s.signals.sendMessage(RUN, 'paid', 'output')
-    equal([await standing(t), (await stepOf(t))?.result], [['completed', undefined], 'output'])
-    const { completion, completedAt } = (await s.log.load(RUN))!
-    equal([completion, completedAt], ['completed', (await stepOf(t))?.completedAt])
-    equal(await offered(t), [])
-  },
-)
+export const completes: Case = defineCase('SI-503', 'a message completes a run that has no next step', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  await s.signals.park(RUN, waitFor('paid', { next: undefined }))
+  await s.signals.sendMessage(RUN, 'paid', 'output')
+  equal([await standing(t), (await stepOf(t))?.result], [['completed', undefined], 'output'])
+  const { completion, completedAt } = (await s.log.load(RUN))!
+  equal([completion, completedAt], ['completed', (await stepOf(t))?.completedAt])
+  equal(await offered(t), [])
+})
 
 /** SY-83. */
 export const otherName: Case = defineCase('SI-504', 'a message of another name is kept', async (t) => {
@@ -58,8 +54,8 @@ export const otherName: Case = defineCase('SI-504', 'a message of another name i
   equal((await s.signals.consumeMessage(RUN, 'other'))?.payload, 1)
 })
 
-/** SY-93, B.5-4: what was there first is not waited for. */
-export const already: Case = defineCase('SI-505', 'a run that parks takes what was sent before', async (t) => {
+/** SY-93, B.5-4: an earlier message is not waited for. */
+export const already: Case = defineCase('SI-505', 'a run that parks takes a message sent before', async (t) => {
   const s = stores(t)
   await begin(s)
   for (const n of upTo(3)) await s.signals.sendMessage(RUN, 'paid', n)
@@ -84,7 +80,7 @@ export const noOvertaking: Case = defineCase('SI-506', 'a message does not overt
   equal((await stores(t).signals.consumeMessage(RUN, 'paid'))?.payload, 3)
 })
 
-/** B.5-4: sent while paused, taken when it goes on. */
+/** B.5-4: sent while paused, taken when unpaused. */
 export const whilePaused: Case = defineCase('SI-507', 'a message to a paused run is not lost', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -98,8 +94,8 @@ export const whilePaused: Case = defineCase('SI-507', 'a message to a paused run
   equal((await s.signals.consumeMessage(RUN, 'paid'))?.payload, 2)
 })
 
-/** The last one. */
-export const unpausedToEnd: Case = defineCase('SI-508', 'an unpaused run may be completed by a message', async (t) => {
+/** It was the last step. */
+export const unpausedToEnd: Case = defineCase('SI-508', 'a message may complete an unpaused run', async (t) => {
   const s = stores(t)
   await begin(s, { status: 'paused', position: waitFor('paid', { next: undefined }) })
   await s.signals.sendMessage(RUN, 'paid', 'output')
@@ -107,7 +103,7 @@ export const unpausedToEnd: Case = defineCase('SI-508', 'an unpaused run may be 
   equal([await standing(t), (await stepOf(t))?.result], [['completed', undefined], 'output'])
 })
 
-/** A pause is a pause. */
+/** A paused run stays paused. */
 export const parkPaused: Case = defineCase('SI-509', 'a paused run that parks stays paused', async (t) => {
   const s = stores(t)
   await begin(s, { status: 'paused', position: at() })
@@ -118,10 +114,10 @@ export const parkPaused: Case = defineCase('SI-509', 'a paused run that parks st
   equal((await stepOf(t))?.result, 1)
 })
 
-/** A repetition, whose first try was delivered meanwhile, takes no second message. */
+/** A repeat, whose first attempt was delivered, takes no second message. */
 export const parkAgain: Case = defineCase(
   'SI-510',
-  'parking again after the delivery takes nothing more',
+  'parking again after the delivery takes no other message',
   async (t) => {
     const s = stores(t)
     await begin(s)
@@ -138,7 +134,7 @@ export const parkAgain: Case = defineCase(
 /** 7.4: the first result wins. */
 export const firstResult: Case = defineCase(
   'SI-511',
-  'a step with a result keeps it, the message is kept',
+  'a step with a result keeps it, and the message is kept',
   async (t) => {
     const s = stores(t)
     await begin(s, { position: waitFor() })
@@ -149,8 +145,8 @@ export const firstResult: Case = defineCase(
   },
 )
 
-/** What is known of a step stays. */
-export const keepsStep: Case = defineCase('SI-512', 'a waiting step keeps what is known of it', async (t) => {
+/** The other fields of a step stay. */
+export const keepsStep: Case = defineCase('SI-512', 'a waiting step keeps its other fields', async (t) => {
   const s = stores(t)
   await begin(s)
   await putStep(t, { stepId: 'wait', status: 'waiting', startedAt: 7 })
@@ -160,7 +156,7 @@ export const keepsStep: Case = defineCase('SI-512', 'a waiting step keeps what i
   equal([status, startedAt, result], ['completed', 7, 1])
 })
 
-/** It has to go on. */
+/** The run must be able to go on. */
 export const cannotPark: Case = defineCase('SI-513', 'unknown and ended runs do not park', async (t) => {
   const s = stores(t)
   await rejects(s.signals.park(RUN, waitFor()), 'NOT_FOUND')

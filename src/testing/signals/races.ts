@@ -1,4 +1,4 @@
-/** Many senders, takers and timers of the same runs. @module */
+/** Many senders, takers and timers on the same runs. @module */
 import { equal, ok } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -10,7 +10,7 @@ import { at, begin, nap, runOf, standing, stepOf, waitFor } from './runs.ts'
 
 const sorted = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b)
 
-/** No number twice, and of one sender what was sent first comes first. */
+/** No seq twice, and the messages of one sender stay in order. */
 export const senders: Case = defineCase('SI-1001', 'messages of concurrent senders keep their order', async (t) => {
   const handles = several(t, 4)
   await begin(handles[0]!)
@@ -34,19 +34,23 @@ export const senders: Case = defineCase('SI-1001', 'messages of concurrent sende
 })
 
 /** LangGraph #8837. */
-export const consumers: Case = defineCase('SI-1002', 'of concurrent takers each gets another message', async (t) => {
-  const handles = several(t, 4)
-  await begin(handles[0]!)
-  await Promise.all(upTo(20).map((n) => handles[0]!.signals.sendMessage(RUN, 'n', n)))
-  const taken = await atOnce(24, (i) =>
-    i % 2 === 0
-      ? handles[i % 4]!.signals.consumeMessage(RUN, 'n')
-      : handles[i % 4]!.signals.deliver(RUN, 'n', { stepId: `s${i}` }),
-  )
-  equal(sorted(taken.flatMap((it) => it?.seq ?? [])), upTo(20))
-})
+export const consumers: Case = defineCase(
+  'SI-1002',
+  'each of several concurrent takers gets another message',
+  async (t) => {
+    const handles = several(t, 4)
+    await begin(handles[0]!)
+    await Promise.all(upTo(20).map((n) => handles[0]!.signals.sendMessage(RUN, 'n', n)))
+    const taken = await atOnce(24, (i) =>
+      i % 2 === 0
+        ? handles[i % 4]!.signals.consumeMessage(RUN, 'n')
+        : handles[i % 4]!.signals.deliver(RUN, 'n', { stepId: `s${i}` }),
+    )
+    equal(sorted(taken.flatMap((it) => it?.seq ?? [])), upTo(20))
+  },
+)
 
-/** Sent and taken at the same time: none is lost, none is taken twice. */
+/** Sending and taking at the same time: no message is lost or taken twice. */
 export const both: Case = defineCase('SI-1003', 'senders and takers do not lose a message', async (t) => {
   const handles = several(t, 4)
   await begin(handles[0]!)
@@ -63,8 +67,8 @@ export const both: Case = defineCase('SI-1003', 'senders and takers do not lose 
   equal(sorted(seen), upTo(12))
 })
 
-/** Vercel workflow #2983: a repetition is told, whoever makes it. */
-export const sameKey: Case = defineCase('SI-1004', 'of concurrent sends under one key one counts', async (t) => {
+/** Vercel workflow #2983: every caller learns that it is a repeat. */
+export const sameKey: Case = defineCase('SI-1004', 'of concurrent sends under one key, one is stored', async (t) => {
   const handles = several(t, 4)
   await begin(handles[0]!)
   await handles[0]!.signals.park(RUN, waitFor())
@@ -72,7 +76,7 @@ export const sameKey: Case = defineCase('SI-1004', 'of concurrent sends under on
   equal(sent.filter(({ duplicate }) => !duplicate).length, 1)
   ok(
     sent.every(({ seq }) => seq === 1),
-    'All are told the same number',
+    'All get the same seq',
   )
   equal([await standing(t), (await stepOf(t))?.result], [['running', at('ship')], 'x'])
   equal(await handles[0]!.signals.consumeMessage(RUN, 'paid'), undefined)
@@ -83,34 +87,38 @@ export const sameKey: Case = defineCase('SI-1004', 'of concurrent sends under on
 })
 
 /** dbos-ts #1205, mastra #20443: one outcome. */
-export const timeoutOrMessage: Case = defineCase('SI-1005', 'a wait ends by its message or by its time', async (t) => {
-  for (const i of upTo(8)) {
-    const runId = `r${i}`
-    const [one, two, three] = several(t, 3) as [
-      ReturnType<typeof stores>,
-      ReturnType<typeof stores>,
-      ReturnType<typeof stores>,
-    ]
-    await begin(one, {}, runId)
-    await one.signals.park(runId, waitFor('paid', { wakeAt: 1 }))
-    if (i % 2) await Promise.all([two, three].map(({ log }) => log.resume(runId, 0)))
-    const [sent, ...advanced] = await Promise.all([
-      two.signals.sendMessage(runId, 'paid', 'x'),
-      one.timers.advanceDue(),
-      three.timers.advanceDue(),
-    ])
-    equal(sent.seq, 1)
-    equal(await standing(t, runId), ['running', at('ship')])
-    const { result, timedOut } = (await stepOf(t, 'wait', runId))!
-    const left = await one.signals.consumeMessage(runId, 'paid')
-    const isTimedOut = timedOut === true
-    equal([result, left?.payload], isTimedOut ? [undefined, 'x'] : ['x', undefined])
-    equal(advanced.flat().length <= 1, true, 'At most one has moved it on')
-    if (isTimedOut) equal(advanced.flat().length, 1)
-  }
-})
+export const timeoutOrMessage: Case = defineCase(
+  'SI-1005',
+  'a wait ends either by its message or by its time',
+  async (t) => {
+    for (const i of upTo(8)) {
+      const runId = `r${i}`
+      const [one, two, three] = several(t, 3) as [
+        ReturnType<typeof stores>,
+        ReturnType<typeof stores>,
+        ReturnType<typeof stores>,
+      ]
+      await begin(one, {}, runId)
+      await one.signals.park(runId, waitFor('paid', { wakeAt: 1 }))
+      if (i % 2) await Promise.all([two, three].map(({ log }) => log.resume(runId, 0)))
+      const [sent, ...advanced] = await Promise.all([
+        two.signals.sendMessage(runId, 'paid', 'x'),
+        one.timers.advanceDue(),
+        three.timers.advanceDue(),
+      ])
+      equal(sent.seq, 1)
+      equal(await standing(t, runId), ['running', at('ship')])
+      const { result, timedOut } = (await stepOf(t, 'wait', runId))!
+      const left = await one.signals.consumeMessage(runId, 'paid')
+      const isTimedOut = timedOut === true
+      equal([result, left?.payload], isTimedOut ? [undefined, 'x'] : ['x', undefined])
+      equal(advanced.flat().length <= 1, true, 'At most one has moved it on')
+      if (isTimedOut) equal(advanced.flat().length, 1)
+    }
+  },
+)
 
-/** B.5-4: whoever comes first, they meet. */
+/** B.5-4: whichever comes first, the run gets the message. */
 export const parkOrSend: Case = defineCase('SI-1006', 'parking and sending do not miss each other', async (t) => {
   for (const i of upTo(8)) {
     const runId = `r${i}`
@@ -134,8 +142,8 @@ export const unpauseOrSend: Case = defineCase('SI-1007', 'unpausing and sending 
   }
 })
 
-/** A cancellation and a wake-up: one of them. */
-export const cancelOrWake: Case = defineCase('SI-1008', 'a run is cancelled or goes on, not both', async (t) => {
+/** A cancellation and a wake-up: one of them takes effect. */
+export const cancelOrWake: Case = defineCase('SI-1008', 'a run is either cancelled or goes on', async (t) => {
   for (const i of upTo(6)) {
     const runId = `r${i}`
     const [one, two] = several(t, 2) as [ReturnType<typeof stores>, ReturnType<typeof stores>]
@@ -147,10 +155,10 @@ export const cancelOrWake: Case = defineCase('SI-1008', 'a run is cancelled or g
   }
 })
 
-/** As in other processes. */
+/** Like other processes. */
 export const processes: Case = defineCase(
   'SI-1009',
-  'several processes take each message and timer once',
+  'several processes take each message and wake each timer once',
   async (t) => {
     const drivers = [t.driver, (await t.reopen()).driver, (await t.reopen()).driver]
     const options = { tenant: t.tenant }

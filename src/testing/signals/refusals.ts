@@ -1,4 +1,4 @@
-/** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
+/** Refused before any I/O: malformed arguments, aborted signals, calls after close. @module */
 import type { WriteOptions } from '../../core/options.ts'
 import { signalStore } from '../../stores/signals/store.ts'
 import type { Position } from '../../runs/status.ts'
@@ -14,7 +14,7 @@ const ALL: readonly ((s: SpiedStores, options?: WriteOptions) => Promise<unknown
   ...TIMERS,
 ]
 
-/** Requires all calls to be refused without a request and without a change. */
+/** Asserts that all calls are refused without a request and without a change. */
 async function refused(t: Context, calls: (s: SpiedStores) => Iterable<Promise<unknown>>): Promise<void> {
   const s = spied(t)
   await begin(s)
@@ -25,7 +25,7 @@ async function refused(t: Context, calls: (s: SpiedStores) => Iterable<Promise<u
 }
 
 /** Every id is checked. */
-export const badIds: Case = defineCase('SI-801', 'malformed ids are refused by signals and messages', (t) =>
+export const badIds: Case = defineCase('SI-801', 'signals and messages refuse malformed ids', (t) =>
   refused(t, (s) =>
     (BAD_IDS as readonly string[]).flatMap((id) => [
       ...BY_RUN.map((call) => call(s, id)),
@@ -48,7 +48,7 @@ export const badIds: Case = defineCase('SI-801', 'malformed ids are refused by s
   ),
 )
 
-/** Kinds and what is said of them. */
+/** Kinds, reasons and requesters. */
 export const badSignals: Case = defineCase('SI-802', 'malformed signals are refused', (t) =>
   refused(t, ({ signals }) => [
     ...(['', 'stop', 'Cancel', '__proto__', undefined, null, 5, {}] as 'cancel'[]).flatMap((kind) => [
@@ -66,8 +66,8 @@ export const badSignals: Case = defineCase('SI-802', 'malformed signals are refu
   ]),
 )
 
-/** Where a run waits, and goes. A wait for a message is come to by parking alone. */
-export const badPositions: Case = defineCase('SI-803', 'malformed positions are refused by messages', (t) =>
+/** Positions: only park may wait for a message. */
+export const badPositions: Case = defineCase('SI-803', 'messages refuse malformed positions', (t) =>
   refused(t, ({ signals }) => [
     ...([undefined, null, 5, {}, at(), { kind: 'message' }, { kind: 'other', stepId: 's' }] as never[]).map(
       (position) => signals.park(RUN, position),
@@ -76,7 +76,7 @@ export const badPositions: Case = defineCase('SI-803', 'malformed positions are 
     ...(
       [waitFor(), { kind: 'step' }, { kind: 'delay', stepId: 's' }, {}, 5] as Exclude<Position, { kind: 'message' }>[]
     )
-      // The first is a position, though not for this.
+      // The first is a valid position, but not for this call.
       .map((position) => signals.deliver(RUN, 'n', { stepId: 's', position })),
     signals.deliver(RUN, 'n', { stepId: 's', status: 'done' as 'running' }),
     ...([undefined, null, 5, {}] as never[]).map((to) => signals.deliver(RUN, 'n', to)),
@@ -84,7 +84,7 @@ export const badPositions: Case = defineCase('SI-803', 'malformed positions are 
 )
 
 /** Numbers in their range. */
-export const badLimits: Case = defineCase('SI-804', 'malformed limits are refused by timers', (t) =>
+export const badLimits: Case = defineCase('SI-804', 'timers refuse malformed limits', (t) =>
   refused(t, ({ timers, signals }) => [
     ...([0, 10_001, ...BAD_NUMBERS] as number[]).map((limit) => timers.advanceDue({ limit })),
     ...([0, ...BAD_NUMBERS] as number[]).map((limit) => signals.listMessages(RUN, 'n', { limit })),
@@ -94,8 +94,8 @@ export const badLimits: Case = defineCase('SI-804', 'malformed limits are refuse
   ]),
 )
 
-/** What cannot be stored. */
-export const badPayloads: Case = defineCase('SI-805', 'what cannot be stored is not sent', async (t) => {
+/** Payloads that cannot be stored. */
+export const badPayloads: Case = defineCase('SI-805', 'a payload that cannot be stored is not sent', async (t) => {
   const s = spied(t)
   await begin(s)
   const cycle: unknown[] = []
@@ -110,8 +110,8 @@ export const badPayloads: Case = defineCase('SI-805', 'what cannot be stored is 
   })
 })
 
-/** What is accepted can be delivered: it fits into the result of a step, too. */
-export const tooLarge: Case = defineCase('SI-811', 'a message that no step could hold is not sent', async (t) => {
+/** An accepted message can be delivered: it fits into the result of a step, too. */
+export const tooLarge: Case = defineCase('SI-811', 'a message too large for a step is not sent', async (t) => {
   const s = spied(t, { limits: { valueBytes: 10_000 } })
   await begin(s)
   await changesNothing(t, async () => {
@@ -124,13 +124,13 @@ export const tooLarge: Case = defineCase('SI-811', 'a message that no step could
   equal((await stepOf(t, id))?.result, 'x'.repeat(5800))
 })
 
-/** What is no signal would never stop anything. */
-export const notSignals: Case = defineCase('SI-806', 'an abort signal that is none is refused by every method', (t) =>
+/** A value that is not a signal could never abort a call. */
+export const notSignals: Case = defineCase('SI-806', 'every method refuses a malformed abort signal', (t) =>
   refused(t, (s) => (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => ALL.map((call) => call(s, { signal })))),
 )
 
-/** What is no claim would never fence anything. */
-export const notClaims: Case = defineCase('SI-807', 'a claim that is none is refused by signals', (t) =>
+/** A value that is not a claim could never fence a write. */
+export const notClaims: Case = defineCase('SI-807', 'signals refuse a malformed claim', (t) =>
   refused(t, (s) =>
     ([{}, { id: 'x' }, 'x', 5, { id: 5, at: { part: 'p', key: 'k' } }] as never[]).flatMap((claim) => [
       s.signals.clearSignal(RUN, 'pause', { claim }),
@@ -139,7 +139,7 @@ export const notClaims: Case = defineCase('SI-807', 'a claim that is none is ref
   ),
 )
 
-/** An aborted signal is respected by all, before any I/O. */
+/** Every method checks the signal before any I/O. */
 export const aborted: Case = defineCase('SI-808', 'with an aborted signal every call is refused', async (t) => {
   const s = spied(t)
   await begin(s)
@@ -152,8 +152,8 @@ export const aborted: Case = defineCase('SI-808', 'with an aborted signal every 
   })
 })
 
-/** Closed is closed. */
-export const afterClose: Case = defineCase('SI-809', 'after the close every call of signals is refused', async (t) => {
+/** After close, nothing works. */
+export const afterClose: Case = defineCase('SI-809', 'after close every call of signals is refused', async (t) => {
   const s = spied(t)
   await begin(s)
   await s.db.close()
@@ -163,11 +163,15 @@ export const afterClose: Case = defineCase('SI-809', 'after the close every call
   equal(requests, 0)
 })
 
-/** Malformed tenants are refused where a store is made. */
-export const badTenants: Case = defineCase('SI-810', 'signals of a malformed tenant cannot be had', async (t) => {
-  const db = t.db()
-  for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
-    await rejects((async () => signalStore(db, { tenant }))(), 'INVALID_ARGUMENT')
-    await rejects((async () => timerStore(db, { tenant }))(), 'INVALID_ARGUMENT')
-  }
-})
+/** Malformed tenants are refused when a store is created. */
+export const badTenants: Case = defineCase(
+  'SI-810',
+  'a signal store for a malformed tenant cannot be created',
+  async (t) => {
+    const db = t.db()
+    for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
+      await rejects((async () => signalStore(db, { tenant }))(), 'INVALID_ARGUMENT')
+      await rejects((async () => timerStore(db, { tenant }))(), 'INVALID_ARGUMENT')
+    }
+  },
+)

@@ -1,4 +1,4 @@
-/** Short ways to runs that wait or are stopped, and to what is stored of them. @module */
+/** Short ways to waiting and stopped runs, and to their stored records. @module */
 import type { Lease } from '../../core/fence.ts'
 import { decode } from '../../core/codec.ts'
 import { RUN as RECORD, STEPS, decodeId, encodeId, tenantParts } from '../../core/keys.ts'
@@ -12,15 +12,15 @@ import { ok } from '../assert.ts'
 import type { Context } from '../case.ts'
 import { event, RUN, type Stores } from '../stores.ts'
 
-/** Begins a run. */
+/** Starts a run. */
 export async function begin(s: Stores, fields: RunFields = {}, runId: string = RUN): Promise<void> {
   await s.log.append(event('begun', { runId }), { run: fields })
 }
 
-/** At a step, by default one that can be worked on. */
+/** A position at a step; by default, one that is ready. */
 export const at = (stepId = 'work'): { readonly kind: 'step'; readonly stepId: string } => ({ kind: 'step', stepId })
 
-/** Where a run waits for a message. */
+/** A position at which a run waits for a message. */
 export const waitFor = (name = 'paid', more: Partial<MessagePosition> = {}): MessagePosition => ({
   kind: 'message',
   stepId: 'wait',
@@ -29,7 +29,7 @@ export const waitFor = (name = 'paid', more: Partial<MessagePosition> = {}): Mes
   ...more,
 })
 
-/** Where a run sleeps. */
+/** A position at which a run sleeps. */
 export const nap = (wakeAt: number, next: string | null = 'ship'): Position => ({
   kind: 'delay',
   stepId: 'nap',
@@ -37,13 +37,13 @@ export const nap = (wakeAt: number, next: string | null = 'ship'): Position => (
   next: next ?? undefined,
 })
 
-/** The backend's clock. */
+/** The time of the backend's clock. */
 export async function now({ db }: Stores): Promise<number> {
   await db.health()
   return db.now()
 }
 
-/** What is stored of a run. */
+/** The stored record of a run. */
 export async function runOf(t: Context, runId: string = RUN): Promise<RunRecord> {
   const entry = await t.get({ part: tenantParts(t.tenant).run(runId), key: RECORD })
   ok(entry !== null, 'The run is there')
@@ -56,20 +56,20 @@ export async function standing(t: Context, runId: string = RUN): Promise<unknown
   return [status, position]
 }
 
-/** What is stored of a step. */
+/** The stored record of a step. */
 export async function stepOf(t: Context, stepId = 'wait', runId: string = RUN): Promise<StepRecord | undefined> {
   const entry = await t.get({ part: tenantParts(t.tenant).run(runId), key: STEPS + encodeId(stepId, 'stepId') })
   return entry ? (decode(entry.value) as StepRecord) : undefined
 }
 
-/** Stores a step as somebody else would have left it. */
+/** Stores a step as another program would have left it. */
 export const putStep = (t: Context, step: Omit<StepRecord, 'updatedAt'>): Promise<unknown> =>
   t.write({
     put: { part: tenantParts(t.tenant).run(RUN), key: STEPS + encodeId(step.stepId, 'stepId') },
     value: JSON.stringify({ ...step, updatedAt: 1 }),
   })
 
-/** What the index of work offers: run, step, and why it is to be stopped. */
+/** The offered tasks: run, step, and the signal to follow. */
 export async function offered(t: Context): Promise<(string | undefined)[][]> {
   const entries = await t.all({ part: `${tenantParts(t.tenant).ready}-` })
   return entries.map(({ key, value }) => {
@@ -79,7 +79,7 @@ export async function offered(t: Context): Promise<(string | undefined)[][]> {
   })
 }
 
-/** Takes a lease, to be lost by deleting its entry. */
+/** Takes a lease. Deleting its entry loses it. */
 export async function takeLease(t: Context): Promise<Lease & { lose(): Promise<unknown> }> {
   const lease = { id: t.id(), at: { part: tenantParts(t.tenant).values, key: 'lease' } }
   await t.commit({

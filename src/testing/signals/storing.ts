@@ -1,4 +1,4 @@
-/** Requests to cancel or to pause: validated, stored, taken back. @module */
+/** Requests to cancel or pause: validated, stored, withdrawn. @module */
 import type { SignalKind } from '../../runs/state.ts'
 import { requireSignalAllowed } from '../../stores/signals/store.ts'
 import type { Completion } from '../../runs/status.ts'
@@ -34,7 +34,7 @@ export const bare: Case = defineCase('SI-102', 'a signal needs no reason', async
 })
 
 /** SY-44. */
-export const latest: Case = defineCase('SI-103', 'of two requests of a kind the last counts', async (t) => {
+export const latest: Case = defineCase('SI-103', 'of two requests of a kind, the later one counts', async (t) => {
   const s = stores(t)
   await begin(s)
   await s.signals.storeSignal(RUN, 'cancel', { reason: 'one', requestedBy: 'ada' })
@@ -44,7 +44,7 @@ export const latest: Case = defineCase('SI-103', 'of two requests of a kind the 
 })
 
 /** SY-17, SY-27, SY-21. */
-export const unknown: Case = defineCase('SI-104', 'an unknown run takes no signal', async (t) => {
+export const unknown: Case = defineCase('SI-104', 'an unknown run accepts no signal', async (t) => {
   const s = stores(t)
   await changesNothing(t, async () => {
     for (const kind of KINDS) {
@@ -57,8 +57,8 @@ export const unknown: Case = defineCase('SI-104', 'an unknown run takes no signa
   })
 })
 
-/** SY-18, SY-19, SY-23, SY-24, SY-25: what is refused tells the status, and changes nothing. */
-export const ended: Case = defineCase('SI-105', 'an ended run takes no signal', async (t) => {
+/** SY-18, SY-19, SY-23, SY-24, SY-25: a refusal returns the status, and changes nothing. */
+export const ended: Case = defineCase('SI-105', 'an ended run accepts no signal', async (t) => {
   const s = stores(t)
   for (const completion of ['completed', 'failed', 'cancelled', 'compensated'] as const) {
     await begin(s, {}, completion)
@@ -75,8 +75,8 @@ export const ended: Case = defineCase('SI-105', 'an ended run takes no signal', 
   }
 })
 
-/** SY-20, SY-26, 7.4: what is so already is no request, and leaves none behind. */
-export const already: Case = defineCase('SI-106', 'pausing what is paused succeeds and stores nothing', async (t) => {
+/** SY-20, SY-26, 7.4: a request without effect is not stored. */
+export const already: Case = defineCase('SI-106', 'pausing a paused run succeeds and stores nothing', async (t) => {
   const s = stores(t)
   await begin(s, { status: 'paused' }, 'a')
   await begin(s, {}, 'b')
@@ -91,8 +91,8 @@ export const already: Case = defineCase('SI-106', 'pausing what is paused succee
   equal((await s.signals.getSignal('a', 'cancel'))?.reason, WHY.reason, 'A paused run can be cancelled')
 })
 
-/** SY-64, B.1.4, with our words. */
-export const matrix: Case = defineCase('SI-107', 'which signals make sense follows from the status', async () => {
+/** SY-64, B.1.4, with our names. */
+export const matrix: Case = defineCase('SI-107', 'the allowed signals follow from the status', async () => {
   const may = (status: string, kind: SignalKind): Promise<unknown> =>
     verdict((async () => requireSignalAllowed(status, kind))())
   for (const status of ['pending', 'running', 'waiting', 'paused', 'hibernating', '', '__proto__']) {
@@ -105,7 +105,7 @@ export const matrix: Case = defineCase('SI-107', 'which signals make sense follo
 })
 
 /** SY-22, SY-41. */
-export const cleared: Case = defineCase('SI-108', 'a signal is taken back, and the other kind stays', async (t) => {
+export const cleared: Case = defineCase('SI-108', 'a signal is withdrawn, and the other kind stays', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
   for (const kind of KINDS) await s.signals.storeSignal(RUN, kind, WHY)
@@ -117,8 +117,8 @@ export const cleared: Case = defineCase('SI-108', 'a signal is taken back, and t
   equal([(await runOf(t)).signals, await offered(t)], [undefined, [[RUN, 'work']]])
 })
 
-/** SY-31, SY-42, B.5-7: what is to be stopped is offered to be stopped, also while it waits or is paused. */
-export const offersStop: Case = defineCase('SI-109', 'a signalled run is offered to be stopped', async (t) => {
+/** SY-31, SY-42, B.5-7: a run with a signal is offered to be stopped, even if it waits or is paused. */
+export const offersStop: Case = defineCase('SI-109', 'a run with a signal is offered to be stopped', async (t) => {
   const s = stores(t)
   for (const runId of ['a', 'b', 'c']) await begin(s, { position: at() }, runId)
   await begin(s, { position: { kind: 'message', stepId: 'w', name: 'n' } }, 'd')
@@ -136,8 +136,8 @@ export const offersStop: Case = defineCase('SI-109', 'a signalled run is offered
   ])
 })
 
-/** SY-43, the other way round: nothing of a deleted run is left. */
-export const deleted: Case = defineCase('SI-110', 'a deleted run takes its signals along', async (t) => {
+/** SY-43, the other way round: a deleted run leaves nothing. */
+export const deleted: Case = defineCase('SI-110', 'a deleted run takes its signals with it', async (t) => {
   const s = stores(t)
   await s.state.saveSnapshot({ runId: RUN, state: {} })
   await s.signals.storeSignal(RUN, 'cancel', WHY)

@@ -1,18 +1,18 @@
-/** Runs that wait for a time: moved on when it has come, and not before. @module */
+/** Runs that wait for a time: woken when it has come, and not before. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, isNear, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { RUN, type Stores, several, stores } from '../stores.ts'
 import { at, begin, nap, now, offered, runOf, standing, stepOf, waitFor } from './runs.ts'
 
-/** Milliseconds, in which some calls come to their end also on a slow machine. */
+/** Milliseconds in which a few calls finish even on a slow machine. */
 const SOON = 2000
 
-/** Whether there is something to do, as far as clocks agree. */
+/** Whether something is due, within the difference of the clocks. */
 const isNow = async (s: Stores): Promise<boolean> => isNear((await s.timers.nextDue()) ?? 0, await now(s))
 
 /** SY-45, SY-46. */
-export const delay: Case = defineCase('SI-601', 'a delay is over when its time has come, and not before', async (t) => {
+export const delay: Case = defineCase('SI-601', 'a delay ends when its time has come, and not before', async (t) => {
   const s = stores(t)
   const wakeAt = (await now(s)) + SOON
   await begin(s, { position: nap(wakeAt) })
@@ -26,8 +26,8 @@ export const delay: Case = defineCase('SI-601', 'a delay is over when its time h
   equal(await s.timers.advanceDue(), [])
 })
 
-/** SY-46: what has just come to its time is due, also for who has not asked since. */
-export const ownClock: Case = defineCase('SI-602', 'a delay is due by the clock of the backend', async (t) => {
+/** SY-46: a run is due at once, even for a caller that has not asked since. */
+export const ownClock: Case = defineCase('SI-602', "a delay is due by the backend's clock", async (t) => {
   const s = stores(t)
   await begin(s, { position: nap((await now(s)) + 200) })
   await t.sleep(250)
@@ -35,7 +35,7 @@ export const ownClock: Case = defineCase('SI-602', 'a delay is due by the clock 
 })
 
 /** SY-47. */
-export const last: Case = defineCase('SI-603', 'a delay behind which is nothing completes the run', async (t) => {
+export const last: Case = defineCase('SI-603', 'a delay completes a run that has no next step', async (t) => {
   const s = stores(t)
   await s.state.saveSnapshot({ runId: RUN, state: 1, position: { kind: 'delay', stepId: 'nap', wakeAt: 0 } })
   equal(await s.timers.advanceDue(), [{ runId: RUN, kind: 'delay', stepId: 'nap' }])
@@ -60,34 +60,26 @@ export const timeout: Case = defineCase('SI-604', 'a wait for a message times ou
   equal((await s.signals.consumeMessage(RUN, 'paid'))?.payload, 'late')
 })
 
-/** The run ends where nothing is behind. */
-export const timeoutLast: Case = defineCase(
-  'SI-605',
-  'a time-out behind which is nothing completes the run',
-  async (t) => {
-    const s = stores(t)
-    await begin(s)
-    await s.signals.park(RUN, waitFor('paid', { wakeAt: 0, next: undefined }))
-    equal((await s.timers.advanceDue()).length, 1)
-    equal([await standing(t), (await stepOf(t))?.timedOut], [['completed', undefined], true])
-  },
-)
+/** Without a next step, the run completes. */
+export const timeoutLast: Case = defineCase('SI-605', 'a timeout completes a run that has no next step', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  await s.signals.park(RUN, waitFor('paid', { wakeAt: 0, next: undefined }))
+  equal((await s.timers.advanceDue()).length, 1)
+  equal([await standing(t), (await stepOf(t))?.timedOut], [['completed', undefined], true])
+})
 
-/** dbos-ts #1205: a wait with a message that nobody looked for does not time out. */
-export const messageFirst: Case = defineCase(
-  'SI-606',
-  'a message that is there comes before the time-out',
-  async (t) => {
-    const s = stores(t)
-    await begin(s)
-    for (const n of upTo(2)) await s.signals.sendMessage(RUN, 'paid', n)
-    await s.signals.consumeMessage(RUN, 'paid')
-    await s.state.saveSnapshot({ runId: RUN, state: 1, position: waitFor('paid', { wakeAt: 0 }) })
-    equal((await stores(t).timers.advanceDue()).length, 1)
-    const step = (await stepOf(t))!
-    equal([step.result, step.timedOut, await standing(t)], [2, undefined, ['running', at('ship')]])
-  },
-)
+/** dbos-ts #1205: a wait with an unseen message does not time out. */
+export const messageFirst: Case = defineCase('SI-606', 'a stored message comes before the timeout', async (t) => {
+  const s = stores(t)
+  await begin(s)
+  for (const n of upTo(2)) await s.signals.sendMessage(RUN, 'paid', n)
+  await s.signals.consumeMessage(RUN, 'paid')
+  await s.state.saveSnapshot({ runId: RUN, state: 1, position: waitFor('paid', { wakeAt: 0 }) })
+  equal((await stores(t).timers.advanceDue()).length, 1)
+  const step = (await stepOf(t))!
+  equal([step.result, step.timedOut, await standing(t)], [2, undefined, ['running', at('ship')]])
+})
 
 /** B.5-4. */
 export const fork: Case = defineCase('SI-607', 'a fork is woken with its branches', async (t) => {
@@ -104,7 +96,7 @@ export const fork: Case = defineCase('SI-607', 'a fork is woken with its branche
   equal(await stepOf(t, 'f'), undefined, 'It is not done')
 })
 
-/** The longest due first, and no more than asked for. */
+/** The longest due first, up to the limit. */
 export const inOrder: Case = defineCase('SI-608', 'the longest due come first, up to the limit', async (t) => {
   const s = stores(t)
   for (const n of [4, 1, 5, 3, 2]) await begin(s, { position: nap(n) }, `r${n}`)
@@ -118,8 +110,8 @@ export const inOrder: Case = defineCase('SI-608', 'the longest due come first, u
   equal(await ids(10_000), [])
 })
 
-/** Beyond a page, and a batch. */
-export const many: Case = defineCase('SI-609', 'more runs than fit into a request are moved on', async (t) => {
+/** More than a page, and more than a batch. */
+export const many: Case = defineCase('SI-609', 'more runs than fit into a request are woken', async (t) => {
   const s = stores(t)
   const n = 250
   await Promise.all(upTo(n).map((i) => begin(s, { position: nap(i) }, `r${i}`)))
@@ -131,8 +123,8 @@ export const many: Case = defineCase('SI-609', 'more runs than fit into a reques
   equal((await s.timers.advanceDue()).length, 10)
 })
 
-/** A paused run has no time. */
-export const paused: Case = defineCase('SI-610', 'a paused run is not due until it goes on', async (t) => {
+/** A paused run is not due. */
+export const paused: Case = defineCase('SI-610', 'a paused run is not due until it is unpaused', async (t) => {
   const s = stores(t)
   await begin(s, { position: nap((await now(s)) + 100) })
   await s.signals.storeSignal(RUN, 'pause')
@@ -144,8 +136,8 @@ export const paused: Case = defineCase('SI-610', 'a paused run is not due until 
   equal(await standing(t), ['running', at('ship')])
 })
 
-/** B.5-7: what was asked to stop does not go on. */
-export const signalled: Case = defineCase('SI-611', 'a due run that was asked to stop is stopped', async (t) => {
+/** B.5-7: a run with a signal does not go on. */
+export const signalled: Case = defineCase('SI-611', 'a due run with a signal is stopped', async (t) => {
   const s = stores(t)
   for (const runId of ['a', 'b', 'c']) await begin(s, { position: nap(1) }, runId)
   await s.signals.storeSignal('a', 'cancel', { reason: 'enough' })
@@ -168,8 +160,8 @@ export const signalled: Case = defineCase('SI-611', 'a due run that was asked to
   equal(await s.timers.advanceDue(), [{ runId: 'b', kind: 'delay', stepId: 'nap' }])
 })
 
-/** Vercel workflow #4112, dbos-py #742: woken by ten, moved on by one. */
-export const oneAdvances: Case = defineCase('SI-612', 'of ten callers each due run is moved on by one', async (t) => {
+/** Vercel workflow #4112, dbos-py #742: ten callers, one wakes the run. */
+export const oneAdvances: Case = defineCase('SI-612', 'of ten callers, one wakes each due run', async (t) => {
   const handles = several(t, 5)
   await Promise.all(upTo(20).map((i) => begin(handles[0]!, { position: nap(i, i % 2 ? 'ship' : null) }, `r${i}`)))
   await Promise.all(handles.map(({ db }) => db.open()))
@@ -186,8 +178,8 @@ export const oneAdvances: Case = defineCase('SI-612', 'of ten callers each due r
   for (const i of upTo(20)) equal((await runOf(t, `r${i}`)).status, i % 2 ? 'running' : 'completed')
 })
 
-/** One that cannot be read does not keep up the others. */
-export const poison: Case = defineCase('SI-613', 'a run that fails does not keep up the others', async (t) => {
+/** A run that cannot be read does not hold up the others. */
+export const poison: Case = defineCase('SI-613', 'a run that fails does not hold up the others', async (t) => {
   const s = stores(t)
   for (const n of upTo(3)) await begin(s, { position: nap(n) }, `r${n}`)
   const part = (await t.parts()).find((it) => it.endsWith('!run!r1'))!
@@ -205,12 +197,12 @@ export const poison: Case = defineCase('SI-613', 'a run that fails does not keep
   equal(
     (await stores(t).timers.advanceDue({ limit: 1 })).map(({ runId }) => runId),
     ['later r1'],
-    'Also where it comes first and takes all the room',
+    'Even if it comes first and fills the limit',
   )
 })
 
-/** B.5-7: who undoes things first leaves such a run to a worker. */
-export const left: Case = defineCase('SI-614', 'a due run that was asked to stop can be left to workers', async (t) => {
+/** B.5-7: a worker that must undo steps first gets such a run. */
+export const left: Case = defineCase('SI-614', 'a due run with a signal can be left to workers', async (t) => {
   const s = stores(t)
   for (const runId of ['a', 'b']) await begin(s, { position: nap(1) }, runId)
   await s.signals.storeSignal('a', 'cancel')
@@ -223,10 +215,10 @@ export const left: Case = defineCase('SI-614', 'a due run that was asked to stop
   )
 })
 
-/** A worker that died holds its claim to the end, and only then can another take over. */
+/** A dead worker holds its claim until it expires; only then can another one take over. */
 export const claimEnds: Case = defineCase(
   'SI-615',
-  'what can be worked on is due: now, or when the claim on it is over',
+  'a ready step is due: now, or when its claim expires',
   async (t) => {
     const s = stores(t)
     await now(s)
@@ -251,7 +243,7 @@ export const claimEnds: Case = defineCase(
     equal(
       await s.timers.nextDue(),
       (await s.claims.getClaim(RUN, { stepId: task!.stepId }))!.expiresAt,
-      'Both have to be over',
+      'Both claims must have expired',
     )
     await s.claims.releaseTaskClaim(run!)
     await s.claims.forceReleaseClaim(RUN, { stepId: task!.stepId })
@@ -266,30 +258,24 @@ export const claimEnds: Case = defineCase(
   },
 )
 
-/** However many are claimed, the one that is free is found; and what this worker cannot do is not its business. */
-export const claimsOfMany: Case = defineCase(
-  'SI-616',
-  'of many steps that are claimed the first end counts',
-  async (t) => {
-    const s = stores(t)
-    await now(s)
-    const n = 30
-    await atOnce(n, (i) => begin(s, { position: at() }, `r${i}`))
-    const claims = await atOnce(n, (i) =>
-      s.claims.claimTask({ runId: `r${i}`, workerId: 'w', ttl: 100_000 - i * 1000 }),
-    )
-    await t.sleep(10)
-    equal(await s.timers.nextDue(), (await s.claims.getClaim(`r${n - 1}`))!.expiresAt)
-    await s.claims.releaseTaskClaim(claims[7]!)
-    ok(await isNow(s), 'One is free')
-    equal(await s.timers.nextDue({ workflows: ['unknown'] }), undefined)
-    equal(await s.timers.nextDue({ tags: ['gpu'] }), await s.timers.nextDue(), 'Runs without tags are for everybody')
-    await rejects(s.timers.nextDue({ workflows: 'order' as never }), 'INVALID_ARGUMENT')
-  },
-)
+/** A free step is found among any number of claimed ones. Steps that the worker cannot run do not count. */
+export const claimsOfMany: Case = defineCase('SI-616', 'of many claimed steps, the first expiry counts', async (t) => {
+  const s = stores(t)
+  await now(s)
+  const n = 30
+  await atOnce(n, (i) => begin(s, { position: at() }, `r${i}`))
+  const claims = await atOnce(n, (i) => s.claims.claimTask({ runId: `r${i}`, workerId: 'w', ttl: 100_000 - i * 1000 }))
+  await t.sleep(10)
+  equal(await s.timers.nextDue(), (await s.claims.getClaim(`r${n - 1}`))!.expiresAt)
+  await s.claims.releaseTaskClaim(claims[7]!)
+  ok(await isNow(s), 'One is free')
+  equal(await s.timers.nextDue({ workflows: ['unknown'] }), undefined)
+  equal(await s.timers.nextDue({ tags: ['gpu'] }), await s.timers.nextDue(), 'Runs without tags are for everybody')
+  await rejects(s.timers.nextDue({ workflows: 'order' as never }), 'INVALID_ARGUMENT')
+})
 
-/** What is put off is not forgotten. */
-export const retryAt: Case = defineCase('SI-617', 'a step that failed is due at its next attempt', async (t) => {
+/** A postponed step is not forgotten. */
+export const retryAt: Case = defineCase('SI-617', 'a failed step is due at its next attempt', async (t) => {
   const s = stores(t)
   await now(s)
   await begin(s, { position: at() })
