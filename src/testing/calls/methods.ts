@@ -19,18 +19,18 @@ import type { TimerStore } from '../../stores/timers/store.ts'
 import type { WorkflowStore } from '../../stores/workflows/store.ts'
 import { event, WORKFLOW } from '../stores.ts'
 
-/** What the arguments of a call are made of. */
+/** The values from which arguments are built. */
 export interface Given {
   readonly runId: string
-  /** Of a value, and of whatever else has a name. */
+  /** The key of a value, and the name of other things. */
   readonly key: string
-  /** Under which a step of the run waits. */
+  /** The id under which a step of the run waits. */
   readonly waitId: string
   readonly claim: Claim
   readonly begun: BegunCompensation
 }
 
-/** The arguments of a method that come before its options: none of them may be left out. */
+/** The arguments before the options. None of them is optional. */
 type ArgumentsOf<F> = F extends (...args: infer P) => unknown
   ? Required<P> extends readonly [...infer A, unknown]
     ? P extends readonly [...A, ...unknown[]]
@@ -47,22 +47,22 @@ type OptionsOf<F> = F extends (...args: infer P) => unknown
 
 /** A method, as the rules for calls see it. */
 export interface Method<A extends readonly unknown[] = readonly unknown[], O = object> {
-  /** Well-formed arguments, without the options. */
+  /** Well-formed arguments, without options. */
   readonly args: (given: Given) => A
-  /** All options that it knows. */
+  /** All options that it accepts. */
   readonly options: Known<O>
-  /** The options that it cannot do without. */
+  /** The options that it requires. */
   readonly needs?: Partial<O>
-  /** Whole lists of arguments, each with this duration somewhere. */
+  /** Lists of arguments, each with this duration in one place. */
   readonly times?: readonly ((given: Given, duration: Duration) => readonly unknown[])[]
   /**
    * What it says of what is not there: what it returns, in a list of one, or the code it throws. Left out where it
    * makes what is not there, or waits for it.
    */
   readonly missing?: readonly [answer: unknown] | ErrorCode
-  /** Whether it refuses a run that has ended, or accepts it; left out where it is about no run, or a new one. */
+  /** Whether it refuses an ended run, or accepts it; absent if it takes no run, or a new one. */
   readonly ended?: 'refused' | 'accepted'
-  /** It gives items for as long as it is asked. */
+  /** It yields items as long as the caller asks. */
   readonly isEndless?: true
 }
 
@@ -254,7 +254,7 @@ export const TIMERS: Methods<TimerStore> = {
 const HINTED = { ...CALL, workerId: true, tags: true, workflows: true, except: true, takeBackBefore: true } as const
 const workerId = 'w'
 
-/** `wake` has no options: it is a hint to this process, and takes effect at once. */
+/** `wake` has no options: it is a hint to this process, and works at once. */
 export const CLAIMS: Methods<Omit<TaskClaimStore, 'wake'>> = {
   claimTask: {
     args: ({ runId }) => [{ runId, stepId: 's', workerId }],
@@ -306,7 +306,7 @@ export const CLAIMS: Methods<Omit<TaskClaimStore, 'wake'>> = {
   },
 }
 
-/** What is compensated, named after the key. */
+/** The compensation, named after the key. */
 export const compensation = (kind: string): CompensationKey => ({ runId: 'compensated', workflow: WORKFLOW, kind })
 
 const MARK = { ...WRITE, ttl: true } as const

@@ -1,4 +1,4 @@
-/** The rules that hold for every call, whichever store it is made to: each is one case for each store. @module */
+/** The rules for every call of every store: one case per rule and store. @module */
 import type { Duration } from '../../core/duration.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { type Case, type Context, type CaseId, defineCase } from '../case.ts'
@@ -16,7 +16,7 @@ import {
   WORKFLOWS,
 } from './methods.ts'
 
-/** A store, and where the ids of its cases begin. */
+/** A store, and the start of its case ids. */
 interface Subject {
   readonly group: 'ST' | 'PE' | 'WF' | 'SI' | 'CL' | 'ID'
   readonly first: number
@@ -41,7 +41,7 @@ type Call = (...args: readonly unknown[]) => unknown
 const methodsOf = ({ methods }: Subject): readonly (readonly [name: string, method: Method])[] =>
   Object.entries(methods as Readonly<Record<string, Method>>)
 
-/** Calls a method, and waits for what it answers: of what gives items without an end, for the first. */
+/** Calls a method and waits for its answer; for an endless iterator, for its first item. */
 async function answerOf(s: Stores, { store }: Subject, name: string, args: readonly unknown[]): Promise<unknown> {
   const it = s[store] as unknown as Readonly<Record<string, Call>>
   const answer = it[name]!(...args)
@@ -51,7 +51,7 @@ async function answerOf(s: Stores, { store }: Subject, name: string, args: reado
   return undefined
 }
 
-/** A run that goes on, a step of it that waits, a claim, and a compensation that is begun, all named after the key. */
+/** A running run with a waiting step, a claim, and a compensation under way, all named after the key. */
 async function prepare({ log, workflows, claims, marks }: Stores, key: string): Promise<Given> {
   const runId = `run of ${key}`
   const waitId = `wait of ${key}`
@@ -63,7 +63,7 @@ async function prepare({ log, workflows, claims, marks }: Stores, key: string): 
   return { runId, key, waitId, claim, begun }
 }
 
-/** The same for all, of which nothing is there any more. */
+/** The same names, none of which exists. */
 async function prepareNothing(s: Stores): Promise<Given> {
   const given = await prepare(s, 'missing')
   await s.claims.releaseTaskClaim(given.claim)
@@ -72,7 +72,7 @@ async function prepareNothing(s: Stores): Promise<Given> {
   return given
 }
 
-/** What is no bag of options, though callers hand it in. */
+/** Values that are not options, though callers pass them. */
 const NO_OPTIONS: readonly unknown[] = [
   ...[null, 0, 60_000, '', '1 h', true, 5n, Symbol.iterator, [], ['ttl'], () => ({})],
   ...[new Map([['ttl', 5]]), new Set(), new Date(), new Uint8Array(2), AbortSignal.abort()],
@@ -84,21 +84,21 @@ const BAD_DURATIONS = [
 ] as unknown as readonly Duration[]
 
 function complete(subject: Subject, id: CaseId): Case {
-  return defineCase(id, `every method of ${subject.store} is held to the rules for calls`, async (t) => {
+  return defineCase(id, `the table of calls has every method of ${subject.store}`, async (t) => {
     const it = stores(t)[subject.store]
     const expected = [...Object.keys(subject.methods), ...(subject.without ?? [])]
     equal(Object.keys(it).toSorted(), expected.toSorted())
   })
 }
 
-/** Requires calls to be refused before any I/O. */
+/** Asserts that calls are refused before any I/O. */
 async function refused(t: Context, calls: (s: Stores) => Promise<unknown>): Promise<void> {
   const s = spied(t)
   await changesNothing(t, async () => equal(await s.cost(() => calls(s)), 0, 'Requests'))
 }
 
 function unknownOptions(subject: Subject, id: CaseId): Case {
-  return defineCase(id, `an option that is unknown is refused by every method of ${subject.store}`, async (t) => {
+  return defineCase(id, `every method of ${subject.store} refuses unknown options`, async (t) => {
     const given = await prepare(stores(t), 'k')
     await refused(t, async (s) => {
       for (const [name, { args, needs }] of methodsOf(subject)) {
@@ -117,7 +117,7 @@ function unknownOptions(subject: Subject, id: CaseId): Case {
 }
 
 function knownOptions(subject: Subject, id: CaseId): Case {
-  return defineCase(id, `every method of ${subject.store} takes its options, and can do without them`, async (t) => {
+  return defineCase(id, `every method of ${subject.store} accepts its options, and works without them`, async (t) => {
     const s = stores(t)
     for (const [name, { args, options, needs }] of methodsOf(subject)) {
       const all = { ...Object.fromEntries(Object.keys(options).map((option) => [option, undefined])), ...needs }
@@ -152,7 +152,7 @@ function durations(subject: Subject, id: CaseId): Case {
 }
 
 function missing(subject: Subject, id: CaseId): Case {
-  return defineCase(id, `every method of ${subject.store} says the same of what is not there`, async (t) => {
+  return defineCase(id, `every method of ${subject.store} gives one answer for a missing run or value`, async (t) => {
     const s = stores(t)
     const given = await prepareNothing(s)
     const asked = methodsOf(subject).filter(([, method]) => method.missing !== undefined)
@@ -169,25 +169,29 @@ function missing(subject: Subject, id: CaseId): Case {
 }
 
 function ended(subject: Subject, id: CaseId): Case {
-  return defineCase(id, `every method of ${subject.store} that refuses a run that has ended says so`, async (t) => {
-    const s = stores(t)
-    for (const [name, { args, needs, ended }] of methodsOf(subject)) {
-      if (ended === undefined) continue
-      const given = await prepare(s, name)
-      await s.log.complete(given.runId, 'completed')
-      const call = () => answerOf(s, subject, name, [...args(given), ...(needs === undefined ? [] : [needs])])
-      if (ended === 'accepted') await call()
-      else {
-        await changesNothing(t, async () => {
-          const { details } = await rejects(call(), 'ALREADY_COMPLETED')
-          equal(details?.['completion'], 'completed', name)
-        })
+  return defineCase(
+    id,
+    `every method of ${subject.store} refuses an ended run with one code, or accepts it`,
+    async (t) => {
+      const s = stores(t)
+      for (const [name, { args, needs, ended }] of methodsOf(subject)) {
+        if (ended === undefined) continue
+        const given = await prepare(s, name)
+        await s.log.complete(given.runId, 'completed')
+        const call = () => answerOf(s, subject, name, [...args(given), ...(needs === undefined ? [] : [needs])])
+        if (ended === 'accepted') await call()
+        else {
+          await changesNothing(t, async () => {
+            const { details } = await rejects(call(), 'ALREADY_COMPLETED')
+            equal(details?.['completion'], 'completed', name)
+          })
+        }
       }
-    }
-  })
+    },
+  )
 }
 
-/** The list of a name, and what gives the same one by one. */
+/** A list, and the iterator over the same items. */
 const pairsOf = (subject: Subject): readonly (readonly [list: string, each: string])[] =>
   Object.keys(subject.methods).flatMap((name) => {
     if (name === 'loadEvents') return [[name, 'events'] as const]
@@ -196,7 +200,7 @@ const pairsOf = (subject: Subject): readonly (readonly [list: string, each: stri
   })
 
 function lists(subject: Subject, id: CaseId): Case {
-  return defineCase(id, `every list of ${subject.store} is there by page and one by one`, async (t) => {
+  return defineCase(id, `every list of ${subject.store} comes by page and as an iterator`, async (t) => {
     const s = stores(t, {}, t.tenant)
     const methods = new Map(methodsOf(subject))
     for (const [list, each] of pairsOf(subject)) {
@@ -227,7 +231,7 @@ function lists(subject: Subject, id: CaseId): Case {
         cursor = page.cursor
       } while (cursor !== undefined)
       equal(items, found, list)
-      // Whether earlier snapshots are kept is an option of the store.
+      // The history of snapshots is an option of the store.
       ok(list === 'listHistory' || found.length > 0, `${list} has something to give`)
     }
   })
@@ -235,7 +239,7 @@ function lists(subject: Subject, id: CaseId): Case {
 
 const RULES = [complete, unknownOptions, knownOptions, durations, missing, ended, lists]
 
-/** One case for each rule and store. */
+/** One case per rule and store. */
 export const ruleCases: Readonly<Record<string, Case>> = Object.fromEntries(
   SUBJECTS.flatMap((subject) =>
     RULES.map((rule, i) => {

@@ -1,4 +1,4 @@
-/** What the cases of this group share. @module */
+/** Helpers of the cases of this group. @module */
 import type {
   BegunCompensation,
   CompensationKey,
@@ -8,7 +8,7 @@ import type {
 import { ok } from '../assert.ts'
 import { RUN, WORKFLOW } from '../stores.ts'
 
-/** Why the run of the cases was compensated. */
+/** The reason for the compensation. */
 export const key = (more: Partial<CompensationKey> = {}): CompensationKey => ({
   runId: RUN,
   workflow: WORKFLOW,
@@ -16,14 +16,14 @@ export const key = (more: Partial<CompensationKey> = {}): CompensationKey => ({
   ...more,
 })
 
-/** A compensation that must be ours. */
+/** A compensation that this caller must get. */
 export async function begun(start: Promise<CompensationStart>): Promise<BegunCompensation> {
   const it = await start
   ok(it.state === 'begun', `It is begun, not ${it.state}`)
   return it
 }
 
-/** Compensates as an engine does: tells whether the hook was called. */
+/** Compensates like an engine. Resolves to whether the hook was called. */
 export async function compensate(
   marks: IdempotencyStore,
   of: CompensationKey,

@@ -1,4 +1,4 @@
-/** Leases: of all who want to compensate, one begins, and only while its lease is held it finishes. @module */
+/** Leases: one of several callers begins a compensation, and finishes it only while its lease is held. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
@@ -13,23 +13,27 @@ const LEASE = 1000
 const outlive = (t: Context): Promise<void> => t.sleep(LEASE + 50)
 
 /** 7.4: begun, pending, done. */
-export const states: Case = defineCase('ID-201', 'a compensation is begun by one, then done for all', async (t) => {
-  const [mine, yours] = [stores(t), stores(t)]
-  await Promise.all([mine.db.health(), yours.db.health()])
-  const isIn = (at: number, ms: number): boolean => isNear(at, yours.db.now() + ms)
-  const it = await begun(mine.marks.beginCompensation(key()))
-  const seen = await yours.marks.beginCompensation(key())
-  ok(seen.state === 'pending' && isIn(seen.until, 60_000), 'It is pending')
-  ok(isIn(it.until, 60_000), 'Both are told when the lease expires')
-  equal((await mine.marks.beginCompensation(key())).state, 'pending', 'For its own process, too')
-  equal(await yours.marks.wasCompensated(key()), false, 'Begun is not done')
-  equal(await mine.marks.finishCompensation(it), undefined)
-  const done = await yours.marks.beginCompensation(key())
-  ok(done.state === 'done' && isIn(done.at, 0), 'It is done')
-  equal(await yours.marks.wasCompensated(key()), true)
-})
+export const states: Case = defineCase(
+  'ID-201',
+  'one caller begins a compensation, and later it is done for all',
+  async (t) => {
+    const [mine, yours] = [stores(t), stores(t)]
+    await Promise.all([mine.db.health(), yours.db.health()])
+    const isIn = (at: number, ms: number): boolean => isNear(at, yours.db.now() + ms)
+    const it = await begun(mine.marks.beginCompensation(key()))
+    const seen = await yours.marks.beginCompensation(key())
+    ok(seen.state === 'pending' && isIn(seen.until, 60_000), 'It is pending')
+    ok(isIn(it.until, 60_000), 'Both are told when the lease expires')
+    equal((await mine.marks.beginCompensation(key())).state, 'pending', 'For its own process, too')
+    equal(await yours.marks.wasCompensated(key()), false, 'Begun is not done')
+    equal(await mine.marks.finishCompensation(it), undefined)
+    const done = await yours.marks.beginCompensation(key())
+    ok(done.state === 'done' && isIn(done.at, 0), 'It is done')
+    equal(await yours.marks.wasCompensated(key()), true)
+  },
+)
 
-/** A.5-10: asking and acting are one. */
+/** A.5-10: asking and beginning are one step. */
 export const oneBegins: Case = defineCase('ID-202', 'of concurrent callers one begins', async (t) => {
   const handles = several(t, 4)
   for (const seq of upTo(3)) {
@@ -39,7 +43,7 @@ export const oneBegins: Case = defineCase('ID-202', 'of concurrent callers one b
   }
 })
 
-/** Workflow #4173: of several processes, too. */
+/** Workflow #4173: between processes, too. */
 export const oneProcess: Case = defineCase(
   'ID-203',
   'of several processes one begins',
@@ -54,8 +58,8 @@ export const oneProcess: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** RV-18: the same failure, met twice, calls the hook once. */
-export const onlyOnce: Case = defineCase('ID-204', 'a hook that has succeeded is not called again', async (t) => {
+/** RV-18: one failure, seen twice, calls the hook once. */
+export const onlyOnce: Case = defineCase('ID-204', 'a hook that succeeded is not called again', async (t) => {
   const { marks } = stores(t)
   let calls = 0
   const hook = async (): Promise<void> => void calls++
@@ -66,8 +70,8 @@ export const onlyOnce: Case = defineCase('ID-204', 'a hook that has succeeded is
   equal(await compensate(marks, key({ seq: 7 }), hook), true, 'A second failure is another key')
 })
 
-/** RV-17: a hook that failed may be called again, at once. */
-export const released: Case = defineCase('ID-205', 'what is released can be begun at once', async (t) => {
+/** RV-17: a hook that failed may be called again at once. */
+export const released: Case = defineCase('ID-205', 'a released compensation can be begun at once', async (t) => {
   const { marks } = stores(t)
   let calls = 0
   const hook = async (): Promise<void> => {
@@ -79,8 +83,8 @@ export const released: Case = defineCase('ID-205', 'what is released can be begu
   equal([calls, await marks.wasCompensated(key())], [3, true])
 })
 
-/** RV-32: what has begun and never ended is begun again. */
-export const crashed: Case = defineCase('ID-206', 'a lease that expires lets the next caller begin', async (t) => {
+/** RV-32: a compensation that never ended is begun again. */
+export const crashed: Case = defineCase('ID-206', 'once a lease expires, the next caller can begin', async (t) => {
   const [dead, next] = [stores(t).marks, stores(t).marks]
   const first = await begun(dead.beginCompensation(key(), { lease: LEASE }))
   equal((await next.beginCompensation(key())).state, 'pending')
@@ -92,8 +96,8 @@ export const crashed: Case = defineCase('ID-206', 'a lease that expires lets the
   equal(await next.wasCompensated(key()), true)
 })
 
-/** Langgraph #8796: who was stopped and goes on must not finish what another has begun. */
-export const fenced: Case = defineCase('ID-207', 'a lease that was lost can neither finish nor release', async (t) => {
+/** Langgraph #8796: a paused process must not finish a compensation that another has begun. */
+export const fenced: Case = defineCase('ID-207', 'a lost lease can neither finish nor release', async (t) => {
   const [late, next] = [stores(t).marks, stores(t).marks]
   const lost = await begun(late.beginCompensation(key(), { lease: LEASE }))
   await outlive(t)
@@ -110,8 +114,8 @@ export const fenced: Case = defineCase('ID-207', 'a lease that was lost can neit
   await refused()
 })
 
-/** Released is released. */
-export const releasedTwice: Case = defineCase('ID-208', 'what was released cannot be finished', async (t) => {
+/** After a release, the lease is void. */
+export const releasedTwice: Case = defineCase('ID-208', 'a released compensation cannot be finished', async (t) => {
   const { marks } = stores(t)
   const it = await begun(marks.beginCompensation(key()))
   equal([await marks.releaseCompensation(it), await marks.releaseCompensation(it)], [true, false])
@@ -123,8 +127,8 @@ export const releasedTwice: Case = defineCase('ID-208', 'what was released canno
   equal(await marks.wasCompensated(key()), true)
 })
 
-/** An answer that was lost is asked for again. */
-export const repeated: Case = defineCase('ID-209', 'finishing again is a success, and changes nothing', async (t) => {
+/** The answer was lost, so the call is repeated. */
+export const repeated: Case = defineCase('ID-209', 'finishing again succeeds and changes nothing', async (t) => {
   const line = losing(t.driver)
   const { marks } = stores(t, { driver: line.driver })
   const it = await begun(marks.beginCompensation(key()))
@@ -136,8 +140,8 @@ export const repeated: Case = defineCase('ID-209', 'finishing again is a success
   })
 })
 
-/** An operator may know better. */
-export const markedMeanwhile: Case = defineCase('ID-210', 'marking ends what somebody has begun', async (t) => {
+/** An operator may decide otherwise. */
+export const markedMeanwhile: Case = defineCase('ID-210', 'marking ends a compensation under way', async (t) => {
   const { marks } = stores(t)
   const it = await begun(marks.beginCompensation(key()))
   equal([await marks.markCompensated(key()), await marks.markCompensated(key())], [true, false])
@@ -147,7 +151,7 @@ export const markedMeanwhile: Case = defineCase('ID-210', 'marking ends what som
   equal(await marks.wasCompensated(key()), true)
 })
 
-/** What the hook writes can be bound to the lease. */
+/** Writes of the hook can depend on the lease. */
 export const asClaim: Case = defineCase('ID-211', 'the lease of a compensation fences other writes', async (t) => {
   const { marks, log, state } = stores(t)
   const it = await begun(marks.beginCompensation(key()))
@@ -163,8 +167,8 @@ export const asClaim: Case = defineCase('ID-211', 'the lease of a compensation f
   equal([await log.getLatestSeq(event('').runId), await state.get('refund')], [1, '1'])
 })
 
-/** Every write of the store can be bound to a claim. */
-export const byClaim: Case = defineCase('ID-212', 'no call of marks writes under a claim that is lost', async (t) => {
+/** Every write of the store can depend on a claim. */
+export const byClaim: Case = defineCase('ID-212', 'under a lost claim, no call writes marks', async (t) => {
   const { marks } = stores(t)
   const { lease: claim } = await begun(marks.beginCompensation(key({ kind: 'claim' })))
   await marks.markCompensated(key(), { claim })
@@ -184,25 +188,21 @@ export const byClaim: Case = defineCase('ID-212', 'no call of marks writes under
   })
 })
 
-/** RV-19: a store that fails leaves nothing in the way. */
-export const failing: Case = defineCase(
-  'ID-213',
-  'a store that cannot be reached has not begun anything',
-  async (t) => {
-    const { marks, spy } = spied(t)
-    spy.fail('commit', new Error('Down'), new Error('Down'))
-    spy.fail('read', new Error('Down'))
-    await rejects(marks.wasCompensated(key()), 'BACKEND')
-    equal((await rejects(marks.beginCompensation(key()), 'BACKEND')).ambiguous, true)
-    await rejects(marks.markCompensated(key()), 'BACKEND')
-    let calls = 0
-    equal(await compensate(marks, key(), async () => void calls++), true)
-    equal(calls, 1)
-  },
-)
+/** RV-19: a failing store leaves nothing in the way. */
+export const failing: Case = defineCase('ID-213', 'a store that cannot be reached has begun nothing', async (t) => {
+  const { marks, spy } = spied(t)
+  spy.fail('commit', new Error('Down'), new Error('Down'))
+  spy.fail('read', new Error('Down'))
+  await rejects(marks.wasCompensated(key()), 'BACKEND')
+  equal((await rejects(marks.beginCompensation(key()), 'BACKEND')).ambiguous, true)
+  await rejects(marks.markCompensated(key()), 'BACKEND')
+  let calls = 0
+  equal(await compensate(marks, key(), async () => void calls++), true)
+  equal(calls, 1)
+})
 
-/** At least once, as said: an answer that was lost is a lease that nobody has. */
-export const lostBegin: Case = defineCase('ID-214', 'where the answer is lost a lease expires by itself', async (t) => {
+/** At least once: if the answer is lost, nobody holds the lease. */
+export const lostBegin: Case = defineCase('ID-214', 'a lease whose answer was lost expires', async (t) => {
   const line = losing(t.driver)
   const { marks } = stores(t, { driver: line.driver })
   line.lose()

@@ -1,4 +1,4 @@
-/** Marks: what was compensated, once and for all or for a while. @module */
+/** Marks: compensations that are done, for ever or for a time. @module */
 import type { CompensationKey } from '../../stores/idempotency/store.ts'
 import { tenantParts } from '../../core/keys.ts'
 import { equal } from '../assert.ts'
@@ -14,7 +14,7 @@ const LONG = 600_000
 const outlive = (t: Context): Promise<void> => t.sleep(LIFE + 50)
 
 /** RV-5: unknown, marked, known. */
-export const roundTrip: Case = defineCase('ID-101', 'what is marked was compensated', async (t) => {
+export const roundTrip: Case = defineCase('ID-101', 'a marked compensation was made', async (t) => {
   const { marks } = stores(t)
   equal(await marks.wasCompensated(key()), false)
   equal(await marks.markCompensated(key()), true)
@@ -37,8 +37,8 @@ export const twice: Case = defineCase('ID-102', 'marking again changes nothing, 
   equal(await marks.beginCompensation(key()), first, 'The time of the first mark stays')
 })
 
-/** Of many who mark, one brings news. */
-export const concurrent: Case = defineCase('ID-103', 'of concurrent marks one is news', async (t) => {
+/** Of several callers, one makes the mark. */
+export const concurrent: Case = defineCase('ID-103', 'of concurrent marks one is new', async (t) => {
   const handles = several(t, 4)
   for (const seq of [1, 2, 3]) {
     const news = await atOnce(12, (i) => handles[i % 4]!.marks.markCompensated(key({ seq })))
@@ -47,7 +47,7 @@ export const concurrent: Case = defineCase('ID-103', 'of concurrent marks one is
 })
 
 /** A.5-10: every member of the key counts. */
-export const members: Case = defineCase('ID-104', 'another step, kind, workflow or time is another mark', async (t) => {
+export const members: Case = defineCase('ID-104', 'another step, kind, workflow or seq is another mark', async (t) => {
   const { marks } = stores(t)
   const keys: CompensationKey[] = [
     key(),
@@ -73,8 +73,8 @@ export const members: Case = defineCase('ID-104', 'another step, kind, workflow 
   equal(await marks.wasCompensated(key({ stepId: undefined, seq: undefined })), true, 'Undefined is left out')
 })
 
-/** A.5-10: ids may contain whatever separates them. */
-export const oddKeys: Case = defineCase('ID-105', 'keys of any characters never meet', async (t) => {
+/** A.5-10: ids may contain any separator. */
+export const oddKeys: Case = defineCase('ID-105', 'keys of any characters never collide', async (t) => {
   const { marks } = stores(t)
   const keys = [
     ...ODD_IDS.flatMap((id) => [
@@ -108,7 +108,7 @@ export const oddKeys: Case = defineCase('ID-105', 'keys of any characters never 
 })
 
 /** Tenants with equal keys see nothing of each other. */
-export const tenants: Case = defineCase('ID-106', 'marks of another tenant are none', async (t) => {
+export const tenants: Case = defineCase('ID-106', 'marks of another tenant do not count', async (t) => {
   const [acme, other] = [stores(t, {}, 'acme').marks, stores(t, {}, 'acme!marks').marks]
   await acme.markCompensated(key())
   const held = await begun(acme.beginCompensation(key({ seq: 1 })))
@@ -121,7 +121,7 @@ export const tenants: Case = defineCase('ID-106', 'marks of another tenant are n
 })
 
 /** RV-11: a mark with a time to live is gone after it. */
-export const expires: Case = defineCase('ID-107', 'a mark is there for its time to live, and not after', async (t) => {
+export const expires: Case = defineCase('ID-107', 'a mark exists for its time to live, and not after', async (t) => {
   const { marks } = stores(t)
   const [short, long, ever] = [key({ kind: 'short' }), key({ kind: 'long' }), key({ kind: 'ever' })]
   const finished = key({ kind: 'finished' })
@@ -137,8 +137,8 @@ export const expires: Case = defineCase('ID-107', 'a mark is there for its time 
   await begun(marks.beginCompensation(finished))
 })
 
-/** Conductor #2398: an index must not outlive what it points to. */
-export const indexExpires: Case = defineCase('ID-108', 'a mark that expires leaves nothing in the index', async (t) => {
+/** Conductor #2398: an index entry must not outlive its target. */
+export const indexExpires: Case = defineCase('ID-108', 'an expired mark leaves nothing in the index', async (t) => {
   const { marks } = stores(t)
   const part = tenantParts(t.tenant).marked
   const it = await begun(marks.beginCompensation(key({ seq: 2 })))
@@ -152,7 +152,7 @@ export const indexExpires: Case = defineCase('ID-108', 'a mark that expires leav
   equal(await marks.purgeOlderThan(Number.MAX_SAFE_INTEGER), 0)
 })
 
-/** An answer that was lost is asked for again. */
+/** The answer was lost, so the call is repeated. */
 export const repeated: Case = defineCase('ID-109', 'a mark whose answer was lost can be made again', async (t) => {
   const line = losing(t.driver)
   const { marks } = stores(t, { driver: line.driver })

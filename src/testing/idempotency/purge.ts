@@ -1,4 +1,4 @@
-/** Getting rid of old marks. @module */
+/** Purging old marks. @module */
 import { idempotencyStore } from '../../stores/idempotency/store.ts'
 import { equal, ok } from '../assert.ts'
 import { upTo } from '../build.ts'
@@ -8,8 +8,8 @@ import { begun, key } from './keys.ts'
 
 const EVER = Number.MAX_SAFE_INTEGER
 
-/** RV-9: of a stale and a fresh one, the stale one goes. */
-export const stale: Case = defineCase('ID-301', 'a purge removes what is older than its cutoff', async (t) => {
+/** RV-9: the stale mark is deleted, the fresh one stays. */
+export const stale: Case = defineCase('ID-301', 'a purge deletes marks older than its cutoff', async (t) => {
   const { marks, db } = stores(t)
   await db.health()
   await marks.markCompensated(key({ kind: 'stale' }))
@@ -26,7 +26,7 @@ export const stale: Case = defineCase('ID-301', 'a purge removes what is older t
 })
 
 /** A.1.3: strictly older. */
-export const strictly: Case = defineCase('ID-302', 'a mark of just the cutoff stays', async (t) => {
+export const strictly: Case = defineCase('ID-302', 'a mark made exactly at the cutoff stays', async (t) => {
   const { marks } = stores(t)
   await marks.markCompensated(key())
   const mark = await marks.beginCompensation(key())
@@ -37,8 +37,8 @@ export const strictly: Case = defineCase('ID-302', 'a mark of just the cutoff st
   equal(await marks.wasCompensated(key()), false)
 })
 
-/** What somebody is at is not old, however old it is. */
-export const pending: Case = defineCase('ID-303', 'a purge leaves what is only begun', async (t) => {
+/** A compensation under way is never old. */
+export const pending: Case = defineCase('ID-303', 'a purge keeps compensations under way', async (t) => {
   const { marks } = stores(t)
   const it = await begun(marks.beginCompensation(key()))
   await marks.markCompensated(key({ seq: 1 }))
@@ -49,8 +49,8 @@ export const pending: Case = defineCase('ID-303', 'a purge leaves what is only b
   await begun(marks.beginCompensation(key()))
 })
 
-/** The oldest first, and no more than asked for. */
-export const limited: Case = defineCase('ID-304', 'a purge removes the oldest up to its limit', async (t) => {
+/** The oldest first, up to the limit. */
+export const limited: Case = defineCase('ID-304', 'a purge deletes the oldest marks up to its limit', async (t) => {
   const { marks, db } = stores(t)
   await db.health()
   for (const seq of upTo(5)) {
@@ -65,8 +65,8 @@ export const limited: Case = defineCase('ID-304', 'a purge removes the oldest up
   equal(await marks.purgeOlderThan(EVER, { limit: 3 }), 0)
 })
 
-/** B.5-13: many, in batches, and nothing stays behind. */
-export const many: Case = defineCase('ID-305', 'a purge of many marks leaves no key behind', async (t) => {
+/** B.5-13: many, in batches, and nothing is left. */
+export const many: Case = defineCase('ID-305', 'a purge of many marks leaves no key', async (t) => {
   const { marks } = stores(t)
   const n = 250
   await Promise.all(upTo(n).map((seq) => marks.markCompensated(key({ kind: 'gone', seq }))))
@@ -74,8 +74,8 @@ export const many: Case = defineCase('ID-305', 'a purge of many marks leaves no 
   equal(await mentions(t, 'gone'), false)
 })
 
-/** Two who purge do not count the same mark twice. */
-export const concurrent: Case = defineCase('ID-306', 'concurrent purges remove every mark once', async (t) => {
+/** Two purges do not count the same mark twice. */
+export const concurrent: Case = defineCase('ID-306', 'concurrent purges delete every mark once', async (t) => {
   const handles = [stores(t).marks, stores(t).marks, stores(t).marks]
   await Promise.all(upTo(60).map((seq) => handles[0]!.markCompensated(key({ seq }))))
   const counts = await Promise.all(handles.map((marks) => marks.purgeOlderThan(EVER)))
@@ -85,8 +85,8 @@ export const concurrent: Case = defineCase('ID-306', 'concurrent purges remove e
   )
 })
 
-/** What was made anew between the look and the removal is another mark. */
-export const anew: Case = defineCase('ID-307', 'a purge leaves a mark that was made anew meanwhile', async (t) => {
+/** A mark deleted and made again meanwhile is another mark. */
+export const anew: Case = defineCase('ID-307', 'a purge keeps a mark that was made again meanwhile', async (t) => {
   const { marks } = stores(t)
   await marks.markCompensated(key())
   const db = t.db({

@@ -1,4 +1,4 @@
-/** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
+/** Refused before any I/O: malformed arguments, aborted signals, calls after close. @module */
 import type { CallOptions } from '../../core/driver.ts'
 import { type BegunCompensation, type IdempotencyStore, idempotencyStore } from '../../stores/idempotency/store.ts'
 import { equal, rejects } from '../assert.ts'
@@ -15,7 +15,7 @@ const BY_KEY: readonly Call<ReturnType<typeof key>>[] = [
   (marks, it, o) => marks.beginCompensation(it, o),
 ]
 
-/** Every method that takes what was begun. */
+/** Every method that takes a begun compensation. */
 const BY_LEASE: readonly Call<BegunCompensation>[] = [
   (marks, it, o) => marks.finishCompensation(it, o),
   (marks, it, o) => marks.releaseCompensation(it, o),
@@ -27,7 +27,7 @@ const all = (marks: IdempotencyStore, it: BegunCompensation, o?: CallOptions): (
   () => marks.purgeOlderThan(5, o),
 ]
 
-/** Requires all calls to be refused without a request and without a change. */
+/** Asserts that all calls are refused without a request and without a change. */
 async function refused(
   t: Context,
   calls: (marks: IdempotencyStore, it: BegunCompensation) => Iterable<Promise<unknown>>,
@@ -69,8 +69,8 @@ export const badTimes: Case = defineCase('ID-802', 'malformed leases, times and 
   ]),
 )
 
-/** What was begun is what was returned. */
-export const badLeases: Case = defineCase('ID-803', 'what cannot have been begun is refused', (t) =>
+/** Only a result of beginCompensation is accepted. */
+export const badLeases: Case = defineCase('ID-803', 'a malformed begun compensation is refused', (t) =>
   refused(t, (marks, it) => {
     const { at, id } = it.lease
     const leases = [undefined, null, 5, {}, { id }, { at }, { id: 5, at }, { id, at: null }, { id, at: {} }]
@@ -87,14 +87,14 @@ export const badLeases: Case = defineCase('ID-803', 'what cannot have been begun
   }),
 )
 
-/** What is no signal would never stop anything. */
-export const notSignals: Case = defineCase('ID-804', 'a signal that is none is refused by every method of marks', (t) =>
+/** A value that is not a signal could never abort a call. */
+export const notSignals: Case = defineCase('ID-804', 'every method of marks refuses a malformed signal', (t) =>
   refused(t, (marks, it) =>
     (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => all(marks, it, { signal }).map((call) => call())),
   ),
 )
 
-/** An aborted signal is respected by all, before any I/O. */
+/** Every method checks the signal before any I/O. */
 export const aborted: Case = defineCase(
   'ID-805',
   'with an aborted signal every method of marks is refused',
@@ -113,8 +113,8 @@ export const aborted: Case = defineCase(
   },
 )
 
-/** EN-13: closed is closed. */
-export const afterClose: Case = defineCase('ID-806', 'after the close every method of marks is refused', async (t) => {
+/** EN-13: after close, nothing works. */
+export const afterClose: Case = defineCase('ID-806', 'after close every method of marks is refused', async (t) => {
   const { marks, db, cost } = spied(t)
   const it = await begun(marks.beginCompensation(key()))
   await db.close()
@@ -124,10 +124,10 @@ export const afterClose: Case = defineCase('ID-806', 'after the close every meth
   equal(requests, 0)
 })
 
-/** Malformed tenants are refused where a store is made. */
+/** Malformed tenants are refused when a store is created. */
 export const badTenants: Case = defineCase(
   'ID-807',
-  'a store of marks for a malformed tenant cannot be made',
+  'a store of marks for a malformed tenant cannot be created',
   async (t) => {
     const db = t.db()
     for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {

@@ -1,4 +1,4 @@
-/** What calls cost: one request, whatever is known. @module */
+/** The cost of calls: one request, cached or not. @module */
 import { equal } from '../assert.ts'
 import { upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'

@@ -4,7 +4,7 @@ import { type Case, defineCase } from '../case.ts'
 import { changesNothing, stores, structured } from '../stores.ts'
 
 /** EN-5: `null` is a value. */
-export const nullIsThere: Case = defineCase('ST-201', 'null is there, and is not the same as nothing', async (t) => {
+export const nullIsThere: Case = defineCase('ST-201', 'null is a value, different from a missing one', async (t) => {
   const { state } = stores(t)
   await state.setJson('k', null)
   equal([await state.getJson('k'), await state.exists('k')], [null, true])
@@ -13,8 +13,8 @@ export const nullIsThere: Case = defineCase('ST-201', 'null is there, and is not
   equal([await state.getJson('u'), await state.exists('u')], [undefined, true])
 })
 
-/** EN-5, Mastra #12575: what JSON can say; empty lists and objects are neither lost nor mixed up. */
-export const json: Case = defineCase('ST-202', 'JSON values come back as they were', async (t) => {
+/** EN-5, Mastra #12575: all JSON values; empty lists and objects are neither lost nor confused. */
+export const json: Case = defineCase('ST-202', 'JSON values come back unchanged', async (t) => {
   const { state } = stores(t)
   const values = [true, false, 0, 1.5, -1e300, '', 'text', '{}', [], {}, [[], {}], { a: { b: [null, { c: '' }] } }]
   for (const value of values) {
@@ -23,19 +23,15 @@ export const json: Case = defineCase('ST-202', 'JSON values come back as they we
   }
 })
 
-/** What JSON cannot say, anywhere in a value. */
-export const beyondJson: Case = defineCase(
-  'ST-203',
-  'values that JSON cannot say come back as they were',
-  async (t) => {
-    const { state } = stores(t)
-    await state.setJson('k', structured())
-    equal(await state.getJson('k'), structured())
-  },
-)
+/** Values that JSON lacks, anywhere in a value. */
+export const beyondJson: Case = defineCase('ST-203', 'values that JSON lacks come back unchanged', async (t) => {
+  const { state } = stores(t)
+  await state.setJson('k', structured())
+  equal(await state.getJson('k'), structured())
+})
 
 /** And by themselves. */
-export const beyondJsonAlone: Case = defineCase('ST-204', 'so do such values by themselves', async (t) => {
+export const beyondJsonAlone: Case = defineCase('ST-204', 'such values also work alone', async (t) => {
   const { state } = stores(t)
   const bytes = new Uint8Array([0xf5, 0, 1])
   const values = [undefined, Number.NaN, -0, Infinity, 7n, new Date(5), new Map([[1, 2]]), new Set([1n]), bytes]
@@ -45,7 +41,7 @@ export const beyondJsonAlone: Case = defineCase('ST-204', 'so do such values by 
   }
 })
 
-/** Nothing is stored that could not be read back as it was; the error says where it is. */
+/** A value that could not be read back is not stored; the error has its path. */
 export const unserialisable: Case = defineCase(
   'ST-205',
   'a value that cannot be stored is refused, with its path',
@@ -71,7 +67,7 @@ export const unserialisable: Case = defineCase(
   },
 )
 
-/** A read that cannot be right is an error, not a guess. */
+/** A wrong read is an error, not a guess. */
 export const notJson: Case = defineCase('ST-206', 'getJson refuses what setJson did not store', async (t) => {
   const { state } = stores(t)
   for (const text of ['', 'text', '{"a":', "{'a':1}", '{"$9":"Date","value":1}', '{"$1":"Nothing"}']) {
@@ -81,7 +77,7 @@ export const notJson: Case = defineCase('ST-206', 'getJson refuses what setJson 
   }
 })
 
-/** What is stored is what the value was when it was handed in. */
+/** A value is stored as it was at the time of the call. */
 export const asOfTheCall: Case = defineCase('ST-207', 'a value is stored as it was at the call', async (t) => {
   const { state } = stores(t)
   const cart = { items: ['kelp'], at: new Date(1) }
@@ -95,8 +91,8 @@ export const asOfTheCall: Case = defineCase('ST-207', 'a value is stored as it w
   equal(await state.getJson('k'), { items: ['kelp'], at: new Date(1) })
 })
 
-/** Documents are large, now and then. */
-export const largeDocument: Case = defineCase('ST-208', 'a large document comes back as it was', async (t) => {
+/** Documents are sometimes large. */
+export const largeDocument: Case = defineCase('ST-208', 'a large document comes back unchanged', async (t) => {
   const { state } = stores(t)
   const most = Math.min(t.limits.valueBytes / 40, 20_000)
   const document = Array.from({ length: most }, (_, i) => ({ i, at: i % 100 ? null : new Date(i) }))
@@ -105,10 +101,10 @@ export const largeDocument: Case = defineCase('ST-208', 'a large document comes 
   equal(JSON.stringify(await state.getJson('k')), JSON.stringify(document))
 })
 
-/** Depth is no danger to anyone's stack. */
+/** Depth must not overflow the stack. */
 export const deep: Case = defineCase(
   'ST-209',
-  'a value nested too deep is refused, one nested deep is not',
+  'a value nested too deeply is refused, and one nested deeply is not',
   async (t) => {
     const { state } = stores(t)
     const nested = (depth: number): unknown => Array.from({ length: depth }).reduce((inner) => [inner], 0)

@@ -1,4 +1,4 @@
-/** Names of values: any text, in lists, of runs and of tenants. @module */
+/** Keys: any text, in lists, of runs and of tenants. @module */
 import type { StateStore } from '../../stores/state/store.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { upTo } from '../build.ts'
@@ -11,7 +11,7 @@ const fill = (state: StateStore, keys: readonly string[], runId?: string): Promi
 
 const sorted = (keys: Iterable<string>): string[] => [...keys].toSorted(byCodePoint)
 
-/** EN-6: separators are just characters. */
+/** EN-6: separators are plain characters. */
 export const separators: Case = defineCase('ST-501', 'keys that differ only in separators are different', async (t) => {
   const { state } = stores(t)
   const keys = ['a:b', 'a/b', 'a_b', 'a.b', 'a!b', 'a b', 'ab', 'a', 'b', 'A:B', 'a::b', 'a:b:']
@@ -22,7 +22,7 @@ export const separators: Case = defineCase('ST-501', 'keys that differ only in s
 })
 
 /** Any well-formed text of 1 to 256 bytes is a key. */
-export const oddKeys: Case = defineCase('ST-502', 'keys of any characters are kept apart, and listed', async (t) => {
+export const oddKeys: Case = defineCase('ST-502', 'keys of any characters are kept apart and listed', async (t) => {
   const { state } = stores(t)
   for (const options of [{}, { runId: RUN }]) {
     await fill(state, ODD_IDS, options.runId)
@@ -45,10 +45,10 @@ export const longestKey: Case = defineCase('ST-503', 'a key has at most 256 byte
   }
 })
 
-/** A prefix is text too: wildcards of the backend mean nothing. */
+/** A prefix is plain text: wildcards of the backend mean nothing. */
 export const prefixes: Case = defineCase(
   'ST-504',
-  'listing by prefix gives exactly the keys that begin so',
+  'a list by prefix has exactly the keys that begin with it',
   async (t) => {
     const { state } = stores(t)
     for (const options of [{}, { runId: RUN }]) {
@@ -92,7 +92,7 @@ export const pages: Case = defineCase('ST-505', 'pages of any size add up to the
   for await (const key of state.keys({ limit: 4 })) if (key === 'k11') break
 })
 
-/** What comes and goes between two pages moves nothing else. */
+/** Inserts and deletes between pages do not shift the others. */
 export const stablePages: Case = defineCase('ST-506', 'pages are stable under inserts and deletes', async (t) => {
   const { state } = stores(t)
   await fill(state, ['b', 'd', 'f', 'h'])
@@ -106,18 +106,18 @@ export const stablePages: Case = defineCase('ST-506', 'pages are stable under in
   equal((await state.listKeys({ cursor: two.cursor })).items, ['h', 'i'])
 })
 
-/** An iterator can begin where a page ended. */
-export const iterateOn: Case = defineCase('ST-507', 'an iterator goes on from a cursor', async (t) => {
+/** An iterator can start at the end of a page. */
+export const iterateOn: Case = defineCase('ST-507', 'an iterator can start at a cursor', async (t) => {
   const { state } = stores(t)
   await fill(state, ['a', 'b', 'c', 'd'])
   const { cursor } = await state.listKeys({ limit: 2 })
   equal(await collect(state.keys({ cursor, limit: 1 })), ['c', 'd'])
 })
 
-/** A cursor belongs to its list: it must not lead out of it. */
+/** A cursor belongs to its list, and must not lead out of it. */
 export const foreignCursor: Case = defineCase(
   'ST-508',
-  'a cursor of another list leads to no other values',
+  'a cursor of another list gives no foreign values',
   async (t) => {
     const { state, log } = stores(t)
     await fill(state, ['a', 'b', 'x1', 'x2', 'z'])
@@ -136,7 +136,7 @@ export const foreignCursor: Case = defineCase(
   },
 )
 
-/** A value is of the tenant, or of one run. */
+/** A value belongs to the tenant, or to one run. */
 export const scopes: Case = defineCase('ST-509', 'values of the tenant and of its runs do not mix', async (t) => {
   const { state } = stores(t)
   const runs = ['a', 'a:b', 'aa', 'A', 'run', '%', '*', 'values']
@@ -154,8 +154,8 @@ export const scopes: Case = defineCase('ST-509', 'values of the tenant and of it
   equal(await state.exists('k'), true)
 })
 
-/** A name that we use ourselves is just a name. */
-export const ourNames: Case = defineCase('ST-510', 'values named like our own keys harm nothing', async (t) => {
+/** A key that the driver uses itself is an ordinary key. */
+export const ourNames: Case = defineCase('ST-510', 'keys that look like internal keys harm nothing', async (t) => {
   const { state, log, workflows } = stores(t)
   const keys = ['run', 'snapshot', 'consumed', 'event!0000000000000001', 'event!', 'idempotency!i', 'value!', '!']
   await log.append(event('started', { idempotencyKey: 'i' }))
@@ -173,7 +173,7 @@ export const ourNames: Case = defineCase('ST-510', 'values named like our own ke
 
 const TENANTS = ['a', 'a:', 'aa', 'A', '%', '_', '*', 'a!run', '😀', 'default']
 
-/** EN-12: a store reaches its own tenant's data, and no other's. */
+/** EN-12: a store reaches only the data of its own tenant. */
 export const tenants: Case = defineCase('ST-511', 'tenants see nothing of each other', async (t) => {
   const of = (tenant: string): StateStore => stores(t, {}, tenant).state
   for (const tenant of TENANTS) {
@@ -193,10 +193,10 @@ export const tenants: Case = defineCase('ST-511', 'tenants see nothing of each o
   equal(await of('nobody').getMany(['k']), new Map())
 })
 
-/** EN-8: all `exec:{id}:…` keys, the values of a run with us, and nothing of `exec:{id}2`. */
+/** EN-8: all `exec:{id}:…` keys, which are the values of a run here, and nothing of `exec:{id}2`. */
 export const deleteExecutionState: Case = defineCase(
   'ST-512',
-  'deleteExecutionState removes all state of a run, and nothing else',
+  'deleteExecutionState deletes all state of a run, and nothing else',
   async (t) => {
     const { state, log } = stores(t)
     const runs = ['r', 'r2', 'r:', 'r:1', 'R', 'r%', '*']
@@ -224,7 +224,7 @@ export const deleteExecutionState: Case = defineCase(
   },
 )
 
-/** The store goes on as if the run had never been. */
+/** The store goes on as if the run had never existed. */
 export const afterDeletion: Case = defineCase('ST-513', 'a run whose state was deleted begins anew', async (t) => {
   const { state } = stores(t)
   const options = { runId: RUN }
@@ -235,10 +235,10 @@ export const afterDeletion: Case = defineCase('ST-513', 'a run whose state was d
   equal((await state.saveSnapshot({ runId: RUN, state: 2, status: 'running' })).version, 1)
 })
 
-/** Deleted is gone: not hidden, not left behind in an index. */
+/** Deleted means gone: not hidden, and not left in an index. */
 export const nothingLeft: Case = defineCase(
   'ST-514',
-  'what was deleted is gone from the backend',
+  'deleted values are gone from the backend',
   async (t: Context) => {
     const { state } = stores(t)
     const [marker, run] = ['Wolframite', 'Tungsten']

@@ -1,4 +1,4 @@
-/** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
+/** Refused before any I/O: malformed arguments, aborted signals, calls after close. @module */
 import type { CallOptions } from '../../core/driver.ts'
 import type { SetOptions, StateStore } from '../../stores/state/store.ts'
 import { stateStore } from '../../stores/state/store.ts'
@@ -16,7 +16,7 @@ import {
   stores,
 } from '../stores.ts'
 
-/** Every method that takes a key, with the others well-formed. */
+/** Every method that takes a key, with its other arguments well-formed. */
 const BY_KEY: readonly ((s: StateStore, key: string, options?: SetOptions) => Promise<unknown>)[] = [
   (s, key, o) => s.set(key, 'v', o),
   (s, key, o) => s.setJson(key, 1, o),
@@ -31,7 +31,7 @@ const BY_KEY: readonly ((s: StateStore, key: string, options?: SetOptions) => Pr
   (s, key, o) => s.getAndDelete(key, o),
 ]
 
-/** Every method that takes a run. */
+/** Every method that takes a run id. */
 const BY_RUN: readonly ((s: StateStore, runId: string, options?: CallOptions) => Promise<unknown>)[] = [
   (s, runId, o) => s.saveSnapshot({ runId, state: 1 }, o),
   (s, runId, o) => s.loadSnapshot(runId, o),
@@ -55,7 +55,7 @@ const ALL: readonly ((s: StateStore, options?: CallOptions) => Promise<unknown>)
   (s, o) => s.getMany([], o),
 ]
 
-/** Requires all calls to be refused without a request and without a change. */
+/** Asserts that all calls are refused without a request and without a change. */
 async function refused(t: Context, calls: (stores: SpiedStores) => Iterable<Promise<unknown>>): Promise<void> {
   const it = spied(t)
   await it.state.set('k', '1')
@@ -66,13 +66,13 @@ async function refused(t: Context, calls: (stores: SpiedStores) => Iterable<Prom
   })
 }
 
-/** Effect on nothing: an id is text of 1 to 256 bytes, and no object can slip in as an operator. */
+/** A key is text of 1 to 256 bytes. No object can slip in as an operator. */
 export const badKeys: Case = defineCase('ST-701', 'malformed keys are refused', (t) =>
   refused(t, ({ state }) => BAD_IDS.flatMap((id) => BY_KEY.map((call) => call(state, id as string)))),
 )
 
-/** Only left out is left out: an empty run is no tenant. */
-export const badRuns: Case = defineCase('ST-702', 'malformed run ids are refused by values and snapshots', (t) =>
+/** Only a missing run id means the tenant; an empty one is malformed. */
+export const badRuns: Case = defineCase('ST-702', 'values and snapshots refuse malformed run ids', (t) =>
   refused(t, ({ state }) =>
     (BAD_IDS as readonly string[]).flatMap((runId) => [
       ...BY_RUN.map((call) => call(state, runId)),
@@ -105,7 +105,7 @@ export const badTtls: Case = defineCase('ST-704', 'malformed times to live are r
   ),
 )
 
-/** Only safe integers are added; they may be negative. */
+/** Only safe integers are added. They may be negative. */
 export const badIncrements: Case = defineCase('ST-705', 'malformed increments are refused', (t) =>
   refused(t, ({ state }) =>
     ([...BAD_NUMBERS.slice(1), -(2 ** 53)] as number[]).flatMap((by) => [
@@ -115,22 +115,19 @@ export const badIncrements: Case = defineCase('ST-705', 'malformed increments ar
   ),
 )
 
-/** A page holds at least one item, and follows one that we gave. */
-export const badPages: Case = defineCase(
-  'ST-706',
-  'malformed limits and cursors are refused by values and snapshots',
-  (t) =>
-    refused(t, ({ state }) => [
-      ...[0, ...BAD_NUMBERS].flatMap((limit) => LISTS.map((list) => list(state, { limit }))),
-      ...['', ' ', 'a b', '\0', 'é', '\n', 'x'.repeat(5000), 5, null, {}, ['a']].flatMap((cursor) => [
-        state.listKeys({ cursor: cursor as string }),
-        state.listKeys({ cursor: cursor as string, runId: RUN }),
-        state.listSnapshots({ cursor: cursor as string }),
-      ]),
+/** A page holds at least one item, and a cursor comes from an earlier page. */
+export const badPages: Case = defineCase('ST-706', 'values and snapshots refuse malformed limits and cursors', (t) =>
+  refused(t, ({ state }) => [
+    ...[0, ...BAD_NUMBERS].flatMap((limit) => LISTS.map((list) => list(state, { limit }))),
+    ...['', ' ', 'a b', '\0', 'é', '\n', 'x'.repeat(5000), 5, null, {}, ['a']].flatMap((cursor) => [
+      state.listKeys({ cursor: cursor as string }),
+      state.listKeys({ cursor: cursor as string, runId: RUN }),
+      state.listSnapshots({ cursor: cursor as string }),
     ]),
+  ]),
 )
 
-/** A snapshot's numbers and its status. */
+/** The numbers and the status of a snapshot. */
 export const badSnapshots: Case = defineCase('ST-707', 'malformed snapshots are refused', (t) =>
   refused(t, ({ state }) => [
     ...(BAD_NUMBERS as number[]).flatMap((n) => [
@@ -143,28 +140,28 @@ export const badSnapshots: Case = defineCase('ST-707', 'malformed snapshots are 
   ]),
 )
 
-/** What is no object or no list at all: refused as such, not by a `TypeError` from inside. */
-export const notObjects: Case = defineCase('ST-712', 'snapshots and lists of keys that are none are refused', (t) =>
+/** Anything but an object or a list is refused with a code, not by a `TypeError` from inside. */
+export const notObjects: Case = defineCase('ST-712', 'malformed snapshots and lists of keys are refused', (t) =>
   refused(t, ({ state }) => [
     ...([undefined, null, 5, 'x', []] as never[]).map((snapshot) => state.saveSnapshot(snapshot)),
     ...([undefined, null, 5, 'x', {}] as never[]).map((keys) => state.getMany(keys)),
   ]),
 )
 
-/** What is no signal would never stop anything. */
+/** A value that is not a signal could never abort a call. */
 export const notSignals: Case = defineCase(
   'ST-713',
-  'a signal that is none is refused by every method of values and snapshots',
+  'every method of values and snapshots refuses a malformed signal',
   (t) =>
     refused(t, ({ state }) =>
       (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => ALL.map((call) => call(state, { signal }))),
     ),
 )
 
-/** Malformed tenants are refused where a store is made. */
+/** Malformed tenants are refused when a store is created. */
 export const badTenants: Case = defineCase(
   'ST-708',
-  'a state store for a malformed tenant cannot be made',
+  'a state store for a malformed tenant cannot be created',
   async (t) => {
     const db = t.db()
     for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
@@ -173,10 +170,10 @@ export const badTenants: Case = defineCase(
   },
 )
 
-/** EN-13: closed is closed, and closing again is fine. */
+/** EN-13: after close, nothing works, except closing again. */
 export const afterClose: Case = defineCase(
   'ST-709',
-  'after the close every method of values and snapshots is refused',
+  'after close every method of values and snapshots is refused',
   async (t) => {
     const { db, state, spy, cost } = spied(t)
     await state.set('k', '1')
@@ -190,14 +187,18 @@ export const afterClose: Case = defineCase(
   },
 )
 
-/** EN-13: what needs no network says so. */
-export const health: Case = defineCase('ST-710', 'an open database is healthy, and tells of the network', async (t) => {
-  const { db } = stores(t)
-  ok((await db.health()).latency >= 0, 'A round trip takes time')
-  equal(typeof db.driver.capabilities.network, 'boolean')
-})
+/** EN-13: the driver says whether it needs a network. */
+export const health: Case = defineCase(
+  'ST-710',
+  'an open database is healthy, and says whether it needs a network',
+  async (t) => {
+    const { db } = stores(t)
+    ok((await db.health()).latency >= 0, 'A round trip takes time')
+    equal(typeof db.driver.capabilities.network, 'boolean')
+  },
+)
 
-/** An aborted signal is respected by all, before any I/O. */
+/** Every method checks the signal before any I/O. */
 export const aborted: Case = defineCase(
   'ST-711',
   'with an aborted signal every method of values and snapshots is refused',

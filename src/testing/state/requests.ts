@@ -1,11 +1,11 @@
-/** What calls cost: one request, two where nothing is known yet. And what failures cost: nothing. @module */
+/** The cost of calls: one request, or two if nothing is cached. Failures change nothing. @module */
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, losing, RUN, spied, stores } from '../stores.ts'
 
-/** Needs nothing to be known. */
+/** Nothing needs to be cached. */
 export const blindWrites: Case = defineCase('ST-801', 'every write of a value is one request', async (t) => {
   const { state, db, cost } = spied(t)
   await db.open()
@@ -16,11 +16,11 @@ export const blindWrites: Case = defineCase('ST-801', 'every write of a value is
   equal(await cost(() => state.delete('k')), 1)
   equal(await cost(() => state.delete('k')), 1)
   equal(await cost(() => state.deleteSnapshot(RUN)), 1)
-  // One more tells whether there was anything.
+  // One more request finds out whether there was anything.
   equal(await cost(() => state.deleteExecutionState(RUN)), 2)
 })
 
-/** Warm means that the store saw the value; cold costs one more. */
+/** Warm: the value is cached. Cold costs one more. */
 export const readAndWrite: Case = defineCase('ST-802', 'increment is one request, at most two when cold', async (t) => {
   await stores(t).state.increment('n', { by: 5 })
   const { state, cost } = spied(t)
@@ -65,8 +65,8 @@ export const snapshots: Case = defineCase(
   },
 )
 
-/** A value may be megabytes. */
-export const withoutValues: Case = defineCase('ST-809', 'exists and watch ask for no value', async (t) => {
+/** A value may have megabytes. */
+export const withoutValues: Case = defineCase('ST-809', 'exists and watch read no values', async (t) => {
   const { state, spy } = spied(t)
   await state.set('k', 'v')
   const before = spy.reads.length
@@ -99,23 +99,19 @@ export const reads: Case = defineCase('ST-805', 'every read is one request', asy
   equal(await cost(() => atOnce(8, (i) => state.get(`k${i}`))), 1, 'Together')
 })
 
-/** An iterator reads a page when it needs one, and not before. */
-export const lazyPages: Case = defineCase(
-  'ST-806',
-  'an iterator reads page by page, as far as it is asked',
-  async (t) => {
-    const { state, cost } = spied(t)
-    await Promise.all(upTo(10).map((n) => state.set(`k${n}`, 'v')))
-    const keys = state.keys({ limit: 2 })[Symbol.asyncIterator]()
-    equal(await cost(() => keys.next()), 1)
-    equal(await cost(() => keys.next()), 0)
-    equal(await cost(() => keys.next()), 1)
-    await keys.return?.()
-  },
-)
+/** An iterator reads a page only when it needs one. */
+export const lazyPages: Case = defineCase('ST-806', 'an iterator reads page by page, on demand', async (t) => {
+  const { state, cost } = spied(t)
+  await Promise.all(upTo(10).map((n) => state.set(`k${n}`, 'v')))
+  const keys = state.keys({ limit: 2 })[Symbol.asyncIterator]()
+  equal(await cost(() => keys.next()), 1)
+  equal(await cost(() => keys.next()), 0)
+  equal(await cost(() => keys.next()), 1)
+  await keys.return?.()
+})
 
-/** A failure leaves the data as it was, and the store's memory right. */
-export const failed: Case = defineCase('ST-807', 'after a request that failed the next call works', async (t) => {
+/** A failure leaves the data and the cache correct. */
+export const failed: Case = defineCase('ST-807', 'after a failed request the next call works', async (t) => {
   const { state, spy } = spied(t)
   await state.increment('n', { by: 5 })
   await state.saveSnapshot({ runId: RUN, state: 1 })
@@ -129,8 +125,8 @@ export const failed: Case = defineCase('ST-807', 'after a request that failed th
   equal((await state.saveSnapshot({ runId: RUN, state: 2 })).version, 2)
 })
 
-/** Whether it took effect is not known: the next call asks what is there. */
-export const lost: Case = defineCase('ST-808', 'after an answer that was lost the store does not guess', async (t) => {
+/** The outcome is unknown, so the next call reads the entry. */
+export const lost: Case = defineCase('ST-808', 'after a lost answer the store does not guess', async (t) => {
   const line = losing(t.driver)
   const { state } = stores(t, { driver: line.driver })
   await state.increment('n', { by: 5 })

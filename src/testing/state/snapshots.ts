@@ -21,7 +21,7 @@ import {
 
 const HOUR = 3_600_000
 
-/** EN-1: with everything it can hold. */
+/** EN-1: with all fields. */
 export const roundTrip: Case = defineCase('ST-601', 'a snapshot comes back as it was saved', async (t) => {
   const { state } = stores(t)
   const document = { stepOutputs: {}, variables: new Map(), user: undefined, ...structured() }
@@ -32,7 +32,7 @@ export const roundTrip: Case = defineCase('ST-601', 'a snapshot comes back as it
   ok(Number.isSafeInteger(updatedAt), 'Milliseconds')
 })
 
-/** EN-1: with nothing that it need not hold; an unknown run has none. */
+/** EN-1: with only the required fields; an unknown run has none. */
 export const bare: Case = defineCase('ST-602', 'a snapshot without options has none when loaded', async (t) => {
   const { state } = stores(t)
   equal(await state.loadSnapshot(RUN), undefined)
@@ -45,7 +45,7 @@ export const bare: Case = defineCase('ST-602', 'a snapshot without options has n
   equal(await state.loadSnapshot('unknown'), undefined)
 })
 
-/** EN-2: the last one counts. */
+/** EN-2: the last save counts. */
 export const replaces: Case = defineCase('ST-603', 'saving again replaces, and counts', async (t) => {
   const { state } = stores(t)
   for (const n of upTo(3)) equal((await state.saveSnapshot({ runId: RUN, state: { n } })).version, n)
@@ -53,8 +53,8 @@ export const replaces: Case = defineCase('ST-603', 'saving again replaces, and c
   equal((await state.listSnapshots()).items.length, 1)
 })
 
-/** EN-2, LangGraph #8810: an older run must not overwrite a newer snapshot. */
-export const lowerSeq: Case = defineCase('ST-604', 'a snapshot of less of the log is refused', async (t) => {
+/** EN-2, LangGraph #8810: an older state must not overwrite a newer snapshot. */
+export const lowerSeq: Case = defineCase('ST-604', 'a snapshot that includes less of the log is refused', async (t) => {
   const [one, two] = [stores(t).state, stores(t).state]
   await one.saveSnapshot({ runId: RUN, state: 'a', throughSeq: 5 })
   await two.saveSnapshot({ runId: RUN, state: 'b', throughSeq: 9 })
@@ -67,7 +67,7 @@ export const lowerSeq: Case = defineCase('ST-604', 'a snapshot of less of the lo
   equal((await one.saveSnapshot({ runId: RUN, state: 'same', throughSeq: 9 })).version, 3)
   equal((await one.saveSnapshot({ runId: RUN, state: 'more', throughSeq: 10 })).version, 4)
   equal((await two.loadSnapshot(RUN))?.state, 'more')
-  // What is no cache of the log is the truth, and may replace one.
+  // A snapshot that is not a cache of the log is the source of truth, and may replace one.
   for (const it of [two, stores(t).state]) await it.saveSnapshot({ runId: RUN, state: 'truth' })
   const { state, throughSeq, version } = (await one.loadSnapshot(RUN))!
   equal([state, throughSeq, version], ['truth', undefined, 6])
@@ -76,7 +76,7 @@ export const lowerSeq: Case = defineCase('ST-604', 'a snapshot of less of the lo
 /** Compare and set. */
 export const expectedVersion: Case = defineCase(
   'ST-605',
-  'a snapshot is saved over the expected version only',
+  'a snapshot is saved only over the expected version',
   async (t) => {
     const [one, two] = [stores(t).state, stores(t).state]
     const save = (expected: number, state = one) =>
@@ -93,7 +93,7 @@ export const expectedVersion: Case = defineCase(
   },
 )
 
-/** Mastra #20443: of all who go on from one version, one may. */
+/** Mastra #20443: of several saves over one version, one succeeds. */
 export const oneWinner: Case = defineCase(
   'ST-606',
   'of concurrent saves over one version exactly one wins',
@@ -111,8 +111,8 @@ export const oneWinner: Case = defineCase(
   },
 )
 
-/** No save is lost without a trace. */
-export const countsAll: Case = defineCase('ST-607', 'concurrent saves get versions of their own', async (t) => {
+/** No save disappears without a trace. */
+export const countsAll: Case = defineCase('ST-607', 'concurrent saves get different versions', async (t) => {
   const handles = several(t, 4)
   const saved = await atOnce(24, (i) => handles[i % 4]!.state.saveSnapshot({ runId: RUN, state: i }))
   equal(
@@ -124,30 +124,26 @@ export const countsAll: Case = defineCase('ST-607', 'concurrent saves get versio
   equal(await handles[1]!.state.listSnapshots(), { items: [saved[last]] }, 'The list tells the same')
 })
 
-/** An ended run stays ended, and the refusal is loud. */
-export const terminalStays: Case = defineCase(
-  'ST-608',
-  'a snapshot of an ended run is not overwritten by another',
-  async (t) => {
-    const [one, two] = [stores(t).state, stores(t).state]
-    const running: (RunStatus | undefined)[] = ['pending', 'running', 'waiting', 'paused', undefined]
-    const ended: RunStatus[] = ['completed', 'failed', 'cancelled', 'compensated']
-    for (const last of ended) {
-      const runId = `it ${last}`
-      for (const status of running) await one.saveSnapshot({ runId, state: status, status })
-      for (const state of ['before', last]) await two.saveSnapshot({ runId, state, status: last })
-      await changesNothing(t, async () => {
-        for (const status of [...running, ...ended.filter((other) => other !== last)]) {
-          await rejects(one.saveSnapshot({ runId, state: 0, status }), 'ALREADY_COMPLETED')
-        }
-      })
-      const stored = await one.loadSnapshot(runId)
-      equal([stored?.status, stored?.state], [last, last])
-    }
-  },
-)
+/** An ended run stays ended, and the refusal is an error. */
+export const terminalStays: Case = defineCase('ST-608', 'a snapshot does not change an ended run', async (t) => {
+  const [one, two] = [stores(t).state, stores(t).state]
+  const running: (RunStatus | undefined)[] = ['pending', 'running', 'waiting', 'paused', undefined]
+  const ended: RunStatus[] = ['completed', 'failed', 'cancelled', 'compensated']
+  for (const last of ended) {
+    const runId = `it ${last}`
+    for (const status of running) await one.saveSnapshot({ runId, state: status, status })
+    for (const state of ['before', last]) await two.saveSnapshot({ runId, state, status: last })
+    await changesNothing(t, async () => {
+      for (const status of [...running, ...ended.filter((other) => other !== last)]) {
+        await rejects(one.saveSnapshot({ runId, state: 0, status }), 'ALREADY_COMPLETED')
+      }
+    })
+    const stored = await one.loadSnapshot(runId)
+    equal([stored?.status, stored?.state], [last, last])
+  }
+})
 
-/** XState #5077: what was loaded can be saved. */
+/** XState #5077: a loaded snapshot can be saved. */
 export const fixedPoint: Case = defineCase('ST-609', 'load, save, load is a fixed point', async (t) => {
   const { state } = stores(t)
   await state.saveSnapshot({ runId: RUN, state: structured(), status: 'paused', throughSeq: 3 })
@@ -156,8 +152,8 @@ export const fixedPoint: Case = defineCase('ST-609', 'load, save, load is a fixe
   equal(await state.loadSnapshot(RUN), { ...before, version: 2, updatedAt: saved.updatedAt })
 })
 
-/** Gone with its place in the list. */
-export const deletes: Case = defineCase('ST-610', 'a deleted snapshot is gone, and delete tells', async (t) => {
+/** Deleted, and gone from the list. */
+export const deletes: Case = defineCase('ST-610', 'a deleted snapshot is gone, and delete says so', async (t) => {
   const { state } = stores(t)
   equal(await state.deleteSnapshot(RUN), false)
   await state.set('Tungsten', 'v', { runId: 'other' })
@@ -175,8 +171,8 @@ export const deletes: Case = defineCase('ST-610', 'a deleted snapshot is gone, a
   equal((await state.saveSnapshot({ runId: 'Wolframite', state: 3 }, { expectedVersion: 0 })).version, 1)
 })
 
-/** EN-7: the summaries, without the states, in the order of the ids. */
-export const lists: Case = defineCase('ST-611', 'listSnapshots tells of every snapshot of the tenant', async (t) => {
+/** EN-7: summaries without states, in order of ids. */
+export const lists: Case = defineCase('ST-611', 'listSnapshots lists every snapshot of the tenant', async (t) => {
   const { state } = stores(t)
   equal(await state.listSnapshots(), { items: [] })
   await stores(t, {}, 'another').state.saveSnapshot({ runId: 'x', state: 1 })
@@ -188,7 +184,7 @@ export const lists: Case = defineCase('ST-611', 'listSnapshots tells of every sn
   equal(await collect(state.snapshots({ limit: 9 })), expected)
 })
 
-/** EN-7: to the end without gaps or repeats, whatever happens in between. */
+/** EN-7: to the end without gaps or repeats, whatever happens meanwhile. */
 export const stablePages: Case = defineCase(
   'ST-612',
   'pages of snapshots are stable under saves and deletes',
@@ -210,8 +206,8 @@ export const stablePages: Case = defineCase(
   },
 )
 
-/** An iterator can begin where a page ended. */
-export const iterateOn: Case = defineCase('ST-617', 'an iterator of snapshots goes on from a cursor', async (t) => {
+/** An iterator can start at the end of a page. */
+export const iterateOn: Case = defineCase('ST-617', 'an iterator of snapshots can start at a cursor', async (t) => {
   const { state } = stores(t)
   for (const runId of ['a', 'b', 'c']) await state.saveSnapshot({ runId, state: 1 })
   const { cursor } = await state.listSnapshots({ limit: 1 })
@@ -221,8 +217,8 @@ export const iterateOn: Case = defineCase('ST-617', 'an iterator of snapshots go
   )
 })
 
-/** EN-11: a snapshot is a cache of the log, and says how much of it. */
-export const freshness: Case = defineCase('ST-613', 'a stale snapshot tells where to read on', async (t) => {
+/** EN-11: a snapshot is a cache of the log, and says how much it includes. */
+export const freshness: Case = defineCase('ST-613', 'a stale snapshot says where to read on', async (t) => {
   const { state, log } = stores(t)
   await log.appendBatch([event('a'), event('b')])
   await state.saveSnapshot({ runId: RUN, state: ['a', 'b'], throughSeq: 2 })
@@ -233,7 +229,7 @@ export const freshness: Case = defineCase('ST-613', 'a stale snapshot tells wher
   equal([...snapshot.state, ...tail.items.map(({ kind }) => kind)], ['a', 'b', 'c', 'd'])
 })
 
-/** Refused before anything is written; the run's earlier snapshot stays. */
+/** Refused before anything is written; the earlier snapshot stays. */
 export const unserialisable: Case = defineCase(
   'ST-614',
   'a state that cannot be stored is refused, with its path',
@@ -252,10 +248,10 @@ export const unserialisable: Case = defineCase(
   },
 )
 
-/** Index and document are one commit: a list never names what is not there (PostHog #34648). */
+/** Index and document are one commit: every listed snapshot exists (PostHog #34648). */
 export const listAndLoad: Case = defineCase(
   'ST-615',
-  'what a list names can be loaded, while others save',
+  'a listed snapshot can be loaded, while others save',
   async (t) => {
     const [writer, reader] = [stores(t).state, stores(t).state]
     const saving = (async () => {

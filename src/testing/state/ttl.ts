@@ -1,4 +1,4 @@
-/** Values that end by themselves, by the backend's clock. @module */
+/** Values that expire by the backend's clock. @module */
 import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
 import { soon, stores } from '../stores.ts'
@@ -12,8 +12,8 @@ const outlive = (t: Context): Promise<void> => t.sleep(LIFE + 50)
 
 const SCOPES = [{}, { runId: 'r' }]
 
-/** EN-4: readable before, none after. */
-export const expires: Case = defineCase('ST-301', 'a value is there for its time to live, and not after', async (t) => {
+/** EN-4: readable before, gone after. */
+export const expires: Case = defineCase('ST-301', 'a value exists for its time to live, and not after', async (t) => {
   const { state } = stores(t)
   for (const scope of SCOPES) {
     await state.set('long', 'v', { ttl: LONG, ...scope })
@@ -28,8 +28,8 @@ export const expires: Case = defineCase('ST-301', 'a value is there for its time
   }
 })
 
-/** EN-4: set again without one, it stays. */
-export const cleared: Case = defineCase('ST-302', 'setting again without a time to live makes it stay', async (t) => {
+/** EN-4: set again without a time to live, it stays. */
+export const cleared: Case = defineCase('ST-302', 'setting again without a time to live keeps the value', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'v', { ttl: LIFE })
   await state.set('k', 'w')
@@ -39,8 +39,8 @@ export const cleared: Case = defineCase('ST-302', 'setting again without a time 
   equal([await state.get('k'), await state.get('u')], ['w', 'w'])
 })
 
-/** EN-4: set again with one, it starts anew. */
-export const restarted: Case = defineCase('ST-303', 'setting again starts the time to live anew', async (t) => {
+/** EN-4: set again with a time to live, it restarts. */
+export const restarted: Case = defineCase('ST-303', 'setting again restarts the time to live', async (t) => {
   const { state } = stores(t)
   await state.set('longer', 'v', { ttl: LIFE })
   await state.set('longer', 'v', { ttl: LONG })
@@ -50,7 +50,7 @@ export const restarted: Case = defineCase('ST-303', 'setting again starts the ti
   equal([await state.get('longer'), await state.get('shorter')], ['v', undefined])
 })
 
-/** An expired value is absent, whoever asks. */
+/** An expired value is absent in every read. */
 export const absentEverywhere: Case = defineCase('ST-304', 'an expired value is absent in every method', async (t) => {
   const { state } = stores(t)
   for (const key of ['a', 'c', 'd']) await state.set(key, 'v', { ttl: LIFE })
@@ -67,7 +67,7 @@ export const absentEverywhere: Case = defineCase('ST-304', 'an expired value is 
   equal(await state.increment('n'), 1)
 })
 
-/** A name can be taken for a while. */
+/** A key can be reserved for a while. */
 export const absentAgain: Case = defineCase('ST-305', 'setIfAbsent works again after expiry', async (t) => {
   const { state } = stores(t)
   equal(await state.setIfAbsent('leader', 'me', { ttl: LIFE }), true)
@@ -80,8 +80,8 @@ export const absentAgain: Case = defineCase('ST-305', 'setIfAbsent works again a
   equal(await state.get('leader'), 'you')
 })
 
-/** `ttl` takes effect where the call creates the key: a window that does not move. */
-export const incrementKeeps: Case = defineCase('ST-306', 'incrementing keeps the expiry there is', async (t) => {
+/** `ttl` applies when the call creates the value: the window does not move. */
+export const incrementKeeps: Case = defineCase('ST-306', 'incrementing keeps the expiry', async (t) => {
   const [state, other] = [stores(t).state, stores(t).state]
   equal(await state.increment('hits', { ttl: LIFE }), 1)
   equal(await soon(state.increment('hits', { ttl: LONG })), 2)
@@ -92,7 +92,7 @@ export const incrementKeeps: Case = defineCase('ST-306', 'incrementing keeps the
   equal([await state.get('hits'), await state.get('stays')], [undefined, '2'])
 })
 
-/** Every window is a new one. */
+/** Every window is new. */
 export const incrementAgain: Case = defineCase('ST-307', 'a counter begins anew after its expiry', async (t) => {
   const { state } = stores(t)
   equal(await state.increment('hits', { ttl: LIFE }), 1)
@@ -104,7 +104,7 @@ export const incrementAgain: Case = defineCase('ST-307', 'a counter begins anew 
   equal(await soon(state.increment('hits')), 2, 'Created without one, it stays')
 })
 
-/** Whether it is the first call or one of many. */
+/** For the first call as for later ones. */
 export const incrementManyWithTtl: Case = defineCase(
   'ST-308',
   'concurrent increments with a time to live all count',
@@ -117,7 +117,7 @@ export const incrementManyWithTtl: Case = defineCase(
   },
 )
 
-/** The clock of the caller has no say. */
+/** The caller's clock does not matter. */
 export const skewed: Case = defineCase('ST-309', "a time to live runs by the backend's clock", async (t) => {
   for (const skew of [-HOUR, HOUR]) {
     const { state } = stores(t, { clock: () => Date.now() + skew })
@@ -132,8 +132,8 @@ export const skewed: Case = defineCase('ST-309', "a time to live runs by the bac
   }
 })
 
-/** No backend may be handed a moment that its clock cannot tell. */
-export const longest: Case = defineCase('ST-310', 'a time to live has an end', async (t) => {
+/** No backend gets a time that its clock cannot represent. */
+export const longest: Case = defineCase('ST-310', 'a time to live has an upper limit', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'v', { ttl: 8.64e15 })
   equal(await state.get('k'), 'v')
@@ -142,7 +142,7 @@ export const longest: Case = defineCase('ST-310', 'a time to live has an end', a
   equal([await state.get('k'), await state.get('n')], ['v', undefined])
 })
 
-/** The longest time to live runs past the last date there is, and an increment keeps it as any other. */
+/** The longest time to live exceeds the last possible date, and an increment keeps it like any other. */
 export const longestKept: Case = defineCase('ST-311', 'a counter keeps the longest time to live', async (t) => {
   const { state } = stores(t)
   await state.set('k', '1', { ttl: 8.64e15 })

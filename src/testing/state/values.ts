@@ -4,8 +4,8 @@ import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, RUN, spied, stores } from '../stores.ts'
 
-/** EN-3: what was set is there. */
-export const setAndGet: Case = defineCase('ST-101', 'a value that was set is read', async (t) => {
+/** EN-3: a set value exists. */
+export const setAndGet: Case = defineCase('ST-101', 'a set value can be read', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'one')
   equal([await state.get('k'), await state.exists('k')], ['one', true])
@@ -15,8 +15,8 @@ export const setAndGet: Case = defineCase('ST-101', 'a value that was set is rea
   equal(await state.get('k'), new Uint8Array([3]), 'Replaced by bytes')
 })
 
-/** EN-3: what was deleted is gone. */
-export const deletes: Case = defineCase('ST-102', 'a deleted value is gone, and delete tells', async (t) => {
+/** EN-3: a deleted value is gone. */
+export const deletes: Case = defineCase('ST-102', 'a deleted value is gone, and delete says so', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'v')
   await state.set('other', 'v')
@@ -27,8 +27,8 @@ export const deletes: Case = defineCase('ST-102', 'a deleted value is gone, and 
   equal(await state.get('k'), 'again')
 })
 
-/** Absent is `undefined`, everywhere. */
-export const missing: Case = defineCase('ST-103', 'nothing is found where nothing was set', async (t) => {
+/** A missing value is `undefined` everywhere. */
+export const missing: Case = defineCase('ST-103', 'a key without a value reads as undefined', async (t) => {
   const { state } = stores(t)
   for (const options of [{}, { runId: 'r' }]) {
     equal(await state.get('k', options), undefined)
@@ -41,25 +41,21 @@ export const missing: Case = defineCase('ST-103', 'nothing is found where nothin
   }
 })
 
-/** EN-5: all 256 byte values, and none at all. */
-export const bytes: Case = defineCase(
-  'ST-104',
-  'bytes of every value survive, and so does their absence',
-  async (t) => {
-    const { state } = stores(t)
-    const all = Uint8Array.from({ length: 256 }, (_, i) => i)
-    const values = [all, all.toReversed(), new Uint8Array(), ...upTo(256).map((n) => new Uint8Array([n - 1, 0, 1]))]
-    await Promise.all(values.map((value, i) => state.set(`k${i}`, value)))
-    for (const [i, value] of values.entries()) {
-      const found = await state.get(`k${i}`)
-      ok(found instanceof Uint8Array, 'Bytes come back as bytes')
-      equal(found, value)
-    }
-  },
-)
+/** EN-5: all 256 byte values, and empty bytes. */
+export const bytes: Case = defineCase('ST-104', 'bytes of every value survive, and so do empty bytes', async (t) => {
+  const { state } = stores(t)
+  const all = Uint8Array.from({ length: 256 }, (_, i) => i)
+  const values = [all, all.toReversed(), new Uint8Array(), ...upTo(256).map((n) => new Uint8Array([n - 1, 0, 1]))]
+  await Promise.all(values.map((value, i) => state.set(`k${i}`, value)))
+  for (const [i, value] of values.entries()) {
+    const found = await state.get(`k${i}`)
+    ok(found instanceof Uint8Array, 'Bytes come back as bytes')
+    equal(found, value)
+  }
+})
 
 /** Text that looks like something else stays text. */
-export const texts: Case = defineCase('ST-105', 'text comes back as it was, whatever it looks like', async (t) => {
+export const texts: Case = defineCase('ST-105', 'text comes back unchanged, whatever it looks like', async (t) => {
   const { state } = stores(t)
   const values = ['', '0', '123', '1e3', 'true', 'null', 'undefined', '{"a":1}', '[]', '"', "'", '\\', '%', '\n\r\n']
   values.push('\0', 'a\0b', '\ufeffb', 'é', 'e\u0301', '\uffff', '😀', '{"$1":"Date","value":"x"}', 'x'.repeat(70_000))
@@ -67,16 +63,16 @@ export const texts: Case = defineCase('ST-105', 'text comes back as it was, what
   for (const [i, value] of values.entries()) equal(await state.get(`k${i}`), value)
 })
 
-/** A view of a larger buffer is only what it shows. */
-export const bytesOfView: Case = defineCase('ST-106', 'of a view, only what it shows is stored', async (t) => {
+/** A view of a larger buffer is only its window. */
+export const bytesOfView: Case = defineCase('ST-106', 'of a view, only its window is stored', async (t) => {
   const { state } = stores(t)
   const buffer = Uint8Array.from({ length: 10 }, (_, i) => i)
   await state.set('k', buffer.subarray(3, 6))
   equal(await state.get('k'), new Uint8Array([3, 4, 5]))
 })
 
-/** What is read is the caller's own. */
-export const ownBytes: Case = defineCase('ST-107', 'bytes that were read can be changed without harm', async (t) => {
+/** Returned bytes belong to the caller. */
+export const ownBytes: Case = defineCase('ST-107', 'returned bytes can be changed without effect', async (t) => {
   const { state } = stores(t)
   await state.set('k', new Uint8Array([1, 2, 3]))
   const found = (await state.get('k')) as Uint8Array
@@ -99,10 +95,10 @@ export const notRaw: Case = defineCase('ST-108', 'a raw value that is neither te
   })
 })
 
-/** Several values in one call; those that are missing are left out. */
+/** Several values in one call; missing ones are left out. */
 export const getMany: Case = defineCase(
   'ST-109',
-  'getMany gives what is there, and leaves out what is not',
+  'getMany returns the existing values, and leaves out missing keys',
   async (t) => {
     const { state } = stores(t)
     await Promise.all([state.set('a', '1'), state.set('b', new Uint8Array([2])), state.set('c', '')])
@@ -118,12 +114,12 @@ export const getMany: Case = defineCase(
   },
 )
 
-/** Nothing asked, nothing found. */
+/** No keys, no values. */
 export const getNone: Case = defineCase('ST-110', 'getMany of no keys is an empty map', async (t) => {
   equal(await stores(t).state.getMany([]), new Map())
 })
 
-/** `a` is always raised before `b`: a view in which `b` is ahead is none. */
+/** `a` is always raised before `b`, so a view with `b` ahead is inconsistent. */
 export const getManyView: Case = defineCase('ST-111', 'getMany is one consistent view', async (t) => {
   const [writer, reader] = [stores(t).state, stores(t).state]
   const writing = (async () => {
@@ -141,8 +137,8 @@ export const getManyView: Case = defineCase('ST-111', 'getMany is one consistent
   }
 })
 
-/** Large values are taken whole, too large ones not at all. */
-export const sizes: Case = defineCase('ST-112', 'a large value survives; one over the limit is refused', async (t) => {
+/** Large values are stored whole, and too large ones refused. */
+export const sizes: Case = defineCase('ST-112', 'a large value is stored; one over the limit is refused', async (t) => {
   const most = Math.min(t.limits.valueBytes - 16, 2 ** 20)
   const { state } = stores(t)
   const large = Uint8Array.from({ length: most }, (_, i) => i % 251)
@@ -159,7 +155,7 @@ export const sizes: Case = defineCase('ST-112', 'a large value survives; one ove
   })
 })
 
-/** The order of the calls is the order of their effects, also when nobody waits. */
+/** Calls take effect in their order, even if none is awaited. */
 export const lastWins: Case = defineCase('ST-113', 'of calls made without waiting, the last wins', async (t) => {
   const { state } = stores(t)
   await atOnce(30, (i) => state.set('k', String(i)))
@@ -177,8 +173,8 @@ export const lastWins: Case = defineCase('ST-113', 'of calls made without waitin
   equal(await state.get('k'), '3')
 })
 
-/** Read your writes: a write that was answered is seen by everyone. */
-export const seenByOthers: Case = defineCase('ST-114', 'a value that was set is seen by other stores', async (t) => {
+/** Read your writes: an answered write is visible to all. */
+export const seenByOthers: Case = defineCase('ST-114', 'other stores see a value that was set', async (t) => {
   const [one, two] = [stores(t).state, stores(t).state]
   for (const n of upTo(10)) {
     await one.set('k', String(n))
@@ -195,10 +191,10 @@ class View extends Uint8Array {
   }
 }
 
-/** A store that keeps a window into the caller's memory keeps nothing. */
+/** A store must not keep a view of the caller's memory. */
 export const copiedBytes: Case = defineCase(
   'ST-115',
-  'bytes are copied, whatever their class calls a slice',
+  'bytes are copied, even if their class overrides slice',
   async (t) => {
     const { state } = stores(t)
     const mine = View.from([1, 2, 3])
@@ -210,8 +206,8 @@ export const copiedBytes: Case = defineCase(
   },
 )
 
-/** What is known without looking at the content. */
-export const described: Case = defineCase('ST-116', 'describe tells size, version and expiry', async (t) => {
+/** Read without the content. */
+export const described: Case = defineCase('ST-116', 'describe returns size, version and expiry', async (t) => {
   const { state, db } = stores(t)
   equal(await state.describe('k'), undefined)
   const before = db.now()

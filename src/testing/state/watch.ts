@@ -1,4 +1,4 @@
-/** Watching values: what has changed, soon where changes are announced, and by looking where they are not. @module */
+/** Watching values: soon with announcements, by polling without. @module */
 import type { Driver } from '../../core/driver.ts'
 import { tenantParts } from '../../core/keys.ts'
 import type { Watched } from '../../core/watch.ts'
@@ -21,13 +21,13 @@ function reports(watching: AsyncIterable<readonly string[]>) {
   return { next: () => soon(pull()), pull, stop: async () => void (await iterator.return?.()) }
 }
 
-/** The driver, and itself where nothing that it announces arrives. */
+/** The driver with announcements, and without. */
 const both = (driver: Driver): readonly Driver[] => [driver, deaf(driver)]
 
-/** One loop body for what is there and for what comes. */
+/** One loop body for existing values and for changes. */
 export const named: Case = defineCase(
   'ST-901',
-  'a watch names what is there, then what was written or removed',
+  'a watch reports the existing keys, then written and deleted ones',
   async (t) => {
     for (const driver of both(t.driver)) {
       const [mine, theirs] = [stores(t, { driver }).state, stores(t).state]
@@ -48,10 +48,10 @@ export const named: Case = defineCase(
   },
 )
 
-/** New keys as well. */
+/** New keys, too. */
 export const prefixed: Case = defineCase(
   'ST-902',
-  'a watch of a prefix sees all keys that begin with it',
+  'a watch of a prefix reports all keys that begin with it',
   async (t) => {
     for (const driver of both(t.driver)) {
       const [mine, theirs] = [stores(t, { driver }).state, stores(t).state]
@@ -74,8 +74,8 @@ export const prefixed: Case = defineCase(
   },
 )
 
-/** Runs and tenants are apart, for watching too. */
-export const scoped: Case = defineCase('ST-903', 'a watch sees the values of its run, or of its tenant', async (t) => {
+/** Runs and tenants are separate for watches, too. */
+export const scoped: Case = defineCase('ST-903', 'a watch reports the keys of its run, or of its tenant', async (t) => {
   const { state } = stores(t)
   const another = stores(t, {}, 'another').state
   const [ofRun, ofTenant] = [
@@ -91,10 +91,10 @@ export const scoped: Case = defineCase('ST-903', 'a watch sees the values of its
   await ofTenant.stop()
 })
 
-/** The point of it all: waiting costs nothing. */
+/** Waiting costs nothing. */
 export const idle: Case = defineCase(
   'ST-904',
-  'where changes are announced, a watch asks for nothing until one comes',
+  'with announcements, an idle watch makes no request',
   async (t) => {
     const [mine, theirs] = [spied(t), stores(t).state]
     const { next, stop } = reports(mine.state.watch(['k'], { pollInterval: NEVER }))
@@ -122,10 +122,10 @@ export const idle: Case = defineCase(
   },
 )
 
-/** Rows 23 and 24: hints may be lost or come twice. */
+/** Rows 23 and 24: hints may be lost, or come twice. */
 export const lost: Case = defineCase(
   'ST-905',
-  'an announcement that is lost, doubled or made up misleads nobody',
+  'an announcement that is lost, repeated or false misleads no watch',
   async (t) => {
     const never = spied(t, {}, { ...t.driver, watch: () => () => {} })
     const silent = reports(never.state.watch(['k'], OFTEN))
@@ -155,8 +155,8 @@ export const lost: Case = defineCase(
   },
 )
 
-/** No commit tells of it. */
-export const expired: Case = defineCase('ST-906', 'a watch names a value that has expired', async (t) => {
+/** No commit announces it. */
+export const expired: Case = defineCase('ST-906', 'a watch reports a key whose value has expired', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'v', { ttl: 1000 })
   const { next, stop } = reports(state.watch(['k'], OFTEN))
@@ -167,7 +167,7 @@ export const expired: Case = defineCase('ST-906', 'a watch names a value that ha
   await stop()
 })
 
-/** A hundred writes are not a hundred looks. */
+/** A hundred writes do not cause a hundred reads. */
 export const burst: Case = defineCase('ST-907', 'changes that come together are reported together', async (t) => {
   const { state, spy } = spied(t)
   const keys = Array.from({ length: 100 }, (_, i) => `k${i}`)
@@ -183,8 +183,8 @@ export const burst: Case = defineCase('ST-907', 'changes that come together are 
   await stop()
 })
 
-/** Nothing is left behind. */
-export const ends: Case = defineCase('ST-908', 'a watch ends with its loop, its signal and the close', async (t) => {
+/** Nothing is left. */
+export const ends: Case = defineCase('ST-908', 'a watch ends with its loop, its signal, or the close', async (t) => {
   const { db, state } = stores(t, { driver: { ...t.driver, close: async () => {} } })
   await state.set('k', 'v')
   for await (const keys of state.watch(['k'])) {

@@ -1,11 +1,11 @@
-/** The context of a run: what its steps share. @module */
+/** The context of a run: a value that its steps share. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, ODD_IDS, RUN, several, spied, stores, structured, verdict } from '../stores.ts'
 import { create, runOf, contextOf } from './runs.ts'
 
-/** DI-2: the context and nothing else. */
+/** DI-2: only the context changes. */
 export const replaces: Case = defineCase('WF-301', 'an update replaces the context, and nothing else', async (t) => {
   const s = stores(t)
   const before = await create(s, { input: { a: 1 }, context: { a: 1, b: 2 } })
@@ -19,7 +19,7 @@ export const replaces: Case = defineCase('WF-301', 'an update replaces the conte
   equal((await runOf(s)).context, {})
 })
 
-/** D.5-1: merged at the root, not below. */
+/** D.5-1: merged at the root, not deeper. */
 export const patches: Case = defineCase('WF-302', 'a patch sets members at the root of the context', async (t) => {
   const s = stores(t)
   await create(s)
@@ -30,8 +30,8 @@ export const patches: Case = defineCase('WF-302', 'a patch sets members at the r
   equal((await s.workflows.patchContext(RUN, { b: undefined })).context, { a: { y: 2 }, b: undefined })
 })
 
-/** Row 6: sibling writes are not lost. */
-export const concurrent: Case = defineCase('WF-303', 'of concurrent patches none is lost', async (t) => {
+/** Row 6: concurrent writes are not lost. */
+export const concurrent: Case = defineCase('WF-303', 'concurrent patches are all kept', async (t) => {
   const handles = several(t, 4)
   await create(handles[0]!)
   await atOnce(40, (i) => handles[i % 4]!.workflows.patchContext(RUN, { [`k${i}`]: i, last: i }))
@@ -42,7 +42,7 @@ export const concurrent: Case = defineCase('WF-303', 'of concurrent patches none
 /** D.5-11: compare and set. */
 export const versions: Case = defineCase(
   'WF-304',
-  'a context is replaced over the expected version only',
+  'a context is replaced only over the expected version',
   async (t) => {
     const handles = several(t, 4)
     await create(handles[0]!)
@@ -67,7 +67,7 @@ export const versions: Case = defineCase(
 )
 
 /** Names of members are data. */
-export const names: Case = defineCase('WF-305', 'members of the context have any name', async (t) => {
+export const names: Case = defineCase('WF-305', 'members of the context can have any name', async (t) => {
   const s = stores(t)
   await create(s)
   for (const [i, name] of ODD_IDS.entries()) {
@@ -83,7 +83,7 @@ export const names: Case = defineCase('WF-305', 'members of the context have any
 /** A context may be large, and is stored whole or not at all. */
 export const large: Case = defineCase(
   'WF-306',
-  'a large context comes back, one too large is refused whole',
+  'a large context is stored whole, and one too large is refused whole',
   async (t) => {
     const s = spied(t, { limits: { valueBytes: 200_000 } })
     await create(s)
@@ -102,8 +102,8 @@ export const large: Case = defineCase(
   },
 )
 
-/** XState #5077: what was loaded can be stored. */
-export const fixedPoint: Case = defineCase('WF-307', 'a context that was loaded can be stored again', async (t) => {
+/** XState #5077: a loaded context can be stored. */
+export const fixedPoint: Case = defineCase('WF-307', 'a loaded context can be stored again', async (t) => {
   const s = stores(t)
   await create(s, { context: structured() })
   const { context } = await runOf(s)
@@ -114,8 +114,8 @@ export const fixedPoint: Case = defineCase('WF-307', 'a context that was loaded 
   equal([copy.input, copy.context], [context, context])
 })
 
-/** DI-2: distri takes any JSON, so this takes any structured value. */
-export const anyValue: Case = defineCase('WF-308', 'a context is any structured value', async (t) => {
+/** DI-2: distri accepts any JSON, holdfast any structured value. */
+export const anyValue: Case = defineCase('WF-308', 'a context can be any structured value', async (t) => {
   for (const [i, context] of [[1, [2]], 'text', null, 0, false, new Map([[1, new Date(5)]]), 7n].entries()) {
     const [s, runId] = [stores(t), `run ${i}`]
     await create(s, { context }, runId)
@@ -126,19 +126,23 @@ export const anyValue: Case = defineCase('WF-308', 'a context is any structured 
   }
 })
 
-/** Members are set in an object alone; what is refused changes nothing, not even the step beside it. */
-export const notPatched: Case = defineCase('WF-309', 'a context that is no plain object takes no patch', async (t) => {
-  const s = stores(t)
-  await create(s, { context: [1] })
-  await s.workflows.upsertStep(RUN, { stepId: 'ask', status: 'waiting', waitId: 'wait' })
-  await changesNothing(t, async () => {
-    for (const it of [s, stores(t)]) {
-      await rejects(it.workflows.patchContext(RUN, { a: 1 }), 'CONFLICT')
-      await rejects(it.workflows.completeWait('wait', { context: { a: 1 } }), 'CONFLICT')
-    }
-  })
-  // Where somebody else has replaced it meanwhile, what is remembered does not count.
-  await stores(t).workflows.updateContext(RUN, { b: 2 })
-  await s.workflows.completeWait('wait', { context: { a: 1 } })
-  equal((await runOf(stores(t))).context, { b: 2, a: 1 })
-})
+/** Members are set only in an object. A refusal changes nothing, not even the step beside it. */
+export const notPatched: Case = defineCase(
+  'WF-309',
+  'a context that is not a plain object cannot be patched',
+  async (t) => {
+    const s = stores(t)
+    await create(s, { context: [1] })
+    await s.workflows.upsertStep(RUN, { stepId: 'ask', status: 'waiting', waitId: 'wait' })
+    await changesNothing(t, async () => {
+      for (const it of [s, stores(t)]) {
+        await rejects(it.workflows.patchContext(RUN, { a: 1 }), 'CONFLICT')
+        await rejects(it.workflows.completeWait('wait', { context: { a: 1 } }), 'CONFLICT')
+      }
+    })
+    // If another process has replaced it meanwhile, the cache does not count.
+    await stores(t).workflows.updateContext(RUN, { b: 2 })
+    await s.workflows.completeWait('wait', { context: { a: 1 } })
+    equal((await runOf(stores(t))).context, { b: 2, a: 1 })
+  },
+)

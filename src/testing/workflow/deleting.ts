@@ -19,7 +19,7 @@ import {
 } from '../stores.ts'
 import { create, newRun, runOf, stepIds } from './runs.ts'
 
-/** Gives a run something of everything. */
+/** Gives a run one of everything. */
 async function fill(s: Stores, runId: string = RUN): Promise<void> {
   await create(s, { input: 1, definition: 2, context: { a: 1 }, tags: ['gpu'], status: 'running' }, runId)
   await s.workflows.updateRun(runId, { position: { kind: 'delay', stepId: 'nap', wakeAt: 4e12 } })
@@ -36,7 +36,7 @@ async function fill(s: Stores, runId: string = RUN): Promise<void> {
 }
 
 /** SY-3, SY-43, DI-5, DI-10: nothing is left. */
-export const nothing: Case = defineCase('WF-501', 'of a deleted run nothing is left', async (t) => {
+export const nothing: Case = defineCase('WF-501', 'a deleted run leaves nothing', async (t) => {
   const s = stores(t)
   const before = await entriesOf(t)
   for (const it of [s, stores(t)]) {
@@ -54,16 +54,16 @@ export const nothing: Case = defineCase('WF-501', 'of a deleted run nothing is l
   }
 })
 
-/** SY-73: idempotent, also where there was never a run. */
-export const absent: Case = defineCase('WF-502', 'deleting an unknown run succeeds and tells so', async (t) => {
+/** SY-73: idempotent, even if the run never existed. */
+export const absent: Case = defineCase('WF-502', 'deleting an unknown run succeeds and returns false', async (t) => {
   const s = stores(t)
   await changesNothing(t, async () => {
     for (const runId of [RUN, 'x', ...ODD_IDS.slice(0, 5)]) equal(await s.workflows.deleteRun(runId), false)
   })
 })
 
-/** langgraph-redis #39: what is called alike is not touched. */
-export const neighbours: Case = defineCase('WF-503', 'deleting a run leaves those with similar names', async (t) => {
+/** langgraph-redis #39: similar names are not touched. */
+export const neighbours: Case = defineCase('WF-503', 'deleting a run keeps those with similar names', async (t) => {
   const s = stores(t)
   const names = ['a', 'a2', 'a:b', 'a!', 'a!run', 'a%', '%', '*', 'A', 'aa', '__proto__']
   for (const runId of names) await fill(s, runId)
@@ -84,8 +84,8 @@ export const neighbours: Case = defineCase('WF-503', 'deleting a run leaves thos
   equal(await mentions(t, 'run!'), false)
 })
 
-/** Whoever made it. */
-export const others: Case = defineCase('WF-504', 'runs that logs and snapshots made are deleted, too', async (t) => {
+/** Whichever store created it. */
+export const others: Case = defineCase('WF-504', 'runs created by logs and snapshots are deleted, too', async (t) => {
   const s = stores(t)
   const before = await t.dump()
   for (const it of [s, stores(t)]) {
@@ -102,29 +102,25 @@ export const others: Case = defineCase('WF-504', 'runs that logs and snapshots m
   equal((await stores(t).log.load(RUN))?.workflow, 'other')
 })
 
-/** DI-12, SY-62: created again, it is another one. */
-export const again: Case = defineCase(
-  'WF-505',
-  'a run that is created again shows nothing of the old one',
-  async (t) => {
-    const s = stores(t)
-    await fill(s)
-    await s.workflows.deleteRun(RUN)
-    await create(s)
-    for (const it of [s, stores(t)]) {
-      const { context, input, generation, retries, signals } = await runOf(it)
-      equal([context, input, generation, retries, signals], [{}, undefined, 1, undefined, undefined])
-      equal([await stepIds(it), await it.workflows.loadTaskResult(RUN, 'a')], [[], undefined])
-      equal(await it.workflows.findStepByWaitId(`wait of ${RUN}`), undefined)
-    }
-    equal(await s.workflows.saveTaskResult(RUN, 'a', 2), { duplicate: false })
-    await s.workflows.upsertStep(RUN, { stepId: 'other', waitId: `wait of ${RUN}` })
-    equal(await stepIds(s), ['a', 'other'])
-  },
-)
+/** DI-12, SY-62: created again, it is another run. */
+export const again: Case = defineCase('WF-505', 'a run created again shows nothing of the old one', async (t) => {
+  const s = stores(t)
+  await fill(s)
+  await s.workflows.deleteRun(RUN)
+  await create(s)
+  for (const it of [s, stores(t)]) {
+    const { context, input, generation, retries, signals } = await runOf(it)
+    equal([context, input, generation, retries, signals], [{}, undefined, 1, undefined, undefined])
+    equal([await stepIds(it), await it.workflows.loadTaskResult(RUN, 'a')], [[], undefined])
+    equal(await it.workflows.findStepByWaitId(`wait of ${RUN}`), undefined)
+  }
+  equal(await s.workflows.saveTaskResult(RUN, 'a', 2), { duplicate: false })
+  await s.workflows.upsertStep(RUN, { stepId: 'other', waitId: `wait of ${RUN}` })
+  equal(await stepIds(s), ['a', 'other'])
+})
 
-/** Of several, one has done it; and nothing comes back by those beside it. */
-export const races: Case = defineCase('WF-506', 'of concurrent deletions one tells that there was a run', async (t) => {
+/** One of several callers deletes it, and concurrent writes bring nothing back. */
+export const races: Case = defineCase('WF-506', 'of concurrent deletions one returns true', async (t) => {
   const handles = several(t, 4)
   const before = await entriesOf(t)
   for (const round of upTo(3)) {
@@ -144,8 +140,8 @@ export const races: Case = defineCase('WF-506', 'of concurrent deletions one tel
   }
 })
 
-/** Everything of a run is in one place; what else speaks of it follows from its record. */
-export const entries: Case = defineCase('WF-507', 'the entries of a run are all there is in its part', async (t) => {
+/** Everything of a run is in one part. The indexes follow from its record. */
+export const entries: Case = defineCase('WF-507', 'the entries of a run are all entries of its part', async (t) => {
   const s = spied(t, { limits: { rangeEntries: 4 } })
   await fill(s)
   await create(s, {}, `${RUN}2`)
@@ -167,8 +163,8 @@ export const entries: Case = defineCase('WF-507', 'the entries of a run are all 
   equal(await collect(s.workflows.runEntries('none')), [])
 })
 
-/** The unit that is copied: put back, it is the same. */
-export const copied: Case = defineCase('WF-508', 'a run is the same when its entries were put back', async (t) => {
+/** The unit of copies: put back, it is the same. */
+export const copied: Case = defineCase('WF-508', 'a run is the same once its entries are put back', async (t) => {
   const s = stores(t)
   await fill(s)
   const run = await runOf(s)
@@ -192,10 +188,10 @@ const restore = (t: Context, saved: Awaited<ReturnType<Context['all']>>): Promis
     })),
   )
 
-/** A start that comes between. */
+/** A start between two deletions. */
 export const startAndDelete: Case = defineCase(
   'WF-509',
-  'starting and deleting at once leaves a run whole or none',
+  'starting and deleting at once leaves a whole run or none',
   async (t) => {
     const handles = several(t, 4)
     const before = await t.dump()
@@ -215,7 +211,7 @@ export const startAndDelete: Case = defineCase(
 )
 
 /** SY-43: earlier snapshots, too. */
-export const past: Case = defineCase('WF-510', 'of a deleted run no earlier snapshot is left', async (t) => {
+export const past: Case = defineCase('WF-510', 'a deleted run leaves no earlier snapshot', async (t) => {
   const s = stores(t)
   const before = await t.dump()
   const state = stateStore(s.db, { tenant: t.tenant, history: 3 })

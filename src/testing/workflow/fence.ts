@@ -19,10 +19,10 @@ const ALL: Readonly<Record<string, (s: Stores, options: WriteOptions) => Promise
   deleteRun: (s, o) => STARTS['deleteRun']!(s, RUN, o),
 }
 
-/** Rows 7 and 8, LangGraph #8796: who has lost the claim changes nothing. */
+/** Rows 7 and 8, LangGraph #8796: a worker without its claim changes nothing. */
 export const lost: Case = defineCase(
   'WF-1001',
-  'with a lost claim every call that changes workflow runs is refused',
+  'under a lost claim, every change of a run is refused by workflows',
   async (t) => {
     const s = stores(t)
     await waiting(s)
@@ -37,32 +37,28 @@ export const lost: Case = defineCase(
   },
 )
 
-/** 7.4: while it is held it does not show. */
-export const held: Case = defineCase(
-  'WF-1002',
-  'with a claim that is held every change of a run takes effect',
-  async (t) => {
-    for (const cold of [false, true]) {
-      const s = stores(t)
-      await s.workflows.deleteRun(RUN)
-      await waiting(s)
-      const claim = await takeLease(t)
-      for (const [name, call] of Object.entries(ALL)) {
-        const before = await t.dump()
-        await call(cold ? stores(t) : s, { claim })
-        ok(JSON.stringify(await t.dump()) !== JSON.stringify(before), name)
-      }
-      equal(await s.workflows.getRun(RUN), undefined)
-      await claim.lose()
-      await rejects(s.workflows.createRun(newRun(), { claim }), 'CLAIM_LOST')
+/** 7.4: while the claim is held, it has no effect. */
+export const held: Case = defineCase('WF-1002', 'under a held claim, every change of a run takes effect', async (t) => {
+  for (const cold of [false, true]) {
+    const s = stores(t)
+    await s.workflows.deleteRun(RUN)
+    await waiting(s)
+    const claim = await takeLease(t)
+    for (const [name, call] of Object.entries(ALL)) {
+      const before = await t.dump()
+      await call(cold ? stores(t) : s, { claim })
+      ok(JSON.stringify(await t.dump()) !== JSON.stringify(before), name)
     }
-  },
-)
+    equal(await s.workflows.getRun(RUN), undefined)
+    await claim.lose()
+    await rejects(s.workflows.createRun(newRun(), { claim }), 'CLAIM_LOST')
+  }
+})
 
-/** Rows 7 and 8: one that has expired, and one that another has taken over. */
+/** Rows 7 and 8: an expired claim, and one that was taken over. */
 export const claimed: Case = defineCase(
   'WF-1003',
-  'with a claim that expired or was taken over nothing of a run changes',
+  'under an expired claim, or one taken over, nothing of a run changes',
   async (t) => {
     const [late, next] = [stores(t), stores(t)]
     await waiting(late, { position: { kind: 'step', stepId: 'a' }, status: 'running' })
@@ -70,7 +66,7 @@ export const claimed: Case = defineCase(
     ok(claim, 'Claimed')
     await late.workflows.saveTaskResult(RUN, 'b', 1, { claim })
     await t.sleep(1050)
-    // Some backends remove what has expired when they are written to.
+    // Some backends remove expired entries when they are written to.
     await late.state.set('swept', '1')
     for (const isTaken of [false, true]) {
       const other = isTaken

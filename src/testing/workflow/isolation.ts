@@ -1,4 +1,4 @@
-/** Runs and tenants do not meet, whatever they are called. @module */
+/** Runs and tenants are separate, whatever their names. @module */
 import { equal, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, collect, ODD_IDS, RUN, type Stores, stores } from '../stores.ts'
@@ -6,7 +6,7 @@ import { create, READS, runOf, stepIds, waiting, WRITES } from './runs.ts'
 
 const TENANTS = ['a', 'a:', 'aa', 'A', '%', '_', '*', 'a!run', '😀', 'default']
 
-/** C.5-1, EN-12: another tenant's run is none. */
+/** C.5-1, EN-12: the run of another tenant does not exist here. */
 export const tenants: Case = defineCase(
   'WF-1201',
   'tenants with equal run and wait ids see nothing of each other',
@@ -68,8 +68,8 @@ export const names: Case = defineCase(
   },
 )
 
-/** Row 41, D.1.2: of each view, everything is there or nothing. */
-export const views: Case = defineCase('WF-1203', 'a run is read from one moment', async (t) => {
+/** Row 41, D.1.2: each view shows all or nothing. */
+export const views: Case = defineCase('WF-1203', 'a run is read as of one moment', async (t) => {
   const [writer, reader] = [stores(t), stores(t)]
   let isOver = false
   const reading = (async () => {

@@ -1,4 +1,4 @@
-/** Runs are listed from indexes that agree with them. @module */
+/** Lists of runs, from indexes that agree with the runs. @module */
 import type { RunStatus } from '../../runs/status.ts'
 import { equal, ok } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
@@ -8,7 +8,7 @@ import { create } from './runs.ts'
 
 const ids = (runs: readonly { readonly runId: string }[]): string[] => runs.map(({ runId }) => runId)
 
-/** Creates runs one after the other, each at a moment of its own. */
+/** Creates runs one after the other, each at its own time. */
 async function createInTurn(t: Context, s: Stores, runIds: readonly string[], status: RunStatus): Promise<void> {
   await s.db.health()
   for (const runId of runIds) {
@@ -18,8 +18,8 @@ async function createInTurn(t: Context, s: Stores, runIds: readonly string[], st
   }
 }
 
-/** SY-4, DI-1: every one, in the order of ids. */
-export const all: Case = defineCase('WF-401', 'all runs are listed in the order of their ids', async (t) => {
+/** SY-4, DI-1: all of them, in order of ids. */
+export const all: Case = defineCase('WF-401', 'all runs are listed in order of their ids', async (t) => {
   const { workflows, ...rest } = stores(t)
   await Promise.all(ODD_IDS.map((runId) => create({ workflows, ...rest }, { tags: ['x'] }, runId)))
   const expected = ODD_IDS.toSorted(byCodePoint)
@@ -34,7 +34,7 @@ export const all: Case = defineCase('WF-401', 'all runs are listed in the order 
 /** C.5-2: by status, oldest first. */
 export const byStatus: Case = defineCase(
   'WF-402',
-  'the runs of a status are listed by the time they came to it',
+  'the runs of a status are listed in the order in which they reached it',
   async (t) => {
     const s = stores(t)
     const { workflows } = s
@@ -53,7 +53,7 @@ export const byStatus: Case = defineCase(
   },
 )
 
-/** One truth, whoever changes it. */
+/** There is one status, whichever store changes it. */
 export const everyStatus: Case = defineCase(
   'WF-403',
   'a run is listed under its status, whichever store changed it',
@@ -77,7 +77,7 @@ export const everyStatus: Case = defineCase(
   },
 )
 
-/** C.5-2: filters leave out, and pages go on. */
+/** C.5-2: filters skip runs, and pages continue. */
 export const filters: Case = defineCase('WF-404', 'workflow, tag and time filter, page by page', async (t) => {
   const s = stores(t)
   for (const n of upTo(12)) {
@@ -108,7 +108,7 @@ export const filters: Case = defineCase('WF-404', 'workflow, tag and time filter
   }
 })
 
-/** 7.4 listing: what comes meanwhile does not shift what was there. */
+/** 7.4 listing: new runs do not shift the pages. */
 export const stable: Case = defineCase('WF-405', 'paging is stable while runs are created and deleted', async (t) => {
   const s = stores(t)
   const even = upTo(20).map((n) => `r${100 + 2 * n}`)
@@ -118,13 +118,13 @@ export const stable: Case = defineCase('WF-405', 'paging is stable while runs ar
     let n = 0
     for await (const { runId } of s.workflows.runs({ status, limit: 3 })) {
       found.push(runId)
-      // Each comes before or behind those that were there; after a while no more, so that the list ends.
+      // Each new run sorts before or after the existing ones. After a while no more come, so that the list ends.
       if (++n <= 100) await create(s, { status: 'running' }, `r${101 + 2 * n}${status ?? ''}`)
     }
     equal(
       even.filter((runId) => found.filter((it) => it === runId).length !== 1),
       [],
-      'Those that were there, once each',
+      'The existing runs, once each',
     )
     equal(new Set(found).size, found.length, 'No run twice')
   }
@@ -136,10 +136,10 @@ export const stable: Case = defineCase('WF-405', 'paging is stable while runs ar
   ok(ids(rest.items)[0]! > ids(first.items)[2]!, 'Behind what was deleted')
 })
 
-/** PostHog PR #34648: what is listed is there. */
+/** PostHog PR #34648: a listed run exists. */
 export const whole: Case = defineCase(
   'WF-406',
-  'a run that is listed can be read, and the other way round',
+  'a listed run can be read, and an existing run is listed',
   async (t) => {
     const [writer, reader] = [stores(t), stores(t)]
     await Promise.all([
@@ -159,7 +159,7 @@ export const whole: Case = defineCase(
   },
 )
 
-/** No scan: the cost of a page is that of one range. */
+/** No scan: a page costs one range. */
 export const cost: Case = defineCase('WF-407', 'a page of runs is one range of an index', async (t) => {
   const s = spied(t)
   await Promise.all(upTo(60).map((n) => create(s, { status: n % 2 ? 'running' : 'completed' }, `r${n}`)))

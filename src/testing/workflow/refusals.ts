@@ -1,4 +1,4 @@
-/** What is refused before any I/O: malformed arguments, aborted signals, calls after the close. @module */
+/** Refused before any I/O: malformed arguments, aborted signals, calls after close. @module */
 import { workflowStore } from '../../stores/workflows/store.ts'
 import { equal, rejects } from '../assert.ts'
 import { type Case, type Context, defineCase } from '../case.ts'
@@ -15,7 +15,7 @@ import {
 } from '../stores.ts'
 import { CALLS, create, newRun, READS, runOf, STARTS, waiting, WRITES } from './runs.ts'
 
-/** Requires all calls to be refused without a request and without a change. */
+/** Asserts that all calls are refused without a request and without a change. */
 async function refused(t: Context, calls: (s: SpiedStores) => Iterable<Promise<unknown>>): Promise<void> {
   const s = spied(t)
   await waiting(s)
@@ -25,20 +25,20 @@ async function refused(t: Context, calls: (s: SpiedStores) => Iterable<Promise<u
   })
 }
 
-/** SY-66, row 33: an empty id is none. */
-export const badRuns: Case = defineCase('WF-901', 'malformed run ids are refused by workflows', (t) =>
+/** SY-66, row 33: an empty text is not an id. */
+export const badRuns: Case = defineCase('WF-901', 'workflows refuse malformed run ids', (t) =>
   refused(t, (s) =>
     (BAD_IDS as string[]).flatMap((id) =>
       Object.values({ ...READS, ...WRITES, ...STARTS })
-        // A default takes the place of what is undefined.
+        // An undefined id is replaced by a default.
         .filter(() => id !== undefined)
         .map((call) => call(s, id)),
     ),
   ),
 )
 
-/** SY-66: the longest there is, and every other. */
-export const goodIds: Case = defineCase('WF-902', 'ids of up to 256 bytes are taken everywhere', async (t) => {
+/** SY-66: the longest ids, and all others. */
+export const goodIds: Case = defineCase('WF-902', 'ids of up to 256 bytes are accepted everywhere', async (t) => {
   const s = stores(t)
   for (const id of ['é'.repeat(128), 'x'.repeat(256), ...ODD_IDS.slice(0, 12)]) {
     await s.workflows.deleteRun(id)
@@ -51,8 +51,8 @@ export const goodIds: Case = defineCase('WF-902', 'ids of up to 256 bytes are ta
   }
 })
 
-/** Every other name is an id, too. */
-export const badNames: Case = defineCase('WF-903', 'malformed names are refused by workflows', (t) =>
+/** All other names are ids, too. */
+export const badNames: Case = defineCase('WF-903', 'workflows refuse malformed names', (t) =>
   refused(t, ({ workflows }) =>
     (BAD_IDS as string[]).flatMap((id) => [
       workflows.createRun({ ...newRun(), workflow: id }),
@@ -83,7 +83,7 @@ export const badNames: Case = defineCase('WF-903', 'malformed names are refused 
 )
 
 /** Times, versions, limits. */
-export const badNumbers: Case = defineCase('WF-904', 'malformed numbers are refused by workflows', (t) =>
+export const badNumbers: Case = defineCase('WF-904', 'workflows refuse malformed numbers', (t) =>
   refused(t, ({ workflows }) =>
     (BAD_NUMBERS as number[]).flatMap((n) => [
       workflows.listRuns({ before: n }),
@@ -105,31 +105,28 @@ export const badNumbers: Case = defineCase('WF-904', 'malformed numbers are refu
   ),
 )
 
-/** Words are of closed sets. */
-export const badWords: Case = defineCase(
-  'WF-905',
-  'unknown statuses, policies and cursors are refused by workflows',
-  (t) =>
-    refused(t, ({ workflows }) =>
-      (['', 'done', 'Completed', 'toString', 5, null, {}] as never[]).flatMap((it) => [
-        workflows.createRun(newRun({ status: it })),
-        workflows.prepareRun({ ...newRun(), policy: it }),
-        workflows.updateRun(RUN, { status: it }),
-        workflows.updateRun(RUN, {}, { expectedStatus: it }),
-        workflows.listRuns({ status: it }),
-        workflows.upsertStep(RUN, { stepId: 'a', status: it }),
-        workflows.patchStep(RUN, 'a', { status: it }),
-        workflows.completeWait('wait', { status: it }),
-        workflows.listRuns({ cursor: it, status: 'running' }),
-        workflows.listSteps(RUN, { cursor: it }),
-      ]),
-    ),
+/** Values from fixed sets. */
+export const badWords: Case = defineCase('WF-905', 'workflows refuse unknown statuses, policies and cursors', (t) =>
+  refused(t, ({ workflows }) =>
+    (['', 'done', 'Completed', 'toString', 5, null, {}] as never[]).flatMap((it) => [
+      workflows.createRun(newRun({ status: it })),
+      workflows.prepareRun({ ...newRun(), policy: it }),
+      workflows.updateRun(RUN, { status: it }),
+      workflows.updateRun(RUN, {}, { expectedStatus: it }),
+      workflows.listRuns({ status: it }),
+      workflows.upsertStep(RUN, { stepId: 'a', status: it }),
+      workflows.patchStep(RUN, 'a', { status: it }),
+      workflows.completeWait('wait', { status: it }),
+      workflows.listRuns({ cursor: it, status: 'running' }),
+      workflows.listSteps(RUN, { cursor: it }),
+    ]),
+  ),
 )
 
-/** What is no object, or not one of the right kind. */
+/** Missing arguments, and arguments of another type. */
 export const notObjects: Case = defineCase(
   'WF-906',
-  'what is not given or of another kind is refused by workflows',
+  'workflows refuse arguments that are missing or of another type',
   (t) =>
     refused(t, ({ workflows }) => [
       ...([undefined, null, 0, '', false, 5, 'x', []] as never[]).flatMap((it) => [
@@ -155,43 +152,44 @@ export const notObjects: Case = defineCase(
     ]),
 )
 
-/** Row 15: refused where it is written, not where it is read. */
-export const unstorable: Case = defineCase('WF-907', 'what cannot be stored is refused before any I/O', async (t) => {
-  const s = spied(t)
-  await waiting(s)
-  const { workflows } = s
-  await changesNothing(t, async () => {
-    const requests = await s.cost(async () => {
-      for (const it of [() => 1, { a: Symbol('s') }, { a: '\ud800' }, { a: { toJSON: () => 1 } }] as never[]) {
-        for (const call of [
-          workflows.createRun(newRun({ input: it }, 'new')),
-          workflows.prepareRun(newRun({ definition: it }, 'new')),
-          workflows.upsertStep(RUN, { stepId: 'a', result: it }),
-          workflows.patchStep(RUN, 'a', { result: it }),
-          workflows.saveTaskResult(RUN, 'a', it),
-          workflows.completeWait('wait', { result: it }),
-          workflows.completeWait('wait', { context: { it } }),
-          workflows.createRun(newRun({ context: { it } }, 'new')),
-          workflows.updateContext(RUN, { it }),
-          workflows.patchContext(RUN, { it }),
-        ]) {
-          await rejects(call, 'SERIALIZATION')
+/** Row 15: refused on write, not on read. */
+export const unstorable: Case = defineCase(
+  'WF-907',
+  'a value that cannot be stored is refused before any I/O',
+  async (t) => {
+    const s = spied(t)
+    await waiting(s)
+    const { workflows } = s
+    await changesNothing(t, async () => {
+      const requests = await s.cost(async () => {
+        for (const it of [() => 1, { a: Symbol('s') }, { a: '\ud800' }, { a: { toJSON: () => 1 } }] as never[]) {
+          for (const call of [
+            workflows.createRun(newRun({ input: it }, 'new')),
+            workflows.prepareRun(newRun({ definition: it }, 'new')),
+            workflows.upsertStep(RUN, { stepId: 'a', result: it }),
+            workflows.patchStep(RUN, 'a', { result: it }),
+            workflows.saveTaskResult(RUN, 'a', it),
+            workflows.completeWait('wait', { result: it }),
+            workflows.completeWait('wait', { context: { it } }),
+            workflows.createRun(newRun({ context: { it } }, 'new')),
+            workflows.updateContext(RUN, { it }),
+            workflows.patchContext(RUN, { it }),
+          ]) {
+            await rejects(call, 'SERIALIZATION')
+          }
         }
-      }
+      })
+      equal(requests, 0)
     })
-    equal(requests, 0)
-  })
-})
-
-/** What is no signal would never stop anything. */
-export const notSignals: Case = defineCase(
-  'WF-908',
-  'a signal that is none is refused by every method of workflows',
-  (t) =>
-    refused(t, (s) => (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => CALLS.map(([, call]) => call(s, { signal })))),
+  },
 )
 
-/** An aborted signal is respected by all, before any I/O. */
+/** A value that is not a signal could never abort a call. */
+export const notSignals: Case = defineCase('WF-908', 'every method of workflows refuses a malformed signal', (t) =>
+  refused(t, (s) => (NOT_SIGNALS as AbortSignal[]).flatMap((signal) => CALLS.map(([, call]) => call(s, { signal })))),
+)
+
+/** Every method checks the signal before any I/O. */
 export const aborted: Case = defineCase(
   'WF-909',
   'with an aborted signal every method of workflows is refused',
@@ -211,25 +209,21 @@ export const aborted: Case = defineCase(
   },
 )
 
-/** EN-13: closed is closed. */
-export const afterClose: Case = defineCase(
-  'WF-910',
-  'after the close every method of workflows is refused',
-  async (t) => {
-    const s = spied(t)
-    await waiting(s)
-    await s.db.close()
-    const requests = await s.cost(async () => {
-      for (const [, call] of CALLS) await rejects(call(s), 'CLOSED')
-    })
-    equal(requests, 0)
-  },
-)
+/** EN-13: after close, nothing works. */
+export const afterClose: Case = defineCase('WF-910', 'after close every method of workflows is refused', async (t) => {
+  const s = spied(t)
+  await waiting(s)
+  await s.db.close()
+  const requests = await s.cost(async () => {
+    for (const [, call] of CALLS) await rejects(call(s), 'CLOSED')
+  })
+  equal(requests, 0)
+})
 
-/** Malformed tenants are refused where a store is made. */
+/** Malformed tenants are refused when a store is created. */
 export const badTenants: Case = defineCase(
   'WF-911',
-  'a store of workflows for a malformed tenant cannot be made',
+  'a workflow store for a malformed tenant cannot be created',
   async (t) => {
     const { db } = stores(t)
     for (const tenant of BAD_IDS.filter((id) => id !== undefined) as string[]) {
@@ -238,8 +232,8 @@ export const badTenants: Case = defineCase(
   },
 )
 
-/** What is stored of a run is well-formed, or the run could not be read again. */
-export const badFields: Case = defineCase('WF-912', 'malformed fields of runs are refused by workflows', (t) =>
+/** A stored run is well-formed, or it could not be read again. */
+export const badFields: Case = defineCase('WF-912', 'workflows refuse malformed fields of runs', (t) =>
   refused(t, ({ workflows }) => [
     ...(['', 0, false, 5, 'x', [], {}] as never[]).flatMap((it) => [
       workflows.updateRun(RUN, { position: it }),

@@ -1,4 +1,4 @@
-/** What calls cost: one request for who knows the run, two for who does not. @module */
+/** The cost of calls: one request if the run is cached, two if not. @module */
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce } from '../build.ts'
@@ -7,28 +7,24 @@ import { changesNothing, RUN, spied, stores } from '../stores.ts'
 import { create, newRun, READS, runOf, waiting, WRITES } from './runs.ts'
 
 /** 7.4 start: one insert-if-absent. */
-export const starts: Case = defineCase(
-  'WF-1101',
-  'a start is one request, and two where the run is there',
-  async (t) => {
-    const s = spied(t)
-    await s.db.open()
-    const prepare = (runId: string, policy: 'useExisting' | 'terminateExisting', it = s) =>
-      it.workflows.prepareRun({ ...newRun({ input: 1, definition: 1, context: { a: 1 } }, runId), policy })
-    equal(await s.cost(() => create(s, { input: 1, definition: 1, context: {} })), 1)
-    equal(await s.cost(() => prepare('a', 'useExisting')), 1)
-    equal(await s.cost(() => prepare('b', 'terminateExisting')), 1)
-    equal(await s.cost(() => prepare('b', 'terminateExisting')), 1)
-    const cold = spied(t)
-    await cold.db.open()
-    equal(await cold.cost(() => prepare('a', 'useExisting', cold)), 2)
-    equal(await cold.cost(() => prepare('b', 'terminateExisting', cold)), 2)
-    equal(await cold.cost(() => rejects(create(cold), 'ALREADY_EXISTS')), 1)
-    equal(await cold.cost(() => atOnce(50, (i) => create(cold, {}, `r${i}`))), 1, 'Together')
-  },
-)
+export const starts: Case = defineCase('WF-1101', 'a start is one request, or two if the run exists', async (t) => {
+  const s = spied(t)
+  await s.db.open()
+  const prepare = (runId: string, policy: 'useExisting' | 'terminateExisting', it = s) =>
+    it.workflows.prepareRun({ ...newRun({ input: 1, definition: 1, context: { a: 1 } }, runId), policy })
+  equal(await s.cost(() => create(s, { input: 1, definition: 1, context: {} })), 1)
+  equal(await s.cost(() => prepare('a', 'useExisting')), 1)
+  equal(await s.cost(() => prepare('b', 'terminateExisting')), 1)
+  equal(await s.cost(() => prepare('b', 'terminateExisting')), 1)
+  const cold = spied(t)
+  await cold.db.open()
+  equal(await cold.cost(() => prepare('a', 'useExisting', cold)), 2)
+  equal(await cold.cost(() => prepare('b', 'terminateExisting', cold)), 2)
+  equal(await cold.cost(() => rejects(create(cold), 'ALREADY_EXISTS')), 1)
+  equal(await cold.cost(() => atOnce(50, (i) => create(cold, {}, `r${i}`))), 1, 'Together')
+})
 
-/** Every write is one commit. Who knows nothing learns of the run, and of what else is concerned. */
+/** Every write is one commit. A cold store also reads the run, and other entries involved. */
 export const writes: Case = defineCase('WF-1102', 'a change of a run is one request, and few when cold', async (t) => {
   const s = spied(t)
   await create(s)
@@ -51,8 +47,8 @@ export const writes: Case = defineCase('WF-1102', 'a change of a run is one requ
   equal(await cold.cost(() => cold.workflows.deleteRun(RUN)), 2)
 })
 
-/** Reads are one request, but for pages of steps. */
-export const reads: Case = defineCase('WF-1103', 'looking at a run is one request', async (t) => {
+/** Reads are one request, except pages of steps. */
+export const reads: Case = defineCase('WF-1103', 'reading a run is one request', async (t) => {
   const s = spied(t)
   await waiting(s)
   for (const [name, read] of Object.entries(READS)) {
@@ -73,10 +69,10 @@ export const together: Case = defineCase('WF-1104', 'changes of a run made toget
   equal([Object.keys(context as object).length, retries?.['a']?.attempts], [50, 50])
 })
 
-/** Row 4, D.5-5, D.5-7: a backend that fails is no backend that says there is nothing. */
+/** Row 4, D.5-5, D.5-7: an error of the backend does not mean that there is nothing. */
 export const faults: Case = defineCase(
   'WF-1105',
-  'a failing backend is reported, and nothing is made of it',
+  'a failing backend is reported, and never taken for an empty one',
   async (t) => {
     const s = spied(t)
     await create(s, { input: 1 })

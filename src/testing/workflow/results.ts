@@ -1,4 +1,4 @@
-/** Results of steps are merged one by one, and the first of each stays. @module */
+/** Results of steps do not overwrite each other, and the first result of each step stays. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -18,10 +18,10 @@ import { create, outcome, runOf, stepIds } from './runs.ts'
 
 const fork = (branches: readonly string[]) => ({ kind: 'fork', stepId: 'fork', branches }) as const
 
-/** SY-57, SY-74, SY-77: a result is the result of its row. */
+/** SY-57, SY-74, SY-77: a task result is the result of its row. */
 export const readable: Case = defineCase(
   'WF-701',
-  'a result that was saved can be loaded, and is that of its step',
+  'a saved result can be loaded, and is the result of its step',
   async (t) => {
     const s = stores(t)
     await create(s, { status: 'running' })
@@ -40,10 +40,10 @@ export const readable: Case = defineCase(
   },
 )
 
-/** SY-58, SY-59: absent is a value, but for the run. */
+/** SY-58, SY-59: a missing result is a value, not an error. */
 export const absent: Case = defineCase(
   'WF-702',
-  'a step without a result has none, nor has an unknown run',
+  'a step without a result has none, and neither has an unknown run',
   async (t) => {
     const s = stores(t)
     await create(s)
@@ -58,7 +58,7 @@ export const absent: Case = defineCase(
   },
 )
 
-/** SY-60, SY-61, 7.4: an ended run keeps its results, and takes no others. */
+/** SY-60, SY-61, 7.4: an ended run keeps its results, and accepts no others. */
 export const afterEnd: Case = defineCase('WF-703', 'results can be loaded after the run has ended', async (t) => {
   for (const completion of ['completed', 'failed', 'cancelled', 'compensated'] as const) {
     const s = stores(t)
@@ -73,7 +73,7 @@ export const afterEnd: Case = defineCase('WF-703', 'results can be loaded after 
   }
 })
 
-/** 7.4: the first one wins, unless it is told otherwise. */
+/** 7.4: the first result wins, unless `overwrite` is given. */
 export const firstWins: Case = defineCase(
   'WF-704',
   'the first result of a step stays unless it is overwritten',
@@ -101,8 +101,8 @@ export const firstWins: Case = defineCase(
   },
 )
 
-/** Row 6, B.1.5: sixty-four branches at once, and as few requests as can be. */
-export const siblings: Case = defineCase('WF-705', 'of concurrent branches no result is lost', async (t) => {
+/** Row 6, B.1.5: sixty-four branches at once, in as few requests as possible. */
+export const siblings: Case = defineCase('WF-705', 'concurrent branches lose no result', async (t) => {
   const branches = upTo(64).map((n) => `b${n}`)
   const s = spied(t)
   await create(s, { position: fork(branches), status: 'running' })
@@ -117,22 +117,18 @@ export const siblings: Case = defineCase('WF-705', 'of concurrent branches no re
 })
 
 /** Row 6, from several workers. */
-export const workers: Case = defineCase(
-  'WF-706',
-  'of branches done by several workers no result is lost',
-  async (t) => {
-    const branches = upTo(32).map((n) => `b${n}`)
-    const handles = several(t, 4)
-    await create(handles[0]!, { position: fork(branches), status: 'running' })
-    await Promise.all(branches.map((stepId, i) => handles[i % 4]!.workflows.saveTaskResult(RUN, stepId, i)))
-    const { position } = await runOf(stores(t))
-    ok(position?.kind === 'fork', 'Still there')
-    equal(position.completed?.toSorted(), branches.toSorted())
-    equal((await collect(stores(t).workflows.steps(RUN))).length, 32)
-  },
-)
+export const workers: Case = defineCase('WF-706', 'branches of several workers lose no result', async (t) => {
+  const branches = upTo(32).map((n) => `b${n}`)
+  const handles = several(t, 4)
+  await create(handles[0]!, { position: fork(branches), status: 'running' })
+  await Promise.all(branches.map((stepId, i) => handles[i % 4]!.workflows.saveTaskResult(RUN, stepId, i)))
+  const { position } = await runOf(stores(t))
+  ok(position?.kind === 'fork', 'Still there')
+  equal(position.completed?.toSorted(), branches.toSorted())
+  equal((await collect(stores(t).workflows.steps(RUN))).length, 32)
+})
 
-/** vercel/workflow #4173: of N results of one step one counts. */
+/** vercel/workflow #4173: of N results of one step, one counts. */
 export const oneWinner: Case = defineCase(
   'WF-707',
   'of concurrent results of one step the first one stays',
@@ -152,10 +148,10 @@ export const oneWinner: Case = defineCase(
   },
 )
 
-/** B.5-8, B.5-9: who finishes late has not worked in vain. */
+/** B.5-8, B.5-9: late work is not lost. */
 export const whileStopped: Case = defineCase(
   'WF-708',
-  'a branch that ends while its run is stopped counts',
+  'a branch that ends while its run is paused or cancelled counts',
   async (t) => {
     for (const status of ['paused', 'cancelled', 'waiting', 'pending'] as const) {
       const s = stores(t)
@@ -168,8 +164,8 @@ export const whileStopped: Case = defineCase(
   },
 )
 
-/** LangGraph #8039: a row that was stored without the run being told. */
-export const healed: Case = defineCase('WF-709', 'saving a result again tells the fork of it', async (t) => {
+/** LangGraph #8039: a row that was stored without an update of its run. */
+export const healed: Case = defineCase('WF-709', 'saving a result again also updates the fork', async (t) => {
   const s = stores(t)
   await create(s, { status: 'running' })
   await s.workflows.saveTaskResult(RUN, 'a', 1)
@@ -181,10 +177,10 @@ export const healed: Case = defineCase('WF-709', 'saving a result again tells th
   await rejects(s.workflows.saveTaskResult(RUN, 'a', 2), 'CONFLICT')
 })
 
-/** Rows 2, 3 and 5: whoever comes first, nobody takes anything away from another. */
+/** Rows 2, 3 and 5: concurrent changes overwrite nothing of each other. */
 export const orders: Case = defineCase(
   'WF-711',
-  'results, context, snapshot and position keep in every order',
+  'results, context, snapshot and position are all kept, in any order',
   async (t) => {
     const writes: ((s: Stores, runId: string) => Promise<unknown>)[] = [
       ({ workflows }, runId) => workflows.saveTaskResult(runId, 'a', 1),
@@ -235,10 +231,10 @@ export const names: Case = defineCase('WF-710', 'results of steps of any name ar
   equal((await runOf(stores(t))).position, { ...fork(ODD_IDS), completed: ODD_IDS })
 })
 
-/** A branch that is done changes its own offer, and no other. */
+/** A finished branch changes only its own offer. */
 export const siblingOffers: Case = defineCase(
   'WF-713',
-  'the offers of other branches outlive one that is done',
+  'a finished branch does not affect the offers of the others',
   async (t) => {
     const s = spied(t)
     const branches = upTo(30).map((n) => `b${n}`)

@@ -1,31 +1,31 @@
-/** Short ways to runs and to all calls that concern them, for the cases. @module */
+/** Short ways to runs, and to all calls about them, for the cases. @module */
 import type { CallOptions } from '../../core/driver.ts'
 import type { WriteOptions } from '../../core/options.ts'
 import type { NewRun, Run } from '../../stores/workflows/start.ts'
 import { collect, RUN, type Stores, WORKFLOW } from '../stores.ts'
 
-/** What a case says of a run besides its id and workflow. */
+/** The fields of a run besides id and workflow. */
 export type More = Omit<Partial<NewRun>, 'runId'>
 
-/** A run as it is handed in. */
+/** A run to create. */
 export const newRun = (more: More = {}, runId: string = RUN): NewRun => ({ runId, workflow: WORKFLOW, ...more })
 
 /** Creates a run. */
 export const create = ({ workflows }: Stores, more: More = {}, runId: string = RUN): Promise<Run> =>
   workflows.createRun(newRun(more, runId))
 
-/** What a run is, as a store sees it that knows nothing yet. */
+/** Reads a run through a store without a cache. */
 export async function runOf({ workflows }: Stores, runId: string = RUN): Promise<Run> {
   const run = await workflows.getRun(runId)
   if (!run) throw new Error('There is no such run')
   return run
 }
 
-/** The context of a run, where that is a plain object. */
+/** The context of a run that is a plain object. */
 export const contextOf = async (s: Stores, runId: string = RUN): Promise<Readonly<Record<string, unknown>>> =>
   (await runOf(s, runId)).context as Readonly<Record<string, unknown>>
 
-/** The ids of a run's steps, in their order. */
+/** The ids of a run's steps, in order. */
 export const stepIds = async ({ workflows }: Stores, runId: string = RUN): Promise<string[]> =>
   (await collect(workflows.steps(runId))).map(({ stepId }) => stepId)
 
@@ -37,7 +37,7 @@ export async function outcome({ workflows }: Stores, stepId: string, runId: stri
 
 type Call<O> = (s: Stores, runId: string, options?: O) => Promise<unknown>
 
-/** Calls that change a run which is there, each with something to do, again and again. */
+/** Calls that change an existing run, each with something to do every time. */
 export const WRITES: Readonly<Record<string, Call<WriteOptions>>> = {
   updateRun: ({ workflows }, runId, o) => workflows.updateRun(runId, { priority: 2 }, o),
   failTask: ({ workflows }, runId, o) => workflows.failTask(runId, 'a', { error: 'E', ...o }),
@@ -48,7 +48,7 @@ export const WRITES: Readonly<Record<string, Call<WriteOptions>>> = {
   saveTaskResult: ({ workflows }, runId, o) => workflows.saveTaskResult(runId, 'b', 1, { ...o, overwrite: true }),
 }
 
-/** Calls that make a run, or end its being. */
+/** Calls that create or delete a run. */
 export const STARTS: typeof WRITES = {
   createRun: ({ workflows }, runId, o) => workflows.createRun(newRun({}, runId), o),
   prepareRun: ({ workflows }, runId, o) =>
@@ -56,7 +56,7 @@ export const STARTS: typeof WRITES = {
   deleteRun: ({ workflows }, runId, o) => workflows.deleteRun(runId, o),
 }
 
-/** Calls that look at a run. */
+/** Calls that read a run. */
 export const READS: Readonly<Record<string, Call<CallOptions>>> = {
   getRun: ({ workflows }, runId, o) => workflows.getRun(runId, o),
   getStep: ({ workflows }, runId, o) => workflows.getStep(runId, 'a', o),
@@ -66,7 +66,7 @@ export const READS: Readonly<Record<string, Call<CallOptions>>> = {
   runEntries: ({ workflows }, runId, o) => collect(workflows.runEntries(runId, o)),
 }
 
-/** Calls that name no run. */
+/** Calls without a run id. */
 const OTHERS: Readonly<Record<string, (s: Stores, options?: WriteOptions) => Promise<unknown>>> = {
   listRuns: ({ workflows }, o) => workflows.listRuns(o),
   runs: ({ workflows }, o) => collect(workflows.runs(o)),
@@ -74,7 +74,7 @@ const OTHERS: Readonly<Record<string, (s: Stores, options?: WriteOptions) => Pro
   completeWait: ({ workflows }, o) => workflows.completeWait('wait', o),
 }
 
-/** All calls, of a run where they are of one. */
+/** All calls, for one run if they take one. */
 export const CALLS: readonly (readonly [string, (s: Stores, options?: WriteOptions) => Promise<unknown>])[] = [
   ...Object.entries({ ...READS, ...WRITES, ...STARTS }).map(
     ([name, call]) => [name, (s: Stores, o?: WriteOptions) => call(s, RUN, o)] as const,

@@ -1,9 +1,9 @@
-/** Runs that wait for whichever comes first, and runs that are claimed to be run. @module */
+/** Runs that wait for the first of several events, and runs that are claimed for execution. @module */
 import { equal, ok } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { RUN, type Stores, WORKFLOW, stores } from '../stores.ts'
 
-/** A run that waits for a message of two names and for the end of another run, until a time far away. */
+/** A run that waits for a message of two names and for the end of another run, until a distant time. */
 const waitingRun = async (s: Stores, more: { readonly wakeAt?: number } = {}): Promise<void> => {
   const position = { kind: 'wait', stepId: 'rest', names: ['a', 'b'], runs: ['child'], next: 'work', ...more } as const
   await s.workflows.createRun({ runId: RUN, workflow: WORKFLOW, position, status: 'waiting' })
@@ -16,7 +16,7 @@ const standing = async (s: Stores): Promise<unknown> => {
 
 export const byMessage: Case = defineCase(
   'WF-821',
-  'a message of any of its names wakes a run that waits for several things, and is kept',
+  'a message of any of its names wakes a run that waits for several events, and is kept',
   async (t) => {
     const s = stores(t)
     await s.db.health()
@@ -38,7 +38,7 @@ export const byMessage: Case = defineCase(
   },
 )
 
-export const byTime: Case = defineCase('WF-822', 'its time wakes a run that waits for several things', async (t) => {
+export const byTime: Case = defineCase('WF-822', 'its time wakes a run that waits for several events', async (t) => {
   const s = stores(t)
   await s.db.health()
   const wakeAt = s.db.now() + 500
@@ -74,7 +74,7 @@ export const byEnd: Case = defineCase('WF-823', 'the end of another run wakes th
 
 export const paused: Case = defineCase(
   'WF-824',
-  'a paused run that waits for several things goes on when it is let, to look what has come',
+  'a paused run that waits for several events checks for them when it is unpaused',
   async (t) => {
     const s = stores(t)
     await waitingRun(s)
@@ -87,7 +87,7 @@ export const paused: Case = defineCase(
   },
 )
 
-export const delivered: Case = defineCase('WF-825', 'a run that is claimed to be run is running', async (t) => {
+export const delivered: Case = defineCase('WF-825', 'a run claimed for execution is running', async (t) => {
   for (const status of ['pending', 'waiting'] as const) {
     const s = stores(t)
     await s.workflows.deleteRun(RUN)
@@ -102,7 +102,7 @@ export const delivered: Case = defineCase('WF-825', 'a run that is claimed to be
 
 export const takenBack: Case = defineCase(
   'WF-826',
-  'a worker that was started again takes its claims over, and fences off its former self',
+  'a restarted worker takes its claims over, and fences off its former self',
   async (t) => {
     const s = stores(t)
     await s.db.health()
@@ -132,7 +132,7 @@ export const takenBack: Case = defineCase(
 
 export const chosen: Case = defineCase(
   'WF-827',
-  'a worker is offered the versions that it has, and none of the runs that it has put off',
+  'a worker is offered the versions that it has, and none of the runs that it excludes',
   async (t) => {
     const s = stores(t)
     await s.db.health()

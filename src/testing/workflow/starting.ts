@@ -1,4 +1,4 @@
-/** Runs are started once, by whoever is first. @module */
+/** Runs are started once, by the first caller. @module */
 import type { StartPolicy } from '../../stores/workflows/start.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
@@ -8,7 +8,7 @@ import { changesNothing, event, mentions, RUN, several, stores, structured, verd
 import { workflowStore } from '../../stores/workflows/store.ts'
 import { create, newRun, runOf, stepIds, waiting } from './runs.ts'
 
-/** DI-1, SY-1: with everything it can hold. */
+/** DI-1, SY-1: with all fields. */
 export const roundTrip: Case = defineCase('WF-101', 'a run comes back as it was created', async (t) => {
   const { workflows, db } = stores(t)
   await db.health()
@@ -34,7 +34,7 @@ export const roundTrip: Case = defineCase('WF-101', 'a run comes back as it was 
   ok(Number.isSafeInteger(createdAt), 'Milliseconds')
 })
 
-/** DI-1, 7.4 start: with nothing that it need not hold. */
+/** DI-1, 7.4 start: with only the required fields. */
 export const bare: Case = defineCase(
   'WF-102',
   'a run without options is pending and has an empty context',
@@ -58,15 +58,15 @@ export const bare: Case = defineCase(
   },
 )
 
-/** SY-2: absent is a value. */
+/** SY-2: a missing run is a value, not an error. */
 export const unknown: Case = defineCase('WF-103', 'an unknown run is undefined', async (t) => {
   const { workflows } = stores(t)
   equal(await workflows.getRun(RUN), undefined)
   equal([await workflows.listRuns(), await workflows.listSteps(RUN)], [{ items: [] }, { items: [] }])
 })
 
-/** D.5-6, vercel/workflow #2983: a start that lost says so, and overwrites nothing. */
-export const once: Case = defineCase('WF-104', 'a run that is there is not created again', async (t) => {
+/** D.5-6, vercel/workflow #2983: a start that comes second says so, and overwrites nothing. */
+export const once: Case = defineCase('WF-104', 'an existing run is not created again', async (t) => {
   const [one, two] = [stores(t), stores(t)]
   await create(one, { input: 1, definitionHash: 'h' })
   await one.log.append(event('e', { runId: 'logged', workflow: 'w' }))
@@ -86,7 +86,7 @@ export const once: Case = defineCase('WF-104', 'a run that is there is not creat
 /** SY-95, B.1.3: by policy. */
 export const policies: Case = defineCase(
   'WF-105',
-  'what is there is refused, used or terminated by policy',
+  'an existing run is refused, used or terminated, as the policy says',
   async (t) => {
     const s = stores(t)
     const prepare = (policy: StartPolicy | undefined, input: number, it = s) =>
@@ -109,30 +109,26 @@ export const policies: Case = defineCase(
   },
 )
 
-/** SY-95: what has ended can be started over, and is otherwise as it ended. */
-export const endedRuns: Case = defineCase(
-  'WF-106',
-  'a run that has ended is used as it is, or started over',
-  async (t) => {
-    const s = stores(t)
-    await create(s, { input: 1, position: { kind: 'step', stepId: 'a' } })
-    await s.workflows.saveTaskResult(RUN, 'a', 'out')
-    await s.workflows.updateRun(RUN, { status: 'failed', error: 'Broken' })
-    for (const it of [s, stores(t)]) {
-      const { created, run } = await it.workflows.prepareRun({ ...newRun({ input: 2 }), policy: 'useExisting' })
-      equal([created, run.status, run.completion, run.error, run.input], [false, 'failed', 'failed', 'Broken', 1])
-      equal(run.completedAt, run.since)
-    }
-    const { run } = await s.workflows.prepareRun({ ...newRun({ input: 2 }), policy: 'terminateExisting' })
-    equal([run.status, run.completion, run.error, run.input], ['pending', undefined, undefined, 2])
-    equal(await s.workflows.loadTaskResult(RUN, 'a'), undefined)
-  },
-)
+/** SY-95: an ended run can be started over, or used as it is. */
+export const endedRuns: Case = defineCase('WF-106', 'an ended run is used as it is, or started over', async (t) => {
+  const s = stores(t)
+  await create(s, { input: 1, position: { kind: 'step', stepId: 'a' } })
+  await s.workflows.saveTaskResult(RUN, 'a', 'out')
+  await s.workflows.updateRun(RUN, { status: 'failed', error: 'Broken' })
+  for (const it of [s, stores(t)]) {
+    const { created, run } = await it.workflows.prepareRun({ ...newRun({ input: 2 }), policy: 'useExisting' })
+    equal([created, run.status, run.completion, run.error, run.input], [false, 'failed', 'failed', 'Broken', 1])
+    equal(run.completedAt, run.since)
+  }
+  const { run } = await s.workflows.prepareRun({ ...newRun({ input: 2 }), policy: 'terminateExisting' })
+  equal([run.status, run.completion, run.error, run.input], ['pending', undefined, undefined, 2])
+  equal(await s.workflows.loadTaskResult(RUN, 'a'), undefined)
+})
 
-/** B.1.3: another definition is an error, whatever the policy; what one side does not say cannot differ. */
+/** B.1.3: another definition is an error, whatever the policy. A missing field cannot differ. */
 export const definitions: Case = defineCase(
   'WF-107',
-  'a run of another definition is refused by every policy',
+  'a run with another definition is refused by every policy',
   async (t) => {
     const s = stores(t)
     await create(s, { definitionVersion: '1', definitionHash: 'one' })
@@ -161,43 +157,39 @@ export const definitions: Case = defineCase(
   },
 )
 
-/** B.5-3: terminating removes all children. */
-export const terminated: Case = defineCase(
-  'WF-108',
-  'nothing of a terminated run is left in the new one',
-  async (t) => {
-    const s = stores(t)
-    const old = 'OLD-MARKER'
-    await waiting(s, { input: old, definition: old, context: { old }, tags: [old], priority: 1 }, old)
-    await s.workflows.saveTaskResult(RUN, 'a', old)
-    await s.log.append(event('e', { payload: old, idempotencyKey: old }))
-    await s.log.saveIntervention(RUN, { targetStep: old })
-    await s.state.saveSnapshot({ runId: RUN, state: old, position: { kind: 'step', stepId: old } })
-    await s.state.set('name', old, { runId: RUN })
-    await s.signals.storeSignal(RUN, 'pause', { reason: old })
-    await s.signals.sendMessage(RUN, old, old)
-    await s.claims.claimTask({ runId: RUN, stepId: 'b', workerId: old })
-    await create(s, {}, `${RUN}2`)
-    await s.workflows.prepareRun({ ...newRun({ input: 'new' }), policy: 'terminateExisting' })
-    equal(await mentions(t, old), false, 'Something of the old run is left')
-    for (const it of [s, stores(t)]) {
-      equal(await stepIds(it), [])
-      const { generation, input, context, status, signals } = await runOf(it)
-      equal([generation, input, context, status, signals], [2, 'new', {}, 'pending', undefined])
-      equal([await it.log.getLatestSeq(RUN), await it.state.loadSnapshot(RUN)], [undefined, undefined])
-      equal((await it.workflows.listRuns({ status: 'pending' })).items.length, 2)
-    }
-    equal(await s.workflows.saveTaskResult(RUN, 'a', 'new'), { duplicate: false })
-    equal(await s.workflows.patchContext(RUN, { b: 1 }), { version: 1, context: { b: 1 } })
-    equal((await s.log.append(event('e', { idempotencyKey: old }))).seq, 1)
-    equal((await runOf(s, `${RUN}2`)).generation, 1)
-  },
-)
+/** B.5-3: terminating a run removes all its children. */
+export const terminated: Case = defineCase('WF-108', 'a new run has nothing of the terminated one', async (t) => {
+  const s = stores(t)
+  const old = 'OLD-MARKER'
+  await waiting(s, { input: old, definition: old, context: { old }, tags: [old], priority: 1 }, old)
+  await s.workflows.saveTaskResult(RUN, 'a', old)
+  await s.log.append(event('e', { payload: old, idempotencyKey: old }))
+  await s.log.saveIntervention(RUN, { targetStep: old })
+  await s.state.saveSnapshot({ runId: RUN, state: old, position: { kind: 'step', stepId: old } })
+  await s.state.set('name', old, { runId: RUN })
+  await s.signals.storeSignal(RUN, 'pause', { reason: old })
+  await s.signals.sendMessage(RUN, old, old)
+  await s.claims.claimTask({ runId: RUN, stepId: 'b', workerId: old })
+  await create(s, {}, `${RUN}2`)
+  await s.workflows.prepareRun({ ...newRun({ input: 'new' }), policy: 'terminateExisting' })
+  equal(await mentions(t, old), false, 'Something of the old run is left')
+  for (const it of [s, stores(t)]) {
+    equal(await stepIds(it), [])
+    const { generation, input, context, status, signals } = await runOf(it)
+    equal([generation, input, context, status, signals], [2, 'new', {}, 'pending', undefined])
+    equal([await it.log.getLatestSeq(RUN), await it.state.loadSnapshot(RUN)], [undefined, undefined])
+    equal((await it.workflows.listRuns({ status: 'pending' })).items.length, 2)
+  }
+  equal(await s.workflows.saveTaskResult(RUN, 'a', 'new'), { duplicate: false })
+  equal(await s.workflows.patchContext(RUN, { b: 1 }), { version: 1, context: { b: 1 } })
+  equal((await s.log.append(event('e', { idempotencyKey: old }))).seq, 1)
+  equal((await runOf(s, `${RUN}2`)).generation, 1)
+})
 
-/** B.5-3: who still works on the old run is fenced. */
+/** B.5-3: a worker on the old run is fenced off. */
 export const fenced: Case = defineCase(
   'WF-109',
-  'a worker of a terminated run writes nothing into the new one',
+  'a worker on a terminated run writes nothing into the new one',
   async (t) => {
     const [worker, other] = [stores(t), stores(t)]
     await create(worker, { status: 'running', position: { kind: 'step', stepId: 'a' } })
@@ -215,7 +207,7 @@ export const fenced: Case = defineCase(
   },
 )
 
-/** B.5-3, rows 22 and 29: of N starters one. */
+/** B.5-3, rows 22 and 29: one of N starters. */
 export const oneStarter: Case = defineCase(
   'WF-110',
   'of concurrent starters exactly one creates the run',
@@ -238,7 +230,7 @@ export const oneStarter: Case = defineCase(
   },
 )
 
-/** Row 22, as in other processes. */
+/** Row 22, like other processes. */
 export const otherProcesses: Case = defineCase(
   'WF-111',
   'of starters in several processes exactly one creates the run',
@@ -254,7 +246,7 @@ export const otherProcesses: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** B.5-3: of those who terminate each other, every one has had its turn. */
+/** B.5-3: every caller that terminates gets its turn. */
 export const successors: Case = defineCase('WF-112', 'concurrent terminations count the generations', async (t) => {
   const handles = several(t, 4)
   const found = await atOnce(12, (i) =>
@@ -269,89 +261,77 @@ export const successors: Case = defineCase('WF-112', 'concurrent terminations co
   equal((await stores(t).workflows.listRuns({ status: 'pending' })).items.length, 1)
 })
 
-/** What was created can be worked on like any other run. */
-export const usable: Case = defineCase(
-  'WF-113',
-  'a run that was created takes events, snapshots and claims',
-  async (t) => {
-    const s = stores(t)
-    await s.db.health()
-    await create(s, { status: 'running', position: { kind: 'step', stepId: 'a' } })
-    await t.sleep(10)
-    const [task] = await s.claims.findAvailableTasks({ workerId: 'w' })
-    equal([task?.runId, task?.stepId], [RUN, 'a'])
-    equal(await s.log.append(event('e')), { seq: 1, duplicate: false })
-    await rejects(s.log.append(event('e', { workflow: 'other' })), 'WORKFLOW_MISMATCH')
-    await s.state.saveSnapshot({ runId: RUN, state: 1, status: 'running' })
-    equal((await runOf(s)).status, 'running')
-    await s.log.complete(RUN, 'completed')
-    const { status, completion, completedAt, since } = await runOf(stores(t))
-    equal([status, completion, completedAt], ['completed', 'completed', since])
-  },
-)
+/** A created run works like any other. */
+export const usable: Case = defineCase('WF-113', 'a created run accepts events, snapshots and claims', async (t) => {
+  const s = stores(t)
+  await s.db.health()
+  await create(s, { status: 'running', position: { kind: 'step', stepId: 'a' } })
+  await t.sleep(10)
+  const [task] = await s.claims.findAvailableTasks({ workerId: 'w' })
+  equal([task?.runId, task?.stepId], [RUN, 'a'])
+  equal(await s.log.append(event('e')), { seq: 1, duplicate: false })
+  await rejects(s.log.append(event('e', { workflow: 'other' })), 'WORKFLOW_MISMATCH')
+  await s.state.saveSnapshot({ runId: RUN, state: 1, status: 'running' })
+  equal((await runOf(s)).status, 'running')
+  await s.log.complete(RUN, 'completed')
+  const { status, completion, completedAt, since } = await runOf(stores(t))
+  equal([status, completion, completedAt], ['completed', 'completed', since])
+})
 
-/** Row 1: of two that go on from one, each goes its own way, and the first stays what it was. */
-export const forks: Case = defineCase(
-  'WF-115',
-  'runs that were started from what another holds share nothing',
-  async (t) => {
-    const s = stores(t)
-    await create(s, { input: { n: 1 }, context: { list: [1], at: new Map([['a', 1]]) }, definition: { v: 1 } })
-    await s.state.saveSnapshot({ runId: RUN, state: { list: [1] } })
-    const { input, context, definition } = await runOf(s)
-    const { state } = (await s.state.loadSnapshot(RUN))!
+/** Row 1: two runs that start from the same value diverge, and the original stays. */
+export const forks: Case = defineCase('WF-115', "runs started from another's values share nothing", async (t) => {
+  const s = stores(t)
+  await create(s, { input: { n: 1 }, context: { list: [1], at: new Map([['a', 1]]) }, definition: { v: 1 } })
+  await s.state.saveSnapshot({ runId: RUN, state: { list: [1] } })
+  const { input, context, definition } = await runOf(s)
+  const { state } = (await s.state.loadSnapshot(RUN))!
+  for (const runId of ['left', 'right']) {
+    const it = runId === 'left' ? s : stores(t)
+    await create(it, { input, context, definition }, runId)
+    await it.state.saveSnapshot({ runId, state })
+    await it.workflows.patchContext(runId, { of: runId })
+    await it.workflows.saveTaskResult(runId, 'a', runId)
+    await it.state.saveSnapshot({ runId, state: { of: runId } })
+  }
+  for (const it of [s, stores(t)]) {
     for (const runId of ['left', 'right']) {
-      const it = runId === 'left' ? s : stores(t)
-      await create(it, { input, context, definition }, runId)
-      await it.state.saveSnapshot({ runId, state })
-      await it.workflows.patchContext(runId, { of: runId })
-      await it.workflows.saveTaskResult(runId, 'a', runId)
-      await it.state.saveSnapshot({ runId, state: { of: runId } })
+      const run = await runOf(it, runId)
+      equal([run.input, run.definition, run.context], [input, definition, { ...(context as object), of: runId }])
+      equal((await it.state.loadSnapshot(runId))?.state, { of: runId })
+      equal(await it.workflows.loadTaskResult(runId, 'a'), { result: runId })
     }
-    for (const it of [s, stores(t)]) {
-      for (const runId of ['left', 'right']) {
-        const run = await runOf(it, runId)
-        equal([run.input, run.definition, run.context], [input, definition, { ...(context as object), of: runId }])
-        equal((await it.state.loadSnapshot(runId))?.state, { of: runId })
-        equal(await it.workflows.loadTaskResult(runId, 'a'), { result: runId })
-      }
-      equal([(await runOf(it)).context, await stepIds(it)], [context, []])
-      equal((await it.state.loadSnapshot(RUN))?.state, state)
-    }
-  },
-)
+    equal([(await runOf(it)).context, await stepIds(it)], [context, []])
+    equal((await it.state.loadSnapshot(RUN))?.state, state)
+  }
+})
 
-/** What callers have in their hands is theirs. */
-export const copies: Case = defineCase(
-  'WF-114',
-  'what is handed in or out can be changed without any effect',
-  async (t) => {
-    const s = stores(t)
-    const context = { list: [1] }
-    const bytes = new Uint8Array([1, 2])
-    const result = { list: [1] }
-    await create(s, { context })
-    const patched = await s.workflows.patchContext(RUN, context)
-    const row = await s.workflows.upsertStep(RUN, { stepId: 'a', result })
-    await s.workflows.saveTaskResult(RUN, 'b', bytes)
-    for (const it of [context, patched.context as typeof context, result, row.result as typeof result]) it.list.push(2)
-    bytes.fill(9)
-    equal((await s.workflows.patchContext(RUN, { n: 1 })).context, { list: [1], n: 1 })
-    equal((await s.workflows.patchStep(RUN, 'a', { status: 'running' })).result, { list: [1] })
-    await rejects(s.workflows.saveTaskResult(RUN, 'b', bytes), 'CONFLICT')
-    equal(await s.workflows.saveTaskResult(RUN, 'b', new Uint8Array([1, 2])), { duplicate: true })
-    const stored = stores(t)
-    equal(
-      [(await runOf(stored)).context, await stored.workflows.getStep(RUN, 'a')],
-      [{ list: [1], n: 1 }, await s.workflows.getStep(RUN, 'a')],
-    )
-  },
-)
+/** Objects of the caller belong to the caller. */
+export const copies: Case = defineCase('WF-114', 'arguments and results can be changed without effect', async (t) => {
+  const s = stores(t)
+  const context = { list: [1] }
+  const bytes = new Uint8Array([1, 2])
+  const result = { list: [1] }
+  await create(s, { context })
+  const patched = await s.workflows.patchContext(RUN, context)
+  const row = await s.workflows.upsertStep(RUN, { stepId: 'a', result })
+  await s.workflows.saveTaskResult(RUN, 'b', bytes)
+  for (const it of [context, patched.context as typeof context, result, row.result as typeof result]) it.list.push(2)
+  bytes.fill(9)
+  equal((await s.workflows.patchContext(RUN, { n: 1 })).context, { list: [1], n: 1 })
+  equal((await s.workflows.patchStep(RUN, 'a', { status: 'running' })).result, { list: [1] })
+  await rejects(s.workflows.saveTaskResult(RUN, 'b', bytes), 'CONFLICT')
+  equal(await s.workflows.saveTaskResult(RUN, 'b', new Uint8Array([1, 2])), { duplicate: true })
+  const stored = stores(t)
+  equal(
+    [(await runOf(stored)).context, await stored.workflows.getStep(RUN, 'a')],
+    [{ list: [1], n: 1 }, await s.workflows.getStep(RUN, 'a')],
+  )
+})
 
-/** B.1.3: a run that begins by waiting waits, as one that comes to wait. */
+/** B.1.3: a run created in a wait behaves like one that enters it. */
 export const beginsWaiting: Case = defineCase(
   'WF-116',
-  'a run that is created where it waits is due in time, and not offered before',
+  'a run created in a wait is due in time, and not offered before',
   async (t) => {
     const s = stores(t)
     await s.db.health()

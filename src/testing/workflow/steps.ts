@@ -1,4 +1,4 @@
-/** Steps of runs: a row each, in the order of their insertion. @module */
+/** Steps of runs: one row each, in the order of insertion. @module */
 import type { RunStatus, StepStatus } from '../../runs/status.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
@@ -23,8 +23,8 @@ export const upserts: Case = defineCase('WF-601', 'a step is inserted, then repl
   equal(await s.workflows.getStep('none', 'a'), undefined)
 })
 
-/** D.5-6: it replaces all. */
-export const replaces: Case = defineCase('WF-602', 'a replaced step keeps nothing but its place', async (t) => {
+/** D.5-6: it replaces everything. */
+export const replaces: Case = defineCase('WF-602', 'a replaced step keeps only its place', async (t) => {
   const s = stores(t)
   await create(s)
   await s.workflows.upsertStep(RUN, {
@@ -40,8 +40,8 @@ export const replaces: Case = defineCase('WF-602', 'a replaced step keeps nothin
   ok(Number.isSafeInteger(updatedAt), 'Milliseconds')
 })
 
-/** DI-13: what is not named stays. */
-export const patches: Case = defineCase('WF-603', 'a patched step keeps what the patch does not name', async (t) => {
+/** DI-13: other fields stay. */
+export const patches: Case = defineCase('WF-603', 'a patched step keeps its other fields', async (t) => {
   const s = stores(t)
   await create(s)
   await s.workflows.upsertStep(RUN, { stepId: 'a', status: 'waiting', waitId: 'w', startedAt: 7, result: 1 })
@@ -59,8 +59,8 @@ export const patches: Case = defineCase('WF-603', 'a patched step keeps what the
   equal(await stepIds(s), ['a', 'new'])
 })
 
-/** D.5-6: by the backend's clock, and once. */
-export const times: Case = defineCase('WF-604', 'a step says when it first started and when it ended', async (t) => {
+/** D.5-6: by the backend's clock, set once. */
+export const times: Case = defineCase('WF-604', 'a step records when it first started and when it ended', async (t) => {
   const s = stores(t)
   await create(s)
   const { workflows } = s
@@ -85,42 +85,38 @@ export const times: Case = defineCase('WF-604', 'a step says when it first start
   equal([skipped.startedAt, skipped.completedAt], [undefined, skipped.updatedAt])
 })
 
-/** DI-4, DI-8: a row that changes keeps its place. */
-export const order: Case = defineCase(
-  'WF-605',
-  'steps are listed in the order of their insertion, by run',
-  async (t) => {
-    const s = stores(t)
-    await create(s)
-    await create(s, {}, 'other')
-    const ids = ['c', 'a', 'b', ...ODD_IDS.filter((id) => !['a', 'b', 'c'].includes(id))]
-    for (const [i, stepId] of ids.entries()) {
-      await s.workflows.upsertStep(RUN, { stepId, result: stepId })
-      await s.workflows.upsertStep('other', { stepId: `other ${i}` })
-    }
-    const { workflows } = stores(t)
-    await workflows.patchStep(RUN, 'c', { status: 'failed' })
-    await workflows.upsertStep(RUN, { stepId: 'a', result: 'a' })
-    await workflows.saveTaskResult(RUN, 'b', 'b', { overwrite: true })
-    for (const limit of [1, 7, 1000]) {
-      const found = await byPage((o) => workflows.listSteps(RUN, o), limit)
-      equal(
-        found.map(({ stepId }) => stepId),
-        ids,
-      )
-      equal(
-        found.map(({ result }) => result),
-        ids,
-      )
-    }
-    equal((await collect(workflows.steps(RUN, { limit: 10 }))).length, ids.length)
-    equal((await collect(workflows.steps('other'))).length, ids.length)
-    for (const stepId of ids) equal((await workflows.getStep(RUN, stepId))?.stepId, stepId)
-  },
-)
+/** DI-4, DI-8: a changed row keeps its place. */
+export const order: Case = defineCase('WF-605', 'steps are listed in the order of insertion, by run', async (t) => {
+  const s = stores(t)
+  await create(s)
+  await create(s, {}, 'other')
+  const ids = ['c', 'a', 'b', ...ODD_IDS.filter((id) => !['a', 'b', 'c'].includes(id))]
+  for (const [i, stepId] of ids.entries()) {
+    await s.workflows.upsertStep(RUN, { stepId, result: stepId })
+    await s.workflows.upsertStep('other', { stepId: `other ${i}` })
+  }
+  const { workflows } = stores(t)
+  await workflows.patchStep(RUN, 'c', { status: 'failed' })
+  await workflows.upsertStep(RUN, { stepId: 'a', result: 'a' })
+  await workflows.saveTaskResult(RUN, 'b', 'b', { overwrite: true })
+  for (const limit of [1, 7, 1000]) {
+    const found = await byPage((o) => workflows.listSteps(RUN, o), limit)
+    equal(
+      found.map(({ stepId }) => stepId),
+      ids,
+    )
+    equal(
+      found.map(({ result }) => result),
+      ids,
+    )
+  }
+  equal((await collect(workflows.steps(RUN, { limit: 10 }))).length, ids.length)
+  equal((await collect(workflows.steps('other'))).length, ids.length)
+  for (const stepId of ids) equal((await workflows.getStep(RUN, stepId))?.stepId, stepId)
+})
 
-/** Row 6, row 19: one row for each, none twice. */
-export const concurrent: Case = defineCase('WF-606', 'steps inserted at once are there once each', async (t) => {
+/** Row 6, row 19: one row for each step. */
+export const concurrent: Case = defineCase('WF-606', 'steps inserted at once each exist once', async (t) => {
   const handles = several(t, 4)
   await create(handles[0]!)
   await atOnce(48, (i) => handles[i % 4]!.workflows.upsertStep(RUN, { stepId: `s${i % 24}`, result: i }))
@@ -142,7 +138,7 @@ export const concurrent: Case = defineCase('WF-606', 'steps inserted at once are
   equal([step?.error, step?.result, step?.startedAt], ['E', 1, 3])
 })
 
-/** B.5-9, SY-72: what comes late is kept while a run is stopped, and not when it is done. */
+/** B.5-9, SY-72: late changes are kept while a run is stopped, but not once it has ended. */
 export const late: Case = defineCase(
   'WF-607',
   'steps of stopped runs still change, those of ended ones do not',
@@ -177,8 +173,8 @@ export const late: Case = defineCase(
   },
 )
 
-/** Row 15: what comes back is what was stored. */
-export const values: Case = defineCase('WF-608', 'results of steps are any structured value', async (t) => {
+/** Row 15: the result is read as it was stored. */
+export const values: Case = defineCase('WF-608', 'results of steps can be any structured value', async (t) => {
   const s = stores(t)
   await create(s)
   const all = [null, false, 0, -0, '', '\0', [], {}, new Map([[1, 2]]), new Uint8Array([0, 255]), 10n, structured()]
@@ -212,8 +208,8 @@ export const pages: Case = defineCase(
   },
 )
 
-/** DI-13: a wait for a message that did not come stays one. */
-export const timedOut: Case = defineCase('WF-610', 'a patched step still tells that it timed out', async (t) => {
+/** DI-13: a wait that timed out stays marked. */
+export const timedOut: Case = defineCase('WF-610', 'a patched step keeps its timedOut', async (t) => {
   const s = stores(t)
   await s.db.health()
   const wakeAt = s.db.now() + 50

@@ -1,4 +1,4 @@
-/** What is known of a run changes by compare and set, and an ended run stays ended. @module */
+/** Fields of a run change by compare-and-set, and an ended run stays ended. @module */
 import type { RunStatus } from '../../runs/status.ts'
 import { equal, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
@@ -9,8 +9,8 @@ import { create, runOf, WRITES } from './runs.ts'
 const ENDED: readonly RunStatus[] = ['completed', 'failed', 'cancelled', 'compensated']
 const at = (stepId: string) => ({ kind: 'step', stepId }) as const
 
-/** A.1.4-1, B.5-2, Mastra #18004: field by field; a run keeps its age. */
-export const fields: Case = defineCase('WF-201', 'what an update names changes, the rest stays', async (t) => {
+/** A.1.4-1, B.5-2, Mastra #18004: field by field; a run keeps its creation time. */
+export const fields: Case = defineCase('WF-201', 'an update changes only the given fields', async (t) => {
   const s = stores(t)
   const before = await create(s, { input: 1, context: { a: 1 }, tags: ['x'], definitionHash: 'h' })
   const deadline = { stepId: 'a', at: 5e12 }
@@ -26,10 +26,10 @@ export const fields: Case = defineCase('WF-201', 'what an update names changes, 
   equal([tags, none, position, traceParent], [[], undefined, undefined, 'p'])
 })
 
-/** What callers have in their hands is theirs: an index made of what is remembered would go astray. */
+/** Objects of the caller belong to the caller. A cached alias would corrupt the indexes. */
 export const copies: Case = defineCase(
   'WF-210',
-  'tags and positions can be changed after a call without any effect',
+  'tags and positions can be changed after a call without effect',
   async (t) => {
     const s = stores(t)
     const before = await t.dump()
@@ -53,7 +53,7 @@ export const copies: Case = defineCase(
   },
 )
 
-/** SY-71: the later one counts. */
+/** SY-71: the later update counts. */
 export const position: Case = defineCase('WF-202', 'a second update overwrites the position', async (t) => {
   const s = stores(t)
   await create(s)
@@ -63,8 +63,8 @@ export const position: Case = defineCase('WF-202', 'a second update overwrites t
   }
 })
 
-/** Row 26: of those who go on from one status, one may. */
-export const expected: Case = defineCase('WF-203', 'an update is made from the expected status only', async (t) => {
+/** Row 26: of several callers that expect the same status, one succeeds. */
+export const expected: Case = defineCase('WF-203', 'an update applies only from the expected status', async (t) => {
   const handles = several(t, 4)
   await create(handles[0]!)
   await changesNothing(t, async () => {
@@ -86,10 +86,10 @@ export const expected: Case = defineCase('WF-203', 'an update is made from the e
   equal((await runOf(stores(t))).tags, [`w${found.indexOf('running')}`])
 })
 
-/** SY-72, row 8: whoever comes late does not bring it back. */
+/** SY-72, row 8: a late caller does not revive the run. */
 export const ended: Case = defineCase(
   'WF-204',
-  'an ended run is changed by nobody, and every refusal is loud',
+  'no call changes an ended run, and every call is refused loudly',
   async (t) => {
     for (const last of ENDED) {
       const [one, two] = [stores(t), stores(t)]
@@ -115,7 +115,7 @@ export const ended: Case = defineCase(
   },
 )
 
-/** A.1.4-1: what a run is of cannot be changed. */
+/** A.1.4-1: the workflow of a run cannot be changed. */
 export const workflow: Case = defineCase('WF-205', 'a run keeps its workflow', async (t) => {
   const s = stores(t)
   await create(s)
@@ -127,10 +127,10 @@ export const workflow: Case = defineCase('WF-205', 'a run keeps its workflow', a
   await s.workflows.updateRun(RUN, { workflow: 'order', priority: 1 })
 })
 
-/** SY-2, DI-9, DI-11: what is not there is not made by the way. */
+/** SY-2, DI-9, DI-11: a change does not create a run. */
 export const unknown: Case = defineCase(
   'WF-206',
-  'changing an unknown run is refused, and leaves nothing',
+  'changing an unknown run is refused and leaves nothing',
   async (t) => {
     const s = stores(t)
     await create(s, {}, `${RUN}2`)
@@ -143,7 +143,7 @@ export const unknown: Case = defineCase(
   },
 )
 
-/** dbos-py #742, cloudflare/agents #1729: attempts are counted, also side by side. */
+/** dbos-py #742, cloudflare/agents #1729: attempts are counted, even concurrent ones. */
 export const attempts: Case = defineCase('WF-207', 'failed attempts are counted by step', async (t) => {
   const handles = several(t, 3)
   await create(handles[0]!)
@@ -164,7 +164,7 @@ export const attempts: Case = defineCase('WF-207', 'failed attempts are counted 
   equal(bare, { attempts: 1, lastError: '' })
 })
 
-/** B.5-12: what failed is offered again when its time has come. */
+/** B.5-12: a failed step is offered again when its time has come. */
 export const backoff: Case = defineCase('WF-208', 'a failed step is offered again after its wait', async (t) => {
   const s = stores(t)
   await s.db.health()
@@ -178,8 +178,8 @@ export const backoff: Case = defineCase('WF-208', 'a failed step is offered agai
   equal(await offered(), 1)
 })
 
-/** B.5-2: several that change one run lose nothing of each other. */
-export const together: Case = defineCase('WF-209', 'changes of many kinds made together are all there', async (t) => {
+/** B.5-2: concurrent changes of one run are all kept. */
+export const together: Case = defineCase('WF-209', 'concurrent changes of many kinds are all kept', async (t) => {
   const handles = several(t, 3)
   await create(handles[0]!)
   await atOnce(30, async (i) => {
@@ -196,7 +196,7 @@ export const together: Case = defineCase('WF-209', 'changes of many kinds made t
   equal(await s.log.getLatestSeq(RUN), 5)
 })
 
-/** DI-2, C.1: what a run is a run of stays, or a worker would go on with another definition unseen. */
+/** DI-2, C.1: otherwise a worker could go on with another definition unnoticed. */
 export const definition: Case = defineCase('WF-213', 'a run keeps its definition hash', async (t) => {
   const s = stores(t)
   await create(s)

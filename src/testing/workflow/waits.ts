@@ -1,4 +1,4 @@
-/** Steps that wait for somebody outside, found by the id they wait under. @module */
+/** Steps that wait for an outside system, found by their wait id. @module */
 import { equal, rejects } from '../assert.ts'
 import { atOnce } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
@@ -6,7 +6,7 @@ import { changesNothing, ODD_IDS, RUN, several, spied, stores, structured, verdi
 import { create, runOf, waiting } from './runs.ts'
 
 /** D.5-11: without a scan. */
-export const found: Case = defineCase('WF-801', 'a step that waits is found by its wait id', async (t) => {
+export const found: Case = defineCase('WF-801', 'a waiting step is found by its wait id', async (t) => {
   const s = stores(t)
   await waiting(s)
   const step = await s.workflows.getStep(RUN, 'ask')
@@ -21,7 +21,7 @@ export const found: Case = defineCase('WF-801', 'a step that waits is found by i
   equal(await s.workflows.findStepByWaitId('wait'), undefined, 'It does not wait any more')
 })
 
-/** D.1.3-6: with everything in one commit. */
+/** D.1.3-6: all in one commit. */
 export const completes: Case = defineCase('WF-802', 'ending a wait completes the step with its result', async (t) => {
   const s = stores(t)
   await waiting(s)
@@ -37,35 +37,31 @@ export const completes: Case = defineCase('WF-802', 'ending a wait completes the
   equal((await runOf(s)).status, 'pending')
 })
 
-/** D.5-2, D.5-10: later steps see the answer, and a failed one is no success. */
-export const more: Case = defineCase(
-  'WF-803',
-  'a wait ends with context and position in the same commit',
-  async (t) => {
-    const s = stores(t)
-    await waiting(s, { context: { a: 1 }, status: 'waiting' })
-    const position = { kind: 'step', stepId: 'next' } as const
-    await s.workflows.completeWait('wait', { result: 1, context: { answer: 42 }, position })
-    const run = await runOf(stores(t))
-    equal([run.context, run.contextVersion, run.position, run.status], [{ a: 1, answer: 42 }, 2, position, 'running'])
-    await s.workflows.upsertStep(RUN, { stepId: 'no', status: 'waiting', waitId: 'no' })
-    await s.workflows.completeWait('no', { status: 'failed', error: 'Rejected' })
-    const step = await stores(t).workflows.getStep(RUN, 'no')
-    equal([step?.status, step?.error, step?.result], ['failed', 'Rejected', undefined])
-    await s.workflows.updateRun(RUN, { position: { kind: 'fork', stepId: 'f', branches: ['x', 'y'] } })
-    for (const [stepId, status] of [
-      ['x', 'completed'],
-      ['y', 'failed'],
-    ] as const) {
-      await s.workflows.upsertStep(RUN, { stepId, status: 'waiting', waitId: stepId })
-      await s.workflows.completeWait(stepId, { status })
-    }
-    equal((await runOf(s)).position, { kind: 'fork', stepId: 'f', branches: ['x', 'y'], completed: ['x'] })
-  },
-)
+/** D.5-2, D.5-10: later steps see the answer, and a failure is not a success. */
+export const more: Case = defineCase('WF-803', 'a wait ends with context and position in one commit', async (t) => {
+  const s = stores(t)
+  await waiting(s, { context: { a: 1 }, status: 'waiting' })
+  const position = { kind: 'step', stepId: 'next' } as const
+  await s.workflows.completeWait('wait', { result: 1, context: { answer: 42 }, position })
+  const run = await runOf(stores(t))
+  equal([run.context, run.contextVersion, run.position, run.status], [{ a: 1, answer: 42 }, 2, position, 'running'])
+  await s.workflows.upsertStep(RUN, { stepId: 'no', status: 'waiting', waitId: 'no' })
+  await s.workflows.completeWait('no', { status: 'failed', error: 'Rejected' })
+  const step = await stores(t).workflows.getStep(RUN, 'no')
+  equal([step?.status, step?.error, step?.result], ['failed', 'Rejected', undefined])
+  await s.workflows.updateRun(RUN, { position: { kind: 'fork', stepId: 'f', branches: ['x', 'y'] } })
+  for (const [stepId, status] of [
+    ['x', 'completed'],
+    ['y', 'failed'],
+  ] as const) {
+    await s.workflows.upsertStep(RUN, { stepId, status: 'waiting', waitId: stepId })
+    await s.workflows.completeWait(stepId, { status })
+  }
+  equal((await runOf(s)).position, { kind: 'fork', stepId: 'f', branches: ['x', 'y'], completed: ['x'] })
+})
 
-/** DI-14, D.5-10, row 26: a second caller is told. */
-export const once: Case = defineCase('WF-804', 'a wait ends once, the second caller gets a conflict', async (t) => {
+/** DI-14, D.5-10, row 26: a second caller gets an error. */
+export const once: Case = defineCase('WF-804', 'a wait ends once, and the second caller gets a conflict', async (t) => {
   const handles = several(t, 4)
   await waiting(handles[0]!)
   const ended = await atOnce(12, (i) =>
@@ -85,8 +81,8 @@ export const once: Case = defineCase('WF-804', 'a wait ends once, the second cal
   })
 })
 
-/** vercel/workflow #4173: of N who take a name, one gets it. */
-export const taken: Case = defineCase('WF-805', 'a wait id is of one step only', async (t) => {
+/** vercel/workflow #4173: of N callers that use one id, one gets it. */
+export const taken: Case = defineCase('WF-805', 'a wait id belongs to one step', async (t) => {
   const handles = several(t, 4)
   const [s] = handles as [(typeof handles)[0]]
   await Promise.all(['r0', 'r1', 'r2', 'r3'].map((runId) => create(s, {}, runId)))
@@ -106,7 +102,7 @@ export const taken: Case = defineCase('WF-805', 'a wait id is of one step only',
 })
 
 /** A step that waits twice under one id. */
-export const again: Case = defineCase('WF-806', 'a step can come back to the id it waited under', async (t) => {
+export const again: Case = defineCase('WF-806', 'a step can wait again under its id', async (t) => {
   const s = stores(t)
   await waiting(s)
   for (const { workflows } of [s, stores(t)]) {
@@ -122,10 +118,10 @@ export const again: Case = defineCase('WF-806', 'a step can come back to the id 
   await s.workflows.upsertStep('other', { stepId: 'x', waitId: 'wait' })
 })
 
-/** B.5-9: kept while the run is stopped, not when it is done. */
+/** B.5-9: kept while the run is stopped, but not once it has ended. */
 export const stopped: Case = defineCase(
   'WF-807',
-  'a wait of a stopped run ends, one of an ended run does not',
+  'the wait of a stopped run can end, that of an ended run cannot',
   async (t) => {
     for (const status of ['paused', 'cancelled'] as const) {
       const s = stores(t)
@@ -162,7 +158,7 @@ export const names: Case = defineCase('WF-808', 'wait ids of any name are kept a
 /** Two lookups, one commit. */
 export const cost: Case = defineCase(
   'WF-809',
-  'finding a wait is two requests, ending it one more when warm',
+  'finding a wait is two requests, and ending it one more when warm',
   async (t) => {
     const s = spied(t)
     await waiting(s)
