@@ -16,9 +16,9 @@ const HEALTH: Known<HealthOptions> = { signal: true, samples: true }
 export interface Finding {
   readonly what: 'connection' | 'latency' | 'clock' | 'durability' | 'writers' | (string & {})
   readonly level: 'ok' | 'warning' | 'failure'
-  /** What the check found. */
+  /** The result of the check. */
   readonly found: string
-  /** What to do; absent if nothing is wrong. */
+  /** Advice; absent if nothing is wrong. */
   readonly advice?: string
 }
 

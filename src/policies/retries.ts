@@ -36,7 +36,7 @@ export interface RetryOptions {
 const POLICY: Known<RetryPolicy> = { maxAttempts: true, initialDelay: true, factor: true, maxDelay: true, jitter: true }
 const RETRY: Known<RetryOptions> = { random: true }
 
-/** What to do with a failed step: drop it, send a dead letter, or retry first and then send. */
+/** The treatment of a failed step: drop it, send a dead letter, or retry first and then send. */
 export type DeadLetterPolicy = 'drop' | 'send' | { readonly kind: 'retryThenSend'; readonly retry: RetryPolicy }
 
 /** The decision of {@link afterFailure}; `delay` is in milliseconds. */

@@ -10,7 +10,7 @@ export interface NewEvent {
   readonly runId: string
   /** The workflow of the run, fixed by its first event. */
   readonly workflow: string
-  /** What happened, 1 to 256 bytes, such as `step.completed`. */
+  /** The kind of event, 1 to 256 bytes, such as `step.completed`. */
   readonly kind: string
   /** The step that it is about. */
   readonly stepId?: string | undefined

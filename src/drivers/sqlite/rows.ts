@@ -12,7 +12,16 @@ import type {
   Read,
   Value,
 } from '../../core/driver.ts'
-import { DIGITS, LAST_NUMBER, SEPARATOR, keyAfter, decodeNumber, lastNumber, under, utf8Bytes } from '../../core/keys.ts'
+import {
+  DIGITS,
+  LAST_NUMBER,
+  SEPARATOR,
+  keyAfter,
+  decodeNumber,
+  lastNumber,
+  under,
+  utf8Bytes,
+} from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import type { SqliteRow, SqliteValue } from './handle.ts'
 import type { Statements } from './statements.ts'

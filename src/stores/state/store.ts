@@ -44,7 +44,7 @@ export interface SetOptions extends ChangeOptions {
 
 /** Options of {@link StateStore.increment}. */
 export interface IncrementOptions extends SetOptions {
-  /** What to add, a safe integer; 1 by default. */
+  /** The number to add, a safe integer; 1 by default. */
   readonly by?: number | undefined
 }
 

@@ -1,6 +1,6 @@
 /**
- * Every method of every store, with its options and what it answers: what the rules for calls are held against. A
- * method that is missing here is an error of types, and of the case that looks for it.
+ * The table of every method of every store, with its options and answers, for the cases about the rules for calls. A
+ * missing method is a type error, and fails a case.
  *
  * @module
  */
@@ -56,8 +56,8 @@ export interface Method<A extends readonly unknown[] = readonly unknown[], O = o
   /** Lists of arguments, each with this duration in one place. */
   readonly times?: readonly ((given: Given, duration: Duration) => readonly unknown[])[]
   /**
-   * What it says of what is not there: what it returns, in a list of one, or the code it throws. Left out where it
-   * makes what is not there, or waits for it.
+   * Its answer if the run or value is missing: the result, in a list of one, or the error code. Absent if the method
+   * creates it, or waits for it.
    */
   readonly missing?: readonly [answer: unknown] | ErrorCode
   /** Whether it refuses an ended run, or accepts it; absent if it takes no run, or a new one. */

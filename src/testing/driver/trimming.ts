@@ -162,7 +162,7 @@ export const strangeMark: Case = defineCase(
   },
 )
 
-/** What a driver caches of a log must not outlast an entry put into the log. */
+/** A driver must not trust its cache of a log after an entry was put into the log. */
 export const carriedOverLate: Case = defineCase(
   'DR-1409',
   'a log continues from a seq put into it, even if its end was just read',

@@ -22,7 +22,7 @@ export const delay: Case = defineCase('SI-601', 'a delay ends when its time has 
   equal(await stores(t).timers.advanceDue(), [{ runId: RUN, kind: 'delay', stepId: 'nap' }])
   equal([await standing(t), await offered(t)], [['running', at('ship')], [[RUN, 'ship']]])
   equal((await stepOf(t, 'nap'))?.status, 'completed')
-  ok(await isNow(s), 'The step behind the delay can be worked on')
+  ok(await isNow(s), 'The step after the delay is ready')
   equal(await s.timers.advanceDue(), [])
 })
 
