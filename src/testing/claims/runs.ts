@@ -22,8 +22,8 @@ export const LEASE = 1000
 export const outlive = (t: Context): Promise<void> => t.sleep(LEASE + 50)
 
 /**
- * Makes a run that is to do {@link STEP}. A clock that is moved by hand stands still while that of this machine goes
- * on: so stores are a little ahead of it, and it has to be made to pass what they have written.
+ * Creates a run whose {@link STEP} is ready. A manual clock stands still while this machine's clock goes on, so the
+ * stores are a little ahead of it. It is moved past the times that they have written.
  */
 export async function begin(
   t: Context,
