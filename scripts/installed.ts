@@ -69,7 +69,7 @@ for (const [url, peer] of [
   ['redis://127.0.0.1:1', 'redis'],
   ['postgres://127.0.0.1:1/none', 'pg'],
 ]) {
-  expectCommand(['stats', '--store', url!], 2, `This needs the package ${peer}. npm install ${peer}`)
+  expectCommand(['stats', '--store', url!], 2, `This needs the package ${peer}. Install it: npm install ${peer}`)
 }
 
 console.log(`${manifest.name}: ${files.length} files, ${bytes} bytes, and nothing else in node_modules`)
