@@ -47,8 +47,8 @@ async function begin(): Promise<void> {
     // Until the tab is closed.
     signal: new AbortController().signal,
     onError(error) {
-      // Another tab goes on with that run: nothing to worry about.
-      if (!isHoldfastError(error, 'CLAIM_LOST')) tell(error)
+      // The board shows what steps and workflows throw, and another tab goes on with a run whose claim is lost.
+      if (isHoldfastError(error) && error.code !== 'CLAIM_LOST') tell(error)
     },
   })
 }
