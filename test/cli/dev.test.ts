@@ -95,6 +95,8 @@ describe('holdfast dev', () => {
   })
 
   test('says in one line what is wrong with its arguments', async () => {
-    await expect(start('--only', 'neon', '--neon-port', '70000')).rejects.toThrow('A port is a number from 0 to 65535')
+    await expect(start('--only', 'neon', '--neon-port', '70000')).rejects.toThrow(
+      'A port must be a number from 0 to 65535, not 70000',
+    )
   })
 })
