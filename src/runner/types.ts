@@ -138,7 +138,7 @@ export interface Context<I = unknown, M extends Messages = Messages> {
    * received are kept.
    *
    * @param input - any structured value
-   * @returns a promise that never settles: return it from the workflow
+   * @returns a promise that never resolves: return it from the workflow
    * @throws `SERIALIZATION` if the input cannot be stored; `INVALID_ARGUMENT` if called inside a step
    */
   continueAsNew(input: I): Promise<never>
@@ -146,8 +146,8 @@ export interface Context<I = unknown, M extends Messages = Messages> {
    * Guards a change of the code, so that runs in progress can continue with it.
    *
    * @param id - names the change, 1 to 200 bytes of text
-   * @returns `true` if the run first reaches this call with the changed code, which is recorded; `false` if the log
-   *   already continues past this call
+   * @returns `true` if the run had not passed this place before the change, which is recorded; `false` if its log already
+   *   continued past this place without the change
    * @throws `INVALID_ARGUMENT` for a malformed id, or if called inside a step
    */
   patch(id: string): boolean
