@@ -8,7 +8,7 @@ const at = (path: string): string => resolve(import.meta.dirname, path)
 
 export default defineConfig({
   root: import.meta.dirname,
-  // Works in any folder of a site.
+  // Relative addresses, so that the site works in any folder.
   base: './',
   plugins: [precache(WORKER), reports()],
   server: { host: '127.0.0.1' },
@@ -20,7 +20,7 @@ export default defineConfig({
     rollupOptions: {
       input: { page: at('index.html'), 'service-worker': at('src/service-worker.ts') },
       output: {
-        // The browser asks for it again by this name.
+        // The service worker keeps its name, because the browser looks for updates under that name.
         entryFileNames: (chunk) => (chunk.name === 'service-worker' ? WORKER : 'assets/[name]-[hash].js'),
       },
     },

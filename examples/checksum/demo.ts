@@ -1,6 +1,6 @@
 /**
- * Runs the checksum job in a child process that is killed with SIGKILL at random moments and started again each time,
- * then has `sha256sum -c` check the manifest.
+ * Runs the checksum job in a child process, kills it with SIGKILL at random moments, and restarts it each time. At the
+ * end, `sha256sum -c` checks the manifest.
  *
  *     npm run demo -- [DIRECTORY] [--kills N] [--limit N]
  */
@@ -23,12 +23,12 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { kills: { type: 'string', default: '5' }, limit: { type: 'string' } },
 })
-// By default a few thousand files; a directory that was asked for is done whole.
+// By default, the first 4000 files of node_modules. A directory given on the command line is done completely.
 const directory = resolve(positionals[0] ?? 'node_modules')
 const limit = values.limit ?? (positionals[0] === undefined ? '4000' : 'Infinity')
 const kills = Number(values.kills)
 if (!Number.isSafeInteger(kills) || kills < 0 || !(Number(limit) > 0)) {
-  console.error('demo: --kills takes a whole number from 0, --limit one from 1')
+  console.error('demo: --kills must be a whole number from 0, and --limit a number above 0')
   process.exit(2)
 }
 if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
@@ -45,7 +45,7 @@ const report = progressReport()
 try {
   let survived = 0
   for (let starts = 0; ; starts++) {
-    // Spread over what is left, so that every part of the job gets its kill.
+    // Spreads the kills over the rest of the job, so that every part of it is hit.
     const fatal = survived < kills ? Math.random() / (kills - survived) : undefined
     const code = await attempt(fatal)
     if (code === 0) break
@@ -55,7 +55,7 @@ try {
   }
   report.stop()
   const { done, lost, repeated } = await count()
-  // Of no files there is no manifest that sha256sum would take for one.
+  // sha256sum rejects an empty manifest.
   const checked = done === 0 ? '' : execFileSync('sha256sum', ['--check', '--quiet', '--strict', manifest])
   console.log(`manifest:       ${done} files, sha256sum -c: ${String(checked) || 'OK'}`)
   console.log(`kills survived: ${survived}`)
@@ -69,7 +69,7 @@ try {
   rmSync(home, { recursive: true, force: true })
 }
 
-/** Runs the worker once; kills it when this share of what is left is done. Resolves to its exit code, if it had one. */
+/** Runs the worker once, and kills it when this share of the remaining files is done. Returns its exit code, if any. */
 async function attempt(fatal: number | undefined): Promise<number | null> {
   const worker = fork(join(import.meta.dirname, 'worker.ts'), [database, directory, limit, manifest])
   let first: Progress | undefined
@@ -84,7 +84,7 @@ async function attempt(fatal: number | undefined): Promise<number | null> {
   return code
 }
 
-/** A moment later, so that it hits anything: reading, hashing, a commit half-way. */
+/** Kills the worker after a random delay, so that the kill can hit reading, hashing, or a commit. */
 function kill(worker: ChildProcess): void {
   setTimeout(() => worker.kill('SIGKILL'), Math.random() * 20)
 }
@@ -102,7 +102,7 @@ async function count(): Promise<{ done: number; lost: number; repeated: number }
   return { done: steps.size, lost: planned - steps.size, repeated: executed - steps.size }
 }
 
-/** A bar where somebody watches, now and then a line where not. */
+/** Shows a progress bar on a terminal, and a line now and then elsewhere. */
 function progressReport(): { show(p: Progress): void; say(line: string): void; stop(): void } {
   const isWatched = process.stdout.isTTY
   const bar = new SingleBar({ format: '{bar} {percentage} %  {value} of {total} files  {note}', stopOnComplete: false })

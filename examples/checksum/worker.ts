@@ -1,8 +1,8 @@
 /**
  * A job that survives being killed: checksums every file of a directory tree.
  *
- * The plan, and the result of every file, are events in a durable log. A worker that is started again reads the log,
- * does what is missing, and writes a manifest for `sha256sum -c`.
+ * The plan and the checksum of every file are events in a durable log. A restarted worker reads the log, does the missing
+ * files, and writes a manifest for `sha256sum -c`.
  *
  *     tsx worker.ts DATABASE DIRECTORY LIMIT MANIFEST
  */
@@ -13,9 +13,9 @@ import { createHoldfast } from 'holdfast'
 import { sqlite } from 'holdfast/better-sqlite3'
 
 interface Plan {
-  /** Paths as Latin-1, one character per byte: a file name on Linux is bytes, and need not be text in UTF-8. */
+  /** Paths as Latin-1, one character per byte: on Linux a file name is bytes, and may not be valid UTF-8. */
   readonly files: string[]
-  /** By place in the plan. */
+  /** The checksums by the file's index in `files`. */
   readonly sums: Map<number, string>
   readonly isComplete: boolean
 }
@@ -32,7 +32,7 @@ if (plan === undefined) {
   const all: string[] = []
   for await (const file of list(Buffer.from(directory).toString('latin1'))) all.push(file)
   const files = all.sort().slice(0, Number(limit))
-  // Under its key the plan is stored once, whoever else tries to.
+  // The idempotency key stores the plan once, even if several workers try.
   await persistence.append({ ...RUN, kind: 'planned', payload: files, idempotencyKey: 'plan' })
   plan = { files, sums: new Map(), isComplete: false }
 } else {
@@ -46,7 +46,7 @@ await writeManifest()
 await persistence.complete(RUN.runId, 'completed', { event: { kind: 'finished' } })
 await close()
 
-/** The plan and the results so far, as the log tells them. */
+/** Reads the plan and the checksums so far from the log. */
 async function recorded(): Promise<Plan | undefined> {
   let files: string[] | undefined
   let isComplete = false
@@ -71,12 +71,12 @@ async function* list(directory: string): AsyncGenerator<string> {
   }
 }
 
-/** Takes steps until none is left; several of these run at once, and their appends leave together. */
+/** Does files until none is left. Several of these run at once, and their appends share requests. */
 async function work(steps: Iterator<number>): Promise<void> {
   for (let step = steps.next(); !step.done; step = steps.next()) {
     const sum = await sha256(files[step.value]!)
     const stepId = String(step.value)
-    // Only for the demo's count of what was done twice.
+    // Only for the demo, which counts repeated files.
     appendFileSync(`${manifest}.done`, '.')
     await persistence.append({ ...RUN, kind: 'hashed', stepId, payload: sum, idempotencyKey: stepId })
     sums.set(step.value, sum)
@@ -90,7 +90,7 @@ async function sha256(file: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** Written aside and renamed, so that there is either a whole manifest or none. */
+/** Writes the manifest to a temporary file and renames it, so that a manifest is always complete. */
 async function writeManifest(): Promise<void> {
   const lines = files.map((file, i) => {
     const escaped = file.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')

@@ -1,6 +1,6 @@
 /**
- * Kills the order workflow at every one of its await points in turn, starts it again each time, and looks at what was
- * done: every step once, and where the order is not approved, undone in reverse order.
+ * Kills the order workflow at each of its await points, and restarts it each time. Then checks that every step was done
+ * once. If the order was rejected, it also checks that the steps were undone in reverse order.
  *
  *     npm run demo
  */
@@ -21,7 +21,7 @@ const EXPECTED = {
 }
 type Decision = keyof typeof EXPECTED
 
-/** Compiled once, for it is started more than a hundred times; inside the package, where it finds what it imports. */
+/** The compiled worker. It is compiled once, because it is started more than a hundred times. */
 const WORKER = join(import.meta.dirname, '../../build/order-worker.js')
 
 interface Told {
@@ -29,7 +29,7 @@ interface Told {
   readonly awaitPoints: number
 }
 
-/** Runs the worker; `undefined` where it was killed. */
+/** Runs the worker. Returns what it reports; `undefined` if it was killed. */
 function work(home: string, decision: Decision, killAt = 0): Promise<Told | undefined> {
   const files = [join(home, 'holdfast.db'), join(home, 'effects')]
   return new Promise((resolve, reject) => {
@@ -41,14 +41,14 @@ function work(home: string, decision: Decision, killAt = 0): Promise<Told | unde
   })
 }
 
-/** What the services were asked to do so far. */
+/** Returns the effects of the services so far. */
 const deedsIn = (home: string): (string | undefined)[] =>
   readFileSync(join(home, 'effects'), 'utf8')
     .split('\n')
     .slice(0, -1)
     .map((line) => line.split('\t')[1])
 
-/** Shows one order: what was done before the kill, and what after. */
+/** Shows the steps of one order before and after a kill. */
 async function show(killAt: number): Promise<void> {
   const home = mkdtempSync(join(tmpdir(), 'holdfast-demo-'))
   try {
@@ -56,14 +56,14 @@ async function show(killAt: number): Promise<void> {
     const before = deedsIn(home)
     console.log(`order-17 starts:        ${before.join(', ')}  <- killed with SIGKILL`)
     const told = await work(home, 'approve')
-    console.log(`order-17 starts again:  ${deedsIn(home).slice(before.length).join(', ')}  <- nothing is done twice`)
+    console.log(`order-17 starts again:  ${deedsIn(home).slice(before.length).join(', ')}  <- no step is repeated`)
     console.log(`order-17 ends:          ${JSON.stringify(told?.outcome)}\n`)
   } finally {
     rmSync(home, { recursive: true, force: true })
   }
 }
 
-/** Kills it at one point, lets it come to its end, and tells how often it was killed, how many await points it had, and what is wrong. */
+/** Kills the worker at one await point, restarts it, and checks the outcome. Returns the faults found. */
 async function attempt(
   decision: Decision,
   killAt: number,

@@ -1,10 +1,10 @@
 /**
- * One order, as a workflow that survives its process: goods are reserved, the card is charged at the second attempt, a
- * clerk decides after a while, the parcel is sent, or everything is undone.
+ * An order as a workflow that survives its process. It reserves the goods, charges the card at the second attempt, and
+ * waits for the decision of a clerk. Then it ships the parcel, or undoes everything.
  *
  *     worker.ts DATABASE EFFECTS DECISION [KILL_AT]
  *
- * With KILL_AT the process kills itself at that await point: just before or just after a call of the database.
+ * With KILL_AT the process kills itself at that await point, just before or just after a call of the driver.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
@@ -14,7 +14,7 @@ import { type StepInfo, defineWorkflow, run } from 'holdfast/run'
 
 const [database = '', effects = '', decision = 'approve', killAt = '0'] = process.argv.slice(2)
 
-/** A service that does what it is asked, and recognises what it was asked before: one line per deed. */
+/** A service that appends a line per effect, and recognises repeated requests by their idempotency key. */
 function deed(what: string): (info: StepInfo) => string {
   return ({ idempotencyKey }) => {
     const done = existsSync(effects) ? readFileSync(effects, 'utf8').split('\n') : []
@@ -63,14 +63,14 @@ function withAwaitPoints(driver: Driver): Driver {
 const holdfast = createHoldfast({ driver: withAwaitPoints(sqlite({ path: database })), durability: 'relaxed' })
 const runId = 'order-17'
 
-/** The clerk decides at some time after the order has begun. */
+/** Sends the clerk's decision once the order has begun. */
 async function decide(): Promise<void> {
   while (!(await holdfast.persistence.exists(runId))) await setTimeout(5)
   await holdfast.signals.sendMessage(runId, 'decision', decision, { idempotencyKey: 'decision' })
 }
 
 const [outcome] = await Promise.all([
-  // By its name it takes its run back at once when it is started again.
+  // A restarted worker with the same name takes its run back at once.
   run(holdfast, order, { runId, workerId: 'clerk', onError: () => {} }),
   decide(),
 ])

@@ -1,6 +1,7 @@
 /**
- * Scenario C: a write takes effect, and its answer is lost. Repeated under the id of its request it takes effect once,
- * and the caller does not notice; a caller that gave up is told that it cannot know, and repeats it under a key.
+ * Scenario C: a write takes effect, but its answer is lost. The driver repeats the request under the same id, so the write
+ * takes effect once, and the caller does not notice. Without repeats, the caller gets an ambiguous error, and repeats the
+ * write safely with an idempotency key.
  *
  *     npm run recovery:ambiguous
  */
@@ -11,14 +12,14 @@ import { startBackend } from './backend.ts'
 
 const ORDER = { runId: 'order-17', workflow: 'order' }
 const backend = await startBackend()
-/** How many answers are lost on the way back. */
+/** How many of the next answers get lost. */
 let lost = 0
 const lossy = async (url: string, init: RemoteRequest): Promise<Response> => {
   const response = await fetch(url, init)
   if (lost === 0) return response
   lost--
   await response.arrayBuffer()
-  throw new TypeError('The connection broke before the answer had come')
+  throw new TypeError('The connection broke before the answer arrived')
 }
 
 try {
@@ -27,7 +28,7 @@ try {
   lost = 2
   const charged = await patient.persistence.append({ ...ORDER, kind: 'charged' })
   strictEqual(charged.seq, 2)
-  console.log('Two answers were lost: the request was repeated under its id, and its event is number 2')
+  console.log('Two answers were lost. The request was repeated under its id, and its event is number 2')
 
   const hasty = createHoldfast({ driver: remote({ url: backend.url, fetch: lossy, timeout: 2000, attempts: 1 }) })
   await hasty.persistence.append({ ...ORDER, kind: 'picked' })
@@ -35,16 +36,18 @@ try {
   lost = 1
   const error: unknown = await hasty.persistence.append(event).catch((thrown: unknown) => thrown)
   ok(isHoldfastError(error) && error.ambiguous)
-  console.log(`Without repeats the caller is told that it cannot know: ${error.code}, ambiguous`)
+  console.log(`Without repeats the caller gets an ambiguous error: ${error.code}`)
   const again = await hasty.persistence.append(event)
   strictEqual(again.duplicate, true)
-  console.log(`Made again under its idempotency key: it had taken effect, as number ${again.seq}`)
+  console.log(
+    `Repeated with its idempotency key, the write is a duplicate: it had taken effect, as number ${again.seq}`,
+  )
 
   const { events } = (await patient.persistence.load(ORDER.runId))!
   strictEqual(events.map(({ kind }) => kind).join(), 'begun,charged,picked,packed')
   console.log(`The log: ${events.map(({ seq, kind }) => `${seq} ${kind}`).join(', ')}`)
 
-  // What is done outside of the store and then marked is done at least once.
+  // An effect outside the store that is marked afterwards happens at least once.
   let parcels = 0
   const key = { ...ORDER, kind: 'ship' }
   const ship = async (isKilled: boolean): Promise<void> => {
@@ -56,7 +59,7 @@ try {
   await ship(false)
   await ship(false)
   strictEqual(parcels, 2)
-  console.log('A parcel that is sent before it is marked is sent twice if the process dies in between: at least once')
+  console.log('A parcel is sent twice if the process dies between sending and marking: at least once')
   await patient.close()
   await hasty.close()
   console.log('Scenario C: OK')

@@ -1,18 +1,18 @@
-/** Starts the backend of the scenarios, kills it, and starts it again where it was. */
+/** Starts, kills and restarts the backend of the scenarios. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** A backend in a process of its own. */
+/** A backend in its own process. */
 export interface Backend {
   readonly url: string
-  /** Kills it: connections break, and nobody answers. */
+  /** Kills the process: connections break, and requests fail. */
   kill(): Promise<void>
-  /** Starts it again, with the same file, at the same port. */
+  /** Restarts the process with the same file and the same port. */
   start(): Promise<void>
-  /** Kills it and removes its file. */
+  /** Kills the process and removes its file. */
   end(): Promise<void>
 }
 

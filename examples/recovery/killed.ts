@@ -1,6 +1,6 @@
 /**
- * Scenario A: a process is killed right after a commit. What it was told is stored; the next one asks where the log
- * ends, and goes on behind it.
+ * Scenario A: a process is killed right after a commit. Every answered write is stored. The next process reads where the
+ * log ends, and continues after that event.
  *
  *     npm run recovery:killed
  */
@@ -16,7 +16,7 @@ import { sqlite } from 'holdfast/better-sqlite3'
 const ORDER = { runId: 'order-17', workflow: 'order' }
 const open = (path: string) => createHoldfast({ driver: sqlite({ path }) })
 
-/** What dies: it charges, packs, marks a compensation, and is killed as soon as the last commit is answered. */
+/** Charges, marks a compensation, packs, and kills its process as soon as the last commit is answered. */
 async function work(path: string): Promise<never> {
   const { persistence, idempotency } = open(path)
   await persistence.append({ ...ORDER, kind: 'charged', idempotencyKey: 'charge' })
@@ -30,25 +30,25 @@ async function recover(path: string): Promise<void> {
   const { persistence, idempotency, close } = open(path)
   const last = (await persistence.getLatestSeq(ORDER.runId)) ?? 0
   strictEqual(last, 2)
-  console.log(`The log ends at ${last}: everything that was answered is there`)
+  console.log(`The log ends at ${last}: every answered write is stored`)
 
   const { anchor, nextSeq } = await persistence.resume(ORDER.runId, last)
   strictEqual(anchor?.kind, 'packed')
-  console.log(`Resumed behind "${anchor.kind}"; the next event is number ${nextSeq}`)
+  console.log(`Resumed after "${anchor.kind}"; the next event is number ${nextSeq}`)
 
   const again = await persistence.append({ ...ORDER, kind: 'packed', idempotencyKey: 'pack' })
   strictEqual(again.duplicate, true)
-  console.log(`Packing again is recognised by its idempotency key: still number ${again.seq}`)
+  console.log(`The repeated packing is recognised by its idempotency key: still number ${again.seq}`)
 
   strictEqual(await idempotency.wasCompensated({ ...ORDER, kind: 'hold-released' }), true)
-  console.log('The mark of the compensation has survived: it is not done twice')
+  console.log('The mark of the compensation survived: the compensation is not repeated')
 
   const { seq } = await persistence.append({ ...ORDER, kind: 'shipped' })
   strictEqual(seq, nextSeq)
   await persistence.complete(ORDER.runId, 'completed')
   const refusal: unknown = await persistence.resume(ORDER.runId, seq).catch((error: unknown) => error)
   strictEqual(isHoldfastError(refusal) && refusal.code, 'ALREADY_COMPLETED')
-  console.log('Shipped as number 3, and completed: another resume is refused with ALREADY_COMPLETED')
+  console.log('Shipped as number 3, and completed: a second resume is refused with ALREADY_COMPLETED')
   await close()
 }
 
@@ -61,7 +61,7 @@ try {
   const child = spawn(process.execPath, ['--import', 'tsx', import.meta.filename, path], { stdio: 'inherit' })
   const [, signal] = (await once(child, 'exit')) as [number | null, string | null]
   strictEqual(signal, 'SIGKILL')
-  console.log('Process 1 was killed right behind its last commit')
+  console.log('Process 1 was killed right after its last commit')
   await recover(path)
   console.log('Scenario A: OK')
 } finally {

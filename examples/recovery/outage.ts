@@ -1,6 +1,7 @@
 /**
- * Scenario B: the backend is down for five seconds, under load. Callers are told at once and halt; the circuit breaker
- * keeps requests away, lets one through to look, and closes when it is answered. The same handle goes on.
+ * Scenario B: the backend is down for five seconds, under load. Calls fail fast, and callers pause. The circuit breaker
+ * keeps requests away, lets one probe through now and then, and closes when a probe succeeds. The same stores then work
+ * again.
  *
  *     npm run recovery:outage
  */
@@ -37,7 +38,7 @@ const over = new AbortController()
 let failures = 0
 let longest = 0
 
-/** Appends to a run of its own. Where that fails it halts, and takes the same step again: under its key that is safe. */
+/** Appends steps to its own run. After a failure it pauses and repeats the step, which the idempotency key makes safe. */
 async function worker(name: string): Promise<number> {
   let step = 0
   while (!over.signal.aborted) {
@@ -69,7 +70,7 @@ try {
   say('the backend is killed')
   await backend.kill()
   await setTimeout(OUTAGE)
-  say('the backend is started again')
+  say('the backend is restarted')
   await backend.start()
   let tries = 1
   for (; tries <= 30; tries++) {
@@ -81,13 +82,13 @@ try {
     await setTimeout(PAUSE)
   }
   ok(tries <= 30)
-  say(`the same handle works again, at try ${tries}`)
+  say(`the same stores work again, at attempt ${tries}`)
   await setTimeout(1000)
   over.abort()
   const steps = await Promise.all(workers)
 
   ok(failures > 0 && longest < 5000)
-  say(`${failures} appends failed and were made again; the longest was told after ${Math.round(longest)} ms`)
+  say(`${failures} appends failed and were repeated; the slowest failed after ${Math.round(longest)} ms`)
   strictEqual(states[0], 'open')
   ok(states.includes('half-open'))
   strictEqual(states.at(-1), 'closed')
@@ -97,7 +98,7 @@ try {
     strictEqual(JSON.stringify(found), JSON.stringify(Array.from({ length: count }, (_, step) => step)))
   }
   say(
-    `${steps.reduce((sum, count) => sum + count, 0)} steps of ${WORKERS} runs are in their logs, each once and in order`,
+    `${steps.reduce((sum, count) => sum + count, 0)} steps of ${WORKERS} runs are in the logs, each once and in order`,
   )
   console.log('Scenario B: OK')
 } finally {

@@ -1,4 +1,4 @@
-/** The backend of the scenarios: a store in a file, served over HTTP by a process that can be killed. */
+/** The backend of the scenarios: an SQLite file, served over HTTP by its own process. */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'

@@ -1,16 +1,17 @@
 /** Argument checks that several stores make, before any I/O. @module */
 import { HoldfastError, invalid } from './errors.ts'
 
-/** 10^8 days from 1970: as far as dates reach, and far from the end of the safe integers. */
+/** The latest time, in milliseconds since 1970: 10^8 days, the limit of `Date`. */
 export const MAX_TIME = 8.64e15
 
 /**
- * Requires an integer.
+ * Checks that a value is an integer within a range.
  *
  * @param what - the argument's name, for the message
- * @param least - the smallest it may be
- * @param most - the largest it may be; the largest safe one by default
- * @throws `INVALID_ARGUMENT`
+ * @param least - the smallest allowed value; 0 by default
+ * @param most - the largest allowed value; the largest safe integer by default
+ * @returns the value
+ * @throws `INVALID_ARGUMENT` for anything else
  */
 export function requireInteger(n: number, what: string, least = 0, most: number = Number.MAX_SAFE_INTEGER): number {
   if (Number.isInteger(n) && n >= least && n <= most) return n
@@ -18,27 +19,28 @@ export function requireInteger(n: number, what: string, least = 0, most: number 
 }
 
 /**
- * Requires an object to be there: reading a member of `undefined` or `null` would throw something else. What is none is
- * left to the checks of its members.
+ * Checks that an argument was given, because reading a member of `undefined` or `null` would throw a `TypeError`. A
+ * non-object is rejected later, by the checks of its members.
  *
  * @param what - the argument's name, for the message
- * @throws `INVALID_ARGUMENT`
+ * @returns the value
+ * @throws `INVALID_ARGUMENT` for `undefined`, `null` and other falsy values
  */
 export function requireGiven<T>(value: T, what: string): T {
   if (value) return value
-  throw invalid(`${what} must be given`)
+  throw invalid(`${what} must be given, not ${shown(value)}`)
 }
 
-/** The options that a call knows, by name. */
+/** The names of the options that a call knows. */
 export type Known<O> = { readonly [K in keyof O]-?: true }
 
 /**
- * Requires the options of a call to be an object with members that the call knows: an option that is misspelt, or stands
- * where another argument belongs, must not be passed over.
+ * Checks that the options of a call are an object with known members only. A misspelt option, or one passed as the wrong
+ * argument, is an error and not ignored.
  *
- * @param options - as they were handed in
+ * @param options - the options, as the caller passed them
  * @param known - every option of the call
- * @returns the options; an empty object where none were handed in
+ * @returns the options; an empty object if none were passed
  * @throws `INVALID_ARGUMENT`, with the name of an unknown option as `details.option`
  */
 export function requireOptions<O extends object>(options: O | undefined, known: Known<O>): O {
@@ -49,10 +51,10 @@ export function requireOptions<O extends object>(options: O | undefined, known: 
   let isEmpty = true
   for (const name in options) {
     isEmpty = false
-    // Names that every object has, such as `toString`, are none of ours.
+    // Compares with `true`, because names such as `toString` exist on every object.
     if (known[name] !== true) throw unknownOption(name, known)
   }
-  // A Map, say, has no members: nothing of it would count.
+  // A Map, for example, has no enumerable members, so its content would be ignored.
   if (isEmpty && Object.prototype.toString.call(options) !== '[object Object]') {
     throw invalid(`options must be a plain object such as { ${Object.keys(known)[0]} }, not ${shown(options)}`)
   }
@@ -60,10 +62,14 @@ export function requireOptions<O extends object>(options: O | undefined, known: 
 }
 
 const unknownOption = (option: string, known: object): HoldfastError =>
-  new HoldfastError('INVALID_ARGUMENT', `The option ${option} is unknown here: use ${Object.keys(known).join(', ')}`, {
-    details: { option },
-  })
+  new HoldfastError(
+    'INVALID_ARGUMENT',
+    `The option ${option} is unknown. This call takes: ${Object.keys(known).join(', ')}`,
+    {
+      details: { option },
+    },
+  )
 
-/** What was handed in, for a message: never the content of an object. */
+/** Describes a received value for a message. It never shows the content of an object. */
 export const shown = (value: unknown): string =>
   value === null || typeof value !== 'object' ? String(value) : Object.prototype.toString.call(value).slice(8, -1)

@@ -1,6 +1,6 @@
 /**
- * The facade over a driver: group commit, limits, abort, life cycle, and the backend's time. Stores speak to this, never
- * to a driver.
+ * The facade over a driver: group commit, limits, abort, life cycle, and the backend's time. Stores use this facade, never
+ * a driver.
  *
  * @module
  */
@@ -36,22 +36,23 @@ import { validateCommits, validateReads } from './validate.ts'
 
 /** Options of {@link createDatabase}. */
 export interface DatabaseOptions {
+  /** The driver of the backend. Several databases may share one. */
   readonly driver: Driver
-  /** Whether concurrent calls leave as one request; `true` by default. */
+  /** Sends concurrent calls as one request; `true` by default. */
   readonly groupCommit?: boolean | undefined
-  /** The level of commits that name none; the strongest that the backend has by default. */
+  /** The durability of commits that set none; by default the strongest that the backend has. */
   readonly durability?: Durability | undefined
-  /** This machine's clock, in milliseconds since 1970. */
+  /** This machine's clock, in milliseconds since 1970; the system clock by default. */
   readonly clock?: Clock | undefined
-  /** Makes globally unique ids of printable ASCII. */
+  /** Returns a globally unique id of printable ASCII; random ids by default. */
   readonly newId?: (() => string) | undefined
-  /** How many calls may wait for the backend, from 1; 100 000 by default. One more fails with `OVERLOADED`. */
+  /** The most calls that may wait for the backend, from 1; 100 000 by default. Further calls fail with `OVERLOADED`. */
   readonly maxQueuedCalls?: number | undefined
-  /** How many bytes of writes may wait for the backend, from 1; 64 MiB by default. More fail with `OVERLOADED`. */
+  /** The most bytes of writes that may wait, from 1; 64 MiB by default. Further calls fail with `OVERLOADED`. */
   readonly maxQueuedBytes?: number | undefined
 }
 
-/** The options of {@link createDatabase}. */
+/** The names of {@link DatabaseOptions}. */
 export const DATABASE: Known<DatabaseOptions> = {
   driver: true,
   groupCommit: true,
@@ -65,15 +66,15 @@ export const DATABASE: Known<DatabaseOptions> = {
 const MAX_QUEUED_CALLS = 100_000
 const MAX_QUEUED_BYTES = 2 ** 26
 
-/** A commit as a store states it. */
+/** A commit as a store proposes it: operations that apply only if every check holds. */
 export interface Draft {
-  /** Given where the version of what it writes must be known beforehand. */
+  /** The id of the commit, which is the version of the entries that it writes; a new id by default. */
   readonly id?: string
   readonly checks?: readonly Check[]
   readonly ops?: readonly Op[]
 }
 
-/** The answer that belongs to a question. */
+/** The type of the answer to a read. */
 export type AnswerTo<R extends Read> = R extends { get: EntryKey }
   ? Entry | null
   : R extends { range: EntryRange }
@@ -82,7 +83,7 @@ export type AnswerTo<R extends Read> = R extends { get: EntryKey }
       ? PartPage
       : Answer
 
-/** What {@link Database.health} found. */
+/** The result of {@link Database.health}. */
 export interface Health {
   /** How long the round trip took, in milliseconds. */
   readonly latency: number
@@ -92,74 +93,112 @@ export interface Health {
 
 /** A driver with everything that is the same over every driver. */
 export interface Database {
+  /** The driver's name and capabilities. */
   readonly driver: Pick<Driver, 'name' | 'capabilities'>
-  /** Connects now instead of at the first call. */
+  /**
+   * Connects now instead of at the first call.
+   *
+   * @throws `ABORTED` by the signal; also the errors of the backend
+   */
   open(options?: CallOptions): Promise<void>
-  /** Asks everything in one round trip, from one consistent view. */
+  /**
+   * Reads entries, ranges and parts in one round trip, from one consistent view. A read sees the effects of earlier commits
+   * of this database.
+   *
+   * @param reads - what to read
+   * @returns one answer per read, in the same order
+   * @throws `INVALID_ARGUMENT` for a malformed read; `OVERLOADED` if too many calls wait; `ABORTED` by the signal; also the
+   *   errors of the backend
+   */
   read<const R extends readonly Read[]>(reads: R, options?: CallOptions): Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
-  /** Applies one commit; a lost race is a value. */
+  /**
+   * Applies one commit.
+   *
+   * @param draft - checks and operations
+   * @returns the outcome; if a check failed, a conflict with the current entries, and nothing was applied
+   * @throws `INVALID_ARGUMENT` for a malformed draft; `PAYLOAD_TOO_LARGE` over a limit of the backend; `CLAIM_LOST` if
+   *   `options.claim` is no longer held; `OVERLOADED` if too many calls wait; `UNSUPPORTED` for `strict` durability if the
+   *   backend has none; `ABORTED` by the signal; also the errors of the backend
+   */
   commit(draft: Draft, options?: WriteOptions): Promise<Outcome>
-  /** Applies commits next to each other in one request, in order, each atomic by itself. */
+  /**
+   * Applies several commits in one request, in order. Each is atomic by itself.
+   *
+   * @param drafts - the commits
+   * @returns one outcome per draft, in the same order
+   * @throws the same errors as {@link commit}
+   */
   commitAll(drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
   /**
-   * Tells of changes that the backend announces. Announcements are hints: late, for nothing, or lost. Some backends
-   * announce none.
+   * Calls a listener for changes that the backend announces. Announcements are hints: they may be late, needless or lost.
+   * Some backends announce nothing.
    *
-   * @param concerns - whether a change of this part matters
-   * @param listener - called when one may have happened, and once when the database is closed
-   * @returns what stops it; idempotent
+   * @param concerns - returns whether a change of this part matters
+   * @param listener - called when such a change may have happened, and once when the database is closed
+   * @returns a function that stops the calls; calling it again does nothing
+   * @throws `CLOSED` if the database is closed
    */
   watch(concerns: (part: string) => boolean, listener: () => void): () => void
-  /** The backend's clock, as its last answer told it; this machine's before the first. */
+  /** The backend's time by its last answer, in milliseconds since 1970. Before the first answer, this machine's time. */
   now(): number
-  /** Reaches for the backend. */
+  /**
+   * Makes a round trip to the backend.
+   *
+   * @returns how long it took, and the difference of the clocks
+   * @throws `ABORTED` by the signal; also the errors of the backend
+   */
   health(options?: CallOptions): Promise<Health>
-  /** Refuses new calls, waits for those under way, lets go of the backend. Idempotent. */
+  /**
+   * Closes the database: new calls fail with `CLOSED`, calls in progress finish first. Closes the driver unless another
+   * database uses it. Calling it again returns the same promise.
+   */
   close(): Promise<void>
 }
 
-/** What only stores and operations need of a database: see {@link innerOf}. */
+/** The part of a database that only stores and operations need, see {@link innerOf}. */
 export interface InnerDatabase extends Database {
-  /** As `commitAll` while these leases are held, and the claim of the options. @throws `CLAIM_LOST` where one is not */
+  /** Like `commitAll`, if these leases and the claim of the options are held. @throws `CLAIM_LOST` if one is not */
   commitUnder(leases: readonly Lease[], drafts: readonly Draft[], options?: WriteOptions): Promise<readonly Outcome[]>
-  /** A globally unique id, for a commit whose version must be known beforehand. */
+  /** Returns a globally unique id, for a commit whose version must be known before it is made. */
   newId(): string
   /**
-   * Does work that takes several requests as one call: a close waits for it.
+   * Runs work that takes several requests. `close` waits for it.
    *
-   * @param work - gets the database to do it with, which goes on while the other one is closing
+   * @param work - gets a database that keeps working while this one is closing
+   * @returns the result of the work
+   * @throws `CLOSED` if the database is closed; `ABORTED` by the signal; also the errors of the work
    */
   hold<T>(work: (db: InnerDatabase) => Promise<T>, options?: CallOptions): Promise<T>
-  /** What several stores share: made at the first call with this name, and the same from then on. */
+  /** Returns the value stored under a name, creating it on the first call. Stores share caches this way. */
   shared<T>(name: string, make: () => T): T
-  /** Whether the backend announces changes. What it does not, {@link Database.watch} never tells. */
+  /** Whether the backend announces changes. If not, {@link Database.watch} calls its listener only at the close. */
   readonly announces: boolean
 }
 
-/** Where a database keeps its inside: the same for every copy of this package. */
+/** The key of a database's inside. Every copy of this package uses the same key. */
 const INNER = Symbol.for('holdfast.database')
 
 /**
- * The inside of a database, which checks no options: stores hand on what their own callers gave them.
+ * Returns the inside of a database. Its calls do not check options, because stores check those of their own callers.
  *
- * @param db - what {@link createDatabase} returned, or the inside of that
+ * @param db - made by {@link createDatabase}, or already an inside
  * @throws `INVALID_ARGUMENT` for anything else
  */
 export function innerOf(db: Database): InnerDatabase {
   const inner = (db as { readonly [INNER]?: InnerDatabase } | null | undefined)?.[INNER]
   if (inner) return inner
-  throw invalid(`db must be what createDatabase returned, not ${shown(db)}`)
+  throw invalid(`db must be made by createDatabase, not ${shown(db)}`)
 }
 
 /**
- * Puts the facade over a driver.
+ * Creates a database over a driver.
  *
- * Calls made in the same turn of the event loop, or while a batch is under way, leave as one request; each keeps its
- * own checks and its own outcome, and the order of calls is the order of commits.
+ * Calls made in the same turn of the event loop, or while a request is in flight, are sent as one request. Each keeps its
+ * own checks and its own outcome. Commits apply in the order of the calls.
  *
- * @param options - the driver, and what to do differently
- * @returns a database; it connects at the first call
- * @throws `INVALID_ARGUMENT` for unknown or malformed options, `UNSUPPORTED` for `strict` durability where the backend has
+ * @param options - the driver, and settings that differ from the defaults
+ * @returns the database; it connects at the first call
+ * @throws `INVALID_ARGUMENT` for unknown or malformed options; `UNSUPPORTED` for `strict` durability if the backend has
  *   none
  *
  * @example
@@ -184,11 +223,11 @@ export function createDatabase(options: DatabaseOptions): Database {
 
   function levelOf(level = options.durability): Durability {
     if (level === 'strict' && durability !== 'strict') {
-      throw new HoldfastError('UNSUPPORTED', 'The backend has no strict durability')
+      throw new HoldfastError('UNSUPPORTED', 'The backend has no strict durability. Use relaxed')
     }
     return level ?? (durability === 'relaxed' ? 'relaxed' : 'strict')
   }
-  // Refused up front.
+  // Refuses an unsupported durability before the first call.
   levelOf()
 
   const commitFenced = fence()
@@ -198,15 +237,15 @@ export function createDatabase(options: DatabaseOptions): Database {
   let isOpen = false
   let closing: Promise<void> | undefined
   let skew = 0
-  /** The backend's clock minus the one that nobody sets; this machine's clock stands in for it before the first answer. */
+  /** The backend's clock minus the monotonic clock; `undefined` before the first answer. */
   let offset: number | undefined
-  /** Calls of {@link Database.hold} under way, and who waits for their end. */
+  /** The number of `hold` calls in progress. `onReleased` is called when the last one ends. */
   let held = 0
   let onReleased: (() => void) | undefined
-  /** Who is told of changes, each by what tells it of the end. */
+  /** For each watcher, a function that tells it of the close. */
   const watchers = new Set<() => void>()
 
-  /** A queue of calls, each to get its share of what one request answers. */
+  /** Creates a queue of calls. One request answers many calls, and each call gets its share of the answer. */
   const queue = <Item, Part, Reply extends { readonly now: number }>(
     maxItems: number,
     ambiguous: boolean,
@@ -222,7 +261,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       } catch (cause) {
         const error = toHoldfastError(cause, ambiguous)
         if (batch.length > 1 && isOfOneCall(error)) {
-          // Nobody fails for a neighbour: each half finds out by itself, in the order of the calls.
+          // One call must not fail because of another: send each half by itself, in the order of the calls.
           const half = batch.length >> 1
           await send(batch.slice(0, half), signal)
           return send(batch.slice(half), signal)
@@ -254,7 +293,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     offset = now - monotonic()
   }
 
-  /** Sends a request. One that was refused for its deadline alone is sent anew by the clock that it was told. */
+  /** Sends a request. If it was refused only for its deadline, sends it again with the backend's time. */
   async function sendCommits(commits: readonly Commit[], options: CallOptions): Promise<CommitAnswer> {
     for (let attempt = 1; ; attempt++) {
       const now = offset === undefined ? clock() : monotonic() + offset
@@ -289,7 +328,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       await share.open({ signal: opener.signal, ahead })
       isOpen = true
     } catch (cause) {
-      // A failure is not kept: the next call tries again.
+      // The failure is not cached: the next call tries again.
       opening = undefined
       throw toHoldfastError(cause, false)
     }
@@ -299,7 +338,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   async function close(): Promise<void> {
     if (held > 0) await new Promise<void>((resolve) => (onReleased = resolve))
     await Promise.all([commits.idle(), reads.idle()])
-    // Nobody waits for it any more.
+    // No call waits for the connection any more.
     opener.abort()
     await share.close()
   }
@@ -320,11 +359,11 @@ export function createDatabase(options: DatabaseOptions): Database {
     return stop
   }
 
-  /** The database as it is seen from outside, or from inside of work that is held. */
+  /** The database as callers see it, or as held work sees it: held work continues while the database closes. */
   function face(isInside: boolean): InnerDatabase {
     function enter(signal: AbortSignal | undefined): void {
       if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
-        throw invalid('signal must be an AbortSignal')
+        throw invalid(`signal must be an AbortSignal, not ${shown(signal)}`)
       }
       if (closing !== undefined && !isInside) throw new HoldfastError('CLOSED', 'The database is closed')
       if (signal?.aborted) throw aborted(signal, false)
@@ -418,7 +457,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   return outsideOf(face(false))
 }
 
-/** A database as applications see it, whose options are checked. */
+/** A database that checks the options of every call, for applications. */
 function outsideOf(inner: InnerDatabase): Database {
   const outside: Database & { readonly [INNER]: InnerDatabase } = {
     [INNER]: inner,
@@ -438,10 +477,10 @@ function outsideOf(inner: InnerDatabase): Database {
 const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>
   isHoldfastError(cause) ? cause : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous })
 
-/** How often a request is sent anew because it came too late by the backend's clock. */
+/** The most attempts at a request whose deadline has passed by the backend's clock. */
 const MOST_LATE = 3
 
-/** What the content of a call can be refused with. Whoever shares a batch with it must not fail for it. */
+/** Errors that the content of one call can cause. Other calls of the same request must not fail with them. */
 const OF_ONE_CALL = new Set<ErrorCode>([
   'INVALID_ARGUMENT',
   'PAYLOAD_TOO_LARGE',
@@ -453,7 +492,7 @@ const OF_ONE_CALL = new Set<ErrorCode>([
 const isOfOneCall = (error: unknown): boolean =>
   isHoldfastError(error) && !error.ambiguous && OF_ONE_CALL.has(error.code)
 
-/** The number of the last pending call that one of the questions concerns; 0 where there is none. */
+/** The number of the last pending commit that writes to a part that is read; 0 if there is none. */
 function lastOf(questions: readonly Read[], pending: ReadonlyMap<string, number>): number {
   let last = 0
   for (const question of questions) {

@@ -14,15 +14,15 @@ export interface StoreOptions {
 
 /** Options of every call that writes. */
 export interface WriteOptions extends CallOptions {
-  /** What the answered write survives; the database's level by default. */
+  /** The durability of the write; the database's level by default. */
   readonly durability?: Durability | undefined
   /** Writes only while this claim is held; otherwise the call throws `CLAIM_LOST`, and nothing has changed. */
   readonly claim?: Lease | undefined
 }
 
-/** Of stores. */
+/** The names of {@link StoreOptions}. */
 export const STORE: Known<StoreOptions> = { tenant: true }
-/** Of calls that read. */
+/** The names of the options of calls that read. */
 export const CALL: Known<CallOptions> = { signal: true }
-/** Of calls that write. */
+/** The names of {@link WriteOptions}. */
 export const WRITE: Known<WriteOptions> = { signal: true, durability: true, claim: true }

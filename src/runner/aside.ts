@@ -1,4 +1,4 @@
-/** Runs that were put aside because other code had written their log. @module */
+/** Retries runs that were put aside because other code wrote their log. @module */
 import { innerOf } from '../core/database.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
@@ -7,8 +7,8 @@ import { settingsOf } from './settings.ts'
 import type { AnyWorkflow, Working } from './types.ts'
 
 /**
- * Tries runs that were put aside once in a process: its code may be the right one. Nothing is done where it is not, for a
- * replay has no effects.
+ * Tries each run that was put aside, once per process: its code may be the right one. If it is not, nothing happens,
+ * because a replay has no effects.
  */
 export async function retryAside(
   holdfast: Holdfast,

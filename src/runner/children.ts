@@ -1,4 +1,4 @@
-/** Runs that a workflow starts, and waits for. @module */
+/** Starts other runs from a workflow, and waits for their results. @module */
 import { isHoldfastError } from '../core/errors.ts'
 import { checked } from './define.ts'
 import { type StoredError, RunError, StepError, fromLog, toStored } from './errors.ts'
@@ -9,7 +9,7 @@ import type { EndOfRun } from './outcomes.ts'
 import type { Execution } from './parts.ts'
 import type { AnyWorkflow, Child, ChildOptions } from './types.ts'
 
-/** What a start says about its arguments, or about what is there: the workflow may handle it. */
+/** Errors of a start that another attempt would repeat. They are recorded, and the workflow may handle them. */
 const REFUSALS = [
   'INVALID_ARGUMENT',
   'SERIALIZATION',
@@ -36,7 +36,7 @@ export function makeChild<I>(
     let failure: StoredError | undefined
     try {
       const input = await checked(workflow.input, rest.input, 'input')
-      // Done again after a crash it finds the run.
+      // After a crash the call is repeated, and finds the run.
       await others.start(workflow, { ...rest, runId: childId, input })
     } catch (error) {
       if (!REFUSALS.some((code) => isHoldfastError(error, code))) throw error

@@ -1,4 +1,4 @@
-/** Claiming a run, and waiting for whoever has it. @module */
+/** Claims a run, or waits until its claim is free. @module */
 import { bell } from '../core/bell.ts'
 import { innerOf } from '../core/database.ts'
 import { type TenantParts } from '../core/keys.ts'
@@ -9,14 +9,15 @@ import type { Claim } from '../stores/claims/store.ts'
 import type { Settings } from './settings.ts'
 import type { RunOutcome } from './types.ts'
 
-/** How often a claim that somebody else has is looked at, in milliseconds. */
+/** How often to read a claim that another worker has, in milliseconds. */
 const POLL = 1000
 
 /**
- * Claims a run, and counts it as delivered.
+ * Claims a run, and counts the delivery.
  *
- * @returns `ended` where there is nothing to claim any more; who has it, where that took longer than allowed
- * @throws `NOT_FOUND`, `ABORTED`
+ * @returns the claim; `ended` if the run has ended or was deleted; `busy`, with the holder of the claim, if `maxWait` was
+ *   over first
+ * @throws `NOT_FOUND` if the run does not exist; `ABORTED` by the signal
  */
 export async function claimRun(
   holdfast: Holdfast,

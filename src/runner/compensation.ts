@@ -1,4 +1,4 @@
-/** Undoing: what was done is undone in reverse, each step once. @module */
+/** Undoes finished steps in reverse order, each once. @module */
 import { UNDOING, keyOf } from './events.ts'
 import { undoOf } from './ids.ts'
 import type { Execution } from './parts.ts'
@@ -8,14 +8,14 @@ import type { StoredError } from './errors.ts'
 /** Why a run is undone. */
 export interface Undoing {
   readonly error: StoredError
-  /** It was cancelled, in place of having failed. */
+  /** Set if the run was cancelled, and did not fail. */
   readonly cancelled?: true
 }
 
 /**
- * Undoes what was done. That it begins is recorded: from then on there is no way back.
+ * Undoes the finished steps. An event records the start: after it, the workflow cannot continue.
  *
- * @returns whether there was anything to undo
+ * @returns whether there was a step to undo
  * @throws `StepError` where a step cannot be undone
  */
 export async function undoAll(it: Execution, why: Undoing): Promise<boolean> {

@@ -1,4 +1,4 @@
-/** What a workflow is given to work with. @module */
+/** Creates the context that is passed to a workflow. @module */
 import { decode, encode } from '../core/codec.ts'
 import { invalid } from '../core/errors.ts'
 import { makeChild } from './children.ts'
@@ -14,20 +14,20 @@ import { makeStep } from './steps.ts'
 import { waitAfter } from './retry.ts'
 import type { Context, MessageOptions } from './types.ts'
 
-/** What a context is made of. */
+/** Options of {@link createContext}. */
 export interface ContextParts {
   readonly it: Execution
   readonly input: unknown
   hasEnded(): boolean
-  /** The changes of code that the log was recorded with. */
+  /** The ids of the patches that the log recorded. */
   readonly patches: ReadonlySet<string>
   /** When the run was created, in milliseconds since 1970. */
   readonly startedAt: number
-  /** Ends this life, and begins another. */
+  /** Ends this life of the run, and begins the next. */
   continueAs(input: unknown): void
 }
 
-/** Makes what a workflow is given. */
+/** Creates the context of a workflow. */
 export function createContext(parts: ContextParts): Context {
   const { it, input, hasEnded, patches, startedAt, continueAs } = parts
   const { runId, life, deliveries, journal } = it
@@ -35,18 +35,19 @@ export function createContext(parts: ContextParts): Context {
   let randoms = 0
   let uuids = 0
 
-  /** @throws `INVALID_ARGUMENT` where the workflow cannot be asking */
+  /** @throws `INVALID_ARGUMENT` inside a step, and after the workflow has ended */
   function requirePlace(what: string): void {
     const inside = stepHere(it)
     if (inside !== undefined) {
       throw invalid(
-        `ctx.${what} was called inside of step ${JSON.stringify(inside)}. A step is done as a whole and never replayed: call it outside of the step`,
+        `ctx.${what} was called inside step ${JSON.stringify(inside)}. A replay does not repeat a step: call ctx.${what} outside the step`,
       )
     }
-    if (hasEnded()) throw invalid(`ctx.${what} was called after the workflow had ended. Await all that it does`)
+    if (hasEnded())
+      throw invalid(`ctx.${what} was called after the workflow had ended. Await every call in the workflow`)
   }
 
-  /** Makes a call; what is wrong with it is what the call fails with. */
+  /** Makes a call. An invalid call returns a promise that rejects, and does not throw. */
   function call<T>(what: string, make: () => OutcomePromise<T>): OutcomePromise<T> {
     try {
       requirePlace(what)
@@ -67,8 +68,8 @@ export function createContext(parts: ContextParts): Context {
       call('step', () => {
         const { retry = it.retry, timeout, atMostOnce, compensate } = options
         requireName(name, 'step')
-        if (typeof work !== 'function') throw invalid('fn must be the function of the step')
-        // Refused before it is done.
+        if (typeof work !== 'function') throw invalid(`fn must be the function of the step, not ${typeof work}`)
+        // A malformed policy is refused before the step runs.
         waitAfter(retry, 1)
         const span = timeout === undefined ? undefined : toMilliseconds(timeout, 'timeout')
         const stepId = it.number('step', name)

@@ -1,39 +1,39 @@
-/** Workflows with a name, a version, and types for what goes in and out. @module */
+/** Defines workflows: a name, a version, and schemas of the input and the messages. @module */
 import { requireGiven } from '../core/arguments.ts'
 import { invalid } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 import { requireName } from './ids.ts'
 import type { AnySchema, Context, Messages, Schema, Workflow, WorkflowDefinition } from './types.ts'
 
-/** What a schema turns its input into. */
+/** The type of the values that a schema returns. */
 export type OutputOf<S> = S extends Schema<infer _, infer Out> ? Out : unknown
 
-/** The payloads of declared messages; where none are declared, any may come. */
+/** The payload types of declared messages. If none are declared, every message is accepted. */
 export type PayloadsOf<M> = string extends keyof M
   ? Messages
   : [keyof M] extends [never]
     ? Messages
     : { readonly [K in keyof M]: OutputOf<M[K]> }
 
-/** What a definition says of a workflow. */
+/** Options of {@link defineWorkflow}. */
 export interface DefinitionOptions<S extends AnySchema | undefined, M extends Readonly<Record<string, AnySchema>>> {
-  /** 1 to 200 bytes. */
+  /** 1 to 200 bytes of text. */
   readonly name: string
-  /** A run keeps the version that it was started with, and is run by a worker that has this one. */
+  /** The version of the code. A run keeps the version that it was started with; workers of other versions skip it. */
   readonly version?: string
-  /** Checks what runs are started with. */
+  /** The schema of the input. It is checked when a run is started. */
   readonly input?: S
-  /** Checks messages where they are sent, by name. */
+  /** The schemas of messages, by name. A message is checked when it is sent. */
   readonly messages?: M
 }
 
 /**
  * Defines a workflow.
  *
- * @param options - its name, and what is checked
- * @param fn - the workflow. It is called from its beginning each time the run goes on, and finds the results of its steps in
- *   the log; so what it does outside of steps must come out the same
- * @returns what `run`, `start`, `work` and `drain` take
+ * @param options - name, version and schemas
+ * @param fn - the workflow. It is called from its beginning each time the run continues, and gets the results of earlier
+ *   steps from the log. So its code outside steps must be deterministic
+ * @returns the workflow, for `run`, `start`, `work` and `drain`
  * @throws `INVALID_ARGUMENT` for a malformed name or version
  *
  * @example
@@ -71,11 +71,11 @@ export function defineWorkflow(
   const { name, version, input, messages } = requireGiven(options, 'options')
   requireName(name, 'workflow')
   if (version !== undefined) encodeId(version, 'version')
-  if (typeof fn !== 'function') throw invalid('fn must be the function of the workflow')
+  if (typeof fn !== 'function') throw invalid(`fn must be the function of the workflow, not ${typeof fn}`)
   return { name, version, input, messages, fn }
 }
 
-/** Makes a definition of a function that has none. */
+/** Makes a definition for a bare function. */
 export const bare = <R, I>(
   name: string,
   version: string | undefined,
@@ -89,9 +89,10 @@ export const bare = <R, I>(
 })
 
 /**
- * Checks a value by a schema.
+ * Checks a value against a schema.
  *
- * @returns what the schema makes of it
+ * @param what - names the value, for the message
+ * @returns the value that the schema returns; without a schema, the value itself
  * @throws `INVALID_ARGUMENT` with the issues
  */
 export async function checked(schema: AnySchema | undefined, value: unknown, what: string): Promise<unknown> {

@@ -1,4 +1,4 @@
-/** One delivery of a run that is claimed: from reading its log to what becomes of it. @module */
+/** One delivery of a claimed run: from reading its log to its outcome. @module */
 import { abortable } from '../core/abort.ts'
 import { innerOf } from '../core/database.ts'
 import type { Check } from '../core/driver.ts'
@@ -27,7 +27,7 @@ import { startRun } from './start.ts'
 import type { AnyWorkflow, RunOutcome } from './types.ts'
 import type { Wait } from './waits.ts'
 
-/** What a delivery is of. */
+/** Options of {@link deliver}. */
 export interface DeliverOptions {
   readonly holdfast: Holdfast
   readonly parts: TenantParts
@@ -37,14 +37,15 @@ export interface DeliverOptions {
   readonly settings: Settings
 }
 
-/** It is to be done once more, by the same holder: something has come meanwhile, or the next life begins. */
+/** The same holder delivers the run again: a message came meanwhile, or the next life begins. */
 const AGAIN = Symbol('again')
 
 /**
- * Delivers a run, and gives the claim back.
+ * Delivers a run, and releases the claim.
  *
- * @throws `CLAIM_LOST`, `ABORTED`, `NON_DETERMINISTIC`, `SERIALIZATION` where the run cannot be read, and what the backend
- *   throws
+ * @returns the outcome
+ * @throws `CLAIM_LOST` if another process took over; `ABORTED` by the signal; `NON_DETERMINISTIC` if other code wrote the
+ *   log; `SERIALIZATION` if the run cannot be read; also the errors of the backend
  */
 export async function deliver(options: DeliverOptions): Promise<RunOutcome<unknown>> {
   const { holdfast, parts, runs, definition, claim, settings } = options
@@ -52,7 +53,7 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
   const db = innerOf(holdfast.db)
   const { runId } = claim
   const { signal } = settings
-  /** Ends the steps under way; and when nothing must be done any more, what undoes them. */
+  /** `stop` ends the steps in progress. `over` ends everything, the undoing of steps too. */
   const stop = new AbortController()
   const over = new AbortController()
   const inbox: Inbox = inboxes(db, parts, stepRecords(db, parts))(runId)
@@ -61,11 +62,11 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
   let current: Journal | undefined
   let isReleased = false
   let toldAt = 0
-  /** The record says so, while steps under way are waited for. */
+  /** Whether the record says that the run is paused. Steps in progress may still be finishing. */
   let isPaused = false
 
   function notice(found: SignalKind | undefined): void {
-    // Once it is being cancelled there is no way back.
+    // A cancellation that has begun cannot be taken back.
     if (pending === 'cancel' || pending === found || (isPaused && found !== 'cancel')) return
     pending = found
     delivery?.hint()
@@ -74,7 +75,7 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
   async function outcome(): Promise<RunOutcome<unknown> | typeof AGAIN> {
     let loaded = await load(holdfast, parts, runId, signal)
     if (loaded.hasInterventions) {
-      // What an operator decided is done, and on record, in one commit each.
+      // One commit each takes a decision of an operator and records it.
       const event = ({ targetStep, payload }: Intervention) => ({
         kind: INTERVENTION,
         stepId: targetStep,
@@ -121,7 +122,7 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
     return proceed(loaded, make)
   }
 
-  /** What comes after this commit is not ours. */
+  /** Awaits the commit that releases the claim. After it, this process must not write to the run. */
   async function finish<T>(ending: Promise<T>): Promise<T> {
     const result = await ending
     isReleased = true
@@ -213,7 +214,7 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
     }
   }
 
-  /** Undoes what was done; tells whether there was anything, and whether it worked. */
+  /** Undoes the finished steps. Returns whether there were any, and whether it worked. */
   async function undo(it: Delivery, error: StoredError, cancelled?: true): Promise<'nothing' | 'undone' | 'stuck'> {
     it.attendUndoing()
     try {
@@ -237,7 +238,7 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
     stop.abort(new Error(CANCELLED.message))
     pending = 'cancel'
     for (const child of it.it.children) {
-      const request = { reason: 'The run that has started it was cancelled', requestedBy: runId }
+      const request = { reason: 'The run that started this run was cancelled', requestedBy: runId }
       await holdfast.signals.storeSignal(child, 'cancel', request).catch((error: unknown) => {
         if (!isHoldfastError(error, 'NOT_FOUND') && !isHoldfastError(error, 'ALREADY_COMPLETED')) throw error
       })
@@ -286,17 +287,17 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
   } finally {
     const isActive = delivery?.isActive ?? false
     delivery?.stopAll()
-    over.abort(new Error('The run goes on elsewhere'))
-    stop.abort(new Error('The run goes on elsewhere'))
+    over.abort(new Error('This process no longer works on the run'))
+    stop.abort(new Error('This process no longer works on the run'))
     if (!isReleased) {
-      // An attempt that is cut off counts; where none is, nothing has happened.
+      // An interrupted attempt counts as a delivery. Without one, the count is reset.
       const ending = isActive || !current ? claims.releaseTaskClaim(claim) : release(current)
       await ending.catch(() => {})
     }
   }
 }
 
-/** Which of these waits are over: whose message is there, whose run has ended. */
+/** Returns the waits that are over: their message has come, or their run has ended. */
 async function haveCome(
   { holdfast, parts, claim }: DeliverOptions,
   waits: readonly Wait[],
@@ -329,7 +330,10 @@ async function haveCome(
   return waits.filter(({ name, runId }) => found.has(name === undefined ? `run ${runId}` : `name ${name}`))
 }
 
-/** What has to be so still when a run parks that waits for others; `undefined` where one of them has ended. */
+/**
+ * Returns checks that the runs waited for are unchanged when this run parks; `undefined` if one of them has already
+ * ended.
+ */
 async function lookedAt(
   { holdfast, parts }: DeliverOptions,
   waits: readonly Wait[],

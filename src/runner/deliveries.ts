@@ -1,73 +1,73 @@
 /**
- * The order of a run: one queue of events, delivered to the workflow in the order of the log, in a first run and in a replay
+ * The event queue of a run. It delivers events to the workflow in the order of the log, in a first run and in a replay
  * alike.
  *
- * Before each delivery the code comes to rest: it may be about to make further calls, whose order counts. Nothing is begun
- * while events are left to be delivered. An event that no call waits for was written by other code, and that is found
- * before anything is done again.
+ * Before each delivery the queue lets the code come to rest: it may be about to make further calls, whose order counts. No
+ * call begins while events are left to deliver. An event that no call waits for was written by other code, and this is
+ * found before any step is repeated.
  *
  * @module
  */
 import { HoldfastError } from '../core/errors.ts'
 import { type LogEvent, callOf, isNote } from './events.ts'
 
-/** Something the workflow waits for. */
+/** A call of the workflow that waits for an event. */
 export interface Call {
   /** Kind, name and number, as in the log. */
   readonly key: string
-  /** Begins its work, or goes on with it. Called once, when the log holds nothing more. */
+  /** Begins or continues the work. Called once, after every event of the log was delivered. */
   begin(): void
-  /** The turn of an event of its own. */
+  /** Takes an event of this call, in its turn. */
   take(event: LogEvent): void
 }
 
-/** What the queue asks of whoever runs the workflow. */
+/** Options of {@link deliveries}. */
 export interface DeliveryOptions {
   readonly runId: string
-  /** What the log held at the beginning. */
+  /** The events of the log at the beginning. */
   readonly events: readonly LogEvent[]
-  /** For how long code that is not at rest may keep the log waiting, in milliseconds. */
+  /** How long to wait for code that is not at rest, in milliseconds. */
   readonly grace: number
   /** Resolves after a turn of the event loop. */
   turn(): Promise<void>
-  /** Resolves after so many milliseconds. */
+  /** Resolves after this many milliseconds. */
   pause(ms: number): Promise<void>
   /** Whether calls may begin their work. */
   mayBegin(): boolean
-  /** Whether the workflow has ended, so that no further call is made. */
+  /** Whether the workflow has ended. It then makes no further calls. */
   hasEnded(): boolean
-  /** An event of the run as a whole has come that nobody waits for yet; tells whether somebody does now. */
+  /** Called for an event that no call waits for yet. Returns whether one does now. */
   meet(event: LogEvent): boolean
-  /** The code is not the code that wrote the log. */
+  /** Called if other code wrote the log. */
   onMismatch(error: HoldfastError): void
-  /** All is delivered, and whatever may begin has begun. */
+  /** Called when every event is delivered, and every call that may begin has begun. */
   onRest(): void
 }
 
 /** The queue of a run. */
 export interface Deliveries {
-  /** Makes a call outstanding. */
+  /** Adds a call that waits. */
   add(call: Call): void
-  /** An event was recorded just now. */
+  /** Adds an event that was just recorded. */
   push(event: LogEvent): void
-  /** Looks again whether something can be delivered or begun. */
+  /** Delivers events and begins calls, if it can. */
   pump(): void
-  /** Delivers and begins nothing more. */
+  /** Stops: no more deliveries, and no more calls begin. */
   stop(): void
-  /** Whether a call of this key is outstanding. */
+  /** Whether a call of this key waits. */
   has(key: string): boolean
-  /** How many events of the beginning are left to be delivered. */
+  /** How many events of the loaded log are left to deliver. */
   readonly past: number
-  /** Whether it delivers at this moment, or has something to deliver or begin. */
+  /** Whether the queue is delivering, or has an event to deliver or a call to begin. */
   readonly isBusy: boolean
-  /** When the event delivered last was recorded; `undefined` before the first. */
+  /** When the last delivered event was recorded; `undefined` before the first. */
   readonly now: number | undefined
 }
 
-/** Turns that code gets before time is measured: most of it needs none of them. */
+/** Turns of the event loop that the code gets before `grace` counts. Most code needs none of them. */
 const TURNS = 3
 
-/** Makes the queue of a run. */
+/** Creates the queue of a run. */
 export function deliveries(options: DeliveryOptions): Deliveries {
   const { runId, grace, turn, pause, mayBegin, hasEnded, meet, onMismatch, onRest } = options
   const queue: LogEvent[] = [...options.events]
@@ -105,7 +105,7 @@ export function deliveries(options: DeliveryOptions): Deliveries {
         : 'waits for nothing'
     return new HoldfastError(
       'NON_DETERMINISTIC',
-      `Run ${JSON.stringify(runId)} recorded ${kind} ${stepId === '' ? '' : `${recorded} `}next, as number ${seq}, but the workflow ${instead}. ` +
+      `Run ${JSON.stringify(runId)} recorded ${kind} ${stepId === '' ? '' : `${recorded} `}next, as event ${seq}, but the workflow ${instead}. ` +
         'Restore the code that wrote the log, or guard the change with ctx.patch()',
       { details: { runId, seq, recorded: kind, stepId, waitsFor: [...outstanding.keys()] } },
     )
@@ -115,7 +115,7 @@ export function deliveries(options: DeliveryOptions): Deliveries {
     const key = callOf(event)!
     const note = isNote(event)
     if (!note || !outstanding.has(key)) await turn()
-    // Commits that left together are answered one after the other: one of a lower number may have come.
+    // Commits sent together are answered one by one, so an event with a lower seq may have come meanwhile.
     if (isOver || queue[delivered] !== event) return
     if (!outstanding.has(key) && !meet(event)) {
       await rest(key)
@@ -139,7 +139,7 @@ export function deliveries(options: DeliveryOptions): Deliveries {
     if (isPumping || isOver) return
     isPumping = true
     try {
-      // oxlint-disable-next-line no-unmodified-loop-condition -- whoever is called may stop it
+      // oxlint-disable-next-line no-unmodified-loop-condition -- a call may stop the queue
       while (!isOver) {
         const event = queue[delivered]
         if (event) {
@@ -162,7 +162,7 @@ export function deliveries(options: DeliveryOptions): Deliveries {
       outstanding.set(call.key, call)
       fresh.add(call)
       onCall?.()
-      // The code may be about to make further calls in this very turn.
+      // The code may make further calls in this very turn.
       queueMicrotask(() => void pump())
     },
     push(event) {

@@ -1,4 +1,4 @@
-/** A worker that comes and goes: runs what is ready, and ends. @module */
+/** A worker that runs what is ready, and returns. @module */
 import type { AnyWorkflow } from './types.ts'
 import { requireInteger } from '../core/arguments.ts'
 import type { Holdfast } from '../holdfast.ts'
@@ -7,7 +7,7 @@ import { type WorkerOptions, createWorker } from './worker.ts'
 
 /** Options of {@link drain}. */
 export interface DrainOptions extends WorkerOptions {
-  /** The most runs that are taken up, from 1 to 10 000; 100 by default. One that becomes ready again counts again. */
+  /** The most runs to work on, from 1 to 10 000; 100 by default. A run that becomes ready again counts again. */
   readonly limit?: number
 }
 
@@ -15,16 +15,18 @@ const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 10_000
 
 /**
- * Runs what is ready, as `work` does, and returns when nothing is: for alarms, cron triggers and requests, where no
- * process stays. What it leaves has to be looked at again at `timers.nextDue()`: what waits for a time, and what a worker has
- * claimed that may be dead.
+ * Works on every run that is ready, as `work` does, and returns when none is left. For alarms, cron triggers and requests,
+ * where no process stays.
  *
- * @param holdfast - the stores of the tenant whose runs they are
- * @param workflows - what it can run; several versions of one, too
- * @param options - how; the signal leaves runs under way to whoever takes them over
- * @returns how many were taken up; as many as `limit` where there may be more
- * @throws `INVALID_ARGUMENT`, `ABORTED`, `CLOSED`; what the backend throws where it is asked for runs. What a run throws
- *   is told to `onError`
+ * Call it again at `timers.nextDue()`: then a wait ends, or the claim of a worker that may be dead expires.
+ *
+ * @param holdfast - the stores of the runs' tenant
+ * @param workflows - the workflows that this call can run; several versions of one are allowed
+ * @param options - how many runs in all and at a time, and how to run them; after an abort, another worker can continue
+ *   the runs
+ * @returns the number of runs worked on; if it equals `limit`, more may be ready
+ * @throws `INVALID_ARGUMENT` for malformed workflows or options; `ABORTED` by `signal`; `CLOSED` if the database was
+ *   closed; also the errors of the backend while it looks for runs. Errors of runs go to `onError`
  *
  * @example
  * ```ts
@@ -49,12 +51,12 @@ export async function drain(
   let taken = 0
   // oxlint-disable-next-line no-unmodified-loop-condition -- the lanes count
   while (taken < limit) {
-    // A run that is to be cancelled has to be undone first.
+    // Runs with a pending cancel are left to a worker, which undoes their steps first.
     await holdfast.timers.advanceDue({ signal, leaveSignalled: true })
     const tasks = await holdfast.claims.findAvailableTasks({ ...asking(), limit: limit - taken, signal })
     if (tasks.length === 0) break
     const lane = async (): Promise<void> => {
-      // What cannot be run takes no place of what can.
+      // A run that could not be run does not count, so that it takes no place of one that can.
       for (let task = tasks.shift(); task; task = tasks.shift()) if (await take(task)) taken++
     }
     await Promise.all(Array.from({ length: concurrency }, lane))

@@ -1,4 +1,4 @@
-/** How a delivery ends: what becomes of the run, in one commit that gives the claim back, too. @module */
+/** Ends a delivery: one commit changes the run and releases the claim. @module */
 import type { Along } from '../core/cells.ts'
 import { encode } from '../core/codec.ts'
 import type { Check, Op } from '../core/driver.ts'
@@ -14,17 +14,17 @@ import type { StoredError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Wait } from './waits.ts'
 
-/** Where a run is while it is worked on. */
+/** The position of a run while a worker works on it. */
 export const WORK: Extract<Position, { readonly kind: 'step' }> = { kind: 'step', stepId: 'work' }
 
-/** A cancel was stored before the run was completed. */
+/** Thrown if a request to cancel was stored before the run completed. */
 class CancelFirst extends Error {}
 
 /**
  * Ends the run.
  *
- * @returns what was stored; `undefined` where it was asked to be cancelled before, and nothing has changed
- * @throws `SERIALIZATION`, `PAYLOAD_TOO_LARGE` for a result that cannot be stored
+ * @returns the payload as it was stored; `undefined` if a request to cancel came first, and nothing has changed
+ * @throws `SERIALIZATION` or `PAYLOAD_TOO_LARGE` if the result cannot be stored
  */
 export async function complete(
   journal: Journal,
@@ -44,7 +44,7 @@ export async function complete(
             { status, error: error?.message, deliveries: undefined, signals: cancelled ? undefined : it.signals },
             now,
           ),
-          // Who asked for it, and why, becomes part of the run.
+          // The run keeps who asked, and why.
           ...(request && { stopped: { ...request, from: it.status } }),
         }),
         release: true,
@@ -58,9 +58,10 @@ export async function complete(
 }
 
 /**
- * Cancels or pauses the run where that was asked for; tells whether it still was.
+ * Cancels or pauses the run, if that is still requested.
  *
- * @param release - gives the claim back, too
+ * @param release - also releases the claim
+ * @returns whether the request was still there
  */
 export async function applySignal(journal: Journal, kind: 'cancel' | 'pause', release = false): Promise<boolean> {
   let isApplied = false
@@ -73,10 +74,11 @@ export async function applySignal(journal: Journal, kind: 'cancel' | 'pause', re
 }
 
 /**
- * Has the run wait, for whichever comes first.
+ * Parks the run until the first of its waits is over, and releases the claim.
  *
- * @param looked - checks that what was looked at for other runs is still so
- * @returns `false` where something of it has come meanwhile; then nothing has changed
+ * @param until - when the first wait for a time is over, in milliseconds since 1970
+ * @param looked - checks that the other runs it waits for are unchanged
+ * @returns `false` if one of the waits is already over; then nothing has changed
  */
 export async function park(
   journal: Journal,
@@ -127,12 +129,12 @@ export async function park(
   return isParked
 }
 
-/** Gives the claim back, and has the run be ready for whoever comes. */
+/** Releases the claim. Any worker can take the run. */
 export async function release(journal: Journal): Promise<void> {
   await journal.record(() => ({ run: withoutDeliveries, release: true }))
 }
 
-/** Puts the run aside: it is paused, with the reason, until somebody lets it go on. */
+/** Puts the run aside: it is paused, with the reason, until it is resumed. */
 export async function putAside(journal: Journal, aside: NonNullable<RunRecord['aside']>): Promise<void> {
   await journal.record((run) => ({
     run: (it, now) =>
@@ -150,14 +152,14 @@ export async function putAside(journal: Journal, aside: NonNullable<RunRecord['a
   }))
 }
 
-/** Lets a run go on that was put aside. */
+/** Continues a run that was put aside. */
 export async function takeUp(journal: Journal): Promise<void> {
   await journal.record(() => ({
     run: (run, now) => changed(run, { status: 'running', position: WORK }, now),
   }))
 }
 
-/** Begins the next life of the run: with an empty log, whose numbers go on, and another input. The claim is kept. */
+/** Begins the next life of the run, with a new input and an empty log whose seqs continue. The claim is kept. */
 export async function continueAsNew(
   journal: Journal,
   parts: TenantParts,

@@ -1,16 +1,16 @@
-/** What can fail in a workflow, as it is stored and as it is thrown. @module */
+/** The errors of workflows, as they are stored and as they are thrown. @module */
 import { encode } from '../core/codec.ts'
 
-/** An error as the log keeps it. */
+/** An error as the log stores it. */
 export interface StoredError {
   readonly name: string
   readonly message: string
   readonly code?: string
-  /** What the error had as `data`, if that can be stored. */
+  /** The error's `data`, if it can be stored. */
   readonly data?: unknown
 }
 
-/** More of a message would fill the log. */
+/** The longest stored message, in UTF-16 code units, so that messages do not fill the log. */
 const MAX_MESSAGE = 8192
 
 const textOf = (value: unknown): string => {
@@ -29,7 +29,7 @@ const canStore = (value: unknown): boolean => {
   }
 }
 
-/** What is kept of something that was thrown; never fails itself. */
+/** Converts a thrown value into the form that is stored. Never throws. */
 export function toStored(thrown: unknown): StoredError {
   if (typeof thrown !== 'object' || thrown === null) return { name: 'Error', message: textOf(thrown) }
   try {
@@ -46,7 +46,7 @@ export function toStored(thrown: unknown): StoredError {
   }
 }
 
-/** Reads what {@link toStored} has stored; earlier releases stored the message alone. */
+/** Reads an error that {@link toStored} made. Earlier releases stored only the message. */
 export function fromLog(payload: unknown): StoredError {
   const { error = payload } = (payload ?? {}) as { readonly error?: unknown }
   return typeof error === 'object' && error !== null
@@ -54,14 +54,15 @@ export function fromLog(payload: unknown): StoredError {
     : { name: 'Error', message: textOf(error) }
 }
 
-/** A step failed for the last time. It says the same in the first run and in every later one. */
+/** Thrown by `ctx.step` after the step's last attempt failed. Every replay throws an equal error. */
 export class StepError extends Error {
   override readonly name = 'StepError'
   readonly stepId: string
-  /** What the step has thrown. */
+  /** The error that the step threw, as stored. */
   readonly error: StoredError
-  /** The code of what the step has thrown, or `INTERRUPTED`: it was cut off, and is not to be done again. */
+  /** The code of that error; `INTERRUPTED` if a crash interrupted a step with `atMostOnce`. */
   readonly code: string | undefined
+  /** The `data` of that error, if it could be stored. */
   readonly data: unknown
 
   constructor(stepId: string, error: StoredError) {
@@ -73,13 +74,14 @@ export class StepError extends Error {
   }
 }
 
-/** A run did not complete: it failed, was undone or was cancelled. Thrown by the `result()` of handles. */
+/** Thrown by `result()` if the run failed, was compensated, or was cancelled. */
 export class RunError extends Error {
   override readonly name = 'RunError'
   readonly runId: string
   readonly status: 'failed' | 'compensated' | 'cancelled'
-  /** Why it failed, as the run has stored it. */
+  /** The run's stored error. */
   readonly error: StoredError
+  /** The code of that error. */
   readonly code: string | undefined
 
   constructor(runId: string, status: RunError['status'], error: StoredError) {
@@ -91,11 +93,11 @@ export class RunError extends Error {
   }
 }
 
-/** Thrown by a step's function: no further attempt is made, whatever the retry policy says. */
+/** Throw it from a step's function to prevent further attempts, whatever the retry policy says. */
 export class NonRetryableError extends Error {
   override readonly name = 'NonRetryableError'
 }
 
-/** Whether it says that no attempt helps, from whichever copy of this package it is. */
+/** Whether an error is a {@link NonRetryableError}, from any copy of this package. */
 export const isNonRetryable = (thrown: unknown): boolean =>
   typeof thrown === 'object' && thrown !== null && (thrown as { name?: unknown }).name === 'NonRetryableError'

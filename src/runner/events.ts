@@ -1,32 +1,38 @@
 /**
- * What the runner writes in a run's log, and which call of the workflow each event belongs to: kind, name and number.
+ * The events that the runner writes, and the call of the workflow that each belongs to: kind, name and number.
  *
  * @module
  */
 import type { RunEvent } from '../runs/events.ts'
 
-/** Of a log, what counts for a replay. */
+/** The fields of a log entry that a replay reads. */
 export type LogEvent = Pick<RunEvent, 'seq' | 'at' | 'kind' | 'stepId' | 'payload'>
 
 /** The kinds of calls. */
 export type CallKind = 'step' | 'sleep' | 'message' | 'child' | 'result' | 'patch'
 
 /**
- * | kind | what has happened | its payload |
+ * The kinds of events. After those in this set, the call keeps waiting.
+ *
+ * | kind | meaning | payload |
  * | --- | --- | --- |
- * | `step.completed` | a step was done | the result |
- * | `step.failed` | for the last time | `{ attempt, error }` |
+ * | `step.completed` | a step succeeded | the result |
+ * | `step.failed` | the last attempt failed | `{ attempt, error }` |
  * | `step.retried` | an attempt failed, another follows | `{ attempt, error, retryAt }` |
- * | `step.started` | a step that is done at most once begins | |
- * | `sleep.started`, `sleep.completed` | | when it is over |
- * | `message.awaited` | a wait began | when it is over |
- * | `message.received`, `message.timedOut` | it is over | the message |
+ * | `step.started` | a step with `atMostOnce` begins | |
+ * | `sleep.started` | a sleep began | when it ends |
+ * | `sleep.completed` | a sleep ended | |
+ * | `message.awaited` | a wait began | when it times out, if ever |
+ * | `message.received` | a wait ended with a message | the message's payload |
+ * | `message.timedOut` | a wait ended without a message | |
  * | `child.started` | another run was started | its id |
- * | `result.awaited`, `result.received` | another run is waited for, or has ended | how it ended |
- * | `patch.passed` | the workflow came to `ctx.patch` for the first time | |
- * | `run.undoing` | what was done begins to be undone | why |
- * | `run.completed`, `run.failed`, … | the run has ended | the result, or why |
- * | `intervention.taken` | an operator decided what a call gives | `{ value }` |
+ * | `child.failed` | the start of another run was refused | `{ error }` |
+ * | `result.awaited` | the wait for another run began | its id |
+ * | `result.received` | the other run has ended | how it ended |
+ * | `patch.passed` | the workflow reached `ctx.patch` for the first time | |
+ * | `run.undoing` | the undoing of steps begins | why |
+ * | `run.completed`, `run.failed`, … | the run has ended | the result, or the error |
+ * | `intervention.taken` | an operator decided the result of a call | `{ value }` |
  */
 const NOTES: ReadonlySet<string> = new Set([
   'step.retried',
@@ -42,13 +48,13 @@ const ENDS = /^run\.(?:completed|failed|compensated|cancelled)$/
 export const UNDOING = 'run.undoing'
 export const INTERVENTION = 'intervention.taken'
 
-/** Whether an event delivers nothing: its call goes on to be outstanding. */
+/** Whether an event is only a note: its call keeps waiting. */
 export const isNote = ({ kind }: LogEvent): boolean => NOTES.has(kind)
 
-/** Names a call. */
+/** The key of a call. */
 export const keyOf = (kind: CallKind | 'run', id: string): string => `${kind} ${id}`
 
-/** Which call an event belongs to; `undefined` for what others have written in the log. */
+/** The key of the call that an event belongs to; `undefined` for events that the runner did not write. */
 export function callOf({ kind, stepId }: LogEvent): string | undefined {
   if (kind === UNDOING) return keyOf('run', 'undoing')
   if (ENDS.test(kind)) return keyOf('run', 'end')

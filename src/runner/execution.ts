@@ -1,6 +1,6 @@
 /**
- * One delivery of a run: the workflow is called, what the log holds is delivered to it, what is new is done, until it has
- * ended or the process has nothing to do for it.
+ * One delivery of a run: it calls the workflow, delivers the log to it, and does the new calls, until the workflow ends or
+ * only waits.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import type { Execution, Others } from './parts.ts'
 import type { AnyWorkflow, StepRetry } from './types.ts'
 import { type Pause, type Wait, waiting } from './waits.ts'
 
-/** How far a delivery came. */
+/** How a delivery ends. */
 export type Verdict =
   | { readonly kind: 'ended'; readonly value: unknown }
   | { readonly kind: 'failed'; readonly error: unknown }
@@ -26,10 +26,10 @@ export type Verdict =
   | { readonly kind: 'cancel' }
   | { readonly kind: 'pause' }
   | { readonly kind: 'park'; readonly until: number | undefined; readonly waits: readonly Wait[] }
-  /** Of a replay: the log is at its end, and the workflow would go on. */
+  /** Only in a replay: the log is at its end, and the workflow would continue. */
   | { readonly kind: 'open' }
 
-/** What a delivery is made of. */
+/** Options of {@link execute}. */
 export interface ExecutionOptions {
   now(): number
   readonly others: Others
@@ -37,7 +37,7 @@ export interface ExecutionOptions {
   readonly run: RunRecord
   readonly input: unknown
   readonly events: readonly LogEvent[]
-  /** Made with what takes the events that it records. */
+  /** Creates the journal, which passes each recorded event to `onEvent`. */
   journal(onEvent: (event: LogEvent) => void): Journal
   readonly inbox: Inbox
   readonly retry: StepRetry
@@ -47,35 +47,35 @@ export interface ExecutionOptions {
   readonly pause: Pause
   readonly stop: AbortController
   readonly over: AbortSignal
-  /** The signal that somebody saw pending. */
+  /** The pending signal, as last seen. */
   pending(): SignalKind | undefined
-  /** Which of these have come. */
+  /** Returns the waits that are over. */
   look(waits: readonly Wait[]): Promise<readonly Wait[]>
-  /** Has the record say at once that the run is paused; tells whether that was still asked for. */
+  /** Records at once that the run is paused, if that is still requested. */
   pauseNow(journal: Journal): Promise<void>
   tell(error: unknown): void
-  /** Begins nothing: only compares the code with the log. */
+  /** Only compares the code with the log: no call begins. */
   readonly isReplay?: boolean
 }
 
-/** A delivery under way. */
+/** A delivery in progress. */
 export interface Delivery {
   readonly it: Execution
-  /** Rejects with what interrupts the run. */
+  /** Rejects if an error interrupts the run. */
   readonly verdict: Promise<Verdict>
-  /** Rejects with what interrupts the run after the verdict. */
+  /** Rejects if an error interrupts the run, also after the verdict. */
   readonly interrupted: Promise<never>
-  /** Looks after the waits of what undoes the run. */
+  /** Attends to the waits of the steps that undo the run. */
   attendUndoing(): void
-  /** Whether anything is under way that may take effect. */
+  /** Whether work is in progress that may take effect. */
   readonly isActive: boolean
-  /** A signal was seen, or what is waited for may have come. */
+  /** Call it when a signal was seen, or a wait may be over. */
   hint(): void
-  /** Nothing of the workflow goes on from here. */
+  /** Stops the workflow: nothing more is delivered or begins. */
   stopAll(): void
 }
 
-/** Calls the workflow. */
+/** Calls the workflow and delivers its log. */
 export function execute(options: ExecutionOptions): Delivery {
   const { definition, run, input, over, stop, pending, isReplay = false } = options
   const { runId, life = runId } = run
@@ -84,7 +84,7 @@ export function execute(options: ExecutionOptions): Delivery {
   let settled: Extract<Verdict, { readonly kind: 'ended' | 'failed' | 'continued' }> | undefined
   let isCodeStopped = false
   let hasVerdict = false
-  /** An event of the whole run waits for the workflow's end. */
+  /** Whether the next event concerns the whole run, and waits for the workflow's end. */
   let isEndAwaited = false
   let isPausing = false
   let underWay = 0
@@ -127,7 +127,7 @@ export function execute(options: ExecutionOptions): Delivery {
     grace: options.grace,
     turn,
     pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
-    // What undoes the run is asked for after the verdict.
+    // After the verdict only the steps that undo the run begin.
     mayBegin: () => !isReplay && (hasVerdict || pending() === undefined),
     hasEnded: () => settled !== undefined,
     meet(event) {
@@ -149,7 +149,7 @@ export function execute(options: ExecutionOptions): Delivery {
     deliveries: queue,
     journal: options.journal((event) => {
       live++
-      // The end of the run is nobody's result.
+      // No call waits for the end of the run.
       if (callOf(event) !== keyOf('run', 'end')) queue.push(event)
     }),
     inbox: options.inbox,
@@ -188,7 +188,7 @@ export function execute(options: ExecutionOptions): Delivery {
     failures: new Map(),
   }
 
-  /** Looks whether there is a verdict. */
+  /** Gives the verdict, if there is one. */
   function look(): void {
     if (hasVerdict) return
     if (pending() === 'pause' && !isPausing && !isReplay) {
@@ -201,20 +201,20 @@ export function execute(options: ExecutionOptions): Delivery {
       if (signal !== undefined && !isEndAwaited) return give({ kind: signal })
       if (settled && (isWhole || isEndAwaited)) return give(withForgotten(settled))
       if (isReplay && !isEndAwaited && queue.past === 0) {
-        // It may be about to end.
+        // The workflow may be about to end.
         void openAfter(2)
       }
     }
     waits.ring()
   }
 
-  /** The log is at its end: tells so, unless the workflow ends within so many turns. */
+  /** Gives the verdict `open`, unless the workflow ends within this many turns of the event loop. */
   async function openAfter(turns: number): Promise<void> {
     for (let i = 0; i < turns; i++) await turn()
     if (isStill() && !settled) give({ kind: 'open' })
   }
 
-  /** What failed and was looked after by nobody fails the run. */
+  /** A failed step whose promise nobody awaited fails the run. */
   function withForgotten(end: NonNullable<typeof settled>): Verdict {
     if (end.kind === 'failed') return end
     for (const [promise, error] of it.failures) if (!promise.isHandled) return { kind: 'failed', error }
@@ -249,7 +249,7 @@ export function execute(options: ExecutionOptions): Delivery {
     settled ??= end
     look()
   }
-  // As part of no step: a step may run another workflow.
+  // Outside of any step: a step may run another workflow.
   void outside(async () => definition.fn(context, input)).then(
     (value) => settle({ kind: 'ended', value }),
     (error: unknown) => settle({ kind: 'failed', error }),

@@ -1,4 +1,4 @@
-/** Handles: what a run is asked by from outside. @module */
+/** Handles: messages to a run, its result, and its cancellation, from outside. @module */
 import { requireGiven } from '../core/arguments.ts'
 import { bell } from '../core/bell.ts'
 import { innerOf } from '../core/database.ts'
@@ -17,40 +17,52 @@ import type { AnyWorkflow, Messages } from './types.ts'
 
 /** Options of {@link Handle.result}. */
 export interface ResultOptions extends CallOptions {
-  /** For how long to wait; as long as it takes by default. */
+  /** The longest time to wait; unlimited by default. */
   readonly timeout?: Duration
 }
 
-/** A run, as others see it. */
+/** Controls one run from outside. */
 export interface Handle<R = unknown, M extends Messages = Messages> {
   readonly runId: string
   /**
-   * Sends it a message, checked by the workflow's schema of that name.
+   * Sends a message to the run. The workflow's schema of that name checks the payload first.
    *
-   * @throws as `SignalStore.sendMessage`; `INVALID_ARGUMENT` for what the workflow does not take
+   * @param name - the message's name, 1 to 200 bytes of text
+   * @param payload - any structured value
+   * @param options - see `SignalStore.sendMessage`
+   * @throws `INVALID_ARGUMENT` if the schema rejects the payload; also the errors of `SignalStore.sendMessage`
    */
   send<K extends keyof M & string>(name: K, payload: M[K], options?: SendMessageOptions): Promise<SendMessageResult>
   /**
-   * Waits for its end.
+   * Waits for the end of the run.
    *
-   * @returns what the workflow has returned
-   * @throws `RunError` where it did not complete, with the error that it has stored; `TIMEOUT`, `ABORTED`
+   * @param options - `timeout` and `signal` end the wait, not the run
+   * @returns the value that the workflow returned
+   * @throws `RunError` if the run did not complete, with its stored error; `TIMEOUT` after `timeout`; `ABORTED` by
+   *   `signal`
    */
   result(options?: ResultOptions): Promise<R>
-  /** What is known of it; `undefined` where it was deleted. */
+  /** Reads the run. @returns the run; `undefined` if it does not exist */
   get(options?: CallOptions): Promise<Run | undefined>
-  /** Asks it to be cancelled: what it has done is undone. */
+  /**
+   * Requests that the run is cancelled. Its worker then undoes the finished steps.
+   *
+   * @param request - who asks, and why
+   * @throws `NOT_FOUND` if the run does not exist; `ALREADY_COMPLETED` if it has ended
+   */
   cancel(request?: { readonly reason?: string; readonly requestedBy?: string }): Promise<void>
 }
 
-/** How often a run is looked at, in milliseconds, where nothing announces its end. */
+/** How often to read a run whose end no announcement may tell, in milliseconds. */
 const POLL = 500
 
 /**
- * A handle of a run that was started before.
+ * Makes a handle of a run that was started before.
  *
- * @param runId - of the run; whether it is there is not asked
- * @param workflow - what it is a run of
+ * @param holdfast - the stores of the run's tenant
+ * @param runId - the run's id; this call does not check that the run exists
+ * @param workflow - the run's workflow, whose schemas check the messages; without it, every message is sent
+ * @returns the handle
  */
 export function handleOf<R, M extends Messages>(
   holdfast: Holdfast,
@@ -71,7 +83,7 @@ export function handleOf<R, M extends Messages>(
       const parts = tenantParts(tenant)
       const part = parts.run(runId)
       const { ring, silence, wait } = bell()
-      // Before the first look: what comes between the two must not be missed.
+      // Before the first read, so that no change between the two is missed.
       const unwatch = db.watch((it) => it === part, ring)
       const unlisten = runRecords(db, parts).listen(runId, ring)
       try {
@@ -82,9 +94,13 @@ export function handleOf<R, M extends Messages>(
           if (end) throw new RunError(runId, end.status, end.error)
           const left = until - performance.now()
           if (left <= 0) {
-            throw new HoldfastError('TIMEOUT', `Run ${JSON.stringify(runId)} has not ended in time`, {
-              retryable: true,
-            })
+            throw new HoldfastError(
+              'TIMEOUT',
+              `Run ${JSON.stringify(runId)} did not end within the timeout of ${timeout}`,
+              {
+                retryable: true,
+              },
+            )
           }
           await wait(Math.min(POLL, left), signal)
         }

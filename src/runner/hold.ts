@@ -1,4 +1,4 @@
-/** Holding a run: signs of life for its claim, and an ear for whoever asks it to stop. @module */
+/** Holds a run: extends its claim, and looks for requests to stop. @module */
 import { sleep } from '../core/abort.ts'
 import { HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { RUN, type TenantParts } from '../core/keys.ts'
@@ -8,33 +8,35 @@ import { pendingSignal } from '../runs/indexes.ts'
 import { type RunRecords, decodeRun } from '../runs/record.ts'
 import type { SignalKind } from '../runs/state.ts'
 
-/** So many signs of life that fail in a row are a lost claim; it is over one later. */
+/** After this many failed heartbeats in a row the claim counts as lost. It expires one heartbeat later. */
 export const MAX_MISSED = 3
-/** Timers of runtimes are 32 bits. */
+/** The longest time of a timer, in milliseconds: runtimes keep it in 32 bits. */
 const LONGEST = 2 ** 31 - 1
-/** What is announced so soon after an own commit is told by that commit, in milliseconds. */
+/** How long to collect announcements before reading, in milliseconds. A commit meanwhile tells the same. */
 const BURST = 20
 
-/** What is watched. */
+/** Options of {@link hold}. */
 export interface HoldOptions {
   readonly holdfast: Holdfast
   readonly parts: TenantParts
   readonly runs: RunRecords
   readonly claim: Claim
-  /** In milliseconds. */
+  /** How long each extension lasts, in milliseconds. */
   readonly lease: number
+  /** The time between two heartbeats, in milliseconds. */
   readonly beat: number
+  /** Ends the holding. */
   readonly over: AbortSignal
-  /** When an own commit has told what is pending, by `performance.now()`. */
+  /** When a commit of this process last told the pending signal, by `performance.now()`. */
   toldAt(): number
   onSignal(pending: SignalKind | undefined): void
-  /** Something of the run has changed. */
+  /** Called when the run may have changed. */
   onHint(): void
 }
 
 /**
- * Extends the claim at every beat, and looks for signals: at every beat, at once where they are given in this process or the
- * backend announces them.
+ * Extends the claim and looks for signals at every heartbeat. Signals from this process, and those that the backend
+ * announces, are seen at once.
  *
  * @returns a promise that rejects with `CLAIM_LOST` when the claim is lost
  */
@@ -63,7 +65,7 @@ export function hold(options: HoldOptions): Promise<never> {
           looksAt = undefined
           return over.aborted || toldAt() >= hintedAt ? undefined : look()
         })
-        // The next beat tells what is wrong.
+        // The next heartbeat reports a failing backend.
         .catch(() => {
           looksAt = undefined
         })
@@ -84,10 +86,14 @@ export function hold(options: HoldOptions): Promise<never> {
         if (over.aborted) return new Promise(() => {})
         if (isHoldfastError(error) && ['CLAIM_LOST', 'NOT_FOUND'].includes(error.code)) missed = MAX_MISSED
         if (++missed >= MAX_MISSED) {
-          throw new HoldfastError('CLAIM_LOST', `The claim of run ${JSON.stringify(runId)} is lost`, {
-            cause: error,
-            details: { runId },
-          })
+          throw new HoldfastError(
+            'CLAIM_LOST',
+            `The claim of run ${JSON.stringify(runId)} was lost. Another worker can continue the run`,
+            {
+              cause: error,
+              details: { runId },
+            },
+          )
         }
       }
     }

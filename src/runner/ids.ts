@@ -1,19 +1,19 @@
-/** What the parts of a run are called: by name and number, in the order of the calls. @module */
+/** The ids of a run's calls: name and number, in the order of the calls. @module */
 import { invalid } from '../core/errors.ts'
 import { hasher } from '../core/hash.ts'
 import { utf8Bytes } from '../core/keys.ts'
 
-/** A name that ends like this gets its number always, so that no two parts have one id. */
+/** A name that ends like this always gets a number, so that no two calls have the same id. */
 const NUMBERED = /#(?:\d+|undo)$/
 const MAX_NAME_BYTES = 200
 
-/** The id of the n-th part of a name. */
+/** The id of the n-th call with this name. */
 const idOf = (name: string, n: number): string => (n === 1 && !NUMBERED.test(name) ? name : `${name}#${n}`)
 
-/** The id of what undoes a step. */
+/** The id of the step that undoes another. */
 export const undoOf = (stepId: string): string => `${stepId}#undo`
 
-/** Gives ids: the first `pay` is `pay`, the second `pay#2`. */
+/** Creates a function that gives ids: the first `pay` is `pay`, the second is `pay#2`. */
 export function numbering(): (kind: string, name: string) => string {
   const used = new Map<string, number>()
   return (kind, name) => {
@@ -31,13 +31,13 @@ export function requireName(name: unknown, what: string): string {
 }
 
 /**
- * The idempotency key of a step: of this life of this run and this step, and of nothing else. The separator is escaped in
- * both halves. What is left can stand in an HTTP header.
+ * The idempotency key of a step. It is unique: the life's id never repeats, and both halves escape the separator. It can be
+ * the value of an HTTP header.
  */
 export const idempotencyKeyOf = (life: string, stepId: string): string =>
   `${encodeURIComponent(life)}:${encodeURIComponent(stepId)}`
 
-/** 128 bits that follow from a life and what they are for. */
+/** 128 bits as hex digits, derived from a life's id, a purpose and a number. */
 function bitsOf(life: string, purpose: string, n: number): string {
   const halves = ['a', 'b'].map((half) => {
     const hash = hasher()
@@ -48,18 +48,18 @@ function bitsOf(life: string, purpose: string, n: number): string {
   return halves.join('')
 }
 
-/** A number from 0 to below 1: always the same for the n-th call of a life. */
+/** A number from 0 up to but not including 1, always the same for the n-th call of a life. */
 export const randomOf = (life: string, n: number): number =>
   Number.parseInt(bitsOf(life, 'random', n).slice(0, 13), 16) / 2 ** 52
 
-/** A UUID of version 8: always the same for the n-th call of a life. */
+/** A UUID of version 8, always the same for the n-th call of a life. */
 export function uuidOf(life: string, n: number): string {
   const hex = bitsOf(life, 'uuid', n)
   const variant = '89ab'[Number.parseInt(hex[16]!, 16) & 3]!
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20)}`
 }
 
-/** The id of a run that another one starts: of that one's life, so that no later life finds it. */
+/** The default id of a run that another run starts. It depends on that run's life, so a later life starts a new run. */
 export function childIdOf(runId: string, life: string, id: string): string {
   const tail = bitsOf(life, `child ${id}`, 0).slice(0, 12)
   const readable = `${runId}/${id}/${tail}`

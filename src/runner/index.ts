@@ -1,5 +1,5 @@
 /**
- * A runner of durable workflows over the stores.
+ * Durable workflows: define them, start them, and run them over any backend.
  *
  * @module
  */

@@ -1,11 +1,11 @@
-/** Finds calls that are made from inside of a step's function, which could never be replayed. @module */
+/** Finds calls made inside a step's function, which a replay could not repeat. @module */
 
 interface Storage {
   run<T>(store: unknown, work: () => T): T
   getStore(): unknown
 }
 
-/** Where a step is done: by whom, and which. */
+/** The step that runs, and the delivery that runs it. */
 interface Place {
   readonly owner: object
   readonly stepId: string
@@ -13,7 +13,7 @@ interface Place {
 
 let storage: Storage | undefined
 
-/** Follows what a function begins through all of its awaits, where the runtime can; elsewhere up to its first await. */
+/** Follows a function through all of its awaits if the runtime has `AsyncLocalStorage`; otherwise up to its first await. */
 function follower(): Storage {
   if (storage) return storage
   const { process } = globalThis as {
@@ -38,13 +38,13 @@ function follower(): Storage {
   })
 }
 
-/** Does the work of a step. */
+/** Calls a function as the work of a step. */
 export const inStep = <T>(owner: object, stepId: string, work: () => T): T => follower().run({ owner, stepId }, work)
 
-/** Does what is part of no step, though a step may have begun it. */
+/** Calls a function outside of any step, even if a step makes this call. */
 export const outside = <T>(work: () => T): T => follower().run(undefined, work)
 
-/** The step of this owner that is done at this place; `undefined` outside of steps. */
+/** The id of the owner's step that makes this call; `undefined` outside of its steps. */
 export function stepHere(owner: object): string | undefined {
   const place = follower().getStore() as Place | undefined
   return place?.owner === owner ? place.stepId : undefined

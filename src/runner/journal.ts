@@ -1,8 +1,8 @@
 /**
- * What the runner records: events, the row of a step, and what becomes of the run, together in one commit under the claim.
+ * Records events, the row of a step, and the change of the run, together in one commit under the claim.
  *
- * The runner is the only writer of these events, so it knows by which number a log ends, and every commit checks that.
- * What comes back is decoded from what was stored: a first run sees what every later run will see.
+ * The runner is the only writer of these events, so it knows the last seq of the log, and every commit checks that seq.
+ * The returned events are decoded from the stored bytes, so a first run sees the same values as every replay.
  *
  * @module
  */
@@ -22,46 +22,47 @@ import { isTerminal } from '../runs/status.ts'
 import type { StepRecord, StepRecords } from '../runs/step-record.ts'
 import type { LogEvent } from './events.ts'
 
-/** An event as the runner makes it. */
+/** An event to record. */
 export type Draft = Pick<NewEvent, 'kind' | 'stepId' | 'payload'>
 
-/** The row of a step, by the number of the event that it comes with. */
+/** A change of a step's row. `seq` is the seq of the event in the same commit. */
 export interface Row {
   readonly stepId: string
   next(before: StepRecord | undefined, seq: number, now: number): StepRecord
 }
 
-/** What is recorded in one commit. */
+/** The content of one commit. */
 export interface Entry {
   readonly events?: readonly Draft[]
   readonly row?: Row | undefined
-  /** The run from then on. */
+  /** Returns the run afterwards. */
   readonly run?: ((run: RunRecord, now: number) => RunRecord) | undefined
   readonly checks?: readonly Check[]
   readonly along?: readonly Along[]
   readonly ops?: readonly Op[]
-  /** Gives the claim back in the same commit. */
+  /** Releases the claim in the same commit. */
   readonly release?: boolean
-  /** Learns from failed {@link checks}, by their index in it. */
+  /** Called with those of {@link checks} that failed, by their index in that list. */
   readonly learn?: (failed: readonly FailedCheck[]) => void
 }
 
-/** The log of a run in the hands of the one who runs it. */
+/** Records to the log of a claimed run. */
 export interface Journal {
   /**
-   * Records.
+   * Commits an entry.
    *
-   * @param propose - says what, given what the run is; called again where that has changed. It may throw to refuse
-   * @returns the events, as every later run will read them
-   * @throws `SERIALIZATION`, `PAYLOAD_TOO_LARGE` for what cannot be stored, `CLAIM_LOST`, `ALREADY_COMPLETED`, and what
-   *   the backend throws
+   * @param propose - returns the entry for the current state of the run; called again if the run has changed. It may
+   *   throw to refuse
+   * @returns the recorded events, as every replay will read them
+   * @throws `SERIALIZATION` or `PAYLOAD_TOO_LARGE` if a payload cannot be stored; `CLAIM_LOST` if another worker took
+   *   over; `ALREADY_COMPLETED` if the run has ended; also the errors of the backend
    */
   record(propose: (run: RunRecord, now: number) => Entry): Promise<readonly LogEvent[]>
-  /** Has an event recorded in the commit of the next one. */
+  /** Records an event together with the next entry. */
   defer(event: Draft): void
 }
 
-/** What a journal is made of. */
+/** Options of {@link journal}. */
 export interface JournalOptions {
   readonly db: InnerDatabase
   readonly parts: TenantParts
@@ -70,19 +71,19 @@ export interface JournalOptions {
   readonly runId: string
   readonly workflow: string
   readonly claim: Claim
-  /** By which number the log ends. */
+  /** The last seq of the log. */
   readonly end: number
-  /** Told of the signal that is pending, with every commit. */
+  /** Called with the pending signal after every commit. */
   onSignal(pending: SignalKind | undefined): void
-  /** Told of each event, in the order of the log. */
+  /** Called with each recorded event, in the order of the log. */
   onEvent(event: LogEvent): void
 }
 
-/** Makes the journal of a run that is held. */
+/** Creates the journal of a claimed run. */
 export function journal(options: JournalOptions): Journal {
   const { db, parts, runs, steps, runId, workflow, claim, onSignal, onEvent } = options
   const part = parts.run(runId)
-  /** What is believed to be the end of the log. Commits on their way build on each other, and share an epoch. */
+  /** The last seq as expected. Commits in flight build on each other, and share an epoch. */
   let end = options.end
   let epoch = 0
   const deferred: Draft[] = []
@@ -91,7 +92,7 @@ export function journal(options: JournalOptions): Journal {
     defer: (event) => void deferred.push(event),
     async record(propose) {
       const first = deferred.splice(0)
-      /** Of the last attempt at this commit. */
+      /** The epoch and the expected last seq of the last attempt at this commit. */
       let mine: { readonly epoch: number; readonly last: number } | undefined
       let told: number | undefined
       const recorded = await runs.changeExisting(
@@ -99,7 +100,7 @@ export function journal(options: JournalOptions): Journal {
         (run): RunProposal<readonly LogEvent[]> => {
           if (isTerminal(run.status)) throw ended(run)
           if (mine?.epoch === epoch) {
-            // Whatever was built on this attempt has failed with it.
+            // This attempt failed, and every commit built on it failed too.
             end = told ?? mine.last
             epoch++
           }
@@ -113,7 +114,7 @@ export function journal(options: JournalOptions): Journal {
           const append = prepareAppend(db, part, drafts, drafts.length > 0 ? last : undefined)
           end += drafts.length
           const step = row && steps.along(runId, row.stepId, (before) => row.next(before, end, now))
-          // The first event after a crash tells that the run gets on.
+          // The first event after a crash shows progress: the count of deliveries starts again.
           const base = drafts.length > 0 && (run.deliveries ?? 0) > 1 ? changed(run, { deliveries: 1 }, now) : undefined
           const next = entry.run ? entry.run(base ?? run, now) : base
           return {
@@ -149,7 +150,7 @@ export function journal(options: JournalOptions): Journal {
   }
 }
 
-/** The row of a step whose outcome is in the log. */
+/** Makes the change of a step's row that goes with its event. */
 export const rowOf = (
   stepId: string,
   fields: Pick<StepRecord, 'status'> & Partial<Pick<StepRecord, 'error' | 'attempts' | 'startedAt'>>,

@@ -1,4 +1,4 @@
-/** What is known of a run when it is delivered. @module */
+/** Reads a run and its log, for a delivery. @module */
 import { decode } from '../core/codec.ts'
 import type { Entry } from '../core/driver.ts'
 import {
@@ -18,18 +18,18 @@ import { decodeRun, noRun } from '../runs/record.ts'
 import type { RunRecord } from '../runs/state.ts'
 import type { LogEvent } from './events.ts'
 
-/** A run, with all of its log. */
+/** A run with its whole log. */
 export interface Loaded {
   readonly run: RunRecord
   readonly input: unknown
   readonly events: readonly LogEvent[]
-  /** By which number the log ends. */
+  /** The last seq of the log. */
   readonly end: number
-  /** Whether an operator has decided something that was not taken yet. */
+  /** Whether a decision of an operator waits to be taken. */
   readonly hasInterventions: boolean
 }
 
-/** Reads a run. @throws `NOT_FOUND`, `SERIALIZATION` where it cannot be read */
+/** Reads a run. @throws `NOT_FOUND` if the run does not exist; `SERIALIZATION` if it cannot be read */
 export async function load({ db }: Holdfast, parts: TenantParts, runId: string, signal?: AbortSignal): Promise<Loaded> {
   const part = parts.run(runId)
   const limit = db.driver.capabilities.limits.rangeEntries
@@ -53,7 +53,7 @@ export async function load({ db }: Holdfast, parts: TenantParts, runId: string, 
   const take = (entries: readonly Entry[]): void => {
     for (const entry of entries) {
       end = decodeNumber(entry.key)
-      // Where a log was trimmed, number 0 says how far.
+      // In a trimmed log, the entry 0 holds the last trimmed seq.
       if (end === 0) end = Number(entry.value)
       else events.push(decodeEvent(entry, runId, run.workflow ?? ''))
     }

@@ -1,10 +1,10 @@
-/** Messages: waits for what is sent to the run. @module */
+/** Waits for messages to the run. @module */
 import { keyOf } from './events.ts'
 import type { Draft } from './journal.ts'
 import { type OutcomePromise, deferred } from './outcome-promise.ts'
 import type { Execution } from './parts.ts'
 
-/** Makes a wait for a message outstanding. */
+/** Adds a wait for a message. */
 export function makeMessage(it: Execution, name: string, span: number | undefined): OutcomePromise<unknown> {
   const { journal, deliveries, inbox } = it
   const stepId = it.number('message', name)
@@ -13,7 +13,7 @@ export function makeMessage(it: Execution, name: string, span: number | undefine
   let isAwaited = false
   let wakeAt: number | undefined
 
-  /** Takes the oldest message, or ends the wait where its time is over: which of both is decided in one commit. */
+  /** Takes the oldest message, or ends the wait if its time is over. One commit decides which. */
   async function look(): Promise<void> {
     if (it.isOver || !it.mayBegin()) return
     const decided = it.decided(label)

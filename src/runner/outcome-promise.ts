@@ -1,11 +1,11 @@
-/** Promises that know whether somebody listens. @module */
+/** Promises that record whether anybody awaits them. @module */
 
-/** A promise that remembers whether anybody has asked for its outcome, and whose rejection never ends the process. */
+/** A promise that records whether anybody awaits it, and whose rejection never ends the process. */
 export class OutcomePromise<T> extends Promise<T> {
-  /** Somebody awaits it, or has given it a handler. */
+  /** Whether the promise is awaited or has a handler. */
   isHandled = false
 
-  /** What is made of it are plain promises. */
+  /** `then` returns plain promises. */
   static override get [Symbol.species](): PromiseConstructor {
     return Promise
   }
@@ -27,7 +27,7 @@ export interface Deferred<T> {
   reject(reason: unknown): void
 }
 
-/** Makes a promise that is settled from outside. */
+/** Creates a promise that is settled from outside. */
 export function deferred<T>(): Deferred<T> {
   let resolve: (value: T) => void
   let reject: (reason: unknown) => void
@@ -35,7 +35,7 @@ export function deferred<T>(): Deferred<T> {
     resolve = yes
     reject = no
   })
-  // Past our own `then`: nobody has asked for it so far.
+  // Bypasses the override of `then`, so that this handler does not count.
   void Promise.prototype.then.call(promise, undefined, () => {})
   return { promise, resolve: (value) => resolve(value), reject: (reason) => reject(reason) }
 }

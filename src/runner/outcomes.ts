@@ -1,4 +1,4 @@
-/** What became of a run that has ended. @module */
+/** Reads how a run ended. @module */
 import { EVENTS, RUN, tenantParts, under } from '../core/keys.ts'
 import type { CallOptions } from '../core/driver.ts'
 import type { Holdfast } from '../holdfast.ts'
@@ -8,16 +8,20 @@ import { isTerminal } from '../runs/status.ts'
 import { type StoredError, fromLog } from './errors.ts'
 import type { RunOutcome } from './types.ts'
 
-/** How a run has ended. */
+/** The end of a run. */
 export type EndOfRun =
   | { readonly status: 'completed'; readonly result: unknown }
   | { readonly status: 'failed' | 'compensated' | 'cancelled'; readonly error: StoredError; readonly cancelled?: true }
 
-/** Why a run that was cancelled did not complete. */
+/** The error of a run that was cancelled. */
 export const CANCELLED: StoredError = { name: 'Error', message: 'The run was cancelled', code: 'CANCELLED' }
 const GONE: StoredError = { name: 'Error', message: 'There is no such run', code: 'NOT_FOUND' }
 
-/** How a run has ended, as its last event says it; `undefined` while it goes on. One that is not there counts as failed. */
+/**
+ * Reads how a run ended from its last event.
+ *
+ * @returns the end; `undefined` if the run has not ended. A run that does not exist counts as failed
+ */
 export async function readEnd(
   { db, tenant }: Holdfast,
   runId: string,
@@ -30,7 +34,7 @@ export async function readEnd(
   const { status, error, workflow = '' } = decodeRun(record.value)
   if (!isTerminal(status)) return undefined
   const event = entries[0] && decodeEvent(entries[0], runId, workflow)
-  // The last event of a run that was ended by other means may be any.
+  // If the run was not ended by the runner, its last event may be of any kind.
   const payload = event?.kind === `run.${status}` ? event.payload : undefined
   if (status === 'completed') return { status, result: payload }
   if (status === 'cancelled') return { status, error: CANCELLED }
@@ -42,7 +46,7 @@ export async function readEnd(
   }
 }
 
-/** What `run` says of a run that has ended. */
+/** The outcome that `run` returns for a run that has ended. */
 export function outcomeOf(end: EndOfRun): RunOutcome<unknown> {
   if (end.status === 'completed') return end
   if (end.status === 'cancelled') return { status: end.status }

@@ -1,4 +1,4 @@
-/** What the calls of a workflow share: the run as it is worked on at this moment. @module */
+/** The state that the calls of a workflow share during a delivery. @module */
 import type { Inbox } from '../runs/inbox.ts'
 import type { Deliveries } from './deliveries.ts'
 import type { Journal } from './journal.ts'
@@ -7,60 +7,61 @@ import type { OutcomePromise } from './outcome-promise.ts'
 import type { AnyWorkflow, StartOptions, StepInfo, StepRetry } from './types.ts'
 import type { Wait } from './waits.ts'
 
-/** What undoes a step that was done. */
+/** Undoes a finished step. */
 export interface Undo {
   readonly stepId: string
-  /** Of the event that holds the step's result: what was done last is undone first. */
+  /** The seq of the event that holds the step's result. The highest is undone first. */
   readonly seq: number
   hook(info: StepInfo): unknown
 }
 
-/** What a run does with others. */
+/** Access to other runs. */
 export interface Others {
-  /** Starts one, or finds it started. */
+  /** Starts a run, or finds it started. */
   start(workflow: AnyWorkflow, options: StartOptions<unknown> & { readonly runId: string }): Promise<void>
-  /** How one has ended; `undefined` while it goes on. */
+  /** Reads how a run ended; `undefined` if it has not. */
   readEnd(runId: string): Promise<EndOfRun | undefined>
 }
 
-/** A run as it is worked on. */
+/** A run during a delivery. */
 export interface Execution {
   /** The backend's clock, in milliseconds since 1970. */
   now(): number
   /** Other runs. */
   readonly others: Others
   readonly runId: string
-  /** Of this life of the run; no other has it. */
+  /** The id of this life of the run. It never repeats. */
   readonly life: string
   readonly deliveries: Deliveries
   readonly journal: Journal
   readonly inbox: Inbox
-  /** The policy of steps that have none of their own. */
+  /** The retry policy of steps that set none. */
   readonly retry: StepRetry
-  /** For what the workflow does: aborted when it is to stop. */
+  /** Aborted when the workflow must stop. */
   readonly signal: AbortSignal
-  /** For what undoes it: aborted when nothing must be done any more. */
+  /** Aborted when the undoing of steps must stop too. */
   readonly over: AbortSignal
   readonly undos: Undo[]
   /** The runs that are cancelled with this one. */
   readonly children: string[]
-  /** Gives ids. */
+  /** Returns the id of the next call of this kind and name. */
   number(kind: string, name: string): string
+  /** Adds a wait. */
   arm(wait: Wait): void
-  /** Does something that the run has to wait for before it can rest. What it throws interrupts the run. */
+  /** Does work that must finish before the run can rest. An error interrupts the run. */
   guard(work: () => Promise<void>): void
-  /** Whether the workflow's function has settled, or is to get nothing more. */
+  /** Whether the workflow's function has settled or was stopped. */
   readonly isOver: boolean
-  /** Whether anything may begin that was asked for by the workflow. */
+  /** Whether calls of the workflow may begin. */
   mayBegin(): boolean
-  /** So many attempts at what is begun now were cut off. */
+  /** The number of crashed attempts at a step that begins now. */
   cutOff(): number
-  /** What an operator has decided about a call; asked once for each. */
+  /** Takes an operator's decision about a call; `undefined` if there is none. */
   decided(target: string): { readonly value: unknown } | undefined
-  /** Tells of a failure that is no outcome. */
+  /** Reports an error that no outcome reports. */
   tell(error: unknown): void
-  /** Steps of the workflow that have not ended, by what their caller holds. */
+  /** The promises of steps that have not ended. */
   readonly unfinished: Set<OutcomePromise<unknown>>
-  /** Steps that failed, by what their caller holds. */
+  /** The errors of failed calls, by the promise of the call. */
   readonly failures: Map<OutcomePromise<unknown>, unknown>
 }

@@ -1,4 +1,4 @@
-/** Comparing code with what a run has recorded, without doing anything. @module */
+/** Replays a recorded run to check changed code, without side effects. @module */
 import type { AnyWorkflow } from './types.ts'
 import { requireGiven } from '../core/arguments.ts'
 import { HoldfastError } from '../core/errors.ts'
@@ -15,23 +15,25 @@ import { CANCELLED } from './outcomes.ts'
 import { requireDefinition } from './run.ts'
 import { realPause } from './waits.ts'
 
-/** A run as it was recorded: what `persistence.load` gives, with its input and its life. */
+/** A recorded run: its log, its input, and the facts that its context returns. */
 export interface RecordedRun {
   readonly runId: string
   readonly input?: unknown
-  /** All of the log. */
+  /** The whole log, as `persistence.load` returns it. */
   readonly events: readonly LogEvent[]
-  /** In milliseconds since 1970, for workflows that ask for the time before their first event. */
+  /** In milliseconds since 1970; 0 by default. `ctx.now()` returns this before the first event. */
   readonly createdAt?: number
-  /** For workflows that use `ctx.random()` or `ctx.uuid()`. */
+  /** The id from which `ctx.random()` and `ctx.uuid()` are derived. */
   readonly life?: string
 }
 
 /**
- * Reads a run as it was recorded, for {@link replay}.
+ * Reads a recorded run, for {@link replay}.
  *
  * @param holdfast - the stores of the run's tenant
- * @throws `NOT_FOUND`, `SERIALIZATION` where it cannot be read
+ * @param runId - the run's id
+ * @returns the run with its whole log
+ * @throws `NOT_FOUND` if the run does not exist; `SERIALIZATION` if it cannot be read
  */
 export async function recordedRun(holdfast: Holdfast, runId: string): Promise<RecordedRun> {
   const { run, input, events } = await load(holdfast, tenantParts(holdfast.tenant), runId)
@@ -39,22 +41,22 @@ export async function recordedRun(holdfast: Holdfast, runId: string): Promise<Re
   return { runId, input, events, createdAt, ...(life !== undefined && { life }) }
 }
 
-/** How far a replay came. */
+/** The outcome of a replay. */
 export type Replayed =
   | { readonly status: 'completed'; readonly result: unknown }
   | { readonly status: 'failed' | 'compensated'; readonly error: string }
-  /** The log is at its end, and the workflow would go on. */
+  /** The workflow fits the whole log, and would continue. */
   | { readonly status: 'open' }
 
 /**
- * Runs a workflow against a recorded log, and does nothing: no step is done, nothing is waited for, nothing is stored. For
- * tests, and for the question whether a change of the code breaks what is running.
+ * Checks whether a workflow fits a recorded log. No step is called, nothing is stored, and sleeps do not wait. Use it in
+ * tests, and before a deploy that changes the code of runs in progress.
  *
- * @param workflow - the code
- * @param recorded - the run
- * @param options - how long code that awaits something else than its context may keep the log waiting
- * @returns how the workflow ends, or that it would go on
- * @throws `NON_DETERMINISTIC` where the code is not the code that wrote the log; `INVALID_ARGUMENT`
+ * @param workflow - the code to check, made by `defineWorkflow`
+ * @param recorded - the run, see {@link recordedRun}
+ * @param options - `grace`: how long to wait for code that awaits anything but its context, `'1 s'` by default
+ * @returns how the workflow ends, or that it would continue
+ * @throws `NON_DETERMINISTIC` if other code wrote the log; `INVALID_ARGUMENT` for a malformed argument
  *
  * @example
  * ```ts
@@ -79,7 +81,7 @@ export async function replay(
   const definition = requireDefinition(workflow)
   const { runId, input, events, createdAt = 0, life } = requireGiven(recorded, 'recorded')
   const nothing = (): never => {
-    throw new HoldfastError('BACKEND', 'A replay does nothing')
+    throw new HoldfastError('BACKEND', 'A replay has no effects')
   }
   const stop = new AbortController()
   const delivery = execute({
@@ -119,7 +121,7 @@ export async function replay(
     const { deliveries } = delivery.it
     if (isUndone) {
       const error = verdict.kind === 'failed' ? toStored(verdict.error) : CANCELLED
-      // What is missing of it would be done by a run.
+      // If the log ends before the last undo, a replay stops there.
       void undoAll(delivery.it, { error }).catch(() => {})
     }
     if (end) deliveries.add({ key: keyOf('run', 'end'), begin() {}, take() {} })
@@ -133,7 +135,7 @@ export async function replay(
   }
 }
 
-/** @throws `NON_DETERMINISTIC` */
+/** @throws `NON_DETERMINISTIC` if the workflow ends in another way than the log says */
 function requireSame(runId: string, { seq, kind, payload }: LogEvent, verdict: Verdict): void {
   const isStored = (payload as { readonly error?: { readonly code?: string } } | undefined)?.error?.code === undefined
   const isOther =
@@ -142,7 +144,7 @@ function requireSame(runId: string, { seq, kind, payload }: LogEvent, verdict: V
   if (!isOther) return
   throw new HoldfastError(
     'NON_DETERMINISTIC',
-    `Run ${JSON.stringify(runId)} recorded ${kind}, as number ${seq}, but the workflow has ${verdict.kind}`,
+    `Run ${JSON.stringify(runId)} recorded ${kind} as event ${seq}, but the workflow has ${verdict.kind}. Restore the code that wrote the log`,
     { details: { runId, seq, recorded: kind, stepId: '', waitsFor: [] } },
   )
 }

@@ -1,8 +1,9 @@
 /**
- * Runs a workflow so that it survives whatever runs it: what was done is in the run's log, and is not done again.
+ * Runs workflows that survive the death of their process. The run's log holds the results of finished steps, so a step
+ * that was recorded is not done again.
  *
- * A workflow is an ordinary async function. It is called from its beginning each time, and finds the results of its steps
- * in the log; so what it does outside of steps must come out the same. Temporal and Restate work like this, too.
+ * A workflow is an ordinary async function. It is called from its beginning each time, and gets the results of earlier
+ * steps from the log. So its code outside steps must be deterministic. Temporal and Restate work like this, too.
  *
  * @module
  */
@@ -32,15 +33,17 @@ import type {
 import type { Pause } from './waits.ts'
 
 /**
- * Runs a workflow until it ends or has to wait for longer than it may, beginning where it stopped last.
+ * Runs a workflow until it ends, or would have to wait longer than `maxWait`. A run that exists continues where it
+ * stopped.
  *
  * @param holdfast - the stores of the run's tenant
- * @param workflow - what to do
- * @param options - which run, and how
- * @returns how far it came; what failed is an outcome, and no error
- * @throws `INVALID_ARGUMENT`; `DEFINITION_MISMATCH`, `WORKFLOW_MISMATCH` where the run is of another version or workflow;
- *   `NON_DETERMINISTIC` where the code is not the code that wrote the log, and then the run is put aside; `CLAIM_LOST` where
- *   another process took over; `ABORTED`; what the backend throws
+ * @param workflow - made by `defineWorkflow`
+ * @param options - the run's id and input, and how to run it
+ * @returns the outcome; a workflow that fails is an outcome too, not an error
+ * @throws `INVALID_ARGUMENT` for a malformed option, or an input that the schema rejects; `WORKFLOW_MISMATCH` or
+ *   `DEFINITION_MISMATCH` if the run belongs to another workflow or version; `NON_DETERMINISTIC` if other code wrote the
+ *   log, and the run is put aside; `CLAIM_LOST` if another process took over; `SERIALIZATION` or `PAYLOAD_TOO_LARGE` if
+ *   the input cannot be stored; `ABORTED` by `signal`; also the errors of the backend
  *
  * @example
  * ```ts
@@ -65,11 +68,13 @@ export function run<I, R, M extends Messages>(
   options: RunOptions<I>,
 ): Promise<RunOutcome<R>>
 /**
- * The same for a function without a definition, in a small program.
+ * Runs a function without a definition, for small programs.
  *
  * @param holdfast - the stores of the run's tenant
- * @param options - which run, of a workflow of which name, and how
- * @param workflow - what to do
+ * @param options - the run's id and input, the workflow's name, and how to run it
+ * @param workflow - the function
+ * @returns the outcome
+ * @throws the same errors as `run` with a definition
  */
 export function run<R, I = unknown>(
   holdfast: Holdfast,
@@ -88,13 +93,13 @@ export async function run(
   return runOne(holdfast, bare(options.workflow, options.definitionVersion, second), options)
 }
 
-/** @throws `INVALID_ARGUMENT` for what `defineWorkflow` has not made */
+/** @throws `INVALID_ARGUMENT` for anything that `defineWorkflow` did not make */
 export function requireDefinition(workflow: AnyWorkflow): AnyWorkflow {
   if (typeof workflow?.fn === 'function' && typeof workflow.name === 'string') return workflow
-  throw invalid('workflow must be one that defineWorkflow has made')
+  throw invalid(`workflow must be made by defineWorkflow, not ${typeof workflow}`)
 }
 
-/** Runs a run; testing has time jump. */
+/** Creates or continues a run. Tests replace the pause, so that time can jump. */
 export async function runOne(
   holdfast: Holdfast,
   definition: AnyWorkflow,
@@ -114,7 +119,7 @@ export async function runOne(
   return takeRun(holdfast, definition, runId, settings)
 }
 
-/** Claims a run and delivers it. */
+/** Claims a run and works on it. */
 export async function takeRun(
   holdfast: Holdfast,
   definition: AnyWorkflow,

@@ -1,4 +1,4 @@
-/** How runs are worked on: what callers say, checked before anything is done. @module */
+/** Checks the options of callers, and fills in the defaults. @module */
 import { requireInteger } from '../core/arguments.ts'
 import { innerOf } from '../core/database.ts'
 import { encodeId } from '../core/keys.ts'
@@ -9,10 +9,13 @@ import { MAX_MISSED } from './hold.ts'
 import type { StepRetry, Working } from './types.ts'
 import { type Pause, realPause } from './waits.ts'
 
-/** Nothing left out, and times in milliseconds. */
+/** Options with every default filled in, and all durations in milliseconds. */
 export interface Settings {
   readonly workerId: string
-  /** Claims of this worker from before this time are those of its former self; asked where it has a name of its own. */
+  /**
+   * Claims of this worker from before this time are left from an earlier process, and are taken back. `undefined` for a
+   * worker without a name of its own.
+   */
   takeBackBefore(): number | undefined
   readonly lease: number
   readonly beat: number
@@ -24,25 +27,25 @@ export interface Settings {
   readonly onError: (error: unknown, runId: string | undefined) => void
   readonly signal: AbortSignal | undefined
   readonly pause: Pause
-  /** How often what is not announced is looked for. */
+  /** How often to look for changes that no announcement tells. */
   readonly pollInterval: number
-  /** Whether somebody asks for this very run: then one that was put aside for its code is tried again. */
+  /** Whether the caller names this run. Then a run that was put aside as `NON_DETERMINISTIC` is tried again. */
   readonly isAsked: boolean
 }
 
-/** Who asks. */
+/** The defaults that depend on the caller. */
 export interface SettingsContext {
   readonly isAsked: boolean
   readonly pause?: Pause
   readonly pollInterval?: number
-  /** What `maxWait` is by default. */
+  /** The default of `maxWait`, in milliseconds. */
   readonly wait: number
 }
 
 const POLL = 1000
 const DEFAULT_RETRY: StepRetry = { maxAttempts: 3 }
 
-/** One line. */
+/** Prints an error as one line. */
 function print(error: unknown, runId: string | undefined): void {
   const {
     name = 'Error',
@@ -50,11 +53,11 @@ function print(error: unknown, runId: string | undefined): void {
     code,
   } = (error ?? {}) as { readonly [K in 'name' | 'message' | 'code']?: string }
   const what = code === undefined || name !== 'HoldfastError' ? name : code
-  // oxlint-disable-next-line no-console -- what nobody listens to is told here
+  // oxlint-disable-next-line no-console -- the default listener
   console.error(`holdfast: ${runId === undefined ? '' : `run ${JSON.stringify(runId)}: `}${what}: ${message}`)
 }
 
-/** Has a listener that throws disturb nobody. */
+/** Wraps a listener, so that an error that it throws is printed and stops nothing. */
 const guarded =
   (onError: Settings['onError']): Settings['onError'] =>
   (error, runId) => {
@@ -66,9 +69,9 @@ const guarded =
   }
 
 /**
- * Checks what a caller says.
+ * Checks the options of a caller.
  *
- * @throws `INVALID_ARGUMENT`
+ * @throws `INVALID_ARGUMENT` for a malformed option
  */
 export function settingsOf(
   holdfast: Holdfast,
@@ -100,7 +103,7 @@ export function settingsOf(
     onError: guarded(onError),
     signal,
     pause,
-    // A message is looked for more often than the claim is extended.
+    // At most as long as a beat of the claim.
     pollInterval: pollInterval ?? Math.max(Math.min(lease / (MAX_MISSED + 1), POLL), 1),
     isAsked,
   }

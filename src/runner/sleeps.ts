@@ -1,9 +1,9 @@
-/** Sleeps: waits for a time. @module */
+/** Sleeps of a workflow. @module */
 import { keyOf } from './events.ts'
 import { type OutcomePromise, deferred } from './outcome-promise.ts'
 import type { Execution } from './parts.ts'
 
-/** Makes a sleep outstanding. */
+/** Adds a sleep of `span` milliseconds. */
 export function makeSleep(it: Execution, span: number): OutcomePromise<void> {
   const { journal, deliveries } = it
   const stepId = it.number('sleep', 'sleep')

@@ -1,4 +1,4 @@
-/** Starting a run: one commit, and all that is needed for a worker to take it up. @module */
+/** Starts runs: one commit makes a run ready for any worker. @module */
 import { requireGiven } from '../core/arguments.ts'
 import { innerOf } from '../core/database.ts'
 import { isHoldfastError } from '../core/errors.ts'
@@ -11,18 +11,20 @@ import type { AnyWorkflow, Messages, StartOptions, WorkflowDefinition } from './
 
 /** Options of {@link start}. */
 export interface NewRunOptions<I> extends StartOptions<I> {
+  /** Aborts the call. */
   readonly signal?: AbortSignal
 }
 
 /**
- * Starts a run, for a worker to run it.
+ * Starts a run without working on it. A worker, such as `work` or `drain`, runs it.
  *
  * @param holdfast - the stores of the run's tenant
- * @param workflow - what to do
- * @param options - the input, the run's id, and what to do where a run of that id is there; by default that one is taken
- * @returns what the run is asked by
- * @throws `INVALID_ARGUMENT` for an input that the workflow does not take; `WORKFLOW_MISMATCH` where the id is of a run of
- *   another workflow; `ALREADY_EXISTS` by policy `fail`; `SERIALIZATION`, `PAYLOAD_TOO_LARGE`
+ * @param workflow - made by `defineWorkflow`
+ * @param options - the run's id and input, its tags and priority, and what to do if the run exists
+ * @returns a handle: send messages to the run, cancel it, wait for its result
+ * @throws `INVALID_ARGUMENT` for a malformed option, or an input that the schema rejects; `WORKFLOW_MISMATCH` if the id
+ *   belongs to a run of another workflow; `ALREADY_EXISTS` with policy `fail`; `SERIALIZATION` or `PAYLOAD_TOO_LARGE` if
+ *   the input cannot be stored; `ABORTED` by `signal`; also the errors of the backend
  *
  * @example
  * ```ts
@@ -49,7 +51,7 @@ export async function start<I, R, M extends Messages>(
   return handleOf(holdfast, runId, workflow)
 }
 
-/** Starts a run whose input was checked. Of several who do so, one creates it. */
+/** Starts a run whose input was checked. Of several concurrent calls, one creates the run. */
 export async function startRun(
   holdfast: Holdfast,
   { name, version }: AnyWorkflow,
@@ -71,7 +73,7 @@ export async function startRun(
   try {
     await holdfast.workflows.prepareRun({ ...run, status: 'pending' }, { signal })
   } catch (error) {
-    // A run keeps the version that it was started with.
+    // Not an error: an existing run keeps the version that it was started with.
     if (policy !== 'useExisting' || !isHoldfastError(error, 'DEFINITION_MISMATCH')) throw error
   }
 }

@@ -1,4 +1,4 @@
-/** How a step is done: its attempts, and what is recorded of each. @module */
+/** Runs a step: its attempts, and the record of each. @module */
 import { isHoldfastError } from '../core/errors.ts'
 import { waitAfter } from './retry.ts'
 import { type StoredError, StepError, fromLog, isNonRetryable, toStored } from './errors.ts'
@@ -10,17 +10,17 @@ import { type OutcomePromise, deferred } from './outcome-promise.ts'
 import type { Execution } from './parts.ts'
 import type { StepInfo, StepRetry } from './types.ts'
 
-/** A step to be done. */
+/** A step to run. */
 export interface StepOrder {
   readonly stepId: string
   work(info: StepInfo): unknown
   readonly retry: StepRetry
-  /** For one attempt, in milliseconds. */
+  /** The longest time of one attempt, in milliseconds. */
   readonly timeout?: number | undefined
   readonly atMostOnce?: boolean | undefined
-  /** Whether it undoes another one: then it is done after the workflow's end. */
+  /** Whether the step undoes another one. Such a step runs after the workflow has ended. */
   readonly isUndo?: boolean
-  /** Its result is in the log, under this number. */
+  /** Called when the result is in the log, with the seq of its event. */
   onDone?(result: unknown, seq: number): void
 }
 
@@ -32,29 +32,29 @@ interface FailedAttempt {
 
 const INTERRUPTED: StoredError = {
   name: 'Error',
-  message: 'The step was cut off, and may have taken effect; it is done at most once',
+  message: 'The step was interrupted and may have taken effect. It is not repeated, because of atMostOnce',
   code: 'INTERRUPTED',
 }
 
-/** What cannot be stored, and would not be at any other attempt. */
+/** Whether an error says that a value cannot be stored. Another attempt would fail the same way. */
 const isUnstorable = (error: unknown): boolean =>
   isHoldfastError(error, 'SERIALIZATION') || isHoldfastError(error, 'PAYLOAD_TOO_LARGE')
 
-/** Makes a step outstanding; it is done when its turn comes. */
+/** Adds a step. It runs when its turn comes. */
 export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknown> {
   const { stepId, retry, timeout, atMostOnce = false, isUndo = false } = order
   const { journal, life, deliveries } = it
   const own = isUndo ? it.over : it.signal
   const { promise, resolve, reject } = deferred<unknown>()
-  /** The number of the last attempt that failed, and when the next may begin. */
+  /** The number of the last failed attempt, and the time of the next, in milliseconds since 1970. */
   let failed = 0
   let retryAt = 0
-  /** Attempts that were cut off before this process; known when it is begun. */
+  /** The number of attempts that earlier crashes interrupted; set when the step begins. */
   let cutOff: number | undefined
   let hasStarted = false
 
   const isStopped = (): boolean => own.aborted || (!isUndo && !it.mayBegin())
-  /** The workflow has ended and does not need it: what is under way is recorded, and nothing is tried again. */
+  /** Whether the workflow ended without the step's result. The attempt in progress is still recorded, but not retried. */
   const isDropped = (): boolean => !isUndo && it.isOver && promise.isHandled
 
   const record = async (event: Draft, row: Parameters<typeof rowOf>[1], failure?: FailedAttempt): Promise<void> => {
@@ -98,7 +98,7 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
     }
   }
 
-  /** One attempt after the other, until the step has ended or has to wait. */
+  /** Makes one attempt after the other, until the step ends or must wait. */
   async function attempts(): Promise<void> {
     cutOff ??= it.cutOff()
     for (;;) {
@@ -120,7 +120,7 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
       try {
         result = await attemptOf(it, order, own, attempt, timeout, idempotencyKeyOf(life, stepId))
       } catch (thrown) {
-        // What fails after the run was told to stop did not fail by itself.
+        // The stop of the run may have caused this error, so it does not count.
         if (own.aborted) return
         const wait = isFinal(thrown) || isDropped() ? undefined : waitAfter(retry, attempt)
         if (wait === undefined) return fail(attempt, toStored(thrown), thrown)
@@ -177,7 +177,7 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
   return promise
 }
 
-/** Calls the function of a step, for as long as it may take. */
+/** Calls the function of a step, with its timeout. */
 async function attemptOf(
   it: Execution,
   { stepId, work }: StepOrder,
@@ -194,7 +194,7 @@ async function attemptOf(
   let timer: ReturnType<typeof setTimeout>
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      const error = Object.assign(new Error(`The attempt took longer than ${timeout} ms`), {
+      const error = Object.assign(new Error(`The attempt took longer than its timeout of ${timeout} ms`), {
         name: 'TimeoutError',
         code: 'TIMEOUT',
       })

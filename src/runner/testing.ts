@@ -1,5 +1,5 @@
 /**
- * Testing workflows: time that jumps, messages by schedule, a crash at every commit, and recorded logs.
+ * Tests workflows: a clock that jumps, scheduled messages, a crash at every commit, and replays of recorded logs.
  *
  * @module
  */
@@ -16,60 +16,69 @@ import type { Pause } from './waits.ts'
 
 export { type RecordedRun, type Replayed, replay } from './replay.ts'
 
-/** A clock that moves when it is told to. */
+/** A clock that moves only on request. */
 export interface JumpingClock {
-  /** Milliseconds since 1970; what drivers and `createHoldfast` take as `clock`. */
+  /** Returns the time in milliseconds since 1970. Pass the clock as `clock` to drivers and to `createHoldfast`. */
   (): number
-  /** Moves it forward. */
+  /**
+   * Moves the clock forward.
+   *
+   * @param duration - from 0 ms
+   * @throws `INVALID_ARGUMENT` for a malformed duration
+   */
   jump(duration: Duration): void
 }
 
 /**
- * Makes a clock that jumps.
+ * Creates a clock that moves only on request.
  *
- * @param start - in milliseconds since 1970; the beginning of 2030 by default
+ * @param start - the first time, in milliseconds since 1970; the beginning of 2030 by default
+ * @returns the clock
  */
 export function jumpingClock(start = 1_893_456_000_000): JumpingClock {
   let now = start
   return Object.assign(() => now, { jump: (duration: Duration) => void (now += toMilliseconds(duration, 'duration')) })
 }
 
-/** A message that comes at its time. */
+/** A message that {@link play} sends at a set time. */
 export interface ScheduledMessage {
   readonly name: string
   readonly payload?: unknown
-  /** So long after the beginning; at once by default. */
+  /** The time after the start of the play; 0 by default. */
   readonly after?: Duration
 }
 
-/** What is played. */
+/** Options of {@link play}. */
 export interface PlayOptions<I> extends Omit<RunOptions<I>, 'runId' | 'maxWait' | 'signal'> {
   /** `'test'` by default. */
   readonly runId?: string
-  /** What the stores and the driver under them are made with. */
+  /** The clock of the stores and of their driver. */
   readonly clock: JumpingClock
+  /** The messages to send; none by default. */
   readonly messages?: readonly ScheduledMessage[]
 }
 
-/** Time must not end the claim of what is played. */
+/** The default lease: no jump of the clock must end the claim. */
 const NEVER = '100000 days'
 
-/** How a play has ended. */
+/** The result of a play. */
 export interface Played<R> {
   readonly outcome: RunOutcome<R>
+  /** The run's log. */
   readonly events: readonly LogEvent[]
-  /** How much time has passed in it, in milliseconds. */
+  /** The time that passed on the clock, in milliseconds. */
   readonly elapsed: number
 }
 
 /**
- * Runs a workflow to its end in no time: where nothing is under way but waiting, the clock jumps to whatever comes next.
+ * Runs a workflow to its end without real waits. When the workflow only waits, the clock jumps to the next timer or
+ * message.
  *
- * @param holdfast - whose driver and database have the clock
- * @param workflow - what to run
- * @param options - the clock, the input, and the messages that come
- * @returns how it ended, and what was recorded
- * @throws `TIMEOUT` where it waits for a message that never comes, and what `run` throws
+ * @param holdfast - the stores, over a driver and a database with the same clock
+ * @param workflow - made by `defineWorkflow`
+ * @param options - the clock, the input, and the messages to send
+ * @returns the outcome, the log, and the time that passed on the clock
+ * @throws `TIMEOUT` if the workflow waits for a message that never comes; also the errors of `run`
  *
  * @example
  * ```ts
@@ -94,7 +103,7 @@ export const play = <I, R, M extends Messages>(
   options: PlayOptions<I>,
 ): Promise<Played<R>> => playSince(requireGiven(options, 'options').clock(), holdfast, workflow, options)
 
-/** Goes on with a play that began at this time. */
+/** Plays a workflow. `began` is the start of the schedule: a play that continues after a crash keeps its first start. */
 async function playSince<I, R, M extends Messages>(
   began: number,
   holdfast: Holdfast,
@@ -106,7 +115,7 @@ async function playSince<I, R, M extends Messages>(
     .map((it, i) => ({ ...it, i, at: began + toMilliseconds(it.after ?? 0, 'after') }))
     .toSorted((a, b) => a.at - b.at)
 
-  /** Sends what is due. */
+  /** Sends the messages that are due. Returns whether there were any. */
   async function send(): Promise<boolean> {
     const before = schedule.length
     while (schedule[0] && schedule[0].at <= clock()) {
@@ -124,12 +133,17 @@ async function playSince<I, R, M extends Messages>(
     if (!isStill) return wait(Math.min(ms, 5))
     const next = Math.min(schedule[0]?.at ?? Infinity, clock() + ms)
     if (next === Infinity) {
-      stop.abort(new HoldfastError('TIMEOUT', `Run ${JSON.stringify(runId)} waits for what never comes`))
+      stop.abort(
+        new HoldfastError(
+          'TIMEOUT',
+          `Run ${JSON.stringify(runId)} waits for a message that never comes. Add the message to messages`,
+        ),
+      )
       return
     }
     clock.jump(Math.max(next - clock(), 0))
     const isSent = await send()
-    // The database learns the time from an answer.
+    // The database learns the new time from the answer.
     await holdfast.db.health()
     return isSent
   }
@@ -144,24 +158,25 @@ async function playSince<I, R, M extends Messages>(
   return { outcome, events, elapsed: clock() - began }
 }
 
-/** What {@link crashEverywhere} makes its stores of. */
+/** Options of {@link crashEverywhere}. */
 export interface CrashOptions<I> extends Omit<PlayOptions<I>, 'clock'> {
-  /** Makes an empty backend by this clock. */
+  /** Creates a driver with this clock over an empty backend. */
   driver(clock: JumpingClock): Driver | Promise<Driver>
-  /** Makes the stores over it. */
+  /** Creates the stores over the driver. */
   open(driver: Driver, clock: JumpingClock): Holdfast
-  /** Called before each play, to set what the steps do back to the beginning. */
+  /** Called before each play. Resets the test's own state, such as a list of effects. */
   reset?(): void
 }
 
 /**
- * Plays a workflow once undisturbed, and then once for each of its commits: the process dies before or after that commit,
- * and another one goes on.
+ * Plays a workflow once without a crash, and then twice for each of its commits: the process dies once before and once
+ * after that commit, and another process continues.
  *
- * @param workflow - what to play
- * @param options - how to make the backend and the stores, and what is played
- * @returns how many plays there were
- * @throws `CONFLICT` where a play has ended in another way than the undisturbed one, with both outcomes in `details`
+ * @param workflow - made by `defineWorkflow`
+ * @param options - how to create the driver and the stores, and what to play
+ * @returns the number of plays
+ * @throws `CONFLICT` if a play with a crash ended in another way than the first play, with both outcomes in `details`; also
+ *   the errors of {@link play}
  */
 export async function crashEverywhere<I>(workflow: AnyWorkflow, options: CrashOptions<I>): Promise<number> {
   const { driver: make, open, reset, ...rest } = requireGiven(options, 'options')
@@ -180,7 +195,7 @@ export async function crashEverywhere<I>(workflow: AnyWorkflow, options: CrashOp
       async commit(request, callOptions) {
         if (++commits < n) return driver.commit(request, callOptions)
         if (isAfter && commits === n) await driver.commit(request, callOptions)
-        throw new Error('The process is gone')
+        throw new Error('The process was killed')
       },
     }
     const first = open(mortal, clock)
@@ -214,7 +229,7 @@ export async function crashEverywhere<I>(workflow: AnyWorkflow, options: CrashOp
       if (!isSame(found, expected)) {
         throw new HoldfastError(
           'CONFLICT',
-          `Killed ${isAfter ? 'after' : 'before'} commit ${n} it ended in another way`,
+          `A crash ${isAfter ? 'after' : 'before'} commit ${n} changed the outcome. Compare expected and found in details`,
           {
             details: { expected, found },
           },

@@ -1,58 +1,62 @@
-/** What a workflow is made of, and what becomes of it. @module */
+/** The public types of workflows: context, steps, options and outcomes. @module */
 import type { RetryPolicy } from '../policies/retries.ts'
 import type { Duration } from '../core/duration.ts'
 import type { StartPolicy } from '../stores/workflows/start.ts'
 
-/** What a step's function is given. */
+/** Passed to the function of a step. */
 export interface StepInfo {
-  /** Aborted when the run is cancelled, its claim is lost, or the attempt takes too long: what is done then is for nothing. */
+  /** Aborted if the run is cancelled, its claim is lost, or the attempt times out. Its result is then ignored. */
   readonly signal: AbortSignal
-  /** From 1. An attempt that was cut off counts. */
+  /** The number of this attempt, from 1. Attempts that a crash interrupted count too. */
   readonly attempt: number
   /**
-   * The same for every attempt at this step, and for no other step, run or tenant, ever: for services that recognise
-   * repeated requests.
+   * Pass this key to services that recognise repeated requests. Every attempt at this step has the same key; no other
+   * step has it, in any run or tenant.
    */
   readonly idempotencyKey: string
 }
 
-/** When a step is tried again. */
+/** Decides whether and when a failed step is tried again. */
 export interface StepRetry extends RetryPolicy {
-  /** Whether what was thrown is worth another attempt; by default it is, but for a `NonRetryableError`. */
+  /** Returns whether to retry after this error. By default, every error but a `NonRetryableError` is retried. */
   readonly retryIf?: (error: unknown) => boolean
 }
 
 /** Options of {@link Context.step}. */
 export interface StepOptions<R> {
-  /** How often and when it is tried again; the run's policy by default. */
+  /** How often and when to retry; the run's policy by default. */
   readonly retry?: StepRetry
-  /** For how long one attempt may take. Then its signal is aborted, and it has failed; there is no limit by default. */
+  /**
+   * The longest time that one attempt may take; unlimited by default. After that time the attempt's signal is aborted and
+   * the attempt fails with the code `TIMEOUT`.
+   */
   readonly timeout?: Duration
   /**
-   * Records the beginning first, which costs one commit more. After a crash the step is not done again: it fails with the
-   * code `INTERRUPTED`. `false` by default.
+   * Runs the step at most once; `false` by default. The start is recorded first, which costs one more commit. A step that
+   * a crash interrupts is not repeated: it fails with the code `INTERRUPTED`.
    */
   readonly atMostOnce?: boolean
   /**
-   * Undoes it if the run fails or is cancelled later; the last step is undone first, each once. If it fails it is tried
-   * again by the run's policy, and waits for that in the process; what fails in the end leaves the run failed.
+   * Undoes the step if the run fails or is cancelled later. Steps are undone in reverse order, each once. A failed attempt
+   * is retried by the run's policy, and the process waits for the retry. If the last attempt fails, the run ends as
+   * `failed`.
    */
   readonly compensate?: (result: R, info: StepInfo) => unknown
 }
 
-/** Names and payloads of the messages that a workflow takes. */
+/** The messages that a workflow receives: the payload type by name. */
 export type Messages = Readonly<Record<string, unknown>>
 
 /** Options of {@link Context.message}. */
 export interface MessageOptions {
-  /** For how long to wait. Then the message is `undefined`. */
+  /** The longest time to wait; unlimited by default. After that time the result is `undefined`. */
   readonly timeout?: Duration | undefined
 }
 
-/** `unknown` for what can be stored; otherwise a type that no function has, which names the fault. */
+/** `unknown` if `R` can be stored. Otherwise a type that no function has, so that the compiler's error names the fault. */
 export type Checked<R> = IsStorable<R> extends true ? unknown : { readonly 'A step cannot return this': R }
 
-/** Functions, symbols, promises and objects with methods, such as class instances, cannot be stored. */
+/** `false` for functions, symbols, promises, and objects with methods such as class instances: they cannot be stored. */
 type IsStorable<R> = 0 extends 1 & R
   ? true
   : [R] extends [never]
@@ -74,152 +78,168 @@ type IsStorableOne<R> = unknown extends R
             ? false
             : true
 
-/** What a workflow is given. */
+/** Passed to a workflow: its input, and the calls that the log records. */
 export interface Context<I = unknown, M extends Messages = Messages> {
   readonly runId: string
-  /** What the run was started with. */
+  /** The input that the run was started with. */
   readonly input: I
-  /** Aborted when the run is cancelled, or this process must not go on with it. */
+  /** Aborted if the run is cancelled, or if this process must stop working on it. */
   readonly signal: AbortSignal
   /**
-   * Does something once: its result is recorded, and given back without doing it again when the workflow is run again. A
-   * crash between the deed and its record repeats it, under the same idempotency key.
+   * Calls a function and records its result. A replay returns the recorded result without calling the function again. A
+   * crash between the call and the record repeats the call, with the same idempotency key.
    *
-   * @param name - of the step, 1 to 200 bytes; a name used again gets a number
-   * @param fn - returns any structured value. What it returns is stored, and the workflow gets what was stored
-   * @param options - how it is tried again, and what undoes it
-   * @returns the result
-   * @throws `StepError` when it failed for the last time, or its result cannot be stored; `INVALID_ARGUMENT` for a
-   *   malformed name or option, and inside of another step
+   * @param name - the step's name, 1 to 200 bytes of text; the second step of a name gets the id `name#2`, and so on
+   * @param fn - does the work, and returns any structured value
+   * @param options - retries, timeout, and how to undo the step
+   * @returns the result as it was stored
+   * @throws `StepError` if the last attempt failed, or the result cannot be stored; `INVALID_ARGUMENT` for a malformed
+   *   name or option, or if called inside another step
    */
   step<R>(name: string, fn: ((info: StepInfo) => R | Promise<R>) & Checked<R>, options?: StepOptions<R>): Promise<R>
   /**
-   * Waits, also over restarts: by the backend's clock, from the first time the workflow comes here.
+   * Waits, even across restarts. The wait is measured by the backend's clock, from the first call.
    *
-   * @throws `INVALID_ARGUMENT` for a malformed duration, and inside of a step
+   * @param duration - from 0 ms
+   * @throws `INVALID_ARGUMENT` for a malformed duration, or if called inside a step
    */
   sleep(duration: Duration): Promise<void>
   /**
-   * Waits for a message of this name, also over restarts, and takes it: every message is received once. A wait that nobody
-   * asks for any more, as one that lost a race, still takes the next message: give it a `timeout` instead.
+   * Waits for a message of this name, even across restarts. Each message is received once.
    *
-   * @returns its payload; `undefined` where none came in time
-   * @throws `INVALID_ARGUMENT` for a malformed name or timeout, and inside of a step
+   * A wait that loses a `Promise.race` still takes the next message. Use `timeout` instead of a race.
+   *
+   * @param name - the message's name, 1 to 200 bytes of text
+   * @param options - `timeout` ends the wait
+   * @returns the payload; `undefined` if no message came in time
+   * @throws `INVALID_ARGUMENT` for a malformed name or timeout, or if called inside a step
    */
   message<K extends keyof M & string>(name: K, options?: { readonly timeout?: undefined }): Promise<M[K]>
-  /** The same with a timeout. */
+  /** Waits for a declared message, at most for `timeout`. */
   message<K extends keyof M & string>(name: K, options: MessageOptions): Promise<M[K] | undefined>
-  /** The same for a message that the workflow does not declare. */
+  /** Waits for a message that the workflow does not declare. */
   message<T = unknown>(name: string, options?: MessageOptions): Promise<T | undefined>
   /**
-   * Starts another run, once. It goes on by itself; when this run is cancelled it is cancelled, too, unless it is detached.
+   * Starts another run, once. The new run works independently. Cancelling this run cancels the other one too, unless it
+   * is detached.
    *
-   * @param workflow - of the other run
-   * @param options - its input, and its id, which follows from this run by default
-   * @returns its handle; `result()` is a wait of this workflow, and survives it
+   * @param workflow - the workflow of the other run
+   * @param options - the other run's input and id; by default the id is derived from this run
+   * @returns the other run; `result()` waits for its end, even across restarts
+   * @throws `StepError` if the start was refused, with the code as `code`; `INVALID_ARGUMENT` for a malformed workflow, or
+   *   if called inside a step
    */
   start<CI, CR, CM extends Messages>(
     workflow: WorkflowDefinition<CI, CR, CM>,
     options: ChildOptions<CI>,
   ): Promise<Child<CR>>
   /**
-   * Ends this life of the run and begins the next under the same id, with another input and an empty log: for runs that go
-   * on for ever. Messages that were not taken are kept. Return what it gives.
+   * Restarts the run under the same id with a new input and an empty log, for runs that never end. Messages that were not
+   * received are kept.
+   *
+   * @param input - any structured value
+   * @returns a promise that never resolves: return it from the workflow
+   * @throws `SERIALIZATION` if the input cannot be stored; `INVALID_ARGUMENT` if called inside a step
    */
   continueAsNew(input: I): Promise<never>
   /**
-   * Whether this run takes the new way: `true` where it comes here for the first time, which is recorded, and `false`
-   * where its log is past this place. So code can change under runs that have begun.
+   * Guards a change of the code, so that runs in progress can continue with it.
    *
-   * @param id - of the change, 1 to 200 bytes
+   * @param id - names the change, 1 to 200 bytes of text
+   * @returns `true` if the run had not passed this place before the change, which is recorded; `false` if its log already
+   *   continued past this place without the change
+   * @throws `INVALID_ARGUMENT` for a malformed id, or if called inside a step
    */
   patch(id: string): boolean
-  /** The time of the event that was delivered last, in milliseconds since 1970: the same in every replay. */
+  /** Returns the time of the last delivered event, in milliseconds since 1970. Every replay returns the same time. */
   now(): number
-  /** A number from 0 to below 1, the same in every replay. Not for secrets. */
+  /** Returns a number from 0 up to but not including 1, the same in every replay. Not for secrets. */
   random(): number
-  /** A UUID, the same in every replay. Not for secrets. */
+  /** Returns a UUID, the same in every replay. Not for secrets. */
   uuid(): string
 }
 
 /** Options of {@link Context.start}. */
 export interface ChildOptions<I> extends StartOptions<I> {
-  /** Goes on when this run is cancelled; `false` by default. */
+  /** Keeps the other run going if this run is cancelled; `false` by default. */
   readonly detached?: boolean
 }
 
-/** A run that a workflow has started. */
+/** A run that a workflow started. */
 export interface Child<R> {
   readonly runId: string
   /**
-   * Waits for its end, also over restarts.
+   * Waits for the end of the run, even across restarts.
    *
-   * @throws `RunError` where it did not complete
+   * @returns the value that the other workflow returned
+   * @throws `RunError` if the run did not complete
    */
   result(): Promise<R>
 }
 
-/** How runs are worked on. */
+/** Options that `run`, `work` and `drain` share. */
 export interface Working {
-  /** Whose claim it is. A worker that names itself takes its own runs back at once when it is started again. */
+  /** Names this worker; a new id by default. A restarted worker with the same name takes its runs back at once. */
   readonly workerId?: string
-  /** For how long the claim holds without a sign of life of this process; `'30 s'` by default. */
+  /** How long a claim lasts without a heartbeat of this process; `'30 s'` by default. */
   readonly lease?: Duration
-  /** How often steps that do not say so are tried; three times by default, after 1 s and 2 s. */
+  /** The retry policy of steps that set none. By default three attempts, with waits of 1 s and 2 s. */
   readonly retry?: StepRetry
-  /** So many deliveries without an event in between put a run aside, from 1; 10 by default. */
+  /** Puts a run aside after this many deliveries in a row that recorded no event, from 1; 10 by default. */
   readonly maxDeliveries?: number
-  /** How long code that awaits something else than its context may keep the log waiting in a replay; `'1 s'` by default. */
+  /** How long a replay waits for code that awaits anything but its context; `'1 s'` by default. */
   readonly grace?: Duration
   /**
-   * Told of what went wrong and is no outcome of a run: a lost claim, a backend that fails, a run that cannot be read or was
-   * put aside, and what a step threw. By default it is one line on `console.error`.
+   * Called for errors that no outcome reports: a lost claim, a failing backend, a run that cannot be read or was put aside,
+   * an error thrown by a step. By default each is one line on `console.error`.
    */
   readonly onError?: (error: unknown, runId: string | undefined) => void
-  /** Stops the work of this process; the run itself goes on where somebody runs it again. */
+  /** Stops the work of this process. The run continues when it is run again. */
   readonly signal?: AbortSignal
 }
 
 /** Options of `run`. */
 export interface RunOptions<I = unknown> extends Working {
+  /** 1 to 256 bytes of text. The first call creates the run. */
   readonly runId: string
-  /** What the workflow is given; kept from the first call for this run. */
+  /** The workflow's input. A run keeps the input of its first call. */
   readonly input?: I
-  /** What a worker must have to be offered the run, see `TaskClaimStore.findAvailableTasks`. */
+  /** Tags that a worker must have to be offered the run, see `TaskClaimStore.findAvailableTasks`. */
   readonly tags?: readonly string[]
   /**
-   * For how long a sleep, a message, the retry of a step or the claim of another process may keep this process; by default
-   * as long as it takes. With 0 `run` returns as soon as it would have to wait.
+   * The longest time that this process waits for a sleep, a message, a retry, or another process's claim; unlimited by
+   * default. With 0, `run` returns instead of waiting.
    */
   readonly maxWait?: Duration
   /**
-   * Whether the run is ended with its workflow; by default it is. Otherwise it stays open, and the outcome tells what it
-   * would have ended as: `PersistenceStore.complete` is left to the caller.
+   * Ends the run when its workflow ends; `true` by default. With `false` the run stays open, and the outcome says how it
+   * would have ended. End it with `PersistenceStore.complete`.
    */
   readonly autoComplete?: boolean
 }
 
 /** Options of `run` for a function without a definition. */
 export interface FunctionRunOptions<I = unknown> extends RunOptions<I> {
-  /** The name of the workflow; a run keeps the one it was started with. */
+  /** The name of the workflow, 1 to 200 bytes of text. It must be the one that the run was started with. */
   readonly workflow: string
-  /** Compared with that of the run: another one is refused with `DEFINITION_MISMATCH`. */
+  /** The version of the code. `run` fails with `DEFINITION_MISMATCH` if the run has another version. */
   readonly definitionVersion?: string
+  /** The hash of the code. `run` fails with `DEFINITION_MISMATCH` if the run has another hash. */
   readonly definitionHash?: string
 }
 
-/** How far a call of `run` came. */
+/** The outcome of a call of `run`. */
 export type RunOutcome<R> =
   | { readonly status: 'completed'; readonly result: R }
   | { readonly status: 'failed'; readonly error: string }
-  /** It failed or was cancelled, and what it had done was undone. */
+  /** The run failed or was cancelled, and its steps were undone. */
   | { readonly status: 'compensated'; readonly error: string; readonly cancelled?: true }
   | { readonly status: 'cancelled' }
-  /** By somebody, or put aside; then the reason tells why. */
+  /** The run was paused by request, or put aside; `reason` says why. */
   | { readonly status: 'paused'; readonly reason?: string }
-  /** Run it again then, or when the message has come: `work` does. */
+  /** The run waits until this time, or for a message or another run. `work` continues it; so does another `run`. */
   | { readonly status: 'waiting'; readonly until?: number | undefined }
-  /** Somebody else has the claim: who, and until when at least, in milliseconds since 1970. */
+  /** Another worker has the claim: its `workerId`, and when the claim expires, in milliseconds since 1970. */
   | { readonly status: 'busy'; readonly by?: string; readonly until?: number | undefined }
 
 /** A workflow as a function. */
@@ -232,42 +252,44 @@ export type Workflow<R = unknown, I = unknown, M extends Messages = Messages> = 
 export interface Schema<In = unknown, Out = In> {
   /** The interface of Standard Schema, version 1. */
   readonly '~standard': {
-    /** Checks a value; returns it as the workflow gets it, or the issues. */
+    /** Checks a value. Returns it as the workflow gets it, or the issues. */
     readonly validate: (value: unknown) => Validated<Out> | Promise<Validated<Out>>
     readonly types?: { readonly input: In; readonly output: Out } | undefined
   }
 }
 
-/** What a schema says of a value: the value that it becomes, or what is wrong with it. */
+/** The answer of a schema: the value after parsing, or the issues. */
 export type Validated<Out> =
   | { readonly value: Out; readonly issues?: undefined }
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
 /** Any schema. */
-// oxlint-disable-next-line typescript/no-explicit-any -- what goes into a schema is contravariant
+// oxlint-disable-next-line typescript/no-explicit-any -- the input of a schema is contravariant
 export type AnySchema = Schema<any, any>
 
-/** A workflow, as `run`, `start` and `work` take it. */
+/** A defined workflow. Pass it to `run`, `start`, `work` and `drain`. */
 export interface WorkflowDefinition<I = unknown, R = unknown, M extends Messages = Messages> {
   readonly name: string
   readonly version: string | undefined
   readonly input: AnySchema | undefined
   readonly messages: Readonly<Record<string, AnySchema>> | undefined
-  /** Calls it. */
+  /** The function of the workflow. */
   readonly fn: (context: Context<I, M>, input: I) => Promise<R>
 }
 
-/** Any workflow: what workers take lists of. */
+/** A workflow of any types, for the lists that workers take. */
 // oxlint-disable-next-line typescript/no-explicit-any -- inputs are contravariant: no other type takes all of them
 export type AnyWorkflow = WorkflowDefinition<any, any, any>
 
-/** How a run is started. */
+/** Options that `start` and `ctx.start` share. */
 export interface StartOptions<I> {
-  /** 1 to 256 bytes; a fresh id by default. */
+  /** 1 to 256 bytes of text; a new id by default. */
   readonly runId?: string
+  /** The workflow's input: any structured value. */
   readonly input?: I
-  /** What to do where a run of that id is there; `useExisting` by default. */
+  /** What to do if a run of that id exists; `useExisting` by default. */
   readonly policy?: StartPolicy
+  /** Tags that a worker must have to be offered the run; at most 250 bytes together. */
   readonly tags?: readonly string[]
   /** From 1, the most urgent, to 5; 3 by default. */
   readonly priority?: 1 | 2 | 3 | 4 | 5

@@ -1,48 +1,48 @@
 /**
- * What a run waits for in its process: times, messages, other runs. One loop looks after all of it, and says when the process
- * need not stay.
+ * The waits of a run in its process: for times, messages and other runs. One loop attends to all of them, and decides when
+ * the process need not stay.
  *
  * @module
  */
 import { bell } from '../core/bell.ts'
 
-/** Something that is waited for. */
+/** One wait. */
 export interface Wait {
-  /** In words, for whoever looks at the run. */
+  /** Describes the wait in the run's position. */
   readonly label: string
-  /** When it is over, in milliseconds since 1970. */
+  /** When the wait is over, in milliseconds since 1970. */
   readonly wakeAt?: number | undefined
-  /** The name of the message. */
+  /** The name of the message that it waits for. */
   readonly name?: string | undefined
-  /** The id of the run. */
+  /** The id of the run that it waits for. */
   readonly runId?: string | undefined
-  /** Its time has come, or what it waits for may be there: looks, and waits again where it is not. */
+  /** Called when the wait may be over. Reads the state, and waits again if it is not. */
   fire(): void
 }
 
-/** What the loop asks of whoever runs the workflow. */
+/** Options of {@link waiting}. */
 export interface WaitingOptions {
   now(): number
-  /** For how long it may stay where nothing else is to be done, in milliseconds. */
+  /** The longest time to wait while nothing else happens, in milliseconds. */
   readonly maxWait: number
-  /** How often to look for what is not announced, in milliseconds. */
+  /** How often to look for changes that no announcement tells, in milliseconds. */
   readonly pollInterval: number
-  /** Whether nothing is under way: no step, no commit, no delivery. */
+  /** Whether the run may park: no step, commit or delivery is in progress, and no verdict or signal is there. */
   isStill(): boolean
-  /** The same, also where it must not park. */
+  /** Whether no step, commit or delivery is in progress, even if the run must not park. */
   isQuiet(): boolean
   /** Lets the code come to rest. */
   turn(): Promise<void>
-  /** Which of these have come. */
+  /** Returns the waits that are over. */
   look(waits: readonly Wait[]): Promise<readonly Wait[]>
-  /** Nothing is under way, and what comes next is too far away. */
+  /** Called when the run may park, and the next wait ends later than `maxWait` allows. */
   onPark(until: number | undefined): void
   onError(error: unknown): void
-  /** Waits; a testing clock jumps instead where nothing is under way. */
+  /** Waits. In tests the clock jumps instead, if nothing is in progress. */
   readonly pause: Pause
 }
 
-/** Waits for so long, or until the bell rings. Resolves with `true` where something may have come from outside. */
+/** Waits this long, or until the bell rings. Resolves to `true` if a message or another run's end may have come. */
 export type Pause = (
   ms: number,
   options: { readonly isStill: boolean; readonly signal: AbortSignal; wait(ms: number): Promise<void> },
@@ -52,17 +52,17 @@ export type Pause = (
 export interface Waiting {
   readonly armed: ReadonlySet<Wait>
   arm(wait: Wait): void
-  /** Something has changed: looks at once. */
+  /** Makes the loop look at once. */
   ring(): void
-  /** Something may have come from outside: looks for that, too. */
+  /** Makes the loop look at once, also for messages and other runs. */
   hint(): void
-  /** Looks after the waits until the signal is aborted. */
+  /** Attends to the waits until the signal is aborted. */
   attend(signal: AbortSignal): Promise<void>
 }
 
 type Timed = Wait & { readonly wakeAt: number }
 
-/** Inserts before what is earlier, and before what has the same time and was there first. */
+/** Inserts a wait into a list with the earliest last. Of two with the same time, the older one stays last. */
 function insert(timed: Timed[], it: Timed): void {
   let [from, to] = [0, timed.length]
   while (from < to) {
@@ -73,16 +73,16 @@ function insert(timed: Timed[], it: Timed): void {
   timed.splice(from, 0, it)
 }
 
-/** Timers of runtimes are 32 bits. */
+/** The longest time of a timer, in milliseconds: runtimes keep it in 32 bits. */
 const LONGEST = 2 ** 31 - 1
 
-/** Real time. */
+/** Waits in real time. */
 export const realPause: Pause = (ms, { wait }) => wait(Math.min(ms, LONGEST))
 
-/** Makes the waits of one run. */
+/** Creates the waits of one run. */
 export function waiting(options: WaitingOptions): Waiting {
   const { now, maxWait, pollInterval, isStill, isQuiet, turn, look, onPark, onError, pause } = options
-  /** What has a time, the earliest last; and what waits for something else, with or without a time. */
+  /** `timed`: waits with a time, the earliest last. `others`: waits for messages and runs, with or without a time. */
   const timed: Timed[] = []
   const others = new Set<Wait>()
   const armed = new Set<Wait>()
@@ -93,7 +93,7 @@ export function waiting(options: WaitingOptions): Waiting {
     others.delete(it)
     if (armed.delete(it)) it.fire()
   }
-  /** The next that is over by then. */
+  /** Takes the next wait that is over by this time. */
   function nextDue(time: number): Wait | undefined {
     for (;;) {
       const last = timed.at(-1)
@@ -113,7 +113,7 @@ export function waiting(options: WaitingOptions): Waiting {
         isHinted = false
         const isFirst = lookAt === 0
         lookAt = time + pollInterval
-        // Whoever begins to wait has looked by itself.
+        // Each wait has looked when it began.
         if (!isFirst) for (const it of await look([...others])) fire(it)
       }
       if (signal.aborted) return

@@ -1,4 +1,4 @@
-/** A worker that stays: runs whatever is ready. @module */
+/** A worker that runs until it is stopped. @module */
 import type { AnyWorkflow } from './types.ts'
 import { sleep } from '../core/abort.ts'
 import { isHoldfastError } from '../core/errors.ts'
@@ -8,19 +8,23 @@ import { type WorkerOptions, createWorker } from './worker.ts'
 
 /** Options of {@link work}. */
 export interface WorkOptions extends WorkerOptions {
-  /** Ends the work. Runs under way are left as they are, for whoever takes them over. */
+  /** Stops the worker. Runs in progress are released, and another worker can continue them. */
   readonly signal: AbortSignal
 }
 
 /**
- * Runs what is ready until its signal is aborted: runs that nobody has taken up, whose process has died, whose sleep is
- * over, whose message has come. Runs that were put aside because other code had written their log are tried once at the
- * beginning: this may be the right code.
+ * Works on every run that is ready, until its signal is aborted. A run is ready if it is new, its worker died, its sleep is
+ * over, or its message has come.
  *
- * @param holdfast - the stores of the tenant whose runs they are
- * @param workflows - what it can run; several versions of one, too
- * @param options - how
- * @throws `INVALID_ARGUMENT`
+ * At the start it retries once the runs that were put aside because other code wrote their log: this code may be the
+ * right one.
+ *
+ * @param holdfast - the stores of the runs' tenant
+ * @param workflows - the workflows that this worker can run; several versions of one are allowed
+ * @param options - `signal` stops it; also how many runs at a time, and how to run them
+ * @returns a promise that resolves once the worker has stopped: its signal was aborted, or the database was closed.
+ *   Errors of runs and of the backend go to `onError`
+ * @throws `INVALID_ARGUMENT` for malformed workflows or options
  */
 export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[], options: WorkOptions): Promise<void> {
   const { asking, concurrency, pollInterval, onError, take } = createWorker(holdfast, workflows, options)
@@ -29,7 +33,7 @@ export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[]
 
   async function takeOne(): Promise<void> {
     try {
-      // A run that is to be cancelled has to be undone first.
+      // Runs with a pending cancel are left to a worker, which undoes their steps first.
       await holdfast.timers.advanceDue({ signal, leaveSignalled: true })
       const task = await holdfast.claims.waitForWakeup({ ...asking(), timeout: pollInterval, pollInterval, signal })
       if (!task || (await take(task))) return

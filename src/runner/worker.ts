@@ -1,4 +1,4 @@
-/** Whoever takes up runs that are ready: what all of them do with one. @module */
+/** The worker that `work` and `drain` share. @module */
 import { requireGiven, requireInteger } from '../core/arguments.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
@@ -8,47 +8,49 @@ import { requireDefinition, takeRun } from './run.ts'
 import { settingsOf } from './settings.ts'
 import type { AnyWorkflow, Working } from './types.ts'
 
-/** Options of whoever takes up runs. */
+/** Options that `work` and `drain` share. */
 export interface WorkerOptions extends Working {
-  /** What this worker has, see `TaskClaimStore.findAvailableTasks`. */
+  /** The tags of this worker, see `TaskClaimStore.findAvailableTasks`. Without tags, it is offered every run. */
   readonly tags?: readonly string[]
-  /** For how long a sleep, a message or the retry of a step may keep a lane; 0 by default. */
+  /** How long a run may wait for a sleep, a message or a retry before it is released; 0 by default. */
   readonly maxWait?: Duration
-  /** How many runs at a time; 1 by default. */
+  /** The most runs at a time, from 1; 1 by default. */
   readonly concurrency?: number
   /**
-   * How often it looks for runs that are ready, and for timers that are due; `'1 s'` by default. A run that threw is not
-   * taken up again for twice as long, and for longer each time.
+   * The time between two looks for ready runs and due timers, from 1 ms to 10^9 ms; `'1 s'` by default. A run that threw is
+   * skipped for twice that time, then for four times, and so on.
    */
   readonly pollInterval?: Duration
 }
 
-/** What takes up runs. */
+/** Takes runs and works on them. */
 export interface Taker {
-  /** What it can be offered at this moment. */
+  /** The request for work, as of now. */
   asking(): WorkerInfo
   readonly concurrency: number
   /** In milliseconds. */
   readonly pollInterval: number
   readonly onError: (error: unknown, runId: string | undefined) => void
-  /** Runs what was offered; where that throws, tells of it, puts the run off, and resolves with `false`. */
+  /** Works on an offered run. If that throws, calls `onError`, puts the run off, and resolves to `false`. */
   take(task: AvailableTask): Promise<boolean>
 }
 
-/** A run that threw is put off for so many times the interval at most. */
+/** The longest time that a run is put off, in poll intervals. */
 const MOST_PUT_OFF = 600
 
-/** Makes what takes up runs. @throws `INVALID_ARGUMENT` */
+/** Creates a worker. @throws `INVALID_ARGUMENT` for malformed workflows or options */
 export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow[], options: WorkerOptions): Taker {
   const { concurrency = 1, pollInterval: interval = '1 s', tags } = requireGiven(options, 'options')
-  if (!Array.isArray(workflows)) throw invalid('workflows must be a list of what defineWorkflow has made')
+  if (!Array.isArray(workflows))
+    throw invalid(`workflows must be a list of workflows made by defineWorkflow, not ${typeof workflows}`)
   const known = workflows.map((it) => requireDefinition(it as AnyWorkflow))
   const names = known.map(({ name, version = '' }) => `${name} ${version}`)
-  if (new Set(names).size < names.length) throw invalid('workflows must differ in name or version')
+  if (new Set(names).size < names.length)
+    throw invalid('workflows must differ in name or version. Remove one, or change its version')
   const pollInterval = toMilliseconds(interval, 'pollInterval')
   requireInteger(concurrency, 'concurrency', 1)
   const settings = settingsOf(holdfast, options, { isAsked: false, wait: 0 })
-  /** Runs that could not be run here: until when they are left alone, and how often that was so. */
+  /** Runs that threw here: the time until which they are skipped, and how often they threw. */
   const putOff = new Map<string, { readonly until: number; readonly times: number }>()
   const isPutOff = (runId: string): boolean => (putOff.get(runId)?.until ?? 0) > performance.now()
   const abilities = known.map(({ name, version }) => ({ name, version }))
@@ -75,7 +77,11 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
       const { runId } = task
       try {
         const definition = definitionOf(task)
-        if (!definition) throw new HoldfastError('DEFINITION_MISMATCH', 'The worker does not have this workflow')
+        if (!definition)
+          throw new HoldfastError(
+            'DEFINITION_MISMATCH',
+            `This worker has no workflow ${JSON.stringify(task.workflow)} of the run's version. Add it to workflows`,
+          )
         await takeRun(holdfast, definition, runId, settings)
         putOff.delete(runId)
         return true

@@ -311,7 +311,6 @@ export function finder(parts: TenantParts): Find {
     /** Reads until every stream has this many candidates, if it can. The best of all are then among them. */
     async function fill(most: number): Promise<void> {
       // Pages double in length, so that few requests suffice even if much is skipped.
-      // Where much is passed over, longer pages each time: few requests.
       for (let length = most; ; length *= 2) {
         const short = streams.filter(({ more, fresh, behind }) => more && fresh < most && behind < MOST_BEHIND)
         if (short.length === 0) return

@@ -12,7 +12,7 @@ export interface NewEvent {
   readonly workflow: string
   /** The kind of event, 1 to 256 bytes, such as `step.completed`. */
   readonly kind: string
-  /** The step that it is about. */
+  /** The step that the event is about. */
   readonly stepId?: string | undefined
   /** The version of the workflow definition that produced it. */
   readonly definitionVersion?: string | undefined
@@ -23,7 +23,8 @@ export interface NewEvent {
   /** For the caller's own use. */
   readonly payloadHash?: string | undefined
   /**
-   * The seq that it must get: the next one of the log. An accepted event repeated with its seq counts as a duplicate.
+   * The seq that the event must get: the next one of the log. An accepted event repeated with its seq counts as a
+   * duplicate.
    */
   readonly seq?: number | undefined
   /** Names this event within its run, 1 to 256 bytes. An accepted event repeated with its key counts as a duplicate. */
@@ -34,7 +35,7 @@ export interface NewEvent {
 export interface RunEvent {
   readonly runId: string
   readonly workflow: string
-  /** Its position in the run's log, from 1, without gaps. */
+  /** The position in the run's log, from 1, without gaps. */
   readonly seq: number
   readonly kind: string
   readonly stepId?: string

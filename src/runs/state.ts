@@ -43,7 +43,7 @@ export type Priority = 1 | 2 | 3 | 4 | 5
 export interface RunRecord {
   readonly runId: string
   readonly tenant: string
-  /** Fixed by its first event, or when it was created. */
+  /** The name of the workflow, fixed when the run was created, or by its first event. */
   readonly workflow?: string
   /** The definition version of the last event. */
   readonly definitionVersion?: string
@@ -72,16 +72,16 @@ export interface RunRecord {
   readonly priority?: Priority
   /** Tags that a worker must have to be offered the run. */
   readonly tags?: readonly string[]
-  /** By step id. */
+  /** The retry state by step id. */
   readonly retries?: Readonly<Record<string, RetryState>>
   readonly deadline?: Deadline
-  /** The W3C trace context of its starter. */
+  /** The W3C trace context of the caller that started the run. */
   readonly traceParent?: string
   /** Requests that have not taken effect yet. */
   readonly signals?: Partial<Readonly<Record<SignalKind, SignalRequest>>>
   /** For a paused or cancelled run: who stopped it, its status before, and the step. */
   readonly stopped?: SignalRequest & { readonly from: RunStatus; readonly interruptedAt?: string }
-  /** Why it failed. */
+  /** The message of the error that ended the run. */
   readonly error?: string
   readonly resumedFromSeq?: number
   /** How many times it was resumed. */

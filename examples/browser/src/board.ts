@@ -1,4 +1,4 @@
-/** All inspections, the one that is looked at, and what can be done with it. @module */
+/** The list of inspections, the selected inspection, and its actions. @module */
 import type { Holdfast } from 'holdfast'
 import { render } from 'lit-html'
 import { byId } from './dom.ts'
@@ -9,22 +9,22 @@ import { photoUrls } from './photos.ts'
 import { type Actions, detail, runList, standing } from './templates.ts'
 import { type InspectionView, readInspections } from './view.ts'
 
-/** What the board needs. */
+/** Options of the board. */
 export interface BoardOptions {
   readonly holdfast: Holdfast
-  /** Told of what goes wrong; of `undefined` when something new is tried. */
+  /** Called with each error, and with `undefined` when a new action starts. */
   onError(error: unknown): void
 }
 
-/** What is shown of inspections. */
+/** The board of inspections. */
 export interface Board {
-  /** Reads and shows what there is; to be called after changes. */
+  /** Reads and shows the inspections. Call it after changes. */
   show(): void
-  /** Shows one inspection from now on. */
+  /** Selects an inspection. */
   select(runId: string): void
 }
 
-/** Brings the board to life. */
+/** Starts the board. */
 export function createBoard({ holdfast, onError }: BoardOptions): Board {
   const { signals, workflows } = holdfast
   const urls = photoUrls(holdfast)
@@ -62,7 +62,7 @@ export function createBoard({ holdfast, onError }: BoardOptions): Board {
     withdraw: (runId) => attempt(signals.storeSignal(runId, 'cancel')),
     remove(runId) {
       attempt(workflows.deleteRun(runId))
-      // The button that has the focus goes away.
+      // The focused button is about to be removed.
       byId('site', HTMLInputElement).focus()
     },
   }
@@ -71,7 +71,7 @@ export function createBoard({ holdfast, onError }: BoardOptions): Board {
     event.preventDefault()
     if (selected === undefined) return
     const { verdict, by } = Object.fromEntries(new FormData(decision, event.submitter)) as unknown as Decision
-    // Whoever decides second, here or in another tab, is refused.
+    // A second decision, here or in another tab, is refused.
     attempt(signals.sendMessage(selected, DECISION, { verdict, by }, { idempotencyKey: DECISION }))
     decision.reset()
   })
@@ -79,7 +79,7 @@ export function createBoard({ holdfast, onError }: BoardOptions): Board {
   return { show, select: actions.select }
 }
 
-/** What is worth being read out: not that it was tried once more. */
+/** The news for screen readers. Retries are left out. */
 function changes(before: readonly InspectionView[], after: readonly InspectionView[]): string[] {
   const point = ({ done, hasEnded, isAwaitingDecision }: InspectionView): string =>
     `${done} ${hasEnded} ${isAwaitingDecision}`

@@ -1,9 +1,9 @@
-/** Elements of the page that are there from the beginning. @module */
+/** Finds the static elements of the page. @module */
 
 /**
- * The element of this id.
+ * Returns the element with this id.
  *
- * @throws where the page has none of this kind
+ * @throws if the page has no such element
  */
 export function byId<E extends HTMLElement>(id: string, kind: new () => E): E {
   const element = document.getElementById(id)

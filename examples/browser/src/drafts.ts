@@ -1,5 +1,5 @@
 /**
- * The inspection that is being written down, saved while that is done.
+ * The draft of an inspection, saved while the user types.
  *
  * A draft has the id of the run that it will become. Its photos are stored with that run from the beginning, so nothing
  * is moved when it is started; and starting it twice, or again after a crash, makes one run.
@@ -10,22 +10,22 @@ import type { Holdfast } from 'holdfast'
 import { start } from 'holdfast/run'
 import { type Inspection, type Photo, inspectionWorkflow, photoKey } from './inspection.ts'
 
-/** The fields of the form as they stand, complete or not. */
+/** The current fields of the form, complete or not. */
 export interface Draft {
   readonly runId: string
   readonly fields: Readonly<Record<string, string>>
   readonly photos: readonly Photo[]
 }
 
-/** Where the draft is kept. */
+/** The storage of the draft. */
 export interface Drafts {
-  /** The draft as any tab has left it; a new one where there is none. */
+  /** Reads the draft that any tab saved last; a new one if there is none. */
   load(): Promise<Draft>
   save(draft: Draft): Promise<void>
-  /** Stores the bytes of a photo; the draft that is returned is to be saved. */
+  /** Stores the bytes of a photo. Save the returned draft. */
   addPhoto(draft: Draft, file: File): Promise<Draft>
   removePhoto(draft: Draft, id: string): Promise<Draft>
-  /** Makes a run of it, once. */
+  /** Starts a run with the draft, once. */
   start(draft: Draft): Promise<void>
 }
 
@@ -37,7 +37,7 @@ export function createDrafts(holdfast: Holdfast): Drafts {
   return {
     async load() {
       const draft = await state.getJson<Draft>(KEY)
-      // It was started, and the tab ended before it could tidy up.
+      // The run was started, but the tab was closed before it could delete the draft.
       if (draft && !(await workflows.getRun(draft.runId))) return draft
       return { runId: crypto.randomUUID(), fields: {}, photos: [] }
     },

@@ -1,4 +1,4 @@
-/** The form of the new inspection: what is typed is saved at once. @module */
+/** The form of a new inspection. It saves every change at once. @module */
 import { render } from 'lit-html'
 import { byId } from './dom.ts'
 import type { Draft, Drafts } from './drafts.ts'
@@ -6,27 +6,27 @@ import { coalesced } from './live.ts'
 import type { PhotoUrls } from './photos.ts'
 import { photoList } from './templates.ts'
 
-/** What the form needs. */
+/** Options of the form. */
 export interface FormOptions {
   readonly drafts: Drafts
   readonly urls: PhotoUrls
-  /** Told of an inspection that was started. */
+  /** Called when an inspection was started. */
   onStart(runId: string): void
-  /** Told of what goes wrong. */
+  /** Called with each error. */
   onError(error: unknown): void
 }
 
 /**
- * Brings the form to life.
+ * Starts the form.
  *
- * @returns shows what another tab has saved; to be called after changes
+ * @returns a function that shows the draft of another tab; call it after changes
  */
 export async function draftForm({ drafts, urls, onStart, onError }: FormOptions): Promise<() => Promise<void>> {
   const form = byId('inspection', HTMLFormElement)
   const photoInput = byId('photo', HTMLInputElement)
   const saved = byId('saved', HTMLElement)
   let draft = await drafts.load()
-  /** Changes of the draft one after the other, so that none works on what another has replaced. */
+  /** Runs changes of the draft one after the other, so that none changes an outdated draft. */
   let turn: Promise<void> = Promise.resolve()
   let unsaved = 0
 
@@ -65,7 +65,7 @@ export async function draftForm({ drafts, urls, onStart, onError }: FormOptions)
     change(async () => {
       await save(await drafts.removePhoto(draft, id))
       await showPhotos()
-      // The button that had the focus is gone.
+      // The focused button was removed.
       photoInput.focus()
     })
 
@@ -100,11 +100,11 @@ export async function draftForm({ drafts, urls, onStart, onError }: FormOptions)
 
   await show()
   return async () => {
-    // What is being typed here is newer than what another tab has saved.
+    // The text being typed here is newer than the draft of another tab.
     if (unsaved > 0 || form.contains(document.activeElement)) return
     const found = await drafts.load()
     if (unsaved > 0 || JSON.stringify(found) === JSON.stringify(draft)) return
-    // Without a stored draft each look makes a new one: nothing has changed.
+    // Without a stored draft, each read returns a new one: nothing has changed.
     const isBlank = (it: Draft): boolean => it.photos.length === 0 && Object.keys(it.fields).length === 0
     if (isBlank(found) && isBlank(draft)) return
     draft = found

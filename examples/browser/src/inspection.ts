@@ -1,4 +1,4 @@
-/** One inspection as a workflow: saved, checked, thought over, approved, sent. @module */
+/** The workflow of an inspection: save, check, wait, get approval, send. @module */
 import type { Holdfast } from 'holdfast'
 import { type WorkflowDefinition, defineWorkflow } from 'holdfast/run'
 
@@ -12,7 +12,7 @@ export interface Photo {
   readonly size: number
 }
 
-/** What is written down on the spot, and what a run is started with. */
+/** The content of an inspection, and the input of its run. */
 export interface Inspection {
   readonly site: string
   readonly inspector: string
@@ -23,13 +23,13 @@ export interface Inspection {
   readonly photos: readonly Photo[]
 }
 
-/** What a supervisor says, sent to the run as a message. */
+/** A supervisor's decision, sent to the run as a message. */
 export interface Decision {
   readonly verdict: 'approved' | 'returned'
   readonly by: string
 }
 
-/** A result, and the tab that came to it. */
+/** A result, and the tab that produced it. */
 export interface Done {
   readonly text: string
   readonly tab: string
@@ -38,7 +38,7 @@ export interface Done {
 export const WORKFLOW = 'inspection'
 export const DECISION = 'decision'
 
-/** The parts of the workflow in their order, by the step ids in its log. */
+/** The stages of the workflow in order, by the step ids in its log. */
 export const STAGES = [
   { stepId: 'measurements', title: 'Measurements' },
   { stepId: 'photos', title: 'Photos' },
@@ -50,7 +50,7 @@ export const STAGES = [
 /** The time in which an inspection can be withdrawn before a supervisor sees it. */
 const SECOND_THOUGHTS = '5 s'
 const MAX_TEMPERATURE = 60
-/** Nobody knows how long a device is offline; a person who watches sees it go on soon after. */
+/** A device may be offline for a long time, so the step gets a million attempts. A watching user soon sees one. */
 const UNTIL_SENT = { maxAttempts: 1_000_000, initialDelay: 1000, maxDelay: 15_000 }
 const ANSWER_WITHIN = 10_000
 
@@ -58,10 +58,10 @@ const ANSWER_WITHIN = 10_000
 export const photoKey = (id: string): string => `photo ${id}`
 
 /**
- * Makes the workflow.
+ * Creates the workflow.
  *
- * @param holdfast - has the photos
- * @param tab - the name of this tab, told in the results of steps
+ * @param holdfast - the stores with the photos
+ * @param tab - the name of this tab, for the results of steps
  */
 export const inspectionWorkflow = ({ state }: Holdfast, tab: string): WorkflowDefinition<Inspection, string> =>
   defineWorkflow({ name: WORKFLOW }, async (ctx, input: Inspection) => {
@@ -98,7 +98,7 @@ export const inspectionWorkflow = ({ state }: Holdfast, tab: string): WorkflowDe
     return receipt.text
   })
 
-/** Sends a report; the key lets the server recognise one that it has got. @returns its receipt */
+/** Sends a report. The key lets the server recognise a repeated report. @returns the receipt */
 async function send(body: FormData, idempotencyKey: string, signal: AbortSignal): Promise<string> {
   let response: Response
   try {

@@ -1,14 +1,14 @@
-/** What keeps a page up to date, so that it never has to ask again and again. @module */
+/** Keeps the page up to date without polling. @module */
 import type { Database } from 'holdfast'
 
-/** Calls back after changes by this tab and by others, and when the tab is looked at again. */
+/** Calls back after changes by any tab, and when this tab becomes visible again. */
 export function onChange(db: Database, listener: () => void): void {
   db.watch(() => true, listener)
-  // A tab that was frozen has heard nothing meanwhile.
+  // A frozen tab misses announcements.
   document.addEventListener('visibilitychange', listener)
 }
 
-/** Makes a call that does the work soon, once for many calls, and never twice at the same time. */
+/** Returns a function that does the work soon: once for many calls, and never twice at the same time. */
 export function coalesced(work: () => Promise<unknown>): () => void {
   let isWanted = false
   let isBusy = false

@@ -1,21 +1,21 @@
 /** The logs of inspections, each read once and then followed. @module */
 import { type PersistenceStore, type RunEvent, isHoldfastError } from 'holdfast'
 
-/** Logs that grow by themselves. */
+/** Logs that follow their runs. */
 export interface Logs {
-  /** Follows the logs of these runs, and of no others any more. */
+  /** Follows the logs of exactly these runs. */
   follow(runIds: readonly string[]): void
-  /** What has been read of a log by now. */
+  /** Returns the events of a log read so far. */
   of(runId: string): readonly RunEvent[]
 }
 
-/** A tab that was frozen has heard nothing meanwhile, and looks again after so many milliseconds. */
+/** The time between two looks, in milliseconds, because a frozen tab misses announcements. */
 const AT_LEAST_EVERY = 5000
 
 /**
  * @param persistence - the logs
- * @param onEvent - called when one of them has grown
- * @param onError - told of what goes wrong
+ * @param onEvent - called when a log has grown
+ * @param onError - called with each error
  */
 export function followLogs(
   persistence: PersistenceStore,

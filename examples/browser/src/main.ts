@@ -1,4 +1,4 @@
-/** The page: opens the stores, shows what is in them, and works on inspections. @module */
+/** The page: opens the stores, shows the inspections, and works on them. @module */
 import { createHoldfast, isHoldfastError } from 'holdfast'
 import { indexedDb } from 'holdfast/indexeddb'
 import { work } from 'holdfast/run'
@@ -12,7 +12,7 @@ import { photoUrls } from './photos.ts'
 import { showNetwork, showOfflineReady, storageDisplay } from './surroundings.ts'
 
 const NAME = 'holdfast-inspections'
-/** A tab that is killed at work is followed by another one after so long. */
+/** The lease of a run: after this time, another tab takes over from a tab that was killed. */
 const LEASE = '10 s'
 
 async function begin(): Promise<void> {
@@ -42,18 +42,18 @@ async function begin(): Promise<void> {
   await work(holdfast, [inspectionWorkflow(holdfast, tab)], {
     workerId: tab,
     lease: LEASE,
-    // One that waits long for the server does not keep the others.
+    // A run that waits long for the server must not delay the others.
     concurrency: 2,
-    // Until the tab is closed.
+    // The worker runs until the tab is closed.
     signal: new AbortController().signal,
     onError(error) {
-      // The board shows what steps and workflows throw, and another tab goes on with a run whose claim is lost.
+      // The board shows the errors of steps and workflows. After a lost claim, another tab continues the run.
       if (isHoldfastError(error) && error.code !== 'CLAIM_LOST') tell(error)
     },
   })
 }
 
-/** Tells of what went wrong; of nothing any more for `undefined`. */
+/** Shows an error; `undefined` hides the last one. */
 function tell(error: unknown): void {
   const text = error === undefined ? '' : 'Something went wrong'
   byId('trouble', HTMLElement).textContent = error instanceof Error ? error.message : text

@@ -1,14 +1,14 @@
-/** Photos as what an `img` can show. @module */
+/** URLs of photos, for `img` elements. @module */
 import type { Holdfast } from 'holdfast'
 import { type Photo, photoKey } from './inspection.ts'
 
-/** Gives out URLs of photos. */
+/** Creates URLs of photos. */
 export interface PhotoUrls {
-  /** Of photos of one run; those that are gone are left out. What was given out for another run is let go of. */
+  /** Returns the URLs of a run's photos, without deleted ones. Revokes the URLs of the previous run. */
   of(runId: string, photos: readonly Photo[]): Promise<ReadonlyMap<string, string>>
 }
 
-/** Reads photos from the state of their run, each once. */
+/** Reads photos from their run's state, each once. */
 export function photoUrls({ state }: Holdfast): PhotoUrls {
   let current: { readonly runId: string; readonly urls: Map<string, string> } | undefined
   return {

@@ -1,7 +1,7 @@
-/** Keeps the files of the page, so that it opens without a network. @module */
+/** Caches the files of the page, so that the page opens offline. @module */
 
 declare const self: ServiceWorkerGlobalScope
-/** The built files, and a name for their content: put there by vite/precache.ts. */
+/** The built files, and a name for their content. vite/precache.ts inserts both. */
 declare const PRECACHE: { readonly version: string; readonly files: readonly string[] }
 
 const PREFIX = 'holdfast-inspections '
@@ -15,7 +15,7 @@ self.addEventListener('activate', (event) => {
 })
 self.addEventListener('fetch', (event) => {
   const { request } = event
-  // What is sent to the server is the workflow's business.
+  // The workflow handles requests to the server.
   if (request.method === 'GET' && new URL(request.url).origin === self.location.origin) {
     event.respondWith(answer(request))
   }
@@ -23,7 +23,7 @@ self.addEventListener('fetch', (event) => {
 
 async function keep(): Promise<void> {
   const cache = await caches.open(CACHE)
-  // Past the browser's own cache, which may hold files of another build.
+  // Bypasses the browser's own cache, which may hold files of another build.
   await cache.addAll(PRECACHE.files.map((file) => new Request(file, { cache: 'reload' })))
 }
 

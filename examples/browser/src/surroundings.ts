@@ -1,9 +1,9 @@
-/** What the page tells of the network and the browser's storage. @module */
+/** Shows the state of the network and of the browser's storage. @module */
 import type { IndexedDbDriver } from 'holdfast/indexeddb'
 import { byId } from './dom.ts'
 import { bytes } from './templates.ts'
 
-/** Tells whether there is a network, from now on. */
+/** Shows whether there is a network. */
 export function showNetwork(): void {
   const badge = byId('network', HTMLElement)
   const show = (): void => {
@@ -15,9 +15,9 @@ export function showNetwork(): void {
   show()
 }
 
-/** Has the service worker keep the page, and tells when that is done. */
+/** Makes the service worker cache the page, and shows when that is done. */
 export async function showOfflineReady(): Promise<void> {
-  // The development server has no files that could be kept.
+  // The development server has no built files to cache.
   if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return
   await navigator.serviceWorker.register('./service-worker.js')
   await navigator.serviceWorker.ready
@@ -27,9 +27,9 @@ export async function showOfflineReady(): Promise<void> {
 }
 
 /**
- * Asks the browser to keep what is stored, when the button is clicked.
+ * Asks the browser to keep the stored data when the button is clicked.
  *
- * @returns tells how much is stored, and whether the browser has promised to keep it; to be called after changes
+ * @returns a function that shows how much is stored, and whether the browser promised to keep it; call it after changes
  */
 export function storageDisplay(driver: IndexedDbDriver): () => Promise<void> {
   const meter = byId('usage', HTMLMeterElement)

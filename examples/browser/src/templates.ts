@@ -1,9 +1,9 @@
-/** How things look; no reading, no writing. @module */
+/** The HTML of the page. Nothing here reads or writes data. @module */
 import { type TemplateResult, html, nothing } from 'lit-html'
 import { type Photo, STAGES } from './inspection.ts'
 import { type Entry, type InspectionView, timeOf } from './view.ts'
 
-/** What can be done with an inspection. */
+/** The actions on an inspection. */
 export interface Actions {
   select(runId: string): void
   withdraw(runId: string): void
@@ -12,7 +12,7 @@ export interface Actions {
 
 const SYMBOLS: Record<Entry['tone'], string> = { good: '✓', bad: '!', wait: '…' }
 
-/** All inspections, of which one is selected. */
+/** The list of inspections, with one selected. */
 export function runList(
   views: readonly InspectionView[],
   selected: string | undefined,
@@ -38,7 +38,7 @@ export function runList(
   </ul>`
 }
 
-/** Where an inspection stands. */
+/** The progress of an inspection. */
 export function standing(view: InspectionView | undefined): TemplateResult {
   if (!view) return html`<p class="standing empty">Choose an inspection to see its steps and its log.</p>`
   const { inspection, tone, status, done, worker } = view
@@ -56,7 +56,7 @@ export function standing(view: InspectionView | undefined): TemplateResult {
   `
 }
 
-/** What is known of an inspection, its log, and what can be done with it. */
+/** The details of an inspection, its log, and its actions. */
 export function detail(
   view: InspectionView | undefined,
   urls: ReadonlyMap<string, string>,
@@ -101,7 +101,7 @@ export function detail(
   `
 }
 
-/** Photos; with a button each where they can be removed. */
+/** Photos, each with a button if it can be removed. */
 export function photoList(
   photos: readonly Photo[],
   urls: ReadonlyMap<string, string>,
@@ -124,7 +124,7 @@ export function photoList(
   </ul>`
 }
 
-/** A number of bytes for people. */
+/** A readable number of bytes. */
 export function bytes(count: number): string {
   if (count < 1000) return `${count} B`
   const [size, unit] = count < 1e6 ? [count / 1e3, 'kB'] : count < 1e9 ? [count / 1e6, 'MB'] : [count / 1e9, 'GB']

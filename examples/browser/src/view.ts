@@ -1,4 +1,4 @@
-/** What is shown of inspections, read from the stores. @module */
+/** Reads inspections from the stores for display. @module */
 import type { Holdfast, Run, RunEvent } from 'holdfast'
 import { DECISION, type Decision, type Done, type Inspection, STAGES, WORKFLOW } from './inspection.ts'
 import type { Logs } from './logs.ts'
@@ -13,36 +13,36 @@ export interface Entry {
   readonly text: string
 }
 
-/** An inspection as it is shown. */
+/** An inspection for display. */
 export interface InspectionView {
   readonly runId: string
   readonly inspection: Inspection
   readonly createdAt: number
   readonly hasEnded: boolean
   readonly tone: Entry['tone']
-  /** Where it stands, in words. */
+  /** The progress in words. */
   readonly status: string
   /** How many stages are done. */
   readonly done: number
   readonly isAwaitingDecision: boolean
-  /** The tab that works on it at this moment. */
+  /** The tab that works on the inspection now. */
   readonly worker: string | undefined
   readonly entries: readonly Entry[]
 }
 
-/** Shows a moment as the time of the day. */
+/** Formats a time as the time of day. */
 export const timeOf = (at: number): string => new Date(at).toLocaleTimeString()
 
-/** Reads all inspections, the newest first; their logs are followed. */
+/** Reads all inspections, newest first, and follows their logs. */
 export async function readInspections({ workflows, claims }: Holdfast, logs: Logs): Promise<InspectionView[]> {
   const ids: string[] = []
   for await (const { runId } of workflows.runs({ workflow: WORKFLOW, limit: 100 })) ids.push(runId)
   logs.follow(ids)
-  // Calls of one turn travel in one request, however many runs there are.
+  // Calls made in the same turn share one request, however many runs there are.
   const views = await Promise.all(
     ids.map(async (runId) => {
       const [run, claim] = await Promise.all([workflows.getRun(runId), claims.getClaim(runId)])
-      // Another tab may have removed it just now.
+      // Another tab may have deleted the run meanwhile.
       return run ? [viewOf(run, logs.of(runId), claim?.workerId)] : []
     }),
   )
@@ -50,11 +50,11 @@ export async function readInspections({ workflows, claims }: Holdfast, logs: Log
 }
 
 /**
- * What is shown of one run.
+ * Builds the view of one run.
  *
- * @param run - its record
- * @param events - its log
- * @param worker - who has the claim
+ * @param run - the record of the run
+ * @param events - the log of the run
+ * @param worker - the holder of the claim
  */
 function viewOf(run: Run, events: readonly RunEvent[], worker: string | undefined): InspectionView {
   const { runId, createdAt, position, completion } = run
@@ -87,7 +87,7 @@ function standing({ status, position, signals }: Run): Pick<InspectionView, 'ton
   return { tone: 'wait', status: 'In progress' }
 }
 
-/** The log in words; failures of one step in a row are one entry. */
+/** Describes the log in words. Repeated failures of one step are one entry. */
 function timeline(events: readonly RunEvent[]): Entry[] {
   const entries: Entry[] = []
   let last: RunEvent | undefined

@@ -31,7 +31,7 @@ export function precache(worker: string): Plugin {
         for (const [file, built] of Object.entries(bundle)) {
           if (file === worker) continue
           hash.update(built.type === 'chunk' ? built.code : built.source)
-          // By the address that people go to.
+          // The page is cached under the address that users open.
           files.add(file === 'index.html' ? './' : file)
         }
         const found = { version: hash.digest('hex').slice(0, 16), files: [...files] }

@@ -1,13 +1,13 @@
-/** A server for reports, in memory: it recognises a report that it has got by its idempotency key. @module */
+/** A server for reports, in memory. It recognises a repeated report by its idempotency key. @module */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Connect, Plugin } from 'vite'
 
-/** What the server tells of a report. */
+/** A report as the server lists it. */
 export interface Received {
   readonly key: string
-  /** Of all of it, the photos included. */
+  /** The size of the report with its photos. */
   readonly bytes: number
-  /** How often it was sent. */
+  /** How often the report was sent. */
   readonly times: number
 }
 

@@ -26,6 +26,6 @@ console.log(`Listening on ${(await worker.ready).origin}`)
 
 const trigger = await worker.getWorker()
 const cron = async (): Promise<void> => void (await trigger.scheduled({ cron: '* * * * *' }))
-// Whoever was cut off may have left something to do.
+// An earlier process that was killed may have left work.
 await cron()
 setInterval(() => void cron().catch(console.error), MINUTE)

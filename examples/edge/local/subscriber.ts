@@ -1,9 +1,9 @@
-/** A subscriber to try things out with. */
+/** A subscriber for local tests. */
 import { createServer } from 'node:http'
 
 const PORT = 8788
 
-/** Listens on 127.0.0.1, and refuses every third request. */
+/** Starts a server on 127.0.0.1 that refuses every third request. */
 export function startSubscriber(): void {
   let requests = 0
   createServer((request, response) => {

@@ -1,4 +1,4 @@
-/** The application in Deno, and a subscriber that takes most of what it is sent. */
+/** Starts the application in Deno, and a subscriber that refuses every third request. */
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import process from 'node:process'

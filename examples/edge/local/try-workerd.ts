@@ -1,4 +1,4 @@
-/** The Worker, and a subscriber that takes most of what it is sent. */
+/** Starts the Worker, and a subscriber that refuses every third request. */
 import { startSubscriber } from './subscriber.ts'
 
 startSubscriber()

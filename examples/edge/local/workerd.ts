@@ -9,7 +9,7 @@ import ts from 'typescript'
 
 const EXAMPLE = resolve(import.meta.dirname, '..')
 
-/** What is used of the configuration. */
+/** The used part of the configuration. */
 interface Configuration {
   readonly main: string
   readonly compatibility_date: string
@@ -20,17 +20,17 @@ interface Configuration {
 
 /** Options of {@link startWorkerd}. */
 export interface LocalOptions {
-  /** On 127.0.0.1; any free one where it is 0. */
+  /** The port on 127.0.0.1; 0 takes any free port. */
   readonly port: number
-  /** The directory of what is stored. */
+  /** The directory of the stored data. */
   readonly data: string
-  /** Variables, beside and over those of the configuration. */
+  /** Variables that add to those of the configuration, or replace them. */
   readonly vars: Readonly<Record<string, string>>
 }
 
 /** Bundles the Worker and starts it. */
 export async function startWorkerd({ port, data, vars }: LocalOptions): Promise<Miniflare> {
-  // JSON with comments: TypeScript reads it for its own configuration.
+  // The file is JSON with comments, which TypeScript can parse.
   const { config } = ts.readConfigFile(join(EXAMPLE, 'wrangler.jsonc'), ts.sys.readFile)
   const configuration = config as Configuration
   const { outputFiles } = await build({

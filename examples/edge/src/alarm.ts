@@ -1,21 +1,21 @@
-/** An alarm, as a Durable Object has one, for a process that stays. */
+/** An alarm like that of a Durable Object, for a long-running process. */
 
-/** Goes off at the earliest time that it was set to. */
+/** An alarm that goes off at the earliest time it was set to. */
 export interface Alarm {
   /** @param time - in milliseconds since 1970 */
   set(time: number): void
-  /** Never goes off again; resolves when what it does is done. */
+  /** Stops the alarm. Resolves when work in progress is done. */
   stop(): Promise<void>
 }
 
-/** Longer waits are cut: clocks are set, and timers have their limits. */
+/** The longest single wait, in milliseconds: clocks may be set, and timers have limits. */
 const LONGEST = 60_000
 const AFTER_FAILURE = 1000
 
 /**
- * Makes an alarm, which goes off at once.
+ * Creates an alarm that goes off at once.
  *
- * @param ring - what to do, never twice at a time; tells when to go off again
+ * @param ring - called when the alarm goes off, never twice at a time; returns the next time
  */
 export function createAlarm(ring: () => Promise<number | undefined>): Alarm {
   let timer: ReturnType<typeof setTimeout> | undefined
@@ -33,7 +33,7 @@ export function createAlarm(ring: () => Promise<number | undefined>): Alarm {
       next = Date.now() + AFTER_FAILURE
     }
     ringing = undefined
-    // It may have been set to an earlier time meanwhile.
+    // The alarm may have been set to an earlier time meanwhile.
     alarm.set(Math.min(next ?? Infinity, at, Date.now() + LONGEST))
   }
 

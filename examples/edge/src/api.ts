@@ -1,4 +1,4 @@
-/** The API, for those who send and for programs: `authorization: Bearer TOKEN`. */
+/** The API, for senders and programs: `authorization: Bearer TOKEN`. */
 import { Hono } from 'hono'
 import { bearerAuth } from 'hono/bearer-auth'
 import { bodyLimit } from 'hono/body-limit'
@@ -11,7 +11,7 @@ export const MAX_BODY = 262_144
 
 const BY = 'api'
 
-/** Makes the routes. Who has no token is refused before anything else is looked at. */
+/** Creates the routes. A request without the token is refused before anything else is read. */
 export function createApi(intake: Intake, token: string): Hono {
   const api = new Hono()
   api.use(bearerAuth({ token, realm: 'intake' }))

@@ -10,10 +10,10 @@ import { type Intake, type IntakeOptions, createIntake } from './intake.ts'
 import { createPages } from './pages.ts'
 import type { Settings } from './settings.ts'
 
-/** What the application is made of. */
+/** Options of the application. */
 export interface AppOptions extends Settings, Pick<IntakeOptions, 'wake'> {
   readonly driver: Driver
-  /** Reaches the subscribers; the global one by default. */
+  /** Sends requests to subscribers; the global `fetch` by default. */
   readonly fetch?: typeof fetch
 }
 
@@ -23,7 +23,7 @@ export interface App extends Pick<Intake, 'deliver' | 'advance'> {
   close(): Promise<void>
 }
 
-/** Makes the application; cheap, and without I/O, so that there can be one per request. */
+/** Creates the application. This is cheap and does no I/O, so each request can have its own. */
 export function createApp({ driver, token, fetch: send = (...args) => fetch(...args), ...options }: AppOptions): App {
   const holdfast = createHoldfast({ driver })
   const intake = createIntake({ holdfast, fetch: send, ...options })

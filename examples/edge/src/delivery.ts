@@ -1,17 +1,17 @@
-/** What happens to a delivery: it is handed over to every subscriber. */
+/** The workflow of a delivery: it forwards the delivery to every subscriber. */
 import type { RetryPolicy } from 'holdfast'
 import { type StepInfo, type WorkflowDefinition, defineWorkflow } from 'holdfast/run'
 
 /** A webhook delivery as it was accepted. */
 export interface Delivery {
-  /** As it came: signatures over it stay valid. */
+  /** The original text, so that signatures over it stay valid. */
   readonly body: string
   readonly contentType: string
-  /** Who is to get it. Fixed when it was accepted; their addresses are looked up at every attempt. */
+  /** The names of the subscribers, fixed on acceptance. Their addresses are looked up at every attempt. */
   readonly subscribers: readonly string[]
 }
 
-/** What hands deliveries over. */
+/** The parts that forward deliveries. */
 export interface HandOver {
   /** Addresses by name. */
   readonly subscribers: Readonly<Record<string, string>>
@@ -19,16 +19,16 @@ export interface HandOver {
   readonly retry: RetryPolicy
 }
 
-/** What its runs are of. */
+/** The name of the workflow. */
 export const WORKFLOW = 'delivery'
 
-/** The message that has those tried again who did not take it. */
+/** The name of the message that retries the failed subscribers. */
 export const AGAIN = 'again'
 
-/** For how long a subscriber may take to answer, in milliseconds. */
+/** The longest time that a subscriber may take to answer, in milliseconds. */
 const TIMEOUT = 10_000
 
-/** The step that is done for a subscriber, in the first round and in those that an operator has asked for. */
+/** The name of the step for a subscriber, in the first round and in the rounds that an operator requests. */
 export const stepOf = (subscriber: string, round = 1): string =>
   round === 1 ? `hand over to ${subscriber}` : `hand over to ${subscriber}#${round}`
 
@@ -50,7 +50,7 @@ export function deliveryWorkflow({ subscribers, fetch, retry }: HandOver): Workf
         'webhook-attempt': String(info.attempt),
       },
       body: delivery.body,
-      // What was meant for a subscriber goes nowhere else.
+      // A redirect must not send the delivery to another server.
       redirect: 'manual',
       signal: AbortSignal.any([info.signal, AbortSignal.timeout(TIMEOUT)]),
     })
@@ -60,7 +60,7 @@ export function deliveryWorkflow({ subscribers, fetch, retry }: HandOver): Workf
   }
 
   return defineWorkflow({ name: WORKFLOW }, async (ctx, delivery: Delivery) => {
-    /** Tells who did not take it. */
+    /** Returns the subscribers that refused the delivery. */
     const handOver = async (subscriber: string): Promise<string[]> => {
       try {
         await ctx.step(stepOf(subscriber), (info) => post(ctx.runId, subscriber, delivery, info), { retry })

@@ -14,7 +14,7 @@ declare const Deno: {
     options: { readonly hostname: string; readonly port: number },
     handler: (request: Request) => Promise<Response>,
   ): { shutdown(): Promise<void> }
-  /** Where it is switched on: Deno Deploy has an application that sleeps woken by it. */
+  /** `Deno.cron`, if it is enabled. On Deno Deploy it wakes a sleeping application. */
   cron?(name: string, schedule: string, handler: () => void): Promise<void>
   addSignalListener(signal: 'SIGINT' | 'SIGTERM', handler: () => void): void
 }

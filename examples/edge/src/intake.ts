@@ -1,4 +1,4 @@
-/** What can be done with deliveries, whoever asks and wherever they are kept. */
+/** The operations on deliveries, independent of the caller and the store. */
 import {
   type Holdfast,
   HoldfastError,
@@ -13,33 +13,33 @@ import { purge } from 'holdfast/ops'
 import { type Duration, drain, run, start } from 'holdfast/run'
 import { type Delivery, type HandOver, AGAIN, WORKFLOW, deliveryWorkflow, stepOf } from './delivery.ts'
 
-/** What an intake is made of. */
+/** Options of an intake. */
 export interface IntakeOptions extends HandOver {
   readonly holdfast: Holdfast
-  /** For how long a delivery is kept after its end, in milliseconds; as long, its id is recognised. */
+  /** How long a delivery and its id are kept after its end, in milliseconds. */
   readonly retention: number
-  /** Called where a delivery may be ready to be worked on. */
+  /** Called when a delivery may be ready. */
   readonly wake: (id: string) => void | Promise<void>
 }
 
-/** What an operator can do to a delivery. */
+/** The actions of an operator on a delivery. */
 export const ACTIONS = ['cancel', 'pause', 'resume', 'again'] as const
 export type Action = (typeof ACTIONS)[number]
 
-/** A delivery with all that happened to it. */
+/** A delivery with its history. */
 export interface Shown {
   readonly run: Run
   readonly delivery: Delivery
   readonly trace: Pick<Trace, 'events' | 'interventions'>
-  /** Who did not take it yet. */
+  /** The subscribers that have not received it yet. */
   readonly left: readonly string[]
-  /** Who an operator has skipped. */
+  /** The subscribers that an operator skipped. */
   readonly skipped: readonly string[]
 }
 
 /** The deliveries. Every method throws errors of holdfast, by code. */
 export interface Intake {
-  /** Takes a delivery in, once: tells whether this call did. @throws `CONFLICT` where other content has the id */
+  /** Accepts a delivery once. Returns whether this call did. @throws `CONFLICT` if the id has other content */
   accept(id: string, delivery: Omit<Delivery, 'subscribers'>): Promise<{ readonly created: boolean; readonly run: Run }>
   list(options: {
     readonly status?: RunStatus | undefined
@@ -47,28 +47,28 @@ export interface Intake {
   }): Promise<Page<RunSummary>>
   /** @throws `NOT_FOUND` */
   show(id: string): Promise<Shown>
-  /** @throws `NOT_FOUND`; `ALREADY_COMPLETED`, `CANNOT_UNPAUSE`, `CONFLICT` where it makes no sense now */
+  /** @throws `NOT_FOUND`; `ALREADY_COMPLETED`, `CANNOT_UNPAUSE` or `CONFLICT` if the state does not allow the action */
   act(id: string, action: Action, requestedBy: string): Promise<void>
-  /** Takes it as handed over to a subscriber who did not get it from here. @throws `NOT_FOUND`, `CONFLICT` */
+  /** Skips a subscriber: the delivery counts as forwarded. @throws `NOT_FOUND`, `CONFLICT` */
   skip(id: string, subscriber: string, requestedBy: string): Promise<void>
-  /** Works on one delivery, as far as it goes now. */
+  /** Works on one delivery until it must wait. */
   deliver(id: string): Promise<void>
   /**
-   * Works on what is ready, and forgets what ended long ago.
+   * Works on ready deliveries, and deletes old ones.
    *
-   * @returns when to come again at the latest, in milliseconds since 1970, maybe past; `undefined` where nothing waits
+   * @returns when to call again at the latest, in milliseconds since 1970, maybe past; `undefined` if nothing waits
    */
   advance(): Promise<number | undefined>
 }
 
 const PAGE = 50
-/** After so long without a sign of life somebody else goes on, in milliseconds. */
+/** How long a claim lasts without a heartbeat, in milliseconds. */
 const LEASE = 10_000
-/** A Worker has six connections at once, and may not ask without end. */
+/** A Worker may have six connections at once, and a limited number of requests. */
 const CONCURRENCY = 6
 const MOST_RUNS = 100
 
-/** Makes an intake; nothing is opened before the first call. */
+/** Creates an intake. It connects at the first call. */
 export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeOptions): Intake {
   const { claims: _, db, persistence, signals, timers, workflows } = holdfast
   const workflow = deliveryWorkflow(handOver)
@@ -85,7 +85,7 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
       events.filter(({ kind }) => kind === 'step.completed').map((it) => [nameOf(it.stepId), it.payload]),
     )
     const left = subscribers.filter((subscriber) => !done.has(stepOf(subscriber)))
-    // What was handed over is on record with the status of the answer, a number.
+    // The result of a forwarded step is the status of the answer, a number.
     const skipped = subscribers.filter((subscriber) => typeof done.get(stepOf(subscriber)) === 'object')
     return { run, delivery, trace: { events, interventions }, left, skipped }
   }
@@ -110,7 +110,7 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
       if (first.body !== body || first.contentType !== contentType) {
         throw new HoldfastError('CONFLICT', 'Another delivery came under this id')
       }
-      // Also where it was there: whoever took it in may have been cut off before this.
+      // Also for a known delivery: the process that accepted it may have died before this call.
       await wake(id)
       return { created, run }
     },
@@ -162,7 +162,7 @@ export function createIntake({ holdfast, retention, wake, ...handOver }: IntakeO
     },
   }
 
-  /** Has a run that waits for its next attempt be ready now: interventions are heard when it goes on. */
+  /** Makes a run that waits for a retry ready now, so that it takes the intervention. */
   async function lookUp(id: string): Promise<void> {
     try {
       await workflows.updateRun(id, { position: { kind: 'step', stepId: 'work' } }, { expectedStatus: 'waiting' })

@@ -11,7 +11,7 @@ import { deliveryView, listView, problemView } from './views.ts'
 
 const OPERATOR = 'operator'
 
-/** Makes the routes. */
+/** Creates the routes. */
 export function createPages(intake: Intake, token: string): Hono {
   const pages = new Hono()
   pages.use(

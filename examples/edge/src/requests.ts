@@ -1,7 +1,7 @@
-/** What the API and the pages share: what they take, and how they refuse. */
+/** Checks and error answers that the API and the pages share. */
 import { type ErrorCode, HoldfastError, type RunStatus, isHoldfastError } from 'holdfast'
 
-/** The statuses that a delivery can have: it is tried until it is done, or an operator ends it. */
+/** The statuses of a delivery. It is retried until it is done, or an operator ends it. */
 export const STATUSES = ['running', 'waiting', 'paused', 'completed', 'cancelled'] as const satisfies RunStatus[]
 
 const ID = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
@@ -21,7 +21,7 @@ export function requireStatus(status: string | undefined): RunStatus | undefined
   return found
 }
 
-/** The text of a body, to the byte. @throws `INVALID_ARGUMENT` */
+/** Decodes a body without losing a byte. @throws `INVALID_ARGUMENT` for anything but UTF-8 */
 export function textOf(body: ArrayBuffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
@@ -40,7 +40,7 @@ const STATUS_OF: Partial<Record<ErrorCode, 400 | 404 | 409 | 503>> = {
   TIMEOUT: 503,
 }
 
-/** How an error is answered. Of what is nobody's fault out there, nothing is told. */
+/** The answer to an error. Internal errors show no details. */
 export function problemOf(error: unknown): {
   readonly status: 400 | 404 | 409 | 500 | 503
   readonly code: string

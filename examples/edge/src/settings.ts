@@ -1,19 +1,19 @@
-/** What the environment says, checked: variables of a Worker, or of a process. */
+/** Reads and checks the settings: the variables of a Worker, or of a process. */
 import { type RetryPolicy, nextRetry } from 'holdfast'
 
-/** What is set by whoever deploys it. */
+/** The settings of a deployment. */
 export interface Settings {
-  /** What senders and operators have to know. */
+  /** The token of senders and operators. */
   readonly token: string
   /** Addresses by name. */
   readonly subscribers: Readonly<Record<string, string>>
-  /** How often a subscriber is tried. */
+  /** The retry policy for each subscriber. */
   readonly retry: RetryPolicy
-  /** For how long a delivery is kept after its end, in milliseconds. */
+  /** How long a delivery is kept after its end, in milliseconds. */
   readonly retention: number
 }
 
-/** Within 29 hours at the most, and half of that on average. */
+/** All attempts take at most 29 hours, and half of that on average. */
 const RETRY: RetryPolicy = { maxAttempts: 15, initialDelay: 5000, factor: 3, maxDelay: 14_400_000, jitter: true }
 const DAY = 86_400_000
 
@@ -30,7 +30,7 @@ const TOKEN = /^[A-Za-z0-9._~+/-]{16,}=*$/
  * | `RETRY` | a retry policy, as JSON |
  * | `RETENTION_DAYS` | 30 by default |
  *
- * @throws where one is malformed; its value is not told
+ * @throws if a variable is malformed; the message does not show its value
  */
 export function settingsOf(env: object): Settings {
   const read = (name: string): string | undefined => {
@@ -56,7 +56,7 @@ function fromJson(name: string, text: string): object {
     const value: unknown = JSON.parse(text)
     if (typeof value === 'object' && value !== null) return value
   } catch {
-    // Told below.
+    // The error below covers this.
   }
   throw new Error(`${name} must be an object, as JSON`)
 }

@@ -1,21 +1,21 @@
-/** Stores behind a network, which are the same from everywhere. */
+/** Stores reached over a network, which work on every platform. */
 import { neon, neonConfig } from '@neondatabase/serverless'
 import { Redis } from '@upstash/redis/cloudflare'
 import type { Driver } from 'holdfast'
 import { postgres } from 'holdfast/postgres'
 import { upstash } from 'holdfast/upstash'
 
-/** Where they are. */
+/** The addresses of the stores. */
 export interface StoreSettings {
   readonly UPSTASH_REDIS_REST_URL?: string
   readonly UPSTASH_REDIS_REST_TOKEN?: string
-  /** The connection string of a Postgres that takes SQL over HTTP, as Neon does. */
+  /** The connection string of a Postgres with SQL over HTTP, such as Neon. */
   readonly DATABASE_URL?: string
-  /** Where it takes SQL over HTTP; by default that follows from the connection string. */
+  /** The address for SQL over HTTP; by default derived from the connection string. */
   readonly DATABASE_ENDPOINT?: string
 }
 
-/** The driver of a store by its name. @throws where it is unknown or not configured */
+/** Creates the driver of a store by name. @throws if the name is unknown or the store is not configured */
 export function networkStore(store: string | undefined, settings: StoreSettings): Driver {
   const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token, DATABASE_URL: database } = settings
   if (store === 'upstash' && url && token) return upstash({ redis: new Redis({ url, token }) })

@@ -1,4 +1,4 @@
-/** What the pages show. Everything that is put into `html` is escaped by it. */
+/** The HTML of the pages. `html` escapes every value. */
 import { html } from 'hono/html'
 import type { Page, RunEvent, RunStatus, RunSummary } from 'holdfast'
 import { stepOf } from './delivery.ts'
@@ -7,7 +7,7 @@ import { STATUSES } from './requests.ts'
 
 type Html = ReturnType<typeof html>
 
-/** More of a body than this is not shown, in UTF-16 code units. */
+/** The longest part of a body that is shown, in UTF-16 code units. */
 const MOST_SHOWN = 20_000
 
 const layout = (title: string, main: Html): Html =>
@@ -87,7 +87,7 @@ export function deliveryView(shown: Shown): Html {
   )
 }
 
-/** A page that tells what went wrong. */
+/** The page of an error. */
 export const problemView = (message: string): Html =>
   layout(
     'Problem',
@@ -120,7 +120,7 @@ const linkTo = (status: RunStatus | undefined, cursor?: string): string => {
 
 const hasEnded = (status: RunStatus): boolean => status === 'completed' || status === 'cancelled'
 
-/** What makes sense now. */
+/** The actions that the current state allows. */
 function actionsFor({ run: { status, position, signals } }: Shown): readonly (readonly [Action, string])[] {
   if (hasEnded(status) || signals?.cancel) return []
   const isStopped = status === 'paused' || signals?.pause !== undefined
@@ -133,7 +133,7 @@ function actionsFor({ run: { status, position, signals } }: Shown): readonly (re
   ]
 }
 
-/** What it was asked, and does not do yet. */
+/** The request that has not taken effect yet. */
 const wishes = ({ run: { signals } }: Shown): Html | string =>
   signals?.cancel
     ? html`<span class="wait">to be cancelled</span>`
@@ -141,7 +141,7 @@ const wishes = ({ run: { signals } }: Shown): Html | string =>
       ? html`<span class="wait">to be paused</span>`
       : ''
 
-/** How a subscriber stands to the delivery. */
+/** The state of a delivery for one subscriber. */
 function standing({ run: { runId, status }, left, skipped }: Shown, name: string): Html {
   if (skipped.includes(name)) return html`<span>skipped</span>`
   if (!left.includes(name)) return html`<span class="good">has it</span>`

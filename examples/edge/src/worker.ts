@@ -16,10 +16,10 @@ interface Env extends StoreSettings {
   readonly STORE: string
 }
 
-/** So often at most a cron trigger goes on with what is ready at once. */
+/** The most rounds of ready work per cron trigger. */
 const MOST_ROUNDS = 20
 
-/** The one object in which the deliveries are kept and worked on. */
+/** The one Durable Object that stores and processes the deliveries. */
 export class IntakeObject extends DurableObject<Env> {
   readonly #app: App
 
@@ -34,12 +34,12 @@ export class IntakeObject extends DurableObject<Env> {
     return this.#app.fetch(request)
   }
 
-  /** Where this fails, it is called again. */
+  /** The runtime calls this again if it fails. */
   override alarm(): Promise<void> {
     return this.advance()
   }
 
-  /** Works on what is ready, and has the alarm go off when there is more. */
+  /** Works on ready deliveries, and sets the alarm for the rest. */
   async advance(): Promise<void> {
     await scheduleAlarm(this.ctx.storage, await this.#app.advance())
   }
@@ -47,7 +47,7 @@ export class IntakeObject extends DurableObject<Env> {
 
 const objectOf = ({ INTAKE }: Env): DurableObjectStub<IntakeObject> => INTAKE.get(INTAKE.idFromName('intake'))
 
-/** An application for this request alone: nothing that does I/O is shared between requests. */
+/** Creates an application for one request: requests must not share objects that do I/O. */
 function appOf(env: Env, ctx: ExecutionContext): App {
   const driver: Driver = env.STORE === 'd1' ? d1({ db: env.DB }) : networkStore(env.STORE, env)
   const app = createApp({ ...settingsOf(env), driver, wake: (id) => ctx.waitUntil(app.deliver(id)) })
@@ -59,7 +59,7 @@ const worker: ExportedHandler<Env> = {
     env.STORE === 'durable-object' ? objectOf(env).fetch(request) : appOf(env, ctx).fetch(request),
 
   async scheduled(_, env, ctx) {
-    // The net below the alarm, which also forgets what ended long ago.
+    // A fallback for the alarm. It also deletes old deliveries.
     if (env.STORE === 'durable-object') return objectOf(env).advance()
     const app = appOf(env, ctx)
     for (let round = 0; round < MOST_ROUNDS; round++) {

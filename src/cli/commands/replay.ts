@@ -1,4 +1,4 @@
-/** `replay`: does this code fit what is running? @module */
+/** `replay`: checks whether changed code fits the recorded runs. @module */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Command } from '../libraries.ts'
@@ -20,7 +20,7 @@ export function addReplayCommand(program: Command): void {
     .command('replay')
     .argument('[run...]', 'ids of runs; by default all that have not ended')
     .requiredOption('--workflows <file>', 'the module that exports the workflows')
-    .description('check whether code fits the runs that other code has recorded, and do nothing else')
+    .description('check whether changed code fits the recorded runs, without side effects')
     .addHelpText('after', examples('replay --workflows ./workflows.js', 'replay --workflows ./workflows.js order-17'))
     .action(action(replayRuns))
 }
@@ -37,7 +37,7 @@ async function replayRuns(
   await store(async (holdfast) => {
     async function check(runId: string): Promise<void> {
       const run = await holdfast.workflows.getRun(runId, { signal })
-      if (!run) throw new Failure(EXIT.notFound, `There is no run ${plain(runId)}`, 'See what there is: holdfast runs')
+      if (!run) throw new Failure(EXIT.notFound, `There is no run ${plain(runId)}`, 'List the runs: holdfast runs')
       const { workflow, definitionVersion } = run
       const definition = known.findLast(
         ({ name, version }) =>
@@ -52,7 +52,7 @@ async function replayRuns(
       count++
       try {
         const { status } = await replay(definition, await recordedRun(holdfast, runId))
-        terminal.line(`${plain(runId)}  fits, ${status === 'open' ? 'and would go on' : status}`)
+        terminal.line(`${plain(runId)}  fits, ${status === 'open' ? 'and would continue' : status}`)
       } catch (error) {
         if (!isHoldfastError(error, 'NON_DETERMINISTIC')) throw error
         mismatches++
@@ -70,7 +70,7 @@ async function replayRuns(
   return mismatches > 0 ? EXIT.found : undefined
 }
 
-/** Every workflow that a module exports, by itself or in a list. */
+/** Returns every workflow that a module exports, by itself or in a list. */
 async function workflowsIn(file: string): Promise<readonly AnyWorkflow[]> {
   let module: Record<string, unknown>
   try {
@@ -80,12 +80,12 @@ async function workflowsIn(file: string): Promise<readonly AnyWorkflow[]> {
     throw new Failure(
       EXIT.usage,
       `${plain(file)} cannot be loaded: ${plain(reason)}`,
-      'Name a module that exports workflows',
+      'Give a module that exports workflows',
     )
   }
   const found = Object.values(module)
     .flat()
     .filter((it): it is AnyWorkflow => typeof (it as Partial<AnyWorkflow> | null)?.fn === 'function')
   if (found.length > 0) return found
-  throw new Failure(EXIT.usage, `${plain(file)} exports no workflow`, 'Export what defineWorkflow has made')
+  throw new Failure(EXIT.usage, `${plain(file)} exports no workflow`, 'Export the workflows that defineWorkflow made')
 }

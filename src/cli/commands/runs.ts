@@ -60,7 +60,7 @@ async function listRuns(
   options: RunsOptions,
 ): Promise<void> {
   const { limit, aside = false, workflow, tag } = options
-  // Whoever is put aside is paused.
+  // A run that was put aside is paused.
   const status = aside ? 'paused' : options.status
   const rows: Record<string, unknown>[] = []
   await store(async ({ workflows }) => {
