@@ -293,7 +293,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
       waitingBytes += bytes
     })
     if (running === undefined) running = run()
-    else turn.askAgain()
+    else turn.added()
     if (timeout !== undefined) stopTimer ??= after(timeout, expire)
     if (!signal) return result
     signal.addEventListener('abort', onAbort)
@@ -326,7 +326,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
   }
 
   async function idle(): Promise<void> {
-    turn.askAgain()
+    turn.added()
     await running
   }
 

@@ -32,64 +32,104 @@ const MANY_BATCHES = 500
 export interface Turns {
   /** Called before every batch. @returns a promise to wait for, or `undefined` if there is no need to wait */
   take(): Promise<void> | undefined
-  /**
-   * Called after a call was added. In Workers a timer belongs to the request that set it, or to the initialization of
-   * the object, and may never fire after that. So every caller that adds a call requests the awaited turn once more.
-   */
-  askAgain(): void
+  /** Called after a call was added. In Workers it ends a wait for a timer that may never fire. */
+  added(): void
 }
 
 /**
  * Makes the turns of one loop. A synchronous driver answers in microtasks, so without turns a loop of awaited calls
  * would hold up every timer and request.
  */
-export function turns(): Turns {
-  const isWorkers = isInWorkers()
+export const turns = (): Turns => (isInWorkers() ? turnsInWorkers() : plainTurns())
+
+function plainTurns(): Turns {
   const soon = asker()
-  let next: { readonly promise: Promise<void>; readonly come: () => void } | undefined
-  let isWaitedFor = false
-  let hasAskedAgain = false
+  let next: Promise<void> | undefined
   let askedAt = 0
   let turnedAt = Number.NEGATIVE_INFINITY
+  return {
+    take() {
+      const now = monotonic()
+      if (next) return now - askedAt > MAX_TURN - TURNED ? next : undefined
+      if (now - turnedAt < TURNED) return undefined
+      askedAt = now
+      next = new Promise((resolve) => {
+        soon(() => {
+          next = undefined
+          turnedAt = monotonic()
+          resolve()
+        })
+      })
+      return undefined
+    },
+    added: () => {},
+  }
+}
+
+/** Microtasks after which the code of one event has come to rest. */
+const RESTED = 50
+
+/**
+ * In Workers only a timer lets the event loop turn, and timers have two traps. The clock stands still while code runs, so
+ * batches count as well. And while an object lets nothing in (`blockConcurrencyWhile`), no timer set before that fires, nor
+ * any timer after it: so no timer is set before it is waited for, and a call that another event adds ends the wait.
+ */
+function turnsInWorkers(): Turns {
+  const soon = asker()
+  let wait: { readonly promise: Promise<void>; readonly end: () => void } | undefined
+  /** The code that was running when the wait began has come to rest: whatever runs now is another event. */
+  let hasRested = false
+  /** A timer has not fired although another event came. No wait until it does. */
+  let isStuck = false
+  let turnedAt = 0
+  let takenAt = Number.NEGATIVE_INFINITY
   let batches = 0
 
-  function ask(): void {
+  async function rest(its: typeof wait): Promise<void> {
+    for (let i = 0; i < RESTED; i++) await undefined
+    if (wait === its) hasRested = true
+  }
+
+  function begin(): Promise<void> {
     let resolve!: () => void
     const promise = new Promise<void>((it) => (resolve = it))
-    const turn = {
+    const its = {
       promise,
-      come() {
-        if (next !== turn) return
-        next = undefined
-        isWaitedFor = false
+      end() {
+        if (wait !== its) return
+        wait = undefined
+        batches = 0
         turnedAt = monotonic()
         resolve()
       },
     }
-    next = turn
-    batches = 0
-    soon(turn.come)
+    wait = its
+    hasRested = false
+    soon(() => {
+      isStuck = false
+      its.end()
+    })
+    void rest(its)
+    return promise
   }
 
   return {
     take() {
       const now = monotonic()
+      // After a pause the loop has turned by itself.
+      if (now - takenAt > MAX_TURN) turnedAt = now
+      takenAt = now
       batches++
-      if (next) {
-        isWaitedFor = batches > MANY_BATCHES || now - askedAt > MAX_TURN - TURNED
-        return isWaitedFor ? next.promise : undefined
+      if (isStuck) {
+        if (batches % MANY_BATCHES === 0) soon(() => (isStuck = false))
+        return undefined
       }
-      if (now - turnedAt < TURNED && batches <= MANY_BATCHES) return undefined
-      askedAt = now
-      ask()
-      return undefined
+      return batches > MANY_BATCHES || now - turnedAt > MAX_TURN ? begin() : undefined
     },
-    askAgain() {
-      if (!isWorkers || !isWaitedFor || hasAskedAgain) return
-      hasAskedAgain = true
-      // Calls made in the same microtask belong to the same request.
-      queueMicrotask(() => (hasAskedAgain = false))
-      soon(next!.come)
+    added() {
+      if (!wait || !hasRested) return
+      isStuck = true
+      wait.end()
     },
   }
 }
