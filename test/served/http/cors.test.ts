@@ -25,7 +25,7 @@ describe('pages of other origins', () => {
   it('are let in as the documentation says', () => {
     const read = (path: string): string => readFileSync(new URL(path, import.meta.url), 'utf8')
     const tested = /const withCors =[^]*/.exec(read('./cors.ts'))![0]
-    expect(read('../../docs/http-protocol.md')).toContain(`\`\`\`ts\n${tested}\`\`\``)
+    expect(read('../../../docs/http-protocol.md')).toContain(`\`\`\`ts\n${tested}\`\`\``)
   })
 
   it('are not let in by the handler alone', async () => {
