@@ -21,7 +21,7 @@ const MUTANTS: Record<string, readonly [from: string, to: string, ...found: `DR-
     'return packed',
     'DR-1501',
   ],
-  'begins a log anew that was trimmed to its end': ['if number > 0 then', 'if number >= 0 then', 'DR-1402'],
+  'begins a log anew that was trimmed to its end': ['if number == 0 then', 'if number == -1 then', 'DR-1402'],
 }
 
 describe.skipIf(!hasRedis)('a script that', () => {
