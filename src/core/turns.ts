@@ -86,7 +86,7 @@ function turnsInWorkers(): Turns {
   let batches = 0
 
   async function rest(its: typeof wait): Promise<void> {
-    for (let i = 0; i < RESTED; i++) await undefined
+    for (let i = 0; i < RESTED; i++) await Promise.resolve()
     if (wait === its) hasRested = true
   }
 
