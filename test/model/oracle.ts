@@ -46,7 +46,7 @@ export async function contentOf(db: Database): Promise<unknown> {
 }
 
 async function entriesOf(db: Database): Promise<Located[]> {
-  const limit = 1000
+  const { rangeEntries: limit } = db.driver.capabilities.limits
   const [{ parts }] = await db.read([{ parts: { ...EVERYTHING, limit } }])
   const pages = await Promise.all(parts.map((part) => db.read([{ range: { part, ...EVERYTHING, limit } }])))
   return pages.flatMap(([page], i) => page.entries.map((entry) => ({ part: parts[i]!, ...entry })))
