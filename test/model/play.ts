@@ -33,7 +33,7 @@ async function compareReads(driver: Driver, model: Naive, reads: readonly Read[]
 }
 
 async function compareContent(driver: Driver, model: Naive, now: number): Promise<void> {
-  const everything = { start: ' ', end: '~~', limit: 1000 }
+  const everything = { start: ' ', end: '~~', limit: driver.capabilities.limits.rangeEntries }
   const [all] = model.read([{ parts: everything }])
   const ranges = (all as PartPage).parts.map((part): Read => ({ range: { part, ...everything } }))
   await compareReads(driver, model, [{ parts: everything }, ...ranges], now)
