@@ -18,7 +18,7 @@
  * | `WORKFLOW_MISMATCH` | the run belongs to another workflow |
  * | `ALREADY_EXISTS` | a run, or something else that must be new, exists already |
  * | `DEFINITION_MISMATCH` | the run was started by another definition of its workflow |
- * | `CANNOT_CANCEL`, `CANNOT_PAUSE`, `CANNOT_UNPAUSE` | the state of the run does not allow it |
+ * | `CANNOT_UNPAUSE` | the state of the run does not allow it |
  * | `CLAIM_LOST` | the claim that the call names has expired, was released, or has another holder |
  * | `MAX_DELIVERIES` | a run was claimed again and again without recording anything, so it was put aside |
  * | `NON_DETERMINISTIC` | the workflow is not the code that wrote the log of its run |
