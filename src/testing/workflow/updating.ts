@@ -169,12 +169,12 @@ export const backoff: Case = defineCase('WF-208', 'a failed step is offered agai
   const s = stores(t)
   await s.db.health()
   await create(s, { status: 'running', position: at('a') })
-  const retryAt = s.db.now() + 500
+  const retryAt = s.db.now() + 900
   const state = await s.workflows.failTask(RUN, 'a', { error: 'E', workerId: 'w', retryAt })
   equal(state, { attempts: 1, lastError: 'E', lastFailedWorker: 'w', nextRetryAt: retryAt })
   const offered = async () => (await s.claims.findAvailableTasks({ workerId: 'w' })).length
   equal(await offered(), 0)
-  await t.sleep(600)
+  await t.sleep(950)
   equal(await offered(), 1)
 })
 
