@@ -1,4 +1,5 @@
 /** Waits that a signal can end. @module */
+import { MAX_TIMER } from './clock.ts'
 import { aborted } from './errors.ts'
 
 /**
@@ -35,11 +36,11 @@ export async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
 /** A function that waits; injected so that tests do not have to wait. */
 export type Sleep = (ms: number, signal?: AbortSignal) => Promise<void>
 
-/** Waits for `ms` milliseconds. @throws `ABORTED` as soon as the signal is aborted */
+/** Waits for `ms` milliseconds, at most {@link MAX_TIMER}. @throws `ABORTED` as soon as the signal is aborted */
 export async function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   let timer: ReturnType<typeof setTimeout>
   try {
-    await abortable(new Promise<void>((resolve) => (timer = setTimeout(resolve, ms))), signal)
+    await abortable(new Promise<void>((resolve) => (timer = setTimeout(resolve, Math.min(ms, MAX_TIMER)))), signal)
   } finally {
     clearTimeout(timer!)
   }

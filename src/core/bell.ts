@@ -1,5 +1,6 @@
 /** Waits for a time, or until somebody rings. @module */
 import { abortable } from './abort.ts'
+import { MAX_TIMER } from './clock.ts'
 
 /** A bell that can be rung at any time, also while nobody waits. */
 export interface Bell {
@@ -24,7 +25,7 @@ export function bell(): Bell {
       let timer: ReturnType<typeof setTimeout>
       const pause = new Promise<void>((resolve) => {
         stopWaiting = resolve
-        timer = setTimeout(resolve, ms)
+        timer = setTimeout(resolve, Math.min(ms, MAX_TIMER))
       })
       try {
         await abortable(pause, signal)

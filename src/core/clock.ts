@@ -3,6 +3,9 @@
 /** Milliseconds since 1970. */
 export type Clock = () => number
 
+/** The longest time of a timer, in milliseconds: runtimes keep it in 32 bits, and fire at once if it is longer. */
+export const MAX_TIMER: number = 2 ** 31 - 1
+
 /** The clock of this machine. */
 export const systemClock: Clock = () => Date.now()
 

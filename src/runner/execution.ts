@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { sleep } from '../core/abort.ts'
 import type { HoldfastError } from '../core/errors.ts'
 import { nextTurn } from '../core/turns.ts'
 import type { Inbox } from '../runs/inbox.ts'
@@ -126,7 +127,7 @@ export function execute(options: ExecutionOptions): Delivery {
     events: log,
     grace: options.grace,
     turn,
-    pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+    pause: sleep,
     // After the verdict only the steps that undo the run begin.
     mayBegin: () => !isReplay && (hasVerdict || pending() === undefined),
     hasEnded: () => settled !== undefined,

@@ -10,8 +10,6 @@ import type { SignalKind } from '../runs/state.ts'
 
 /** After this many failed heartbeats in a row the claim counts as lost. It expires one heartbeat later. */
 export const MAX_MISSED = 3
-/** The longest time of a timer, in milliseconds: runtimes keep it in 32 bits. */
-const LONGEST = 2 ** 31 - 1
 /** How long to collect announcements before reading, in milliseconds. A commit meanwhile tells the same. */
 const BURST = 20
 
@@ -78,7 +76,7 @@ export function hold(options: HoldOptions): Promise<never> {
 
   async function beats(): Promise<never> {
     for (let missed = 0; ;) {
-      await sleep(Math.min(options.beat, LONGEST), over).catch(() => new Promise(() => {}))
+      await sleep(options.beat, over).catch(() => new Promise(() => {}))
       try {
         await Promise.all([holdfast.claims.extendTaskClaim(claim, options.lease), look()])
         missed = 0

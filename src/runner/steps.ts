@@ -1,4 +1,5 @@
 /** Runs a step: its attempts, and the record of each. @module */
+import { MAX_TIMER } from '../core/clock.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import { waitAfter } from './retry.ts'
 import { type StoredError, StepError, fromLog, isNonRetryable, toStored } from './errors.ts'
@@ -193,14 +194,17 @@ async function attemptOf(
   own.addEventListener('abort', onAbort)
   let timer: ReturnType<typeof setTimeout>
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      const error = Object.assign(new Error(`The attempt took longer than its timeout of ${timeout} ms`), {
-        name: 'TimeoutError',
-        code: 'TIMEOUT',
-      })
-      reject(error)
-      limited.abort(error)
-    }, timeout)
+    timer = setTimeout(
+      () => {
+        const error = Object.assign(new Error(`The attempt took longer than its timeout of ${timeout} ms`), {
+          name: 'TimeoutError',
+          code: 'TIMEOUT',
+        })
+        reject(error)
+        limited.abort(error)
+      },
+      Math.min(timeout, MAX_TIMER),
+    )
   })
   try {
     return await Promise.race([(async () => call(limited.signal))(), late])

@@ -73,11 +73,8 @@ function insert(timed: Timed[], it: Timed): void {
   timed.splice(from, 0, it)
 }
 
-/** The longest time of a timer, in milliseconds: runtimes keep it in 32 bits. */
-const LONGEST = 2 ** 31 - 1
-
 /** Waits in real time. */
-export const realPause: Pause = (ms, { wait }) => wait(Math.min(ms, LONGEST))
+export const realPause: Pause = (ms, { wait }) => wait(ms)
 
 /** Creates the waits of one run. */
 export function waiting(options: WaitingOptions): Waiting {
@@ -132,9 +129,7 @@ export function waiting(options: WaitingOptions): Waiting {
       }
       const until = Math.min(next, end, others.size > 0 ? lookAt : Infinity)
       const ms = Math.max(until - now(), 0)
-      isHinted =
-        (await pause(ms, { isStill: isQuiet(), signal, wait: (ms) => wait(ms === Infinity ? LONGEST : ms, signal) })) ||
-        isHinted
+      isHinted = (await pause(ms, { isStill: isQuiet(), signal, wait: (ms) => wait(ms, signal) })) || isHinted
     }
   }
 

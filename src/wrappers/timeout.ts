@@ -5,6 +5,7 @@
  */
 import { type Sleep, sleep as realSleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
+import { MAX_TIMER } from '../core/clock.ts'
 import type { CallOptions, Driver } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 
@@ -21,8 +22,6 @@ export interface TimeoutOptions {
   /** Waits; uses a timer by default. */
   readonly sleep?: Sleep
 }
-
-const MOST = 2 ** 31 - 1
 
 /**
  * Makes a driver that waits for another for a limited time.
@@ -50,9 +49,9 @@ const MOST = 2 ** 31 - 1
 export function timeout(driver: Driver, options: TimeoutOptions = {}): Driver {
   const { sleep = realSleep } = options
   const most = {
-    open: requireInteger(options.open ?? 30_000, 'open', 1, MOST),
-    read: requireInteger(options.read ?? 10_000, 'read', 1, MOST),
-    commit: requireInteger(options.commit ?? 10_000, 'commit', 1, MOST),
+    open: requireInteger(options.open ?? 30_000, 'open', 1, MAX_TIMER),
+    read: requireInteger(options.read ?? 10_000, 'read', 1, MAX_TIMER),
+    commit: requireInteger(options.commit ?? 10_000, 'commit', 1, MAX_TIMER),
   }
 
   async function within<T>(

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { type Context, StepError, type Workflow } from '../../src/runner/index.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { engines } from '../support/engines.ts'
-import { RUN, deeds, go, latch, logOf, on } from './setting.ts'
+import { RUN, deeds, go, latch, logOf, on, pause } from './setting.ts'
 
 describe.each(engines)('the steps of a run over $name', (engine) => {
   // RV-12, SY-91: a run leaves its steps and its end in the log.
@@ -432,6 +432,13 @@ describe.each(engines)('a run that has ended over $name', (engine) => {
       await expect(go(holdfast, workflow, { workflow: 'other' })).rejects.toMatchObject({ code: 'WORKFLOW_MISMATCH' })
       expect((await go(await begin(), workflow, definition)).status).toBe('waiting')
       expect((await go(await begin(), workflow)).status).toBe('waiting')
+    }))
+
+  test('have all the time of a timeout that is longer than any timer', () =>
+    on(engine, async ({ begin }) => {
+      const workflow: Workflow = (ctx) =>
+        ctx.step('a', () => pause(20).then(() => 'done'), { timeout: '30 days', retry: { maxAttempts: 1 } })
+      expect(await go(await begin(), workflow)).toEqual({ status: 'completed', result: 'done' })
     }))
 
   // SY-95: the input is that of the first call.

@@ -8,6 +8,7 @@
  */
 import { abortable } from '../../core/abort.ts'
 import { requireInteger } from '../../core/arguments.ts'
+import { MAX_TIMER } from '../../core/clock.ts'
 import type {
   Capabilities,
   CommitAnswer,
@@ -102,7 +103,7 @@ export function upstash(options: UpstashOptions): Driver {
   if (!/^[\w.-]{1,64}$/.test(namespace))
     throw invalid(`namespace must be 1 to 64 letters, digits, _, . and -, not ${namespace}`)
   requireInteger(replayWindow, 'replayWindow', 1000)
-  requireInteger(timeout, 'timeout', 1, 2 ** 31 - 1)
+  requireInteger(timeout, 'timeout', 1, MAX_TIMER)
   requireInteger(retries, 'retries')
   const link = linkOf(redis)
   const { durability = link.isUpstash ? 'strict' : 'relaxed' } = options

@@ -1,6 +1,7 @@
 /** The side of the HTTP protocol that serves the driver. @module */
 import { commitWithin, readWithin, turns } from '../answers.ts'
 import { requireInteger } from '../../core/arguments.ts'
+import { MAX_TIMER } from '../../core/clock.ts'
 import type { Capabilities, CommitAnswer, Driver, LimitName, Limits, ReadAnswer } from '../../core/driver.ts'
 import { type ErrorCode, HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { type WireError, commitRequestOf, mapAnswer, readsOf, served, toWireError } from '../wire.ts'
@@ -106,7 +107,7 @@ export function createHandler(driver: Driver, options: HandlerOptions): Handler 
   if (typeof authorize !== 'function') throw invalid('authorize must be a function')
   requireInteger(maxRequestBytes, 'maxRequestBytes', MIN_REQUEST_BYTES)
   requireInteger(maxAnswerBytes, 'maxAnswerBytes', 2 ** 17)
-  requireInteger(bodyTimeout, 'bodyTimeout', 1, 2 ** 31 - 1)
+  requireInteger(bodyTimeout, 'bodyTimeout', 1, MAX_TIMER)
   if (driver.capabilities.replayWindow < REPLAY_WINDOW) {
     throw new HoldfastError(
       'UNSUPPORTED',

@@ -1,7 +1,7 @@
 /** The side of the HTTP protocol that uses the driver. @module */
 import { abortable, sleep } from '../../core/abort.ts'
 import { requireInteger } from '../../core/arguments.ts'
-import { systemClock } from '../../core/clock.ts'
+import { MAX_TIMER, systemClock } from '../../core/clock.ts'
 import type { Capabilities, CommitAnswer, Driver, Limits, Read, ReadAnswer } from '../../core/driver.ts'
 import { HoldfastError, aborted, invalid, pauseAsked } from '../../core/errors.ts'
 import { readInPieces } from '../../drivers/shared/split-reads.ts'
@@ -114,7 +114,7 @@ export function remote(options: RemoteOptions): Driver {
   const { url, headers = {}, fetch: send = fetch, timeout = 10_000, attempts = 4, random = Math.random } = options
   const monotonic = options.monotonic ?? (() => performance.now())
   if (typeof url !== 'string' || url === '') throw invalid('url must be text of at least one character')
-  requireInteger(timeout, 'timeout', 1, 2 ** 31 - 1)
+  requireInteger(timeout, 'timeout', 1, MAX_TIMER)
   requireInteger(attempts, 'attempts', 1)
   const capabilities: Capabilities = {
     writers: 'many',
