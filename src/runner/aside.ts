@@ -2,6 +2,7 @@
 import { innerOf } from '../core/database.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
+import { definitionFor } from './define.ts'
 import { takeRun } from './run.ts'
 import { settingsOf } from './settings.ts'
 import type { AnyWorkflow, Working } from './types.ts'
@@ -19,14 +20,10 @@ export async function retryAside(
   const db = innerOf(holdfast.db)
   const tried = db.shared(`runs put aside of ${tenant} that were tried`, () => new Set<string>())
   const settings = settingsOf(holdfast, options, { isAsked: true, wait: 0 })
-  for await (const { runId, workflow, aside } of store.runs({ status: 'paused', signal: options.signal })) {
+  for await (const { runId, aside } of store.runs({ status: 'paused', signal: options.signal })) {
     if (aside?.code !== 'NON_DETERMINISTIC' || tried.has(runId)) continue
     const run = await store.getRun(runId, { signal: options.signal })
-    const definition = workflows.findLast(
-      ({ name, version }) =>
-        name === workflow &&
-        (version === undefined || run?.definitionVersion === undefined || version === run.definitionVersion),
-    )
+    const definition = run && definitionFor(workflows, run)
     if (!definition) continue
     tried.add(runId)
     try {

@@ -3,7 +3,7 @@ import { requireGiven } from '../core/arguments.ts'
 import { invalid } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 import { requireName } from './ids.ts'
-import type { AnySchema, Context, Messages, Schema, Workflow, WorkflowDefinition } from './types.ts'
+import type { AnySchema, AnyWorkflow, Context, Messages, Schema, Workflow, WorkflowDefinition } from './types.ts'
 
 /** The type of the values that a schema returns. */
 export type OutputOf<S> = S extends Schema<infer _, infer Out> ? Out : unknown
@@ -73,6 +73,22 @@ export function defineWorkflow(
   if (version !== undefined) encodeId(version, 'version')
   if (typeof fn !== 'function') throw invalid(`fn must be the function of the workflow, not ${typeof fn}`)
   return { name, version, input, messages, fn }
+}
+
+/**
+ * The definition that runs a run: that of the run's version, or else one without a version. For a run without a version, the
+ * last of its name.
+ */
+export function definitionFor(
+  workflows: readonly AnyWorkflow[],
+  {
+    workflow,
+    definitionVersion,
+  }: { readonly workflow?: string | undefined; readonly definitionVersion?: string | undefined },
+): AnyWorkflow | undefined {
+  const same = workflows.filter(({ name }) => name === workflow)
+  if (definitionVersion === undefined) return same.at(-1)
+  return same.find(({ version }) => version === definitionVersion) ?? same.find(({ version }) => version === undefined)
 }
 
 /** Makes a definition for a bare function. */

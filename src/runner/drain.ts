@@ -44,15 +44,14 @@ export async function drain(
   workflows: readonly AnyWorkflow[],
   options: DrainOptions = {},
 ): Promise<number> {
-  const { asking, concurrency, take } = createWorker(holdfast, workflows, options)
+  const { asking, advance, concurrency, take } = createWorker(holdfast, workflows, options)
   const { limit = DEFAULT_LIMIT, signal } = options
   requireInteger(limit, 'limit', 1, MAX_LIMIT)
   await retryAside(holdfast, workflows, options)
   let taken = 0
   // oxlint-disable-next-line no-unmodified-loop-condition -- the lanes count
   while (taken < limit) {
-    // Runs with a pending cancel are left to a worker, which undoes their steps first.
-    await holdfast.timers.advanceDue({ signal, leaveSignalled: true })
+    await advance()
     const tasks = await holdfast.claims.findAvailableTasks({ ...asking(), limit: limit - taken, signal })
     if (tasks.length === 0) break
     const lane = async (): Promise<void> => {

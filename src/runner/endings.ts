@@ -9,13 +9,10 @@ import type { Inbox } from '../runs/inbox.ts'
 import { pendingSignal } from '../runs/indexes.ts'
 import { changed } from '../runs/record.ts'
 import type { RunRecord } from '../runs/state.ts'
-import type { Completion, Position } from '../runs/status.ts'
+import { type Completion, type Position, WORK } from '../runs/status.ts'
 import type { StoredError } from './errors.ts'
 import type { Journal } from './journal.ts'
 import type { Wait } from './waits.ts'
-
-/** The position of a run while a worker works on it. */
-export const WORK: Extract<Position, { readonly kind: 'step' }> = { kind: 'step', stepId: 'work' }
 
 /** Thrown if a request to cancel was stored before the run completed. */
 class CancelFirst extends Error {}

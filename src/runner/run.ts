@@ -13,11 +13,10 @@ import { invalid } from '../core/errors.ts'
 import { tenantParts } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { runRecords } from '../runs/record.ts'
-import { isTerminal } from '../runs/status.ts'
+import { WORK, isTerminal } from '../runs/status.ts'
 import { claimRun } from './claim.ts'
 import { bare, checked } from './define.ts'
 import { deliver } from './deliver.ts'
-import { WORK } from './endings.ts'
 import { requireName } from './ids.ts'
 import { outcomeOf, readEnd } from './outcomes.ts'
 import { type Settings, settingsOf } from './settings.ts'
@@ -128,7 +127,7 @@ export async function takeRun(
 ): Promise<RunOutcome<unknown>> {
   const parts = tenantParts(holdfast.tenant)
   const runs = runRecords(innerOf(holdfast.db), parts)
-  const claim = await claimRun(holdfast, parts, runs, runId, settings)
+  const claim = await claimRun(holdfast, runId, settings)
   if (claim === 'ended') return outcomeOf((await readEnd(holdfast, runId))!)
   if ('status' in claim) return claim
   return deliver({ holdfast, parts, runs, definition, claim, settings })

@@ -5,7 +5,7 @@ import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { RunRecord } from '../runs/state.ts'
 import { checked } from './define.ts'
-import { WORK } from './endings.ts'
+import { WORK } from '../runs/status.ts'
 import { type Handle, handleOf } from './handle.ts'
 import type { AnyWorkflow, Messages, StartOptions, WorkflowDefinition } from './types.ts'
 

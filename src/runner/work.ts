@@ -27,14 +27,13 @@ export interface WorkOptions extends WorkerOptions {
  * @throws `INVALID_ARGUMENT` for malformed workflows or options
  */
 export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[], options: WorkOptions): Promise<void> {
-  const { asking, concurrency, pollInterval, onError, take } = createWorker(holdfast, workflows, options)
+  const { asking, advance, concurrency, pollInterval, onError, take } = createWorker(holdfast, workflows, options)
   const { signal } = options
   let isOver = false
 
   async function takeOne(): Promise<void> {
     try {
-      // Runs with a pending cancel are left to a worker, which undoes their steps first.
-      await holdfast.timers.advanceDue({ signal, leaveSignalled: true })
+      await advance()
       const task = await holdfast.claims.waitForWakeup({ ...asking(), timeout: pollInterval, pollInterval, signal })
       if (!task || (await take(task))) return
     } catch (error) {

@@ -4,6 +4,7 @@ import { HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { AvailableTask, WorkerInfo } from '../runs/dispatch.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
+import { definitionFor } from './define.ts'
 import { requireDefinition, takeRun } from './run.ts'
 import { settingsOf } from './settings.ts'
 import type { AnyWorkflow, Working } from './types.ts'
@@ -31,6 +32,8 @@ export interface Taker {
   /** In milliseconds. */
   readonly pollInterval: number
   readonly onError: (error: unknown, runId: string | undefined) => void
+  /** Moves on the runs that are due. Runs with a pending cancel are left to a worker, which undoes their steps first. */
+  advance(): Promise<unknown>
   /** Works on an offered run. If that throws, calls `onError`, puts the run off, and resolves to `false`. */
   take(task: AvailableTask): Promise<boolean>
 }
@@ -47,20 +50,13 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
   const names = known.map(({ name, version = '' }) => `${name} ${version}`)
   if (new Set(names).size < names.length)
     throw invalid('workflows must differ in name or version. Remove one, or change its version')
-  const pollInterval = toMilliseconds(interval, 'pollInterval')
+  const pollInterval = toMilliseconds(interval, 'pollInterval', 1, 1e9)
   requireInteger(concurrency, 'concurrency', 1)
   const settings = settingsOf(holdfast, options, { isAsked: false, wait: 0 })
   /** Runs that threw here: the time until which they are skipped, and how often they threw. */
   const putOff = new Map<string, { readonly until: number; readonly times: number }>()
   const isPutOff = (runId: string): boolean => (putOff.get(runId)?.until ?? 0) > performance.now()
   const abilities = known.map(({ name, version }) => ({ name, version }))
-
-  const definitionOf = ({ workflow, definitionVersion }: AvailableTask): AnyWorkflow | undefined => {
-    const same = known.filter(({ name }) => name === workflow)
-    return definitionVersion === undefined
-      ? same.at(-1)
-      : (same.find(({ version }) => version === definitionVersion) ?? same.find(({ version }) => version === undefined))
-  }
 
   return {
     asking: () => ({
@@ -73,10 +69,11 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
     concurrency,
     pollInterval,
     onError: settings.onError,
+    advance: () => holdfast.timers.advanceDue({ signal: options.signal, leaveSignalled: true }),
     async take(task) {
       const { runId } = task
       try {
-        const definition = definitionOf(task)
+        const definition = definitionFor(known, task)
         if (!definition)
           throw new HoldfastError(
             'DEFINITION_MISMATCH',

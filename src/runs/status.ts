@@ -67,6 +67,9 @@ const STATUSES: readonly unknown[] = ['pending', 'running', 'waiting', 'paused',
 const STEP_COMPLETIONS: readonly unknown[] = ['completed', 'failed', 'cancelled', 'skipped'] satisfies StepStatus[]
 const STEP_STATUSES: readonly unknown[] = ['pending', 'running', 'waiting', ...STEP_COMPLETIONS]
 
+/** The position of a run that a worker of `holdfast/run` works on, or is to work on. */
+export const WORK: Extract<Position, { readonly kind: 'step' }> = { kind: 'step', stepId: 'work' }
+
 /** Whether a run with this status has ended. */
 export const isTerminal = (status: unknown): status is Completion => COMPLETIONS.includes(status)
 

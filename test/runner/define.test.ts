@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { memory } from '../../src/drivers/memory.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
+import { definitionFor } from '../../src/runner/define.ts'
 import { type Schema, defineWorkflow, drain, run, start, work } from '../../src/runner/index.ts'
 
 /** A schema as any library has it. */
@@ -65,10 +66,23 @@ describe('a defined workflow', () => {
       () => drain(holdfast, [order, order]),
       () => drain(holdfast, order as never),
       () => work(holdfast, [order], { concurrency: 0, signal: AbortSignal.abort() }),
+      () => work(holdfast, [order], { pollInterval: 0, signal: AbortSignal.abort() }),
     ]) {
       await expect(call()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     }
     expect((await holdfast.workflows.listRuns()).items).toEqual([])
+  })
+
+  test('runs a run of its own version, or of any if it has none', () => {
+    const [any, one, two] = [undefined, '1', '2'].map((version) =>
+      defineWorkflow({ name: 'order', version }, async () => 1),
+    )
+    const all = [one!, any!, two!]
+    const versionFor = (definitionVersion: string | undefined, workflow = 'order') =>
+      definitionFor(all, { workflow, definitionVersion })
+    expect(['1', '2', '3', undefined].map((version) => versionFor(version))).toEqual([one, two, any, two])
+    expect(definitionFor([one!, two!], { workflow: 'order', definitionVersion: '3' })).toBeUndefined()
+    expect(versionFor('1', 'other')).toBeUndefined()
   })
 })
 

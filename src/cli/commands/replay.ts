@@ -4,11 +4,13 @@ import { pathToFileURL } from 'node:url'
 import type { Command } from '../libraries.ts'
 import { isHoldfastError } from '../../core/errors.ts'
 import { isTerminal } from '../../runs/status.ts'
+import { definitionFor } from '../../runner/define.ts'
 import { recordedRun, replay } from '../../runner/replay.ts'
 import type { AnyWorkflow } from '../../runner/types.ts'
 import { type Context, action, examples } from '../command.ts'
 import { EXIT, Failure } from '../failures.ts'
 import { plain } from '../terminal.ts'
+import { runOf } from './runs.ts'
 
 interface ReplayOptions {
   readonly workflows: string
@@ -26,24 +28,20 @@ export function addReplayCommand(program: Command): void {
 }
 
 async function replayRuns(
-  { terminal, store, signal }: Context,
+  context: Context,
   args: readonly string[],
   options: ReplayOptions,
 ): Promise<number | undefined> {
+  const { terminal, store, signal } = context
   const known = await workflowsIn(options.workflows)
   const asked = (args as unknown as readonly [readonly string[] | undefined])[0] ?? []
   let mismatches = 0
   let count = 0
   await store(async (holdfast) => {
     async function check(runId: string): Promise<void> {
-      const run = await holdfast.workflows.getRun(runId, { signal })
-      if (!run) throw new Failure(EXIT.notFound, `There is no run ${plain(runId)}`, 'List the runs: holdfast runs')
-      const { workflow, definitionVersion } = run
-      const definition = known.findLast(
-        ({ name, version }) =>
-          name === workflow &&
-          (version === undefined || definitionVersion === undefined || version === definitionVersion),
-      )
+      const run = await runOf(holdfast, runId, context)
+      const { workflow } = run
+      const definition = definitionFor(known, run)
       if (!definition) {
         if (asked.length > 0)
           terminal.line(`${plain(runId)}  skipped: the module has no workflow ${plain(workflow)} of this version`)

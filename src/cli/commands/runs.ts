@@ -76,7 +76,7 @@ async function listRuns(
 }
 
 /** Reads a run. @throws {@link Failure} if it does not exist */
-async function runOf({ workflows }: Holdfast, runId: string, { signal }: Context): Promise<Run> {
+export async function runOf({ workflows }: Holdfast, runId: string, { signal }: Context): Promise<Run> {
   const run = await workflows.getRun(runId, { signal })
   if (run) return run
   throw new Failure(EXIT.notFound, `The run ${plain(runId)} does not exist`, 'List the runs: holdfast runs')

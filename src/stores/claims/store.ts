@@ -23,7 +23,7 @@ import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../
 import { remove } from '../../core/remove.ts'
 import { changed, noRun, runRecords } from '../../runs/record.ts'
 import type { RunRecord } from '../../runs/state.ts'
-import { isTerminal } from '../../runs/status.ts'
+import { WORK, isTerminal } from '../../runs/status.ts'
 
 /** A claim to take. An offered task with a `workerId` and a `ttl` will do. */
 export interface ClaimRequest {
@@ -150,12 +150,9 @@ function delivered(run: RunRecord, now: number): RunRecord {
   const isIdle = run.status === 'pending' || run.status === 'waiting'
   if (!isIdle || run.signals?.cancel) return { ...run, deliveries }
   const isThere = run.position?.kind === 'step'
-  const position = isThere ? run.position : ({ kind: 'step', stepId: WORK } as const)
+  const position = isThere ? run.position : WORK
   return changed(run, { deliveries, status: 'running', position }, now)
 }
-
-/** The step of a run that has no other position. */
-const WORK = 'work'
 
 /**
  * Creates a claim store.
