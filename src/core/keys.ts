@@ -38,6 +38,7 @@
  *
  * @module
  */
+import type { EntryKey, EntryRange } from './driver.ts'
 import { type HoldfastError, invalid } from './errors.ts'
 
 /** Separates the elements of a tuple. Sorts below every character of an encoded id, so `a` comes before `a…`. */
@@ -138,6 +139,15 @@ export const notALog = (prefix: string): HoldfastError =>
 
 /** The first possible name after a key or part: a space sorts below every character of either. */
 export const keyAfter = (name: string): string => `${name} `
+
+/** The range of one entry, to read it without its value. */
+export const headOf = ({ part, key }: EntryKey): EntryRange => ({
+  part,
+  start: key,
+  end: keyAfter(key),
+  limit: 1,
+  keysOnly: true,
+})
 
 /** The bounds of the range of all keys with this prefix. A prefix ends with the separator. */
 export const under = (prefix: string): { start: string; end: string } => ({

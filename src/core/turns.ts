@@ -18,7 +18,7 @@ export function after(ms: number, callback: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-/** Lets the event loop turn once. For Node, Bun and Deno: there it costs least. */
+/** Lets the event loop turn once. */
 export const turned = (): Promise<void> => new Promise((resolve) => (setImmediate ?? setTimeout)(resolve))
 
 /** The longest time without a turn before one is requested, in milliseconds. Each request has a cost. */

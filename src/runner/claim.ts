@@ -1,11 +1,9 @@
 /** Claims a run, or waits until its claim is free. @module */
-import { bell } from '../core/bell.ts'
 import { innerOf } from '../core/database.ts'
-import { type TenantParts } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
-import { type RunRecords } from '../runs/record.ts'
 import { isTerminal } from '../runs/status.ts'
 import type { Claim } from '../stores/claims/store.ts'
+import { earFor } from './ear.ts'
 import type { Settings } from './settings.ts'
 import type { RunOutcome } from './types.ts'
 
@@ -21,22 +19,17 @@ const POLL = 1000
  */
 export async function claimRun(
   holdfast: Holdfast,
-  parts: TenantParts,
-  runs: RunRecords,
   runId: string,
   settings: Settings,
 ): Promise<Claim | 'ended' | Extract<RunOutcome<never>, { readonly status: 'busy' }>> {
   const { claims, workflows } = holdfast
   const db = innerOf(holdfast.db)
   const { workerId, lease, maxWait, signal } = settings
-  const part = parts.run(runId)
-  const { ring, silence, wait } = bell()
-  const unwatch = db.watch((it) => it === part, ring)
-  const unlisten = runs.listen(runId, ring)
+  const ear = earFor(holdfast, runId)
   let end: number | undefined
   try {
     for (;;) {
-      silence()
+      ear.silence()
       const takeBackBefore = settings.takeBackBefore()
       const claim = await claims.claimTask({ runId, workerId, ttl: lease, deliver: true, takeBackBefore }, { signal })
       if (claim) return claim
@@ -46,10 +39,9 @@ export async function claimRun(
       end ??= now + maxWait
       if (!held && now < end) continue
       if (now >= end) return { status: 'busy', ...(held && { by: held.workerId, until: held.expiresAt }) }
-      await wait(Math.max(Math.min((held?.expiresAt ?? Infinity) - now + 1, end - now, POLL), 1), signal)
+      await ear.wait(Math.max(Math.min((held?.expiresAt ?? Infinity) - now + 1, end - now, POLL), 1), signal)
     }
   } finally {
-    unwatch()
-    unlisten()
+    ear.stop()
   }
 }

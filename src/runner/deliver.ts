@@ -3,9 +3,9 @@ import { abortable } from '../core/abort.ts'
 import { innerOf } from '../core/database.ts'
 import type { Check } from '../core/driver.ts'
 import { HoldfastError, isHoldfastError } from '../core/errors.ts'
-import { MESSAGES, RUN, type TenantParts, encodeId, encodeNumber } from '../core/keys.ts'
+import { RUN, type TenantParts, encodeNumber } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
-import { type Inbox, cursorOf, inboxes } from '../runs/inbox.ts'
+import { type Inbox, cursorOf, inboxes, messagesOf } from '../runs/inbox.ts'
 import { pendingSignal } from '../runs/indexes.ts'
 import { type RunRecords, decodeRun } from '../runs/record.ts'
 import type { SignalKind } from '../runs/state.ts'
@@ -316,7 +316,7 @@ async function haveCome(
       { signal },
     )
     const messages = names.map((name, i) => ({
-      get: { part, key: `${MESSAGES}${encodeId(name, 'name')}!${encodeNumber(Number(first[i]?.value ?? 0) + 1)}` },
+      get: { part, key: messagesOf(name) + encodeNumber(Number(first[i]?.value ?? 0) + 1) },
     }))
     const second = messages.length > 0 ? await held.read(messages, { signal }) : []
     const come = new Set<string>()

@@ -1,16 +1,13 @@
 /** Handles: messages to a run, its result, and its cancellation, from outside. @module */
 import { requireGiven } from '../core/arguments.ts'
-import { bell } from '../core/bell.ts'
-import { innerOf } from '../core/database.ts'
 import type { CallOptions } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { tenantParts } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
-import { runRecords } from '../runs/record.ts'
 import type { SendMessageOptions, SendMessageResult } from '../stores/signals/messages.ts'
 import type { Run } from '../stores/workflows/start.ts'
 import { checked } from './define.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
+import { earFor } from './ear.ts'
 import { RunError } from './errors.ts'
 import { readEnd } from './outcomes.ts'
 import type { AnyWorkflow, Messages } from './types.ts'
@@ -69,8 +66,7 @@ export function handleOf<R, M extends Messages>(
   runId: string,
   workflow?: Pick<AnyWorkflow, 'messages'>,
 ): Handle<R, M> {
-  const { workflows, signals, tenant } = holdfast
-  const db = innerOf(holdfast.db)
+  const { workflows, signals } = holdfast
   const schemas = workflow?.messages ?? {}
   return {
     runId,
@@ -80,15 +76,11 @@ export function handleOf<R, M extends Messages>(
     },
     async result({ timeout, signal } = {}) {
       const until = timeout === undefined ? Infinity : performance.now() + toMilliseconds(timeout, 'timeout')
-      const parts = tenantParts(tenant)
-      const part = parts.run(runId)
-      const { ring, silence, wait } = bell()
       // Before the first read, so that no change between the two is missed.
-      const unwatch = db.watch((it) => it === part, ring)
-      const unlisten = runRecords(db, parts).listen(runId, ring)
+      const ear = earFor(holdfast, runId)
       try {
         for (;;) {
-          silence()
+          ear.silence()
           const end = await readEnd(holdfast, runId, { signal })
           if (end?.status === 'completed') return end.result as R
           if (end) throw new RunError(runId, end.status, end.error)
@@ -102,11 +94,10 @@ export function handleOf<R, M extends Messages>(
               },
             )
           }
-          await wait(Math.min(POLL, left), signal)
+          await ear.wait(Math.min(POLL, left), signal)
         }
       } finally {
-        unwatch()
-        unlisten()
+        ear.stop()
       }
     },
     get: (options) => workflows.getRun(runId, options),

@@ -1,8 +1,9 @@
 /** Answers of bounded size. Data that does not fit is not loaded either, and is sent later or left out. @module */
 import type { Answer, CallOptions, CommitAnswer, Current, Driver, Outcome, Read, ReadAnswer } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
-import { keyAfter } from '../core/keys.ts'
+import { headOf } from '../core/keys.ts'
 import { entryBytes, roomFor } from '../core/limits.ts'
+import { turned } from '../core/turns.ts'
 import { MAX_RESTARTS, askAgain, confirm, headBytes, tooFast, tooMuch } from '../drivers/shared/split-reads.ts'
 
 /** The most bytes of values requested from the driver at once. Pages are bounded by it, gets are not. */
@@ -221,13 +222,7 @@ export function turns(): Turn {
   let turnedAt = performance.now()
   return () => {
     if (performance.now() - turnedAt < MAX_TURN) return undefined
-    return new Promise((resolve) => {
-      const turned = (): void => {
-        turnedAt = performance.now()
-        resolve()
-      }
-      ;(globalThis.setImmediate ?? setTimeout)(turned)
-    })
+    return turned().then(() => void (turnedAt = performance.now()))
   }
 }
 
@@ -235,8 +230,7 @@ export function turns(): Turn {
 function withoutValues(read: Read): Read {
   if ('parts' in read) return read
   if ('range' in read) return { range: { ...read.range, keysOnly: true } }
-  const { part, key } = read.get
-  return { range: { part, start: key, end: keyAfter(key), limit: 1, keysOnly: true } }
+  return { range: headOf(read.get) }
 }
 
 /** Turns a page of one entry, which replaced a get, back into the answer to the get. */

@@ -1,18 +1,10 @@
 /** A whole run: its record, its log and its interventions. @module */
 import type { InnerDatabase } from '../../core/database.ts'
-import type { CallOptions, Entry, EntryPage, EntryRange } from '../../core/driver.ts'
-import {
-  CONSUMED,
-  EVENTS,
-  INTERVENTIONS,
-  RUN,
-  type TenantParts,
-  decodeNumber,
-  encodeNumber,
-  under,
-} from '../../core/keys.ts'
+import type { CallOptions } from '../../core/driver.ts'
+import { CONSUMED, EVENTS, INTERVENTIONS, RUN, type TenantParts, decodeNumber } from '../../core/keys.ts'
 import { defined } from '../../core/objects.ts'
 import { type RunEvent, decodeEvent } from '../../runs/events.ts'
+import { lastOf, readRest } from '../../runs/log.ts'
 import { type Intervention, toIntervention } from './interventions.ts'
 import { completionOf, decodeRun } from '../../runs/record.ts'
 import type { Completion } from '../../runs/status.ts'
@@ -32,11 +24,6 @@ export interface Trace {
   readonly completedAt?: number
 }
 
-/** The most entries per range. */
-const PAGE = 1000
-/** The size of one request to a log, in characters or bytes. An answer can carry several times as much. */
-const AT_ONCE = 2 ** 21
-
 /** Reads a run as of one moment; `undefined` if it does not exist. */
 export async function readTrace(
   db: InnerDatabase,
@@ -45,9 +32,8 @@ export async function readTrace(
   options?: CallOptions,
 ): Promise<Trace | undefined> {
   const part = parts.run(runId)
-  const limit = Math.min(PAGE, db.driver.capabilities.limits.rangeEntries)
-  const eventRange = { part, ...under(EVENTS), limit, reverse: true }
-  const interventionRange = { ...eventRange, ...under(INTERVENTIONS) }
+  const eventRange = lastOf(db, part, EVENTS)
+  const interventionRange = lastOf(db, part, INTERVENTIONS)
   const [record, cursor, events, interventions] = await db.read(
     [
       { get: { part, key: RUN } },
@@ -73,52 +59,3 @@ export async function readTrace(
     interventions: asked.map((entry) => toIntervention(entry, taken)),
   }
 }
-
-/**
- * Reads the rest of a log, given its last page. It reads backwards, so the result is as of the moment of that page:
- * events appended meanwhile come after it.
- */
-async function readRest(
-  db: InnerDatabase,
-  range: EntryRange,
-  page: EntryPage,
-  options?: CallOptions,
-): Promise<readonly Entry[]> {
-  const most = Math.min(db.driver.capabilities.limits.requestReads, Math.floor(AT_ONCE / weightOf(page)))
-  const entries = [...page.entries]
-  for (let isDone = !page.more; !isDone;) {
-    const ranges = rangesBefore(range, entries.at(-1)!.key, most)
-    isDone = ranges.at(-1)!.start === range.start
-    for (const { entries: before, more } of await db.read(
-      ranges.map((it) => ({ range: it })),
-      options,
-    )) {
-      entries.push(...before)
-      if (!more) continue
-      // The backend returned fewer entries than asked for, so the next request continues there.
-      isDone = false
-      break
-    }
-  }
-  return entries.toReversed()
-}
-
-/** The ranges before a key, nearest first. Entries are numbered, so the start of each range can be computed. */
-function rangesBefore(range: EntryRange, key: string, most: number): readonly EntryRange[] {
-  const ranges: EntryRange[] = []
-  let end = decodeNumber(key)
-  do {
-    const start = Math.max(1, end - range.limit)
-    ranges.push({
-      ...range,
-      start: start === 1 ? range.start : range.start + encodeNumber(start),
-      end: range.start + encodeNumber(end),
-    })
-    end = start
-  } while (end > 1 && ranges.length < most)
-  return ranges
-}
-
-/** The approximate size of an answer, in characters or bytes. */
-const weightOf = ({ entries }: EntryPage): number =>
-  entries.reduce((sum, { key, version, value }) => sum + key.length + version.length + value.length, 1)

@@ -9,10 +9,10 @@ import { type Known, requireInteger, requireOptions, shown } from '../../core/ar
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import { type Database, innerOf } from '../../core/database.ts'
-import type { CallOptions, Entry, EntryPage, EntryKey, Read, Value } from '../../core/driver.ts'
+import type { CallOptions, Entry, EntryKey, Value } from '../../core/driver.ts'
 import { type Duration, expiryOf } from '../../core/duration.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
-import { EVERYTHING, VALUES, keyAfter, decodeId, encodeId, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
+import { EVERYTHING, VALUES, decodeId, encodeId, headOf, tenantParts, under, utf8Bytes } from '../../core/keys.ts'
 import { type Page, type PageOptions, eachItem, readPage, PAGE } from '../../core/pages.ts'
 import { CALL, WRITE, type WriteOptions } from '../../core/options.ts'
 import { remove } from '../../core/remove.ts'
@@ -222,10 +222,11 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
 
   /** The keys that have values, with the versions of those. */
   async function versionsOf(keys: readonly string[], options: ScopeOptions): Promise<Map<string, string>> {
-    const pages = (await db.read(
-      keys.map((key) => withoutValue(at(key, options))),
+    const pages = await db.read(
+      // A value may be megabytes.
+      keys.map((key) => ({ range: headOf(at(key, options)) })),
       options,
-    )) as EntryPage[]
+    )
     return new Map(keys.flatMap((key, i) => pages[i]!.entries.map(({ version }) => [key, version] as const)))
   }
 
@@ -277,8 +278,8 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
     },
     async exists(key, given) {
       const options = requireOptions(given, SCOPE)
-      const [page] = await db.read([withoutValue(at(key, options))], options)
-      return (page as EntryPage).entries.length > 0
+      const [{ entries }] = await db.read([{ range: headOf(at(key, options)) }], options)
+      return entries.length > 0
     },
     async describe(key, given) {
       const options = requireOptions(given, SCOPE)
@@ -375,11 +376,6 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
   }
   return store
 }
-
-/** Reads one entry without its value, which may be megabytes. */
-const withoutValue = ({ part, key }: EntryKey): Read => ({
-  range: { part, start: key, end: keyAfter(key), limit: 1, keysOnly: true },
-})
 
 /** The part of a value that increments and deletions cache. */
 type Content = Pick<Entry, 'value' | 'expiresAt'>
