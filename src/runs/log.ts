@@ -33,14 +33,17 @@ export async function readRest(
   for (let isDone = !page.more; !isDone;) {
     const ranges = rangesBefore(range, entries.at(-1)!.key, most)
     isDone = ranges.at(-1)!.start === range.start
-    for (const { entries: before, more } of await db.read(
+    const pages = await db.read(
       ranges.map((it) => ({ range: it })),
       options,
-    )) {
+    )
+    for (const { entries: before, more } of pages) {
       entries.push(...before)
-      if (!more) continue
       // The backend returned fewer entries than asked for, so the next request continues there.
-      isDone = false
+      if (more) isDone = false
+      // Logs have no gaps: a page that is not full is the beginning of a log that was trimmed.
+      else if (before.length < range.limit) isDone = true
+      else continue
       break
     }
   }
