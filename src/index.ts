@@ -23,15 +23,13 @@ export type { AppendResult } from './stores/persistence/append.ts'
 export * from './stores/claims/store.ts'
 export type { ContextOptions, ContextStore } from './stores/workflows/context.ts'
 export * from './policies/definitions.ts'
+export type { AvailableTask, KnownWorkflow, WorkerInfo } from './runs/dispatch.ts'
 export type {
-  AvailableTask,
   DispatchStore,
   FindHintedOptions,
   FindTasksOptions,
-  KnownWorkflow,
   WaitForWorkOptions,
-  WorkerInfo,
-} from './runs/dispatch.ts'
+} from './stores/claims/dispatch.ts'
 export type { NewEvent, RunEvent } from './runs/events.ts'
 export type { FollowOptions } from './stores/persistence/follow.ts'
 export { type TaskWakeupHint, decodeHint, encodeHint } from './runs/hints.ts'

@@ -6,8 +6,7 @@
  *
  * @module
  */
-import { type Known, requireInteger, requireOptions, shown } from '../core/arguments.ts'
-import { bell } from '../core/bell.ts'
+import { type Known, shown } from '../core/arguments.ts'
 import { decode } from '../core/codec.ts'
 import type { InnerDatabase } from '../core/database.ts'
 import type {
@@ -21,14 +20,10 @@ import type {
   Read,
   Value,
 } from '../core/driver.ts'
-import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { invalid } from '../core/errors.ts'
-import { CLAIM, RUN, type TenantParts, keyAfter, decodeId, encodeId, under } from '../core/keys.ts'
+import { CLAIM, type TenantParts, keyAfter, decodeId, encodeId, under } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
-import { CALL } from '../core/options.ts'
-import { type TaskWakeupHint, requireHint } from './hints.ts'
 import { type ReadyStep, encodeTags, readyEntries } from './indexes.ts'
-import { decodeRun } from './record.ts'
 import type { Priority, RunRecord } from './state.ts'
 
 /** The work that a worker can do. */
@@ -57,34 +52,8 @@ export interface WorkerInfo extends Abilities {
   readonly takeBackBefore?: number | undefined
 }
 
-/** Options of {@link DispatchStore.findHintedTask}. */
-export interface FindHintedOptions extends CallOptions, WorkerInfo {}
-
-/** Options of {@link DispatchStore.findAvailableTasks}. */
-export interface FindTasksOptions extends CallOptions, WorkerInfo {
-  /** The largest number of offers, from 1; 10 by default. */
-  readonly limit?: number | undefined
-  /**
-   * The waiting time that gains a step one level of priority; 5 minutes by default, 0 counts as 1 ms. With `Infinity`,
-   * waiting gains nothing.
-   */
-  readonly agingInterval?: Duration | undefined
-}
-
-/** Options of {@link DispatchStore.waitForWakeup}. */
-export interface WaitForWorkOptions extends CallOptions, WorkerInfo {
-  /** How long to wait; 0 looks once. */
-  readonly timeout: Duration
-  /** The average time between two looks, from 1 ms to 10^9 ms; 1 s by default. */
-  readonly pollInterval?: Duration | undefined
-}
-
 /** The names of {@link Abilities}. */
 export const ABILITIES: Known<Abilities> = { tags: true, workflows: true }
-const HINTED: Known<FindHintedOptions> = { ...CALL, ...ABILITIES, workerId: true, except: true, takeBackBefore: true }
-const FIND: Known<FindTasksOptions> = { ...HINTED, limit: true, agingInterval: true }
-const WAIT: Known<WaitForWorkOptions> = { ...HINTED, timeout: true, pollInterval: true }
-
 /** A step to work on. With `signal`, a run to stop: call `checkControlSignals` instead of doing work. */
 export interface AvailableTask extends ReadyStep {
   readonly runId: string
@@ -94,47 +63,6 @@ export interface AvailableTask extends ReadyStep {
   readonly tags: readonly string[]
   /** When the step became ready, or when the stop was requested, in milliseconds since 1970. */
   readonly since: number
-}
-
-/** Finds work for the workers of one tenant. */
-export interface DispatchStore {
-  /**
-   * Lists steps that can be worked on, best first. Steps that wait or are claimed are left out. The order is: steps
-   * that this worker failed last come at the end; then priority and waiting time; then age; then run id.
-   *
-   * @param options - the worker, its abilities, and how many steps to return
-   * @returns offers. Another worker may be faster, so claim a step before working on it. Of the steps that this worker
-   *   failed, only the oldest thousand of each priority are considered
-   * @throws `INVALID_ARGUMENT` for a malformed option
-   */
-  findAvailableTasks(options: FindTasksOptions): Promise<AvailableTask[]>
-  /**
-   * Looks up the step that a hint names.
-   *
-   * @param hint - the hint, decoded
-   * @param options - the worker and its abilities
-   * @returns an offer; `undefined` if the step is not ready, is claimed, or needs tags that the worker lacks
-   * @throws `INVALID_ARGUMENT` for a malformed hint or option
-   */
-  findHintedTask(hint: TaskWakeupHint, options: FindHintedOptions): Promise<AvailableTask | undefined>
-  /**
-   * Waits for work. It looks when the backend announces a change, and also polls at random intervals, so that workers
-   * do not all look at once. Polling finds work that no change announces, such as an expired claim or a due retry, and
-   * makes up for lost announcements.
-   *
-   * @param options - the worker, its abilities, and how long to wait
-   * @returns the best offer; `undefined` if the time was over first
-   * @throws `INVALID_ARGUMENT` for a malformed option; `CLOSED` when the database is closed, which does not wait for
-   *   this call
-   */
-  waitForWakeup(options: WaitForWorkOptions): Promise<AvailableTask | undefined>
-  /**
-   * Makes every caller that waits on this store look at once.
-   *
-   * @param hint - the step to look at first
-   * @throws `INVALID_ARGUMENT` for a malformed hint
-   */
-  wake(hint?: TaskWakeupHint): void
 }
 
 /** The key of the claim of a run, or of a step. */
@@ -163,7 +91,7 @@ function toTask(parts: TenantParts, { part, key }: EntryKey, value: Value): Avai
 }
 
 /** The tags of a part of the index. */
-function tagsOf(parts: TenantParts, part: string): readonly string[] {
+export function tagsOf(parts: TenantParts, part: string): readonly string[] {
   const encoded = part.slice(parts.ready.length)
   return encoded === '-' ? [] : (JSON.parse(decodeId(encoded)) as string[])
 }
@@ -172,10 +100,12 @@ function tagsOf(parts: TenantParts, part: string): readonly string[] {
 export const offersOf = (parts: TenantParts, run: RunRecord): AvailableTask[] =>
   Array.from(readyEntries(parts, run), ({ at, value }) => toTask(parts, at, value))
 
-const fits = (needed: readonly string[], { tags = [] }: Abilities): boolean =>
+/** Whether a worker may run what needs these tags. */
+export const fits = (needed: readonly string[], { tags = [] }: Abilities): boolean =>
   tags.length === 0 || needed.every((tag) => tags.includes(tag))
 
-const knows = ({ workflows }: Abilities, { workflow = '', definitionVersion }: AvailableTask): boolean =>
+/** Whether a worker knows the workflow of a task, in a version that fits the run. */
+export const knows = ({ workflows }: Abilities, { workflow = '', definitionVersion }: AvailableTask): boolean =>
   workflows === undefined ||
   workflows.some((it) =>
     typeof it === 'string'
@@ -183,13 +113,6 @@ const knows = ({ workflows }: Abilities, { workflow = '', definitionVersion }: A
       : it.name === workflow &&
         (it.version === undefined || definitionVersion === undefined || it.version === definitionVersion),
   )
-
-function requireWorker<W extends WorkerInfo>(options: W, known: Known<W>): W {
-  const worker = requireOptions(options, known)
-  encodeId(worker.workerId, 'workerId')
-  requireAbilities(worker)
-  return worker
-}
 
 /** @throws `INVALID_ARGUMENT` for malformed tags or workflows */
 export function requireAbilities({ tags, workflows }: Abilities): void {
@@ -213,18 +136,19 @@ interface Stream {
   /** How many of the candidates read come first in the order. */
   fresh: number
   /** How many of the candidates read come last, because this worker failed them. */
-  behind: number
+  failed: number
 }
 
 interface Candidate {
   readonly task: AvailableTask
   readonly stream: Stream
-  readonly isBehind: boolean
+  /** This worker failed it last, so it comes last. */
+  readonly isLast: boolean
   readonly key: string
 }
 
 /** The most failed candidates read per stream, so that a broken worker does not read the whole index. */
-const MOST_BEHIND = 1000
+const MOST_FAILED = 1000
 
 /** The result of a search for work. */
 export interface Found {
@@ -277,7 +201,7 @@ export function finder(parts: TenantParts): Find {
       for (const part of names) {
         if (!fits(tagsOf(parts, part), request)) continue
         for (const priority of [1, 2, 3, 4, 5]) {
-          streams.push({ part, ...under(`${priority}!`), more: true, fresh: 0, behind: 0 })
+          streams.push({ part, ...under(`${priority}!`), more: true, fresh: 0, failed: 0 })
         }
       }
     }
@@ -301,9 +225,9 @@ export function finder(parts: TenantParts): Find {
           }
           stream.start = keyAfter(key)
           if (!knows(request, task) || request.except?.(task.runId)) continue
-          const isBehind = task.lastFailedWorker === workerId
-          stream[isBehind ? 'behind' : 'fresh']++
-          candidates.push({ task, stream, isBehind, key })
+          const isLast = task.lastFailedWorker === workerId
+          stream[isLast ? 'failed' : 'fresh']++
+          candidates.push({ task, stream, isLast, key })
         }
       })
     }
@@ -312,7 +236,7 @@ export function finder(parts: TenantParts): Find {
     async function fill(most: number): Promise<void> {
       // Pages double in length, so that few requests suffice even if much is skipped.
       for (let length = most; ; length *= 2) {
-        const short = streams.filter(({ more, fresh, behind }) => more && fresh < most && behind < MOST_BEHIND)
+        const short = streams.filter(({ more, fresh, failed }) => more && fresh < most && failed < MOST_FAILED)
         if (short.length === 0) return
         take(short, await ask(rangesOf(short, length)))
       }
@@ -321,7 +245,7 @@ export function finder(parts: TenantParts): Find {
     function order(a: Candidate, b: Candidate): number {
       const levels = a.task.priority - b.task.priority
       return (
-        Number(a.isBehind) - Number(b.isBehind) ||
+        Number(a.isLast) - Number(b.isLast) ||
         // Zero levels times Infinity would be NaN.
         (levels && levels * agingInterval) + a.task.since - b.task.since ||
         a.task.since - b.task.since ||
@@ -356,8 +280,8 @@ export function finder(parts: TenantParts): Find {
       if (candidates.length === 0) break
       const best = candidates.sort(order).splice(0, window)
       const claims = await ask(best.flatMap(({ task }) => claimsOf(parts, task)))
-      best.forEach(({ task, stream, isBehind }, i) => {
-        if (!isBehind) stream.fresh--
+      best.forEach(({ task, stream, isLast }, i) => {
+        if (!isLast) stream.fresh--
         const held = endOf(claims.slice(2 * i, 2 * i + 2) as (Entry | null)[], request)
         if (held === 0) offers.push(task)
         else next = Math.min(next, held)
@@ -365,89 +289,4 @@ export function finder(parts: TenantParts): Find {
     }
     return { offers: offers.slice(0, limit), next }
   }
-}
-
-/** Creates the dispatch store of a tenant. */
-export function dispatchStore(db: InnerDatabase, parts: TenantParts): DispatchStore {
-  const find = finder(parts)
-  const waiting = new Set<(hint: TaskWakeupHint | undefined) => void>()
-
-  const store: DispatchStore = {
-    async findAvailableTasks(given) {
-      const asked = requireWorker(given, FIND)
-      const {
-        workerId,
-        tags = [],
-        workflows,
-        except,
-        takeBackBefore,
-        limit = 10,
-        agingInterval = '5 m',
-        signal,
-      } = asked
-      requireInteger(limit, 'limit', 1)
-      const interval = agingInterval === Infinity ? agingInterval : toMilliseconds(agingInterval, 'agingInterval')
-      const request = { workerId, tags, workflows, except, takeBackBefore, limit, agingInterval: interval }
-      return db.hold(async (held) => [...(await find(held, request, { signal })).offers], { signal })
-    },
-    async findHintedTask(hint, given) {
-      const { signal, ...worker } = requireWorker(given, HINTED)
-      const { runId, stepId, definitionHash, tags = [] } = requireHint(hint)
-      if (!fits(tags, worker)) return undefined
-      const [record, ...claims] = await db.read(
-        [
-          { get: { part: parts.run(runId), key: RUN } },
-          { get: claimAt(parts, runId) },
-          { get: claimAt(parts, runId, stepId) },
-        ],
-        { signal },
-      )
-      if (record === null || claims.some((claim) => claim !== null)) return undefined
-      return offersOf(parts, decodeRun(record.value)).find(
-        (task) =>
-          task.stepId === stepId &&
-          task.signal === undefined &&
-          task.since <= db.now() &&
-          (definitionHash ?? task.definitionHash) === task.definitionHash &&
-          fits(task.tags, worker) &&
-          knows(worker, task),
-      )
-    },
-    async waitForWakeup(given) {
-      const { timeout, pollInterval = 1000, ...worker } = requireWorker(given, WAIT)
-      const until = performance.now() + toMilliseconds(timeout, 'timeout')
-      const interval = toMilliseconds(pollInterval, 'pollInterval', 1, 1e9)
-      let hint: TaskWakeupHint | undefined
-      const { ring, silence, wait: rest } = bell()
-      const wake = (it: TaskWakeupHint | undefined): void => {
-        hint = it
-        ring()
-      }
-      // Before the first look, so that no change between the two is missed.
-      const unwatch = db.watch((part) => part.startsWith(parts.ready) && fits(tagsOf(parts, part), worker), ring)
-      waiting.add(wake)
-      try {
-        for (;;) {
-          // A ring during the look calls for another look.
-          silence()
-          const first = hint
-          hint = undefined
-          const hinted = first && (await store.findHintedTask(first, worker))
-          const task = hinted ?? (await store.findAvailableTasks({ ...worker, limit: 1 }))[0]
-          if (task) return task
-          const left = until - performance.now()
-          if (left <= 0) return undefined
-          await rest(Math.min(left, 2 * Math.random() * interval), worker.signal)
-        }
-      } finally {
-        unwatch()
-        waiting.delete(wake)
-      }
-    },
-    wake(hint) {
-      const it = hint && requireHint(hint)
-      for (const wakeOne of waiting) wakeOne(it)
-    },
-  }
-  return store
 }
