@@ -6,14 +6,13 @@
  */
 import { abortable } from './abort.ts'
 import { type Known, requireGiven, requireInteger, requireOptions, shown } from './arguments.ts'
-import { type Batcher, type Call, batcher } from './batcher.ts'
+import { backendTime } from './backend-time.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
   Answer,
   CallOptions,
   Check,
   Commit,
-  CommitAnswer,
   Driver,
   Durability,
   Entry,
@@ -26,10 +25,11 @@ import type {
   EntryRange,
   Read,
 } from './driver.ts'
-import { type ErrorCode, HoldfastError, aborted, invalid, isHoldfastError } from './errors.ts'
+import { HoldfastError, aborted, invalid } from './errors.ts'
 import { type FencedDraft, type Lease, fence, requireLease } from './fence.ts'
 import { CALL, WRITE, type WriteOptions } from './options.ts'
-import { lateAt, partOf } from './requests.ts'
+import { queue, toHoldfastError } from './queue.ts'
+import { partOf } from './requests.ts'
 import { shareOf } from './sharing.ts'
 import { monotonic } from './turns.ts'
 import { validateCommits, validateReads } from './validate.ts'
@@ -236,92 +236,41 @@ export function createDatabase(options: DatabaseOptions): Database {
   let opening: Promise<void> | undefined
   let isOpen = false
   let closing: Promise<void> | undefined
-  let skew = 0
-  /** The backend's clock minus the monotonic clock; `undefined` before the first answer. */
-  let offset: number | undefined
+  const time = backendTime(clock)
   /** The number of `hold` calls in progress. `onReleased` is called when the last one ends. */
   let held = 0
   let onReleased: (() => void) | undefined
   /** For each watcher, a function that tells it of the close. */
   const watchers = new Set<() => void>()
 
-  /** Creates a queue of calls. One request answers many calls, and each call gets its share of the answer. */
-  const queue = <Item, Part, Reply extends { readonly now: number }>(
-    maxItems: number,
-    ambiguous: boolean,
-    partsOf: (item: Item) => readonly string[],
-    ask: (items: readonly Item[], options: CallOptions) => Promise<Reply>,
-    sharesOf: (reply: Reply) => readonly Part[],
-  ): Batcher<Item, readonly Part[]> => {
-    async function send(batch: readonly Call<Item, readonly Part[]>[], signal: AbortSignal | undefined): Promise<void> {
-      let reply
-      try {
-        const items = batch.length === 1 ? batch[0]!.items : batch.flatMap((call) => call.items)
-        reply = await ask(items, { signal })
-      } catch (cause) {
-        const error = toHoldfastError(cause, ambiguous)
-        if (batch.length > 1 && isOfOneCall(error)) {
-          // One call must not fail because of another: send each half by itself, in the order of the calls.
-          const half = batch.length >> 1
-          await send(batch.slice(0, half), signal)
-          return send(batch.slice(half), signal)
-        }
-        for (const call of batch) call.reject(error)
-        return
-      }
-      heard(reply.now)
-      const shares = sharesOf(reply)
-      let from = 0
-      for (const call of batch) call.resolve(shares.slice(from, (from += call.items.length)))
-    }
-    return batcher({
-      maxItems,
-      maxBytes: limits.requestBytes,
-      maxQueuedCalls,
-      maxQueuedBytes,
-      timeout,
-      group: groupCommit,
-      ambiguous,
-      partsOf,
-      ready: () => (isOpen ? undefined : open(true)),
-      send,
-    })
+  const shared = {
+    maxBytes: limits.requestBytes,
+    maxQueuedCalls,
+    maxQueuedBytes,
+    timeout,
+    group: groupCommit,
+    heard: time.heard,
+    ready: () => (isOpen ? undefined : open(true)),
   }
-
-  function heard(now: number): void {
-    skew = now - clock()
-    offset = now - monotonic()
-  }
-
-  /** Sends a request. If it was refused only for its deadline, sends it again with the backend's time. */
-  async function sendCommits(commits: readonly Commit[], options: CallOptions): Promise<CommitAnswer> {
-    for (let attempt = 1; ; attempt++) {
-      const now = offset === undefined ? clock() : monotonic() + offset
-      const deadline = replayWindow > 0 ? { deadline: Math.trunc(now + replayWindow / 2) } : undefined
-      try {
-        return await driver.commit({ id: newId(), commits, ...deadline }, options)
-      } catch (error) {
-        const told = lateAt(error)
-        if (told === undefined || (error as HoldfastError).ambiguous || attempt === MOST_LATE) throw error
-        heard(told)
-      }
-    }
-  }
-
-  const commits = queue(
-    limits.requestCommits,
-    true,
-    ({ ops }: Commit) => ops.map(partOf),
-    sendCommits,
-    ({ outcomes }) => outcomes,
-  )
-  const reads = queue(
-    limits.requestReads,
-    false,
-    () => [],
-    (items: readonly Read[], options) => driver.read(items, options),
-    ({ answers }) => answers,
-  )
+  const commits = queue({
+    ...shared,
+    maxItems: limits.requestCommits,
+    ambiguous: true,
+    partsOf: ({ ops }: Commit) => ops.map(partOf),
+    ask: (items, call) =>
+      time.send(replayWindow, (deadline) =>
+        driver.commit({ id: newId(), commits: items, ...(deadline !== undefined && { deadline }) }, call),
+      ),
+    partsIn: ({ outcomes }) => outcomes,
+  })
+  const reads = queue({
+    ...shared,
+    maxItems: limits.requestReads,
+    ambiguous: false,
+    partsOf: (_: Read) => [],
+    ask: (items, call) => driver.read(items, call),
+    partsIn: ({ answers }) => answers,
+  })
 
   async function connect(ahead: boolean): Promise<void> {
     try {
@@ -420,7 +369,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       commit: async (draft, write) => (await commitAll([draft], write))[0]!,
       commitAll,
       commitUnder,
-      now: () => Math.trunc(clock() + skew),
+      now: time.now,
       newId,
       async hold(work, { signal } = {}) {
         enter(signal)
@@ -443,7 +392,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       async health({ signal } = {}) {
         const start = monotonic()
         await database.read([], { signal })
-        return { latency: monotonic() - start, skew }
+        return { latency: monotonic() - start, skew: time.skew }
       },
       close() {
         closing ??= close()
@@ -473,24 +422,6 @@ function outsideOf(inner: InnerDatabase): Database {
   }
   return outside
 }
-
-const toHoldfastError = (cause: unknown, ambiguous: boolean): unknown =>
-  isHoldfastError(cause) ? cause : new HoldfastError('BACKEND', 'The backend failed', { cause, ambiguous })
-
-/** The most attempts at a request whose deadline has passed by the backend's clock. */
-const MOST_LATE = 3
-
-/** Errors that the content of one call can cause. Other calls of the same request must not fail with them. */
-const OF_ONE_CALL = new Set<ErrorCode>([
-  'INVALID_ARGUMENT',
-  'PAYLOAD_TOO_LARGE',
-  'QUOTA_EXCEEDED',
-  'SERIALIZATION',
-  'UNSUPPORTED',
-])
-
-const isOfOneCall = (error: unknown): boolean =>
-  isHoldfastError(error) && !error.ambiguous && OF_ONE_CALL.has(error.code)
 
 /** The number of the last pending commit that writes to a part that is read; 0 if there is none. */
 function lastOf(questions: readonly Read[], pending: ReadonlyMap<string, number>): number {
