@@ -41,8 +41,7 @@ export function jsonOf(value: unknown): string {
 
 /** Text from a store on one line, without control characters that a terminal would obey. */
 export const plain = (text: string | number | undefined): string =>
-  // eslint-disable-next-line no-control-regex -- control characters are removed here
-  String(text ?? '').replaceAll(/[\u0000-\u001F\u007F-\u009F\u2028\u2029]/g, ' ')
+  String(text ?? '').replaceAll(/[\p{Cc}\u2028\u2029]/gu, ' ')
 
 const cellOf = (value: unknown): string => (typeof value === 'string' || typeof value === 'number' ? plain(value) : '')
 

@@ -267,8 +267,8 @@ export function createDatabase(options: DatabaseOptions): Database {
     ...shared,
     maxItems: limits.requestReads,
     ambiguous: false,
-    partsOf: (_: Read) => [],
-    ask: (items, call) => driver.read(items, call),
+    partsOf: () => [],
+    ask: (items: readonly Read[], call) => driver.read(items, call),
     partsIn: ({ answers }) => answers,
   })
 

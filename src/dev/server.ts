@@ -16,7 +16,7 @@ export type Fault =
   | { readonly cut: 'request' | 'answer' }
   /** Answers with this, and executes nothing. */
   | { readonly status: number; readonly headers?: Readonly<Record<string, string>>; readonly body?: unknown }
-  /** Executes the request, but reads from a replica that lags behind, if the protocol knows replicas. */
+  /** Executes the request, but reads from a replica with older data, if the protocol knows replicas. */
   | { readonly stale: true }
 
 /** A request, seen before it is executed. */

@@ -17,7 +17,7 @@ export interface UpstashServerOptions {
   /** The URL of the redis-server: `redis://127.0.0.1:6379`. */
   readonly redis: string
   /**
-   * The URL of a replica that lags behind. It answers reads with the fault `stale`, unless their sync token demands
+   * The URL of a replica with older data. It answers reads with the fault `stale`, unless their sync token demands
    * newer data.
    */
   readonly replica?: string

@@ -139,8 +139,9 @@ export function deliveries(options: DeliveryOptions): Deliveries {
     if (isPumping || isOver) return
     isPumping = true
     try {
-      // oxlint-disable-next-line no-unmodified-loop-condition -- a call may stop the queue
-      while (!isOver) {
+      for (;;) {
+        // A call may have stopped the queue.
+        if (isOver) break
         const event = queue[delivered]
         if (event) {
           await deliver(event)

@@ -49,16 +49,15 @@ export async function drain(
   requireInteger(limit, 'limit', 1, MAX_LIMIT)
   await retryAside(holdfast, workflows, options)
   let taken = 0
-  // oxlint-disable-next-line no-unmodified-loop-condition -- the lanes count
-  while (taken < limit) {
+  for (;;) {
     await advance()
     const tasks = await holdfast.claims.findAvailableTasks({ ...asking(), limit: limit - taken, signal })
-    if (tasks.length === 0) break
+    if (tasks.length === 0) return taken
     const lane = async (): Promise<void> => {
       // A run that could not be run does not count, so that it takes no place of one that can.
       for (let task = tasks.shift(); task; task = tasks.shift()) if (await take(task)) taken++
     }
     await Promise.all(Array.from({ length: concurrency }, lane))
+    if (taken >= limit) return taken
   }
-  return taken
 }

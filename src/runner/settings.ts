@@ -53,7 +53,7 @@ function print(error: unknown, runId: string | undefined): void {
     code,
   } = (error ?? {}) as { readonly [K in 'name' | 'message' | 'code']?: string }
   const what = code === undefined || name !== 'HoldfastError' ? name : code
-  // oxlint-disable-next-line no-console -- the default listener
+  // oxlint-disable-next-line no-console -- a worker's errors must be seen even if nobody asked to be told
   console.error(`holdfast: ${runId === undefined ? '' : `run ${JSON.stringify(runId)}: `}${what}: ${message}`)
 }
 

@@ -264,8 +264,7 @@ export type Validated<Out> =
   | { readonly issues: readonly { readonly message: string; readonly path?: readonly unknown[] | undefined }[] }
 
 /** Any schema. */
-// oxlint-disable-next-line typescript/no-explicit-any -- the input of a schema is contravariant
-export type AnySchema = Schema<any, any>
+export type AnySchema = Schema
 
 /** A defined workflow. Pass it to `run`, `start`, `work` and `drain`. */
 export interface WorkflowDefinition<I = unknown, R = unknown, M extends Messages = Messages> {
@@ -278,7 +277,7 @@ export interface WorkflowDefinition<I = unknown, R = unknown, M extends Messages
 }
 
 /** A workflow of any types, for the lists that workers take. */
-// oxlint-disable-next-line typescript/no-explicit-any -- inputs are contravariant: no other type takes all of them
+// oxlint-disable-next-line typescript/no-explicit-any -- a registry of workflows starts any of them with any input
 export type AnyWorkflow = WorkflowDefinition<any, any, any>
 
 /** Options that `start` and `ctx.start` share. */
@@ -287,7 +286,7 @@ export interface StartOptions<I> {
   readonly runId?: string
   /** The workflow's input: any structured value. */
   readonly input?: I
-  /** What to do if a run of that id exists; `useExisting` by default. */
+  /** The policy if a run of that id exists; `useExisting` by default. */
   readonly policy?: StartPolicy
   /** Tags that a worker must have to be offered the run; at most 250 bytes together. */
   readonly tags?: readonly string[]

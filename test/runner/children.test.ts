@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import type { Driver } from '../../src/core/driver.ts'
 import { type RunError, defineWorkflow, drain, handleOf, run, start } from '../../src/runner/index.ts'
 import { engines } from '../support/engines.ts'
-import { RUN, deeds, logOf, on } from './setting.ts'
+import { RUN, deeds, dyingAfter, logOf, on } from './setting.ts'
 
 const quiet = { onError: () => {}, retry: { maxAttempts: 1 } }
 
@@ -57,26 +56,10 @@ describe.each(engines)('a run over $name that starts others', (engine) => {
   test('starts each once, wherever it is killed', () =>
     on(engine, async ({ begin }) => {
       for (let n = 1; n < 14; n++) {
-        const mortal = (driver: Driver): Driver => {
-          let commits = 0
-          const dead = (): never => {
-            throw new Error('The process is gone')
-          }
-          return {
-            ...driver,
-            read: (reads, options) => (commits >= n ? dead() : driver.read(reads, options)),
-            async commit(request, options) {
-              if (commits >= n) dead()
-              commits++
-              const answer = await driver.commit(request, options)
-              return commits === n ? dead() : answer
-            },
-          }
-        }
         const holdfast = await begin()
         for await (const { runId } of holdfast.workflows.runs()) await holdfast.workflows.deleteRun(runId)
         const options = { ...quiet, runId: RUN, input: [1, 2], maxWait: 0 }
-        await run(await begin(mortal), parent, options).catch(() => {})
+        await run(await begin(dyingAfter(n)), parent, options).catch(() => {})
         const fresh = await begin()
         expect((await run(fresh, parent, options)).status).toBe('waiting')
         const { items } = await fresh.workflows.listRuns({ workflow: 'child' })

@@ -1,6 +1,5 @@
 /** What the runner did wrong when it was tried as a new user would; each by its number in the list of defects. */
 import { describe, expect, test } from 'vitest'
-import type { Driver } from '../../src/core/driver.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
 import { tenantParts } from '../../src/core/keys.ts'
 import {
@@ -14,27 +13,7 @@ import {
   work,
 } from '../../src/runner/index.ts'
 import { engines } from '../support/engines.ts'
-import { RUN, deeds, go, latch, logOf, named, on, pause, until } from './setting.ts'
-
-/** A driver that dies at its n-th commit, once that has taken effect. */
-const dyingAfter =
-  (n: number) =>
-  (driver: Driver): Driver => {
-    let commits = 0
-    const dead = (): never => {
-      throw new Error('The process is gone')
-    }
-    return {
-      ...driver,
-      read: (reads, options) => (commits >= n ? dead() : driver.read(reads, options)),
-      async commit(request, options) {
-        if (commits >= n) dead()
-        commits++
-        const answer = await driver.commit(request, options)
-        return commits === n ? dead() : answer
-      },
-    }
-  }
+import { RUN, deeds, dyingAfter, go, latch, logOf, named, on, pause, until } from './setting.ts'
 
 const mismatch = expect.objectContaining({ code: 'NON_DETERMINISTIC' })
 

@@ -4,7 +4,7 @@ import { createHoldfast } from '../../src/holdfast.ts'
 import { definitionFor } from '../../src/runner/define.ts'
 import { type Schema, defineWorkflow, drain, run, start, work } from '../../src/runner/index.ts'
 
-/** A schema as any library has it. */
+/** A schema in the form that every library of Standard Schema has. */
 const schema = <T>(name: string, check: (value: unknown) => T | undefined): Schema<T> => ({
   '~standard': {
     validate(value) {
@@ -74,14 +74,14 @@ describe('a defined workflow', () => {
   })
 
   test('runs a run of its own version, or of any if it has none', () => {
-    const [any, one, two] = [undefined, '1', '2'].map((version) =>
-      defineWorkflow({ name: 'order', version }, async () => 1),
-    )
-    const all = [one!, any!, two!]
+    const any = defineWorkflow({ name: 'order' }, async () => 1)
+    const one = defineWorkflow({ name: 'order', version: '1' }, async () => 1)
+    const two = defineWorkflow({ name: 'order', version: '2' }, async () => 1)
+    const all = [one, any, two]
     const versionFor = (definitionVersion: string | undefined, workflow = 'order') =>
       definitionFor(all, { workflow, definitionVersion })
     expect(['1', '2', '3', undefined].map((version) => versionFor(version))).toEqual([one, two, any, two])
-    expect(definitionFor([one!, two!], { workflow: 'order', definitionVersion: '3' })).toBeUndefined()
+    expect(definitionFor([one, two], { workflow: 'order', definitionVersion: '3' })).toBeUndefined()
     expect(versionFor('1', 'other')).toBeUndefined()
   })
 })

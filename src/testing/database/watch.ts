@@ -22,7 +22,7 @@ function counter() {
   }
 }
 
-/** Of a hundred workers, those that wait for something else are not woken. */
+/** A change wakes only the workers that wait for it. */
 export const concerned: Case = defineCase(
   'DB-501',
   'a listener hears of changes of the parts it is interested in',

@@ -37,7 +37,7 @@ export const twice: Case = defineCase('ID-102', 'marking again changes nothing, 
   equal(await marks.beginCompensation(key()), first, 'The time of the first mark stays')
 })
 
-/** Of several callers, one makes the mark. */
+/** One caller makes the mark if several try at once. */
 export const concurrent: Case = defineCase('ID-103', 'of concurrent marks one is new', async (t) => {
   const handles = several(t, 4)
   for (const seq of [1, 2, 3]) {

@@ -39,7 +39,7 @@ export const denseBatches: Case = defineCase('PE-1002', 'concurrent batches stay
   }
 })
 
-/** Of all callers that expect the same end, one succeeds. */
+/** One caller succeeds if several expect the same end. */
 export const oneExpected: Case = defineCase(
   'PE-1003',
   'of concurrent appends to one expected end one wins',
