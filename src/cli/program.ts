@@ -2,7 +2,7 @@
 import { Command } from './libraries.ts'
 import { examples } from './command.ts'
 import { addBenchCommand } from './commands/bench.ts'
-import { addCareCommands } from './commands/care.ts'
+import { addCareCommands } from './commands/maintenance.ts'
 import { addDevCommand } from './commands/dev.ts'
 import { addReplayCommand } from './commands/replay.ts'
 import { addRunCommands } from './commands/runs.ts'

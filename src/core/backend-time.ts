@@ -2,8 +2,8 @@
 import type { Clock } from './clock.ts'
 import type { CommitAnswer } from './driver.ts'
 import type { HoldfastError } from './errors.ts'
-import { lateAt } from './requests.ts'
-import { monotonic } from './turns.ts'
+import { lateAt } from './request-records.ts'
+import { monotonic } from './event-loop.ts'
 
 /** The most attempts at a request whose deadline has passed by the backend's clock. */
 const MOST_LATE = 3

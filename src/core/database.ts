@@ -29,9 +29,9 @@ import { HoldfastError, aborted, invalid } from './errors.ts'
 import { type FencedDraft, type Lease, fence, requireLease } from './fence.ts'
 import { CALL, WRITE, type WriteOptions } from './options.ts'
 import { queue, toHoldfastError } from './queue.ts'
-import { partOf } from './requests.ts'
+import { partOf } from './request-records.ts'
 import { shareOf } from './sharing.ts'
-import { monotonic } from './turns.ts'
+import { monotonic } from './event-loop.ts'
 import { validateCommits, validateReads } from './validate.ts'
 
 /** Options of {@link createDatabase}. */

@@ -163,7 +163,7 @@ export interface CommitRequest {
    *
    * A driver with a {@link Capabilities.replayWindow} refuses a request that it has no record of if the deadline has
    * passed or lies further ahead than the window. In the first case the record of an earlier arrival may already be
-   * gone; in the second it could go before the deadline. The error is that of `late` in `core/requests.ts`, which
+   * gone; in the second it could go before the deadline. The error is that of `late` in `core/request-records.ts`, which
    * carries the backend's clock.
    */
   readonly deadline?: number

@@ -1,5 +1,5 @@
 /** The queue of a database's commits or reads: one request answers many calls, and none fails because of another. @module */
-import { type Batcher, type BatcherOptions, type Call, batcher } from './batcher.ts'
+import { type Batcher, type BatcherOptions, type Call, batcher } from './group-commit.ts'
 import type { CallOptions } from './driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError } from './errors.ts'
 

@@ -21,10 +21,10 @@ import type {
   EntryRange,
   Read,
 } from '../core/driver.ts'
-import { HoldfastError } from '../core/errors.ts'
 import { lastNumber, under, utf8Bytes } from '../core/keys.ts'
 import { IN_PROCESS_LIMITS, type Room, entryBytes, roomFor } from '../core/limits.ts'
 import { sortedMap } from './shared/sorted.ts'
+import { requireOpen } from './shared/require-open.ts'
 
 /** Options of {@link memory}. */
 export interface MemoryOptions {
@@ -76,11 +76,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
   /** Sizes of long text, which are slow to count. */
   const sizes = new WeakMap<Entry, number>()
   const { watch, announce } = announcer()
-  let isClosed = false
-
-  function requireOpen(): void {
-    if (isClosed) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
-  }
+  let isOpen = true
 
   /** Entries that the request under way has replaced or removed. They are restored if it throws. */
   const undo: (readonly [name: string, before: Entry | undefined])[] = []
@@ -196,16 +192,16 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     name: 'memory',
     capabilities: CAPABILITIES,
     async open() {
-      isClosed = false
+      isOpen = true
     },
     async read(reads) {
-      requireOpen()
+      requireOpen(isOpen)
       const now = clock()
       const room = roomFor(limits.answerBytes)
       return { now, answers: reads.map((read) => answer(read, now, room)) }
     },
     async commit({ commits }) {
-      requireOpen()
+      requireOpen(isOpen)
       const now = clock()
       // At least as many as are written; otherwise expired entries would pile up.
       sweep(now, writesOf({ commits }))
@@ -225,7 +221,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
       return { now, outcomes }
     },
     async close() {
-      isClosed = true
+      isOpen = false
     },
     watch,
   }

@@ -13,7 +13,7 @@ import { HoldfastError } from '../core/errors.ts'
 import { tenantBounds } from '../core/keys.ts'
 import type { WriteOptions } from '../core/options.ts'
 import { STORE_WIDE, type StoreWideOptions, batchOf } from './options.ts'
-import { type Pair, pairs } from './pairs.ts'
+import { type Pair, pairs } from './compare.ts'
 import type { Slice } from './scan.ts'
 
 /** Options of operations that fill a store. */

@@ -6,7 +6,7 @@
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry, EntryPage } from '../core/driver.ts'
 import { EVERYTHING, keyAfter, tenantBounds } from '../core/keys.ts'
-import { ahead } from './ahead.ts'
+import { ahead } from './read-ahead.ts'
 import { type StoreWideOptions, batchOf } from './options.ts'
 
 /** All entries of one part with `start <= key < end`, in key order. */

@@ -6,7 +6,7 @@ import { keyOf } from './events.ts'
 import { childIdOf, requireName } from './ids.ts'
 import { type OutcomePromise, deferred } from './outcome-promise.ts'
 import type { EndOfRun } from './outcomes.ts'
-import type { Execution } from './parts.ts'
+import type { Execution } from './execution-state.ts'
 import type { AnyWorkflow, Child, ChildOptions } from './types.ts'
 
 /** Errors of a start that another attempt would repeat. They are recorded, and the workflow may handle them. */

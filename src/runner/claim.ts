@@ -3,7 +3,7 @@ import { innerOf } from '../core/database.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { isTerminal } from '../runs/status.ts'
 import type { Claim } from '../stores/claims/store.ts'
-import { earFor } from './ear.ts'
+import { earFor } from './listen.ts'
 import type { Settings } from './settings.ts'
 import type { RunOutcome } from './types.ts'
 

@@ -1,7 +1,7 @@
 /** Undoes finished steps in reverse order, each once. @module */
 import { UNDOING, keyOf } from './events.ts'
 import { undoOf } from './ids.ts'
-import type { Execution } from './parts.ts'
+import type { Execution } from './execution-state.ts'
 import { makeStep } from './steps.ts'
 import type { StoredError } from './errors.ts'
 

@@ -2,7 +2,7 @@
 import type { AnyWorkflow } from './types.ts'
 import { requireInteger } from '../core/arguments.ts'
 import type { Holdfast } from '../holdfast.ts'
-import { retryAside } from './aside.ts'
+import { retryAside } from './retry-aside.ts'
 import { type WorkerOptions, createWorker } from './worker.ts'
 
 /** Options of {@link drain}. */

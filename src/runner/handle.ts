@@ -7,7 +7,7 @@ import type { SendMessageOptions, SendMessageResult } from '../stores/signals/me
 import type { Run } from '../stores/workflows/start.ts'
 import { checked } from './define.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
-import { earFor } from './ear.ts'
+import { earFor } from './listen.ts'
 import { RunError } from './errors.ts'
 import { readEnd } from './outcomes.ts'
 import type { AnyWorkflow, Messages } from './types.ts'

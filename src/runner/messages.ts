@@ -2,7 +2,7 @@
 import { keyOf } from './events.ts'
 import type { Draft } from './journal.ts'
 import { type OutcomePromise, deferred } from './outcome-promise.ts'
-import type { Execution } from './parts.ts'
+import type { Execution } from './execution-state.ts'
 
 /** Adds a wait for a message. */
 export function makeMessage(it: Execution, name: string, span: number | undefined): OutcomePromise<unknown> {

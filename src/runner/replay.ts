@@ -3,7 +3,7 @@ import type { AnyWorkflow } from './types.ts'
 import { requireGiven } from '../core/arguments.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { tenantParts } from '../core/keys.ts'
-import { nextTurn } from '../core/turns.ts'
+import { nextTurn } from '../core/event-loop.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { undoAll } from './compensation.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
@@ -11,6 +11,7 @@ import { toStored } from './errors.ts'
 import { type LogEvent, UNDOING, callOf, keyOf } from './events.ts'
 import { type Verdict, execute } from './execution.ts'
 import { load } from './load.ts'
+import { otherEnding } from './mismatch.ts'
 import { CANCELLED } from './outcomes.ts'
 import { requireDefinition } from './run.ts'
 import { realPause } from './waits.ts'
@@ -136,17 +137,12 @@ export async function replay(
 }
 
 /** @throws `NON_DETERMINISTIC` if the workflow ends in another way than the log says */
-function requireSame(runId: string, { seq, kind, payload }: LogEvent, verdict: Verdict): void {
-  const isStored = (payload as { readonly error?: { readonly code?: string } } | undefined)?.error?.code === undefined
+function requireSame(runId: string, end: LogEvent, { kind }: Verdict): void {
+  const isStored =
+    (end.payload as { readonly error?: { readonly code?: string } } | undefined)?.error?.code === undefined
   const isOther =
-    (verdict.kind === 'failed' && kind === 'run.completed') ||
-    (verdict.kind === 'ended' && kind === 'run.failed' && isStored)
-  if (!isOther) return
-  throw new HoldfastError(
-    'NON_DETERMINISTIC',
-    `Run ${JSON.stringify(runId)} recorded ${kind} as event ${seq}, but the workflow has ${verdict.kind}. Restore the code that wrote the log`,
-    { details: { runId, seq, recorded: kind, stepId: '', waitsFor: [] } },
-  )
+    (kind === 'failed' && end.kind === 'run.completed') || (kind === 'ended' && end.kind === 'run.failed' && isStored)
+  if (isOther) throw otherEnding(runId, end, kind)
 }
 
 function replayed(verdict: Verdict, isUndone: boolean): Replayed {

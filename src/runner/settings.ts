@@ -5,7 +5,7 @@ import { encodeId } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { waitAfter } from './retry.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
-import { MAX_MISSED } from './hold.ts'
+import { MAX_MISSED } from './hold-claim.ts'
 import type { StepRetry, Working } from './types.ts'
 import { type Pause, realPause } from './waits.ts'
 

@@ -1,7 +1,7 @@
 /** Sleeps of a workflow. @module */
 import { keyOf } from './events.ts'
 import { type OutcomePromise, deferred } from './outcome-promise.ts'
-import type { Execution } from './parts.ts'
+import type { Execution } from './execution-state.ts'
 
 /** Adds a sleep of `span` milliseconds. */
 export function makeSleep(it: Execution, span: number): OutcomePromise<void> {

@@ -5,10 +5,10 @@ import { waitAfter } from './retry.ts'
 import { type StoredError, StepError, fromLog, isNonRetryable, toStored } from './errors.ts'
 import { type LogEvent, keyOf } from './events.ts'
 import { idempotencyKeyOf } from './ids.ts'
-import { inStep } from './inside.ts'
+import { inStep } from './inside-step.ts'
 import { type Draft, rowOf } from './journal.ts'
 import { type OutcomePromise, deferred } from './outcome-promise.ts'
-import type { Execution } from './parts.ts'
+import type { Execution } from './execution-state.ts'
 import type { StepInfo, StepRetry } from './types.ts'
 
 /** A step to run. */

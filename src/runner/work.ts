@@ -3,7 +3,7 @@ import type { AnyWorkflow } from './types.ts'
 import { sleep } from '../core/abort.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
-import { retryAside } from './aside.ts'
+import { retryAside } from './retry-aside.ts'
 import { type WorkerOptions, createWorker } from './worker.ts'
 
 /** Options of {@link work}. */

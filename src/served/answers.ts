@@ -3,7 +3,7 @@ import type { Answer, CallOptions, CommitAnswer, Current, Driver, Outcome, Read,
 import { HoldfastError } from '../core/errors.ts'
 import { headOf } from '../core/keys.ts'
 import { entryBytes, roomFor } from '../core/limits.ts'
-import { turned } from '../core/turns.ts'
+import { turned } from '../core/event-loop.ts'
 import { MAX_RESTARTS, askAgain, confirm, headBytes, tooFast, tooMuch } from '../drivers/shared/split-reads.ts'
 
 /** The most bytes of values requested from the driver at once. Pages are bounded by it, gets are not. */

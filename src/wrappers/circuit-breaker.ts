@@ -8,7 +8,7 @@ import type { Clock } from '../core/clock.ts'
 import type { Driver } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError } from '../core/errors.ts'
 import { tell } from './shared/hooks.ts'
-import { lateAt } from '../core/requests.ts'
+import { lateAt } from '../core/request-records.ts'
 
 /** `closed`: calls pass. `open`: calls are refused. `half-open`: one call at a time passes, as a probe. */
 export type CircuitState = 'closed' | 'open' | 'half-open'

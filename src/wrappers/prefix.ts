@@ -6,7 +6,7 @@
 import type { Answer, Check, Commit, Driver, EntryKey, Op, Read } from '../core/driver.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
-import { reused } from '../core/requests.ts'
+import { reused } from '../core/request-records.ts'
 
 /**
  * Makes a driver that keeps everything under a prefix of another.

@@ -9,7 +9,15 @@ import { requireInteger } from '../core/arguments.ts'
 import { type Clock, idSource, systemClock } from '../core/clock.ts'
 import type { Check, CommitAnswer, CommitRequest, Driver, FailedCheck, Outcome } from '../core/driver.ts'
 import { aborted, isHoldfastError } from '../core/errors.ts'
-import { type RequestRecord, type Verdict, digestOf, late, recordOf, requireInTime, reused } from '../core/requests.ts'
+import {
+  type RequestRecord,
+  type Verdict,
+  digestOf,
+  late,
+  recordOf,
+  requireInTime,
+  reused,
+} from '../core/request-records.ts'
 
 /** Options of {@link replay}. */
 export interface ReplayOptions {

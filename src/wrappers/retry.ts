@@ -9,7 +9,7 @@ import { type Clock, stopwatch } from '../core/clock.ts'
 import type { CallOptions, Driver } from '../core/driver.ts'
 import { type ErrorCode, HoldfastError, isHoldfastError, pauseAsked } from '../core/errors.ts'
 import { tell } from './shared/hooks.ts'
-import { lateAt } from '../core/requests.ts'
+import { lateAt } from '../core/request-records.ts'
 
 export type { Sleep } from '../core/abort.ts'
 

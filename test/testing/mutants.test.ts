@@ -14,7 +14,7 @@ import type {
   EntryRange,
   Read,
 } from '../../src/core/driver.ts'
-import { lateAt } from '../../src/core/requests.ts'
+import { lateAt } from '../../src/core/request-records.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { cases, type Harness, runCase } from '../../src/testing/index.ts'
 import { replay } from '../../src/wrappers/replay.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { HoldfastError } from '../../src/core/errors.ts'
-import { late } from '../../src/core/requests.ts'
+import { late } from '../../src/core/request-records.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { type CircuitBreakerOptions, circuitBreaker } from '../../src/wrappers/circuit-breaker.ts'

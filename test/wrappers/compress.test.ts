@@ -1,7 +1,7 @@
 import { deflateSync, inflateSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import type { CommitRequest, Current, Driver, Entry, EntryPage } from '../../src/core/driver.ts'
-import { digestOf } from '../../src/core/requests.ts'
+import { digestOf } from '../../src/core/request-records.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { compress } from '../../src/wrappers/compress.ts'
 import { randomFrom } from '../support/random.ts'

@@ -9,7 +9,7 @@ import {
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { HoldfastError } from '../../src/core/errors.ts'
-import { late } from '../../src/core/requests.ts'
+import { late } from '../../src/core/request-records.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'
 import { type ObservedCall, type ObservedEnd, observe, openTelemetry } from '../../src/wrappers/observe.ts'

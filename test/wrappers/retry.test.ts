@@ -1,7 +1,7 @@
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { HoldfastError } from '../../src/core/errors.ts'
 import type { Driver } from '../../src/core/driver.ts'
-import { late, lateAt } from '../../src/core/requests.ts'
+import { late, lateAt } from '../../src/core/request-records.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
 import { memory } from '../../src/drivers/memory.ts'
 import { spyOn } from '../../src/testing/spy.ts'

@@ -10,7 +10,7 @@
 import { writesOf } from '../shared/evaluate.ts'
 import type { Clock } from '../../core/clock.ts'
 import type { Commit, CommitAnswer } from '../../core/driver.ts'
-import type { Sweeps } from '../shared/sweeps.ts'
+import type { Sweeps } from '../shared/sweep-schedule.ts'
 import { type IdbStore, below } from './api.ts'
 import { type Judged, judge, needsOf, weightOf } from './batch.ts'
 import {

@@ -9,6 +9,7 @@ import { type IdbConnection, type IdbFactory, type OpenRequest, defaultFactory }
 import { type Attempt, foreign, isLost, toHoldfastError } from './faults.ts'
 import { type Opened, createStores, look } from './opened.ts'
 import { ENTRIES } from './transactions.ts'
+import { requireOpen } from '../shared/require-open.ts'
 
 /** The version of the object stores; version 1 had only the store of entries. */
 const VERSION = 2
@@ -54,7 +55,7 @@ export function connection(options: ConnectionOptions): Connection {
 
   /** Makes the request before anything is awaited, so that no other tab can come between. */
   function connected(): Promise<Opened> {
-    if (!isWanted) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+    requireOpen(isWanted)
     if (gone) throw gone
     if (opening) return opening
     const drop = (): void => {

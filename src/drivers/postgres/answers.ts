@@ -2,7 +2,7 @@
 import { fromBase64 } from '../../core/base64.ts'
 import type { Answer, CommitRequest, Entry, FailedCheck, Outcome, Read, Value } from '../../core/driver.ts'
 import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
-import { type Verdict, late, reused } from '../../core/requests.ts'
+import { type Verdict, late, reused } from '../../core/request-records.ts'
 import type { Row } from './handle.ts'
 
 /** `n, key, version, expires_at, kind, value`. Numbers arrive as numbers, bigints or text, depending on the client. */

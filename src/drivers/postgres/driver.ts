@@ -16,14 +16,14 @@ import { requireGiven, requireInteger } from '../../core/arguments.ts'
 import { writesOf } from '../shared/evaluate.ts'
 import type { CallOptions, Capabilities, CommitAnswer, Driver } from '../../core/driver.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
-import { lateAt } from '../../core/requests.ts'
-import { sweeps } from '../shared/sweeps.ts'
+import { lateAt } from '../../core/request-records.ts'
+import { sweeps } from '../shared/sweep-schedule.ts'
 import { commitOutcomes, isAgain, readVersion } from './answers.ts'
 import { type Answered, type Statement, callsOver, inDoubt } from './calls.ts'
 import { isSchemaMissing } from './errors.ts'
 import { type PostgresHandle, runOver } from './handle.ts'
 import { FIND, SCHEMA_VERSION, migration } from './migrations.ts'
-import { type Ask, readAll } from './pieces.ts'
+import { type Ask, readAll } from './large-reads.ts'
 import { LIMITS, encodeCommits } from './requests.ts'
 
 export type {
@@ -34,6 +34,7 @@ export type {
   PostgresHandle,
   PostgresJs,
 } from './handle.ts'
+import { requireOpen } from '../shared/require-open.ts'
 
 /** Options of {@link postgres}. */
 export interface PostgresOptions {
@@ -127,10 +128,6 @@ export function postgres(options: PostgresOptions): Driver {
   let isFound = false
   const swept = sweeps()
 
-  function requireOpen(): void {
-    if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
-  }
-
   async function findVersion(): Promise<number> {
     try {
       return readVersion((await run(schema(FIND))).rows)
@@ -189,11 +186,11 @@ export function postgres(options: PostgresOptions): Driver {
       isOpen = true
     },
     async read(reads, options) {
-      requireOpen()
+      requireOpen(isOpen)
       return readAll(reads, asking(options))
     },
     async commit(request, options): Promise<CommitAnswer> {
-      requireOpen()
+      requireOpen(isOpen)
       const sweep = swept.most(performance.now(), writesOf(request))
       const text = encodeCommits(request, { window: replayWindow, sweep })
       const params = (wait: number): string[] => [text, String(wait)]

@@ -5,7 +5,7 @@ import type { Check, CommitRequest, Expiry, Limits, Op, Read, Value } from '../.
 import { HoldfastError } from '../../core/errors.ts'
 import { utf8Bytes } from '../../core/keys.ts'
 import { NETWORK_LIMITS } from '../../core/limits.ts'
-import { digestOf } from '../../core/requests.ts'
+import { digestOf } from '../../core/request-records.ts'
 import { locksOf } from './locks.ts'
 
 /** A request or an answer over HTTP holds at most 10 MiB. A little is reserved for the surrounding syntax. */

@@ -22,6 +22,7 @@
  *
  * @module
  */
+import { type ViewColumns, viewColumns } from '../shared/views.ts'
 import { type BuildColumns, type ColumnBuilderBase, type NotNull, isNotNull } from 'drizzle-orm'
 import {
   type ConvertCustomConfig,
@@ -60,17 +61,20 @@ export type View<Name extends string, Columns extends Record<string, ColumnBuild
 >
 
 /** A column of text. */
-export type Text<Name extends string> = PgTextBuilderInitial<Name, [string, ...string[]]>
+export type Text<Name extends string = string> = PgTextBuilderInitial<Name, [string, ...string[]]>
 /** A column of small integers. */
-export type Integer<Name extends string> = PgIntegerBuilderInitial<Name>
+export type Integer<Name extends string = string> = PgIntegerBuilderInitial<Name>
 /** A column of integers, such as milliseconds since 1970. */
-export type Long<Name extends string> = PgBigInt53BuilderInitial<Name>
+export type Long<Name extends string = string> = PgBigInt53BuilderInitial<Name>
 /** A column of JSON, parsed by drizzle. */
-export type Json<Name extends string> = PgJsonbBuilderInitial<Name>
+export type Json<Name extends string = string> = PgJsonbBuilderInitial<Name>
 /** The data of a {@link Bytes} column. */
 export type BytesType = { data: Uint8Array; driverData: Uint8Array }
 /** A column of bytes. */
 export type Bytes<Name extends string> = PgCustomColumnBuilder<ConvertCustomConfig<Name, BytesType>>
+
+/** The columns of the views. */
+export type Views = ViewColumns<Text, Long, Json>
 
 const bytea = customType<BytesType>({ dataType: () => 'bytea' })
 
@@ -135,118 +139,27 @@ export const schemaVersion: Table<'holdfast_schema', { version: NotNull<Integer<
   { version: integer('version').notNull() },
 )
 
+const columns: Views = viewColumns({ text: (name) => text(name), long, json: (name) => jsonb(name) })
+
 /** The runs of all tenants; `data` is the whole record. In all views, text that is not JSON reads as null. */
-export const runs: View<
-  'holdfast_runs',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: NotNull<Text<'run_id'>>
-    workflow: Text<'workflow'>
-    definitionVersion: Text<'definition_version'>
-    status: Text<'status'>
-    since: Long<'since'>
-    createdAt: Long<'created_at'>
-    data: Json<'data'>
-  }
-> = pgView('holdfast_runs', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id').notNull(),
-  workflow: text('workflow'),
-  definitionVersion: text('definition_version'),
-  status: text('status'),
-  since: long('since'),
-  createdAt: long('created_at'),
-  data: jsonb('data'),
-}).existing()
+export const runs: View<'holdfast_runs', Views['runs']> = pgView('holdfast_runs', columns.runs).existing()
 
 /** The steps of all runs, in no particular order; `data` is the whole record. */
-export const steps: View<
-  'holdfast_steps',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: NotNull<Text<'run_id'>>
-    stepId: NotNull<Text<'step_id'>>
-    status: Text<'status'>
-    result: Json<'result'>
-    error: Text<'error'>
-    startedAt: Long<'started_at'>
-    completedAt: Long<'completed_at'>
-    data: Json<'data'>
-  }
-> = pgView('holdfast_steps', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id').notNull(),
-  stepId: text('step_id').notNull(),
-  status: text('status'),
-  result: jsonb('result'),
-  error: text('error'),
-  startedAt: long('started_at'),
-  completedAt: long('completed_at'),
-  data: jsonb('data'),
-}).existing()
+export const steps: View<'holdfast_steps', Views['steps']> = pgView('holdfast_steps', columns.steps).existing()
 
 /** The logs of all runs; `data` is the whole event. */
-export const events: View<
-  'holdfast_events',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: NotNull<Text<'run_id'>>
-    seq: NotNull<Long<'seq'>>
-    kind: Text<'kind'>
-    stepId: Text<'step_id'>
-    at: Long<'at'>
-    payload: Json<'payload'>
-    data: Json<'data'>
-  }
-> = pgView('holdfast_events', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id').notNull(),
-  seq: long('seq').notNull(),
-  kind: text('kind'),
-  stepId: text('step_id'),
-  at: long('at'),
-  payload: jsonb('payload'),
-  data: jsonb('data'),
-}).existing()
+export const events: View<'holdfast_events', Views['events']> = pgView('holdfast_events', columns.events).existing()
 
 /** The snapshots of all runs; `data` is the whole document that contains `state`. */
-export const snapshots: View<
+export const snapshots: View<'holdfast_snapshots', Views['snapshots']> = pgView(
   'holdfast_snapshots',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: NotNull<Text<'run_id'>>
-    version: Long<'version'>
-    throughSeq: Long<'through_seq'>
-    updatedAt: Long<'updated_at'>
-    state: Json<'state'>
-    data: Json<'data'>
-  }
-> = pgView('holdfast_snapshots', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id').notNull(),
-  version: long('version'),
-  throughSeq: long('through_seq'),
-  updatedAt: long('updated_at'),
-  state: jsonb('state'),
-  data: jsonb('data'),
-}).existing()
+  columns.snapshots,
+).existing()
+
+const { expiresAt, ...place } = columns.values
 
 /** The plain values of tenants (`runId` is null) and of runs, either as text or as bytes. */
-export const values: View<
+export const values: View<'holdfast_values', Views['values'] & { text: Text<'text'>; bytes: Bytes<'bytes'> }> = pgView(
   'holdfast_values',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: Text<'run_id'>
-    name: NotNull<Text<'name'>>
-    text: Text<'text'>
-    bytes: Bytes<'bytes'>
-    expiresAt: Long<'expires_at'>
-  }
-> = pgView('holdfast_values', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id'),
-  name: text('name').notNull(),
-  text: text('text'),
-  bytes: bytea('bytes'),
-  expiresAt: long('expires_at'),
-}).existing()
+  { ...place, text: text('text'), bytes: bytea('bytes'), expiresAt },
+).existing()

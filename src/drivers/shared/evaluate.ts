@@ -19,7 +19,15 @@ import type {
 import { isHoldfastError } from '../../core/errors.ts'
 import { encodeNumber, trimmedKey } from '../../core/keys.ts'
 import { type Room, roomFor, takesEntry } from '../../core/limits.ts'
-import { type RequestRecord, digestOf, late, partOf, recordOf, requireInTime, reused } from '../../core/requests.ts'
+import {
+  type RequestRecord,
+  digestOf,
+  late,
+  partOf,
+  recordOf,
+  requireInTime,
+  reused,
+} from '../../core/request-records.ts'
 
 /** A transaction. Reads see earlier writes of the same transaction. */
 export interface Transaction {

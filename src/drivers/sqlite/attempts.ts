@@ -2,7 +2,7 @@
 import { abortable, inTime, sleep } from '../../core/abort.ts'
 import { type ErrorCode, HoldfastError, aborted, isHoldfastError } from '../../core/errors.ts'
 import { wasNeverSent } from '../shared/network.ts'
-import type { Batches, Statement } from './batches.ts'
+import type { Batches, Statement } from './batch-client.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
 
 /** The rows of a batch, and whether an earlier attempt may have arrived, too. */

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Driver } from '../../core/driver.ts'
-import { HoldfastError, invalid } from '../../core/errors.ts'
-import { type SqliteOptions, sqliteDriver } from './driver.ts'
-import type { SqliteHandle, SqliteStatement } from './handle.ts'
+import type { SqliteOptions } from './driver.ts'
+import { type Engine, driverOver } from './engine.ts'
+import type { SqliteStatement } from './handle.ts'
 
 export type { SqliteOptions } from './driver.ts'
 
@@ -48,6 +48,19 @@ export interface BetterSqlite3Options extends SqliteOptions {
   readonly path?: string
 }
 
+const ENGINE: Engine<BetterSqlite3Database> = {
+  name: 'better-sqlite3',
+  load: async () => (await import('better-sqlite3')).default,
+  missing: 'better-sqlite3 does not load; install it, or pass an open db',
+  isMemory: (db) => db.memory,
+  prepare(db, sql) {
+    const statement = db.prepare(sql)
+    if (statement.reader) statement.raw()
+    return statement as SqliteStatement
+  },
+  exec: (db, sql) => db.exec(sql),
+}
+
 /**
  * Creates a driver that stores everything in a SQLite file. Any number of processes on this machine can share the file.
  *
@@ -70,37 +83,4 @@ export interface BetterSqlite3Options extends SqliteOptions {
  * await holdfast.close()
  * ```
  */
-export function sqlite(options: BetterSqlite3Options): Driver {
-  const { db, path } = options
-  if ((db === undefined) === (path === undefined)) throw invalid('Pass either db or path, not both')
-  const given = db !== undefined && '$client' in db ? db.$client : db
-  return sqliteDriver(
-    {
-      name: 'better-sqlite3',
-      isShared: given !== undefined,
-      isMemory: given?.memory ?? (path === ':memory:' || path === ''),
-      open: async () => withArrays(given ?? (await openPath(path!))),
-    },
-    options,
-  )
-}
-
-async function openPath(path: string): Promise<BetterSqlite3Database> {
-  let Database
-  try {
-    ;({ default: Database } = await import('better-sqlite3'))
-  } catch (cause) {
-    throw new HoldfastError('UNSUPPORTED', 'better-sqlite3 does not load; install it, or pass an open db', { cause })
-  }
-  return new Database(path)
-}
-
-const withArrays = (db: BetterSqlite3Database): SqliteHandle => ({
-  prepare(sql) {
-    const statement = db.prepare(sql)
-    if (statement.reader) statement.raw()
-    return statement as SqliteStatement
-  },
-  exec: (sql) => db.exec(sql),
-  close: () => db.close(),
-})
+export const sqlite = (options: BetterSqlite3Options): Driver => driverOver(ENGINE, options)

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Driver } from '../../core/driver.ts'
-import { HoldfastError, invalid } from '../../core/errors.ts'
-import { type SqliteOptions, sqliteDriver } from './driver.ts'
-import type { SqliteHandle, SqliteRow, SqliteValue } from './handle.ts'
+import type { SqliteOptions } from './driver.ts'
+import { type Engine, driverOver } from './engine.ts'
+import type { SqliteRow, SqliteValue } from './handle.ts'
 
 export type { SqliteOptions } from './driver.ts'
 export type { SqliteValue } from './handle.ts'
@@ -44,6 +44,19 @@ export interface BunSqliteOptions extends SqliteOptions {
   readonly path?: string
 }
 
+const ENGINE: Engine<BunSqliteDatabase> = {
+  name: 'bun-sqlite',
+  load: async () => (await import('bun:sqlite')).Database,
+  missing: 'This runtime has no bun:sqlite; use Bun',
+  isMemory: ({ filename }) => filename === ':memory:' || filename === '',
+  prepare(db, sql) {
+    const statement = db.prepare(sql)
+    const all = (...values: SqliteValue[]): SqliteRow[] => statement.values(...values) ?? []
+    return { all, get: (...values) => all(...values)[0], run: (...values) => statement.run(...values) }
+  },
+  exec: (db, sql) => db.run(sql),
+}
+
 /**
  * Creates a driver that stores everything in a SQLite file. Any number of processes on this machine can share the file,
  * including those that use better-sqlite3 or `node:sqlite`.
@@ -67,38 +80,4 @@ export interface BunSqliteOptions extends SqliteOptions {
  * await holdfast.close()
  * ```
  */
-export function bunSqlite(options: BunSqliteOptions): Driver {
-  const { db, path } = options
-  if ((db === undefined) === (path === undefined)) throw invalid('Pass either db or path, not both')
-  const given = db !== undefined && '$client' in db ? db.$client : db
-  const name = given?.filename ?? path
-  return sqliteDriver(
-    {
-      name: 'bun-sqlite',
-      isShared: given !== undefined,
-      isMemory: name === ':memory:' || name === '',
-      open: async () => withArrays(given ?? (await openPath(path!))),
-    },
-    options,
-  )
-}
-
-async function openPath(path: string): Promise<BunSqliteDatabase> {
-  let Database
-  try {
-    ;({ Database } = await import('bun:sqlite'))
-  } catch (cause) {
-    throw new HoldfastError('UNSUPPORTED', 'This runtime has no bun:sqlite; use Bun', { cause })
-  }
-  return new Database(path)
-}
-
-const withArrays = (db: BunSqliteDatabase): SqliteHandle => ({
-  prepare(sql) {
-    const statement = db.prepare(sql)
-    const all = (...values: SqliteValue[]): SqliteRow[] => statement.values(...values) ?? []
-    return { all, get: (...values) => all(...values)[0], run: (...values) => statement.run(...values) }
-  },
-  exec: (sql) => db.run(sql),
-  close: () => db.close(),
-})
+export const bunSqlite = (options: BunSqliteOptions): Driver => driverOver(ENGINE, options)

@@ -13,7 +13,7 @@
 import { MAX_TIME } from '../../core/arguments.ts'
 import { DIGITS, LAST_NUMBER } from '../../core/keys.ts'
 import { entryBytes } from '../../core/limits.ts'
-import { SWEEP } from '../shared/sweeps.ts'
+import { SWEEP } from '../shared/sweep-schedule.ts'
 import { isLong, octetsOf, valueOf } from './long-values.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 
@@ -182,7 +182,7 @@ const TRIGGERS = [
     DELETE FROM holdfast_keys WHERE part = NEW.part AND key > ${TRIMMED} AND key <= NEW.key || (
       SELECT ${digits('CAST(value AS INTEGER)')} FROM holdfast_keys WHERE part = NEW.part AND key = ${TRIMMED});
   END`,
-  // The record of a request, as in `core/requests.ts`.
+  // The record of a request, as in `core/request-records.ts`.
   `CREATE TRIGGER holdfast_end INSTEAD OF INSERT ON holdfast_ends BEGIN
     INSERT INTO holdfast_answers (request, n, item, said)
       SELECT NEW.request, -1, -1, json_object('digest', NEW.digest, 'verdicts', (

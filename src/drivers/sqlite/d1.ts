@@ -1,12 +1,12 @@
 /**
- * Cloudflare D1: SQLite through a Workers binding. A request is one `batch()`, see `batched.ts`.
+ * Cloudflare D1: SQLite through a Workers binding. A request is one `batch()`, see `batch-driver.ts`.
  *
  * @module
  */
 import type { Driver } from '../../core/driver.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { invalid } from '../../core/errors.ts'
-import { DEFAULT_TIMEOUT, batched } from './batched.ts'
+import { DEFAULT_TIMEOUT, batched } from './batch-driver.ts'
 
 /** The part of a D1 prepared statement that the driver uses. */
 export interface D1Statement {

@@ -23,14 +23,16 @@ import type {
 } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { IN_PROCESS_LIMITS } from '../../core/limits.ts'
-import { monotonic, turned } from '../../core/turns.ts'
+import { monotonic, turned } from '../../core/event-loop.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
 import type { SqliteHandle } from './handle.ts'
 import { shortBytes } from './long-values.ts'
 import { migrate, versionOf } from './migrations.ts'
-import { applyIn, sweeper } from './requests.ts'
+import { applyIn } from './requests.ts'
+import { sweeper } from './sweep.ts'
 import { type Reading, type RowTransaction, answering, entryAt, transaction } from './rows.ts'
 import { type Statements, prepareStatements } from './statements.ts'
+import { requireOpen } from '../shared/require-open.ts'
 
 /** Options of every SQLite driver. */
 export interface SqliteOptions {
@@ -125,7 +127,7 @@ export function sqliteDriver(engine: SqliteEngine, options: SqliteOptions = {}):
   const readClock = (): number => Math.trunc(clock())
 
   function connected(): Connection {
-    if (connection === undefined) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+    requireOpen(connection)
     return connection
   }
 

@@ -11,14 +11,16 @@ import { writesOf } from '../shared/evaluate.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { type Clock, systemClock } from '../../core/clock.ts'
 import type { Capabilities, Driver } from '../../core/driver.ts'
-import { HoldfastError, invalid } from '../../core/errors.ts'
+import { invalid } from '../../core/errors.ts'
 import { toHoldfastError } from './errors.ts'
 import type { SqliteHandle, SqliteRow, SqliteValue } from './handle.ts'
 import { SHORT_BYTES } from './long-values.ts'
 import { upgrade } from './migrations.ts'
-import { applyIn, sweeper } from './requests.ts'
+import { applyIn } from './requests.ts'
+import { sweeper } from './sweep.ts'
 import { answering, transaction, whole } from './rows.ts'
 import { prepareStatements } from './statements.ts'
+import { requireOpen } from '../shared/require-open.ts'
 
 /** The part of a cursor of `ctx.storage.sql` that the driver uses. */
 export interface DurableObjectCursor {
@@ -125,7 +127,7 @@ export function durableObject({ storage, clock = systemClock, replayWindow = 0 }
   let isOpen = false
 
   function atomically<T>(body: () => T): T {
-    if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+    requireOpen(isOpen)
     return mapped(() => {
       try {
         return storage.transactionSync(body)

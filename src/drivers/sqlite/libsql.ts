@@ -1,13 +1,13 @@
 /**
- * libSQL, over HTTP as with Turso and `sqld`, or in a file. A request is one `batch()` of its client, see `batched.ts`.
+ * libSQL, over HTTP as with Turso and `sqld`, or in a file. A request is one `batch()` of its client, see `batch-driver.ts`.
  *
  * @module
  */
 import type { Driver } from '../../core/driver.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
-import { DEFAULT_TIMEOUT, batched } from './batched.ts'
-import type { Batches, Statement } from './batches.ts'
+import { DEFAULT_TIMEOUT, batched } from './batch-driver.ts'
+import type { Batches, Statement } from './batch-client.ts'
 import { resultOf } from './errors.ts'
 
 /** The part of an `@libsql/client` client that the driver uses, whichever entry created it. */

@@ -4,9 +4,9 @@
  * @module
  */
 import type { Driver } from '../../core/driver.ts'
-import { HoldfastError, invalid } from '../../core/errors.ts'
-import { type SqliteOptions, sqliteDriver } from './driver.ts'
-import type { SqliteHandle, SqliteStatement, SqliteValue } from './handle.ts'
+import type { SqliteOptions } from './driver.ts'
+import { type Engine, driverOver } from './engine.ts'
+import type { SqliteStatement, SqliteValue } from './handle.ts'
 
 export type { SqliteOptions } from './driver.ts'
 export type { SqliteValue } from './handle.ts'
@@ -48,6 +48,19 @@ export interface NodeSqliteOptions extends SqliteOptions {
   readonly path?: string
 }
 
+const ENGINE: Engine<NodeSqliteDatabase> = {
+  name: 'node-sqlite',
+  load: async () => (await import('node:sqlite')).DatabaseSync,
+  missing: 'This runtime has no node:sqlite; use Node 22.13 or newer',
+  isMemory: (db) => db.location?.() === null,
+  prepare(db, sql) {
+    const statement = db.prepare(sql)
+    statement.setReturnArrays?.(true)
+    return statement.setReturnArrays === undefined ? converting(statement) : (statement as SqliteStatement)
+  },
+  exec: (db, sql) => db.exec(sql),
+}
+
 /**
  * Creates a driver that stores everything in a SQLite file. Any number of processes on this machine can share the file,
  * including those that use better-sqlite3.
@@ -71,39 +84,7 @@ export interface NodeSqliteOptions extends SqliteOptions {
  * await holdfast.close()
  * ```
  */
-export function nodeSqlite(options: NodeSqliteOptions): Driver {
-  const { db, path } = options
-  if ((db === undefined) === (path === undefined)) throw invalid('Pass either db or path, not both')
-  return sqliteDriver(
-    {
-      name: 'node-sqlite',
-      isShared: db !== undefined,
-      isMemory: db ? db.location?.() === null : path === ':memory:' || path === '',
-      open: async () => withArrays(db ?? (await openPath(path!))),
-    },
-    options,
-  )
-}
-
-async function openPath(path: string): Promise<NodeSqliteDatabase> {
-  let DatabaseSync
-  try {
-    ;({ DatabaseSync } = await import('node:sqlite'))
-  } catch (cause) {
-    throw new HoldfastError('UNSUPPORTED', 'This runtime has no node:sqlite; use Node 22.13 or newer', { cause })
-  }
-  return new DatabaseSync(path)
-}
-
-const withArrays = (db: NodeSqliteDatabase): SqliteHandle => ({
-  prepare(sql) {
-    const statement = db.prepare(sql)
-    statement.setReturnArrays?.(true)
-    return statement.setReturnArrays === undefined ? converting(statement) : (statement as SqliteStatement)
-  },
-  exec: (sql) => db.exec(sql),
-  close: () => db.close(),
-})
+export const nodeSqlite = (options: NodeSqliteOptions): Driver => driverOver(ENGINE, options)
 
 /** For Node releases whose rows are always objects, which hold their columns in order. */
 const converting = (statement: NodeSqliteStatement): SqliteStatement => ({

@@ -22,6 +22,7 @@
  *
  * @module
  */
+import { type ViewColumns, viewColumns } from '../shared/views.ts'
 import { type BuildColumns, type ColumnBuilderBase, type NotNull } from 'drizzle-orm'
 import {
   type ConvertCustomConfig,
@@ -57,15 +58,22 @@ export type View<Name extends string, Columns extends Record<string, ColumnBuild
 >
 
 /** A column of text. */
-export type Text<Name extends string> = SQLiteTextBuilderInitial<Name, [string, ...string[]], number | undefined>
+export type Text<Name extends string = string> = SQLiteTextBuilderInitial<
+  Name,
+  [string, ...string[]],
+  number | undefined
+>
 /** A column of integers. */
-export type Integer<Name extends string> = SQLiteIntegerBuilderInitial<Name>
+export type Integer<Name extends string = string> = SQLiteIntegerBuilderInitial<Name>
 /** A column of JSON text, parsed by drizzle. */
-export type Json<Name extends string> = SQLiteTextJsonBuilderInitial<Name>
+export type Json<Name extends string = string> = SQLiteTextJsonBuilderInitial<Name>
 /** The type of a {@link Stored} column. */
 export type StoredType = { data: string | Uint8Array; driverData: string | Uint8Array }
 /** A column of text or bytes, as stored. */
 export type Stored<Name extends string> = SQLiteCustomColumnBuilder<ConvertCustomConfig<Name, StoredType>>
+
+/** The columns of the views. */
+export type Views = ViewColumns<Text, Integer, Json>
 
 const stored = customType<StoredType>({ dataType: () => 'any' })
 
@@ -103,116 +111,31 @@ export const schemaVersion: Table<'holdfast_schema', { version: NotNull<Integer<
   { version: integer('version').notNull() },
 )
 
+const columns: Views = viewColumns({
+  text: (name) => text(name),
+  long: (name) => integer(name),
+  json: (name) => text(name, { mode: 'json' }),
+})
+
 /** The runs of all tenants. `data` is the whole record. A value that is not JSON reads as null, here and below. */
-export const runs: View<
-  'holdfast_runs',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: NotNull<Text<'run_id'>>
-    workflow: Text<'workflow'>
-    definitionVersion: Text<'definition_version'>
-    status: Text<'status'>
-    since: Integer<'since'>
-    createdAt: Integer<'created_at'>
-    data: Json<'data'>
-  }
-> = sqliteView('holdfast_runs', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id').notNull(),
-  workflow: text('workflow'),
-  definitionVersion: text('definition_version'),
-  status: text('status'),
-  since: integer('since'),
-  createdAt: integer('created_at'),
-  data: text('data', { mode: 'json' }),
-}).existing()
+export const runs: View<'holdfast_runs', Views['runs']> = sqliteView('holdfast_runs', columns.runs).existing()
 
 /** The steps of all runs, in no particular order. `data` is the whole record. */
-export const steps: View<
-  'holdfast_steps',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: NotNull<Text<'run_id'>>
-    stepId: NotNull<Text<'step_id'>>
-    status: Text<'status'>
-    result: Json<'result'>
-    error: Text<'error'>
-    startedAt: Integer<'started_at'>
-    completedAt: Integer<'completed_at'>
-    data: Json<'data'>
-  }
-> = sqliteView('holdfast_steps', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id').notNull(),
-  stepId: text('step_id').notNull(),
-  status: text('status'),
-  result: text('result', { mode: 'json' }),
-  error: text('error'),
-  startedAt: integer('started_at'),
-  completedAt: integer('completed_at'),
-  data: text('data', { mode: 'json' }),
-}).existing()
+export const steps: View<'holdfast_steps', Views['steps']> = sqliteView('holdfast_steps', columns.steps).existing()
 
 /** The logs of all runs. `data` is the whole event. */
-export const events: View<
-  'holdfast_events',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: NotNull<Text<'run_id'>>
-    seq: NotNull<Integer<'seq'>>
-    kind: Text<'kind'>
-    stepId: Text<'step_id'>
-    at: Integer<'at'>
-    payload: Json<'payload'>
-    data: Json<'data'>
-  }
-> = sqliteView('holdfast_events', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id').notNull(),
-  seq: integer('seq').notNull(),
-  kind: text('kind'),
-  stepId: text('step_id'),
-  at: integer('at'),
-  payload: text('payload', { mode: 'json' }),
-  data: text('data', { mode: 'json' }),
-}).existing()
+export const events: View<'holdfast_events', Views['events']> = sqliteView('holdfast_events', columns.events).existing()
 
 /** The snapshots of all runs. `data` is the whole document around `state`. */
-export const snapshots: View<
+export const snapshots: View<'holdfast_snapshots', Views['snapshots']> = sqliteView(
   'holdfast_snapshots',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: NotNull<Text<'run_id'>>
-    version: Integer<'version'>
-    throughSeq: Integer<'through_seq'>
-    updatedAt: Integer<'updated_at'>
-    state: Json<'state'>
-    data: Json<'data'>
-  }
-> = sqliteView('holdfast_snapshots', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id').notNull(),
-  version: integer('version'),
-  throughSeq: integer('through_seq'),
-  updatedAt: integer('updated_at'),
-  state: text('state', { mode: 'json' }),
-  data: text('data', { mode: 'json' }),
-}).existing()
+  columns.snapshots,
+).existing()
+
+const { expiresAt, ...place } = columns.values
 
 /** The plain values of tenants (`runId` is null) and of runs, as stored. */
-export const values: View<
+export const values: View<'holdfast_values', Views['values'] & { value: NotNull<Stored<'value'>> }> = sqliteView(
   'holdfast_values',
-  {
-    tenant: NotNull<Text<'tenant'>>
-    runId: Text<'run_id'>
-    name: NotNull<Text<'name'>>
-    value: NotNull<Stored<'value'>>
-    expiresAt: Integer<'expires_at'>
-  }
-> = sqliteView('holdfast_values', {
-  tenant: text('tenant').notNull(),
-  runId: text('run_id'),
-  name: text('name').notNull(),
-  value: stored('value').notNull(),
-  expiresAt: integer('expires_at'),
-}).existing()
+  { ...place, value: stored('value').notNull(), expiresAt },
+).existing()

@@ -41,6 +41,7 @@ import { sortedMap } from '../shared/sorted.ts'
 import { JOIN, decodeEntry, decodeName, encodeEntry, encodeName, hashName, isHash } from './items.ts'
 import { type Writes, journal } from './journal.ts'
 import type { UnstorageStorage } from './storage.ts'
+import { requireOpen } from '../shared/require-open.ts'
 
 export type { UnstorageStorage }
 
@@ -147,7 +148,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     const turn = last.then(async () => {
       isSent = false
       try {
-        if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
+        requireOpen(isOpen)
         if (isTorn) await recover()
         return await work()
       } catch (cause) {

@@ -33,7 +33,7 @@ import type {
 } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { notALog } from '../../core/keys.ts'
-import { late, reused } from '../../core/requests.ts'
+import { late, reused } from '../../core/request-records.ts'
 import { partsLimit } from './encode.ts'
 
 /** The answer had no room for it; ask again. */

@@ -36,6 +36,7 @@ import {
 } from './decode.ts'
 import { type Arguments, LIMITS, encodeCommit, encodeOpen, encodeRead, namesOf } from './encode.ts'
 import { SCHEMA_VERSION } from './script.ts'
+import { requireOpen } from '../shared/require-open.ts'
 
 export type { RedisHandle, UpstashClient } from './client.ts'
 
@@ -119,10 +120,6 @@ export function upstash(options: UpstashOptions): Driver {
   let isChecked = false
   /** The server's clock minus the monotonic one of this process, once a reply has brought it. */
   let offset: number | undefined
-
-  function requireOpen(): void {
-    if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
-  }
 
   function heard<T extends { readonly now: number }>(reply: T): T {
     offset = reply.now - performance.now()
@@ -242,11 +239,11 @@ export function upstash(options: UpstashOptions): Driver {
       isOpen = true
     },
     async read(reads, { signal } = {}) {
-      requireOpen()
+      requireOpen(isOpen)
       return ask(reads, signal)
     },
     async commit(request, { signal } = {}) {
-      requireOpen()
+      requireOpen(isOpen)
       return commit(request, signal)
     },
     async close() {

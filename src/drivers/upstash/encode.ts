@@ -20,7 +20,7 @@ import { toBase64 } from '../../core/base64.ts'
 import type { Check, Commit, CommitRequest, Expiry, Limits, Op, Read, Value } from '../../core/driver.ts'
 import { utf8Bytes } from '../../core/keys.ts'
 import { NETWORK_LIMITS } from '../../core/limits.ts'
-import { digestOf } from '../../core/requests.ts'
+import { digestOf } from '../../core/request-records.ts'
 import { SCHEMA_VERSION } from './script.ts'
 
 /** Keys and arguments of one call of the script. */

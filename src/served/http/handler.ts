@@ -7,19 +7,16 @@ import { type ErrorCode, HoldfastError, invalid, isHoldfastError } from '../../c
 import { type WireError, commitRequestOf, mapAnswer, readsOf, served, toWireError } from '../wire.ts'
 import { prefix } from '../../wrappers/prefix.ts'
 import { readBody } from './body.ts'
+import { MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
 import {
   ANSWER_BYTES,
   KEY_OVERHEAD,
   LIMITS,
-  MEDIA_TYPE,
   REPLAY_WINDOW,
   VALUE_OVERHEAD,
-  VERSION,
   bodyBytesOf,
-  frameWriter,
-  readFrame,
   requestBytesOf,
-} from './frame.ts'
+} from './limits.ts'
 import { retryAfterOf, statusOf } from './status.ts'
 
 /** The caller's tenant id, 1 to 256 UTF-8 bytes; `401` for an unknown caller, `403` for a known one without access. */

@@ -5,22 +5,10 @@ import { MAX_TIMER, systemClock } from '../../core/clock.ts'
 import type { Capabilities, CommitAnswer, Driver, Limits, Read, ReadAnswer } from '../../core/driver.ts'
 import { HoldfastError, aborted, invalid, pauseAsked } from '../../core/errors.ts'
 import { readInPieces } from '../../drivers/shared/split-reads.ts'
-import { lateAt } from '../../core/requests.ts'
+import { lateAt } from '../../core/request-records.ts'
 import { fromWireError, mapAnswer, mapRequest } from '../wire.ts'
-import {
-  CALLERS_KEY_OVERHEAD,
-  type Frame,
-  type FrameWriter,
-  KEY_OVERHEAD,
-  LIMITS,
-  MEDIA_TYPE,
-  REPLAY_WINDOW,
-  VALUE_OVERHEAD,
-  VERSION,
-  bodyBytesOf,
-  frameWriter,
-  readFrame,
-} from './frame.ts'
+import { type Frame, type FrameWriter, MEDIA_TYPE, VERSION, frameWriter, readFrame } from './frame.ts'
+import { CALLERS_KEY_OVERHEAD, KEY_OVERHEAD, LIMITS, REPLAY_WINDOW, VALUE_OVERHEAD, bodyBytesOf } from './limits.ts'
 
 /** The argument to `fetch`. */
 export interface RemoteRequest {

@@ -1,6 +1,6 @@
 /** Maps errors to HTTP statuses. @module */
 import { type ErrorCode, type HoldfastError, pauseAsked } from '../../core/errors.ts'
-import { lateAt } from '../../core/requests.ts'
+import { lateAt } from '../../core/request-records.ts'
 import type { WireError } from '../wire.ts'
 
 /** For clients that only look at the status. Clients of the protocol use the code. */

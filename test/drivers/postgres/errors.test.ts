@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vit
 import { NETWORK_LIMITS } from '../../../src/core/limits.ts'
 import type { CommitRequest, Op } from '../../../src/core/driver.ts'
 import { createDatabase } from '../../../src/core/database.ts'
-import { lateAt } from '../../../src/core/requests.ts'
+import { lateAt } from '../../../src/core/request-records.ts'
 import { startNeon, withPassword } from '../../../src/dev/neon.ts'
 import type { PostgresServer } from '../../../src/dev/postgres-server.ts'
 import { type PostgresHandle, postgres } from '../../../src/drivers/postgres/driver.ts'

@@ -1,7 +1,7 @@
 /** What is kept of requests: for how long, in which form, and what happens where it cannot be kept. */
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Commit, Driver } from '../../../src/core/driver.ts'
-import { lateAt } from '../../../src/core/requests.ts'
+import { lateAt } from '../../../src/core/request-records.ts'
 import { startRedis } from '../../../src/dev/redis-server.ts'
 import { upstash } from '../../../src/drivers/upstash/driver.ts'
 import { cases, runCase } from '../../../src/testing/index.ts'

@@ -2,7 +2,7 @@
 import { Miniflare } from 'miniflare'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { CommitRequest, Driver, Op } from '../../../src/core/driver.ts'
-import { lateAt } from '../../../src/core/requests.ts'
+import { lateAt } from '../../../src/core/request-records.ts'
 import { type D1Database, d1 } from '../../../src/drivers/sqlite/d1.ts'
 
 let worker: Miniflare

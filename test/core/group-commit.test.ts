@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { batcher, type BatcherOptions } from '../../src/core/batcher.ts'
+import { batcher, type BatcherOptions } from '../../src/core/group-commit.ts'
 
 /** A batcher whose batches wait to be answered; every item is answered by itself. */
 function gathering(options: Partial<BatcherOptions<string, readonly string[]>> = {}) {

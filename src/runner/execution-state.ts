@@ -1,6 +1,6 @@
 /** The state that the calls of a workflow share during a delivery. @module */
 import type { Inbox } from '../runs/inbox.ts'
-import type { Deliveries } from './deliveries.ts'
+import type { Deliveries } from './event-queue.ts'
 import type { Journal } from './journal.ts'
 import type { EndOfRun } from './outcomes.ts'
 import type { OutcomePromise } from './outcome-promise.ts'

@@ -18,7 +18,7 @@ import { applySignal, complete, continueAsNew, park, putAside, release, takeUp }
 import { type StoredError, StepError, toStored } from './errors.ts'
 import { INTERVENTION, type LogEvent } from './events.ts'
 import { type Delivery, execute } from './execution.ts'
-import { hold } from './hold.ts'
+import { hold } from './hold-claim.ts'
 import { type Journal, journal } from './journal.ts'
 import { type Loaded, load } from './load.ts'
 import { CANCELLED, outcomeOf, readEnd } from './outcomes.ts'

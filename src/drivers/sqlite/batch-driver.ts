@@ -20,13 +20,12 @@ import type {
   Read,
   ReadAnswer,
 } from '../../core/driver.ts'
-import { HoldfastError } from '../../core/errors.ts'
 import { notALog } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import { readInPieces } from '../shared/split-reads.ts'
-import { type RequestRecord, digestOf, late, reused } from '../../core/requests.ts'
+import { type RequestRecord, digestOf, late, reused } from '../../core/request-records.ts'
 import { type Attempts, attempts, markedIfLost } from './attempts.ts'
-import type { Batches, Statement } from './batches.ts'
+import type { Batches, Statement } from './batch-client.ts'
 import {
   ANSWERS,
   BEGIN,
@@ -42,6 +41,7 @@ import {
 } from './d1-sql.ts'
 import { type EntryRow, type Question, encode, encodeReads, toCurrent, toEntry } from './d1-wire.ts'
 import { FIND_SCHEMA, FIND_VERSION, SCHEMA_VERSION, knownVersion } from './migrations.ts'
+import { requireOpen } from '../shared/require-open.ts'
 
 /** How long to try a call, in milliseconds. */
 export const DEFAULT_TIMEOUT = 15_000
@@ -118,10 +118,6 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
     }
   }
 
-  function requireOpen(): void {
-    if (!isOpen) throw new HoldfastError('CLOSED', 'The database is not open; call open() first')
-  }
-
   /** Answers the first questions, as many as fit into one answer. */
   async function readPiece(
     reads: readonly Read[],
@@ -162,7 +158,7 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
   }
 
   async function read(reads: readonly Read[], signal?: AbortSignal): Promise<ReadAnswer> {
-    requireOpen()
+    requireOpen(isOpen)
     let room = roomFor(ANSWER_BYTES)
     return readInPieces(reads, async (asked, known) => {
       if (known === 0) room = roomFor(ANSWER_BYTES)
@@ -175,7 +171,7 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
   }
 
   async function commit(request: CommitRequest, signal?: AbortSignal): Promise<CommitAnswer> {
-    requireOpen()
+    requireOpen(isOpen)
     const { id, commits, deadline = null } = request
     const { bodies, staged } = encode(commits)
     const digest = digestOf(request)

@@ -8,8 +8,9 @@
  *
  * @module
  */
-import { HoldfastError } from '../core/errors.ts'
+import type { HoldfastError } from '../core/errors.ts'
 import { type LogEvent, callOf, isNote } from './events.ts'
+import { mismatch } from './mismatch.ts'
 
 /** A call of the workflow that waits for an event. */
 export interface Call {
@@ -93,24 +94,6 @@ export function deliveries(options: DeliveryOptions): Deliveries {
     }
   }
 
-  function mismatch({ seq, kind, stepId = '' }: LogEvent): HoldfastError {
-    const recorded = `${kind.split('.')[0]!} ${JSON.stringify(stepId)}`
-    const keys = [...outstanding.keys()].map((key) =>
-      key.replace(/ (.*)$/s, (_, id: string) => ` ${JSON.stringify(id)}`),
-    )
-    const instead = hasEnded()
-      ? 'has ended'
-      : keys.length > 0
-        ? `waits for ${keys.slice(0, 3).join(', ')}`
-        : 'waits for nothing'
-    return new HoldfastError(
-      'NON_DETERMINISTIC',
-      `Run ${JSON.stringify(runId)} recorded ${kind} ${stepId === '' ? '' : `${recorded} `}next, as event ${seq}, but the workflow ${instead}. ` +
-        'Restore the code that wrote the log, or guard the change with ctx.patch()',
-      { details: { runId, seq, recorded: kind, stepId, waitsFor: [...outstanding.keys()] } },
-    )
-  }
-
   async function deliver(event: LogEvent): Promise<void> {
     const key = callOf(event)!
     const note = isNote(event)
@@ -121,7 +104,7 @@ export function deliveries(options: DeliveryOptions): Deliveries {
       await rest(key)
       if (isOver || queue[delivered] !== event) return
       if (!outstanding.has(key) && !meet(event)) {
-        onMismatch(mismatch(event))
+        onMismatch(mismatch(runId, event, [...outstanding.keys()], hasEnded()))
         return
       }
     }

@@ -8,7 +8,7 @@
  * @module
  */
 import { HoldfastError, aborted } from './errors.ts'
-import { after, monotonic, turns } from './turns.ts'
+import { after, monotonic, turns } from './event-loop.ts'
 
 /**
  * The number of microtasks in a row without a new call after which the turn counts as over. It is large enough for

@@ -6,7 +6,7 @@
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Entry } from '../core/driver.ts'
 import { EVERYTHING, keyAfter } from '../core/keys.ts'
-import { ahead } from './ahead.ts'
+import { ahead } from './read-ahead.ts'
 import { type Slice, partsBetween } from './scan.ts'
 
 /** One key in both stores. At least one of them has it. */
