@@ -9,21 +9,11 @@
 import { announcer } from './shared/announcer.ts'
 import { type Transaction, applyCommits, changedParts, isLive, writesOf } from './shared/evaluate.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
-import type {
-  Answer,
-  Capabilities,
-  Current,
-  Driver,
-  Entry,
-  EntryPage,
-  PartPage,
-  PartRange,
-  EntryRange,
-  Read,
-} from '../core/driver.ts'
+import type { Answer, Capabilities, Current, Driver, Entry, EntryPage, EntryRange, Read } from '../core/driver.ts'
 import { lastNumber, under, utf8Bytes } from '../core/keys.ts'
 import { IN_PROCESS_LIMITS, type Room, entryBytes, roomFor } from '../core/limits.ts'
 import { sortedMap } from './shared/sorted.ts'
+import { AFTER, JOIN, nameOf, partPage } from './shared/names.ts'
 import { requireOpen } from './shared/require-open.ts'
 
 /** Options of {@link memory}. */
@@ -38,10 +28,6 @@ const MAX_EXPIRED = 10_000
 const SWEEP = 16
 /** Text of this many characters or more counts as long. */
 const LONG = 10_000
-/** Separates part and key. It sorts below every character of either, so joined names sort as the pairs do. */
-const JOIN = '\n'
-/** Sorts right after the separator. */
-const AFTER = '\v'
 
 const CAPABILITIES: Capabilities = {
   writers: 'one',
@@ -102,7 +88,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
 
   const tx: Transaction = {
     get({ part, key }, room) {
-      const entry = entries.get(part + JOIN + key)
+      const entry = entries.get(nameOf({ part, key }))
       if (!entry || room === 0) return entry ?? null
       return bytesOf(entry) <= room ? copied(entry) : headOf(entry)
     },
@@ -113,14 +99,14 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
       return 0
     },
     put({ part, key }, value, version, expiresAt) {
-      const name = part + JOIN + key
+      const name = nameOf({ part, key })
       const entry = copied({ key, version, value, expiresAt })
       // Counts the bytes once, at the write; reads use the cached size.
       bytesOf(entry)
       set(name, entry)
       if (expiresAt !== null) expiring.add(name)
     },
-    delete: ({ part, key }) => remove(part + JOIN + key),
+    delete: (at) => remove(nameOf(at)),
     deleteRange: (part, start, end) => removeAll(part + JOIN + start, part + JOIN + end),
     deletePart: (part) => removeAll(part + JOIN, part + AFTER),
   }
@@ -170,21 +156,10 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     return { entries: found, more: false }
   }
 
-  function partPage({ start, end, limit }: PartRange): PartPage {
-    const parts: string[] = []
-    for (let from = start; ;) {
-      const [next] = entries.range(from, end)
-      if (!next || parts.length === limit) return { parts, more: !!next }
-      const part = next[0].split(JOIN)[0]!
-      parts.push(part)
-      from = part + AFTER
-    }
-  }
-
   function answer(read: Read, now: number, room: Room): Answer {
     if ('range' in read) return page(read.range, now, room)
-    if ('parts' in read) return partPage(read.parts)
-    const entry = entries.get(read.get.part + JOIN + read.get.key)
+    if ('parts' in read) return partPage(entries, read.parts)
+    const entry = entries.get(nameOf(read.get))
     return isLive(entry, now) ? copied(entry) : null
   }
 

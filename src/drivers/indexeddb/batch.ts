@@ -9,7 +9,8 @@ import type { Commit, Current, EntryKey, Op, Outcome, Value } from '../../core/d
 import { SEPARATOR, lastNumber } from '../../core/keys.ts'
 import { type IdbStore, between } from './api.ts'
 import { type Facts, type Needs, endOf, isNone, nameBelow, noNeeds, toHead } from './facts.ts'
-import { JOIN, type Row, boundsOf, idOf, isLong, keyOf, sizeOf } from './rows.ts'
+import { JOIN, keyIn, nameOf } from '../shared/names.ts'
+import { type Row, boundsOf, isLong, sizeOf } from './rows.ts'
 
 /** A judged request. */
 export interface Judged {
@@ -43,11 +44,11 @@ export const weightOf = (op: Op): number => ROW_BYTES + ('value' in op ? op.valu
  */
 export function needsOf(commits: readonly Commit[]): Needs {
   const needs = noNeeds()
-  const needEnd = (log: EntryKey): void => void needs.ends.set(idOf(log), log)
+  const needEnd = (log: EntryKey): void => void needs.ends.set(nameOf(log), log)
   for (const { checks, ops } of commits) {
     for (const check of checks) {
       if ('log' in check) needEnd(check.log)
-      else needs.rows.add(idOf(check.at))
+      else needs.rows.add(nameOf(check.at))
     }
     for (const op of ops) {
       if ('append' in op) needEnd(op.append)
@@ -83,7 +84,7 @@ export function judge(
   const isCleared = (id: string): boolean => cleared.some(({ start, end }) => id >= start && id < end)
 
   function get(at: EntryKey, room: number): Current | null {
-    const id = idOf(at)
+    const id = nameOf(at)
     const row = writes.get(id)
     if (row !== undefined) return row && current(at.key, row, row.value, room)
     if (isCleared(id)) return null
@@ -99,14 +100,14 @@ export function judge(
   }
 
   function put(at: EntryKey, value: Value, version: string, expiresAt: number | null): void {
-    const id = idOf(at)
+    const id = nameOf(at)
     const apart = isLong(value) ? { apart: sizeOf(value) } : undefined
     writes.set(id, { id, version, value, ...apart, ...(expiresAt !== null && { expiresAt }) })
     for (const prefix of prefixesOf(id, lasts)) if (id > (lasts.get(prefix) ?? '')) lasts.set(prefix, id)
   }
 
   function remove(at: EntryKey): void {
-    const id = idOf(at)
+    const id = nameOf(at)
     writes.set(id, null)
     for (const prefix of prefixesOf(id, lasts)) if (lasts.get(prefix) === id) lasts.delete(prefix)
   }
@@ -119,7 +120,7 @@ export function judge(
 
   /** The last row of a log; `undefined` if it is not known. */
   function lastOf(log: EntryKey): string | null | undefined {
-    const prefix = idOf(log)
+    const prefix = nameOf(log)
     const known = lasts.get(prefix)
     if (known !== undefined) return known
     const place = endOf(log)
@@ -154,12 +155,12 @@ export function judge(
     last(log) {
       const id = lastOf(log)
       if (!id) return 0
-      return lastNumber(log.key, keyOf(id), () => get({ part: log.part, key: keyOf(id) }, Infinity)?.value)
+      return lastNumber(log.key, keyIn(id), () => get({ part: log.part, key: keyIn(id) }, Infinity)?.value)
     },
     put,
     delete: remove,
     deleteRange: (part, start, end) => {
-      if (start < end) clear({ start: idOf({ part, key: start }), end: idOf({ part, key: end }) })
+      if (start < end) clear({ start: nameOf({ part, key: start }), end: nameOf({ part, key: end }) })
     },
     deletePart: (part) => clear(boundsOf(part)),
   }

@@ -15,7 +15,8 @@ import type { EntryKey, Value } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { under } from '../../core/keys.ts'
 import { type KeyCursor, type PromisedStore, between, numbers, upTo } from './api.ts'
-import { type Row, type StoredValue, idOf, sizeOf } from './rows.ts'
+import { nameOf } from '../shared/names.ts'
+import { type Row, type StoredValue, sizeOf } from './rows.ts'
 import { COMMITS, ENTRIES, type Running, VALUES } from './transactions.ts'
 
 /** How long facts are used, in milliseconds. */
@@ -62,10 +63,10 @@ export interface Below {
 }
 
 /** The name of a {@link Below}. */
-export const nameBelow = ({ log, place }: Below): string => `${idOf(log)}\n${place}`
+export const nameBelow = ({ log, place }: Below): string => `${nameOf(log)}\n${place}`
 
 /** The first id after all rows of a log. */
-export const endOf = ({ part, key }: EntryKey): string => idOf({ part, key: under(key).end })
+export const endOf = ({ part, key }: EntryKey): string => nameOf({ part, key: under(key).end })
 
 /** Makes an empty set of needs. */
 export const noNeeds = (): Needs => ({ rows: new Set(), values: new Set(), ends: new Map(), below: new Map() })
@@ -216,7 +217,7 @@ export async function learn(
   const ends = [...lacking.ends]
   const below = [...lacking.below]
   const lastOf = (log: EntryKey, place: string): Promise<KeyCursor | null> =>
-    entries.openKeyCursor(between(idOf(log), place), 'prev')
+    entries.openKeyCursor(between(nameOf(log), place), 'prev')
   const asked = Promise.all([
     lastCommit(running.ask(COMMITS)),
     Promise.all(heads.map((id) => entries.get(id))),

@@ -10,6 +10,7 @@
  * @module
  */
 import { isLive } from '../shared/evaluate.ts'
+import { AFTER, JOIN, keyIn, nameOf } from '../shared/names.ts'
 import type {
   Answer,
   Entry,
@@ -45,10 +46,6 @@ export interface StoredValue {
   readonly value: Value
 }
 
-/** Separates part and key. It sorts below every character of either, so ids sort as the pairs do. */
-export const JOIN = '\n'
-/** Sorts right after the separator. */
-const AFTER = '\v'
 /** The most rows fetched at once, for all pages of a read together, to save memory. */
 const ROWS = 4096
 /** Rows fetched at once for a page that is read step by step. */
@@ -57,12 +54,6 @@ const STEP = 512
 const KEYS = 1000
 /** The longest value kept in a row, in characters or bytes. */
 const LONG = 2 ** 13
-
-/** The id of a row. */
-export const idOf = ({ part, key }: EntryKey): string => part + JOIN + key
-
-/** The key in the id of a row. */
-export const keyOf = (id: string): string => id.slice(id.indexOf(JOIN) + 1)
 
 /** The bounds of the rows of a part. */
 export const boundsOf = (part: string): { start: string; end: string } => ({ start: part + JOIN, end: part + AFTER })
@@ -121,7 +112,7 @@ export async function askStepwise(read: Read, asking: Asking): Promise<Answer> {
 }
 
 async function getEntry(at: EntryKey, { store, now, want }: Asking): Promise<() => Entry | null> {
-  const row = await store.get(idOf(at))
+  const row = await store.get(nameOf(at))
   const isThere = row !== undefined && isLive(headOf(row), now())
   return () => (isThere ? filled(toEntry(row), row, want) : null)
 }
@@ -129,7 +120,7 @@ async function getEntry(at: EntryKey, { store, now, want }: Asking): Promise<() 
 async function pageAtOnce(range: EntryRange, asking: Asking): Promise<(() => EntryPage) | undefined> {
   const { part, start, end, limit, reverse } = range
   if (reverse && !asking.canReverse) return undefined
-  const query = between(idOf({ part, key: start }), idOf({ part, key: end }))
+  const query = between(nameOf({ part, key: start }), nameOf({ part, key: end }))
   const count = Math.min(limit + 1, asking.rows)
   const rows = await (reverse
     ? asking.store.getAll({ query, count, direction: 'prev' })
@@ -148,9 +139,9 @@ async function pageAtOnce(range: EntryRange, asking: Asking): Promise<(() => Ent
 
 async function pageUp(range: EntryRange, asking: Asking): Promise<EntryPage> {
   const { part, start, limit } = range
-  const end = idOf({ part, key: range.end })
+  const end = nameOf({ part, key: range.end })
   const page = emptyPage(range, limit, asking)
-  for (let from = idOf({ part, key: start }); ;) {
+  for (let from = nameOf({ part, key: start }); ;) {
     const rows = from < end ? await asking.store.getAll(between(from, end), STEP) : []
     for (const row of liveOf(rows, asking.now())) if (!page.add(row)) return page.finish()
     if (rows.length < STEP) return page.finish()
@@ -165,8 +156,8 @@ async function pageUp(range: EntryRange, asking: Asking): Promise<EntryPage> {
 async function pageDown(range: EntryRange, asking: Asking): Promise<EntryPage> {
   const { part, start, end, limit } = range
   const page = emptyPage(range, limit, asking)
-  const from = idOf({ part, key: start })
-  for (let to = idOf({ part, key: end }); ;) {
+  const from = nameOf({ part, key: start })
+  for (let to = nameOf({ part, key: end }); ;) {
     const wanted = Math.min(limit + 1, STEP)
     const first = await skip(asking.store, between(from, to), wanted - 1)
     const rows = await asking.store.getAll(between(first ?? from, to), wanted)
@@ -233,7 +224,7 @@ const partOf = (id: string): string => id.slice(0, id.indexOf(JOIN))
 const liveOf = (rows: readonly Row[], now: number): Row[] => rows.filter((row) => isLive(headOf(row), now))
 
 const headOf = ({ id, version, expiresAt }: Row): Omit<Entry, 'value'> => ({
-  key: keyOf(id),
+  key: keyIn(id),
   version,
   expiresAt: expiresAt ?? null,
 })

@@ -16,7 +16,6 @@ import type {
   CommitRequest,
   Driver,
   Outcome,
-  PartPage,
   Read,
   ReadAnswer,
 } from '../../core/driver.ts'
@@ -42,6 +41,7 @@ import {
 import { type EntryRow, type Question, encode, encodeReads, toCurrent, toEntry } from './d1-wire.ts'
 import { FIND_SCHEMA, FIND_VERSION, SCHEMA_VERSION, knownVersion } from './migrations.ts'
 import { requireOpen } from '../shared/require-open.ts'
+import { partsOf } from './rows.ts'
 
 /** How long to try a call, in milliseconds. */
 export const DEFAULT_TIMEOUT = 15_000
@@ -150,7 +150,14 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
     const answers: Answer[] = []
     let page = 0
     for (const read of reads) {
-      if ('parts' in read) answers.push(partPage(read.parts.limit, names.shift()!, share))
+      if ('parts' in read)
+        answers.push(
+          partsOf(
+            names.shift()!.map(({ name }) => [name]),
+            read.parts.limit,
+            roomFor(share),
+          ),
+        )
       else if (page === cut) break
       else answers.push(answerOf(read, groups[page++]!))
     }
@@ -227,17 +234,6 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
 function answerOf(read: Question, rows: readonly ReadRow[]): Answer {
   if ('get' in read) return rows[0] ? toEntry(rows[0]) : null
   return { entries: rows.filter(({ fits }) => fits).map(toEntry), more: rows.at(-1)?.fits === 0 }
-}
-
-function partPage(limit: number, rows: readonly { name: string }[], share: number): PartPage {
-  const room = roomFor(share)
-  const parts: string[] = []
-  for (const { name } of rows) {
-    const bytes = entryBytes({ key: name, version: '', expiresAt: null })
-    if (parts.length === limit || !room.takes(bytes, parts.length === 0)) return { parts, more: true }
-    parts.push(name)
-  }
-  return { parts, more: false }
 }
 
 /** The prefixes of the logs that a request names, without repeats. */

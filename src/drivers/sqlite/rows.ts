@@ -218,9 +218,14 @@ function* entryPage(range: EntryRange, statements: Statements, now: number, room
 }
 
 function partPage({ start, end, limit }: PartRange, statements: Statements, room: Room): PartPage {
-  const asked = Math.min(limit + 1, mostIn(room))
+  const rows = statements.parts.all(start, end, end, Math.min(limit + 1, mostIn(room)))
+  return partsOf(rows as [string][], limit, room)
+}
+
+/** The parts of a page, of which there is one more if the walk found more than a page or an answer holds. */
+export function partsOf(rows: readonly (readonly [name: string])[], limit: number, room: Room): PartPage {
   const parts: string[] = []
-  for (const [name] of statements.parts.all(start, end, end, asked) as [string][]) {
+  for (const [name] of rows) {
     const bytes = entryBytes({ key: name, version: '', expiresAt: null })
     if (parts.length === limit || !room.takes(bytes, parts.length === 0)) return { parts, more: true }
     parts.push(name)

@@ -28,8 +28,6 @@ import type {
   Driver,
   Entry,
   EntryPage,
-  EntryKey,
-  PartPage,
   EntryRange,
   Read,
 } from '../../core/driver.ts'
@@ -38,9 +36,10 @@ import { lastNumber, trimmedKey, under } from '../../core/keys.ts'
 import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
 import { inParallel } from '../shared/parallel.ts'
 import { sortedMap } from '../shared/sorted.ts'
-import { JOIN, decodeEntry, decodeName, encodeEntry, encodeName, hashName, isHash } from './items.ts'
+import { decodeEntry, decodeName, encodeEntry, encodeName, hashName, isHash } from './items.ts'
 import { type Writes, journal } from './journal.ts'
 import type { UnstorageStorage } from './storage.ts'
+import { AFTER, JOIN, nameOf, partPage } from '../shared/names.ts'
 import { requireOpen } from '../shared/require-open.ts'
 
 export type { UnstorageStorage }
@@ -87,9 +86,6 @@ const CAPABILITIES: Capabilities = {
 }
 
 const { answerBytes: ANSWER_BYTES } = CAPABILITIES.limits
-
-/** Sorts after every key of a part: see the memory driver. */
-const AFTER = '\v'
 
 /** Items read at once: this many entries of any size are held in addition to those that fit into an answer. */
 const AT_ONCE = 16
@@ -210,8 +206,6 @@ export function unstorage(options: UnstorageOptions): Driver {
     isTorn = false
   }
 
-  const nameOf = ({ part, key }: EntryKey): string => part + JOIN + key
-
   /**
    * Loads the entries that a request checks, and the markers of its trimmed logs. Values are kept only for checks that
    * will fail, as far as the answer has room for them.
@@ -305,17 +299,6 @@ export function unstorage(options: UnstorageOptions): Driver {
     }
   }
 
-  function partPage({ start, end, limit }: { start: string; end: string; limit: number }): PartPage {
-    const parts: string[] = []
-    for (let from = start; ;) {
-      const [next] = names.range(from, end)
-      if (!next || parts.length === limit) return { parts, more: !!next }
-      const part = next[0].split(JOIN)[0]!
-      parts.push(part)
-      from = part + AFTER
-    }
-  }
-
   async function answerAll(reads: readonly Read[], now: number): Promise<Answer[]> {
     const room = roomFor(ANSWER_BYTES)
     const gets = reads.flatMap((read) => ('get' in read ? [nameOf(read.get)] : []))
@@ -323,7 +306,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     const answers: Answer[] = []
     for (const read of reads) {
       if ('range' in read) answers.push(await page(read.range, now, room))
-      else answers.push('parts' in read ? partPage(read.parts) : found.shift()!)
+      else answers.push('parts' in read ? partPage(names, read.parts) : found.shift()!)
     }
     return answers
   }

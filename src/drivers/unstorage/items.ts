@@ -10,6 +10,7 @@
 import type { Entry } from '../../core/driver.ts'
 import { HoldfastError } from '../../core/errors.ts'
 import { sha256 } from '../../core/sha256.ts'
+import { JOIN, keyIn } from '../shared/names.ts'
 
 /** The longest element of a name. File systems accept 255 bytes. */
 const LONGEST = 200
@@ -30,9 +31,6 @@ const decodeHalf = (half: string): string =>
     .replace(/([_-])(.)/g, (_, kind: string, char: string) =>
       kind === '_' ? char.toUpperCase() : SYMBOLS[Number.parseInt(char, 36)]!,
     )
-
-/** Separates part and key in the name of an entry. */
-export const JOIN = '\n'
 
 /** The item for an entry's name. */
 export function encodeName(name: string): string {
@@ -84,7 +82,7 @@ export function decodeEntry(item: unknown): { readonly entry: Entry; readonly na
   if (typeof item === 'string' && item.startsWith(FORMAT)) {
     try {
       const [name, ...stored] = JSON.parse(item.slice(FORMAT.length)) as [string, ...Stored]
-      return { name, entry: fromStored(name.slice(name.indexOf(JOIN) + 1), stored) }
+      return { name, entry: fromStored(keyIn(name), stored) }
     } catch {
       // Throws below.
     }
