@@ -10,7 +10,7 @@
  * | --- | --- | --- |
  * | `tenant!values` | `name` | a plain value of the tenant |
  * | `tenant!runs` | `runId` | index: the run exists |
- * | `tenant!status` | `status` + since when + `runId` | index: the runs of a status, oldest first |
+ * | `tenant!status` | `status` + since when + `runId` | index: the runs of a status, oldest first; `aside` stands for those put aside |
  * | `tenant!due` | when + `runId` | index: the run waits until then |
  * | `tenant!ready!tags` | priority + since when + `runId` + `stepId` | index: a step can be worked on |
  * | `tenant!waits` | `waitId` | index: the step that waits for an outside answer |

@@ -20,7 +20,7 @@ export async function retryAside(
   const db = innerOf(holdfast.db)
   const tried = db.shared(`runs put aside of ${tenant} that were tried`, () => new Set<string>())
   const settings = settingsOf(holdfast, options, { isAsked: true, wait: 0 })
-  for await (const { runId, aside } of store.runs({ status: 'paused', signal: options.signal })) {
+  for await (const { runId, aside } of store.runs({ aside: true, signal: options.signal })) {
     if (aside?.code !== 'NON_DETERMINISTIC' || tried.has(runId)) continue
     const run = await store.getRun(runId, { signal: options.signal })
     const definition = run && definitionFor(workflows, run)

@@ -38,6 +38,9 @@ export interface ReadyStep {
   readonly signal?: SignalKind
 }
 
+/** Stands for a status in the index of runs by status: the runs that were put aside. */
+export const ASIDE = 'aside'
+
 export const DEFAULT_PRIORITY: Priority = 3
 
 /** The part of runs that need these tags. Their order does not matter. */
@@ -79,7 +82,9 @@ export function* indexEntries(
   yield { at: { part: parts.runs, key: id }, value: summary }
   const { snapshot } = run
   if (snapshot) yield { at: { part: parts.snapshots, key: id }, value: encode({ ...snapshot, status }) }
-  yield { at: { part: parts.status, key: `${status}!${encodeNumber(since)}!${id}` }, value: summary }
+  for (const it of run.aside ? [status, ASIDE] : [status]) {
+    yield { at: { part: parts.status, key: `${it}!${encodeNumber(since)}!${id}` }, value: summary }
+  }
   for (const [waitId, stepId] of Object.entries(run.waits ?? {})) {
     yield { at: waitKey(parts, waitId), value: encode({ runId, stepId }) }
   }

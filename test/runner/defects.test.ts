@@ -12,6 +12,7 @@ import {
   start,
   work,
 } from '../../src/runner/index.ts'
+import type { ListRunsOptions } from '../../src/stores/workflows/store.ts'
 import { engines } from '../support/engines.ts'
 import { RUN, deeds, dyingAfter, go, latch, logOf, named, on, pause, until } from './setting.ts'
 
@@ -96,7 +97,13 @@ describe.each(engines)('the runner over $name', (engine) => {
       // It is put aside, and goes on with the right code.
       const found = await holdfast.workflows.getRun(RUN)
       expect(found).toMatchObject({ status: 'paused', aside: { code: 'NON_DETERMINISTIC' } })
-      expect((await holdfast.workflows.listRuns({ status: 'paused' })).items).toMatchObject([{ aside: found!.aside }])
+      await holdfast.workflows.createRun({ runId: 'paused by a person', workflow: 'other' })
+      await holdfast.signals.storeSignal('paused by a person', 'pause')
+      await holdfast.signals.checkControlSignals('paused by a person')
+      const listed = async (options: ListRunsOptions) => (await holdfast.workflows.listRuns(options)).items
+      expect(await listed({ status: 'paused' })).toHaveLength(2)
+      expect(await listed({ aside: true })).toMatchObject([{ runId: RUN, aside: found!.aside }])
+      await expect(listed({ aside: true, status: 'failed' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
       await holdfast.signals.sendMessage(RUN, 'go', undefined)
       expect(await go(await begin(), recorded)).toEqual({ status: 'completed', result: undefined })
     }),

@@ -59,15 +59,12 @@ async function listRuns(
   _: readonly string[],
   options: RunsOptions,
 ): Promise<void> {
-  const { limit, aside = false, workflow, tag } = options
-  // A run that was put aside is paused.
-  const status = aside ? 'paused' : options.status
+  const { limit, status, aside = false, workflow, tag } = options
   const rows: Record<string, unknown>[] = []
   await store(async ({ workflows }) => {
     if (limit === 0) return
-    for await (const run of workflows.runs({ status, workflow, tag, signal })) {
+    for await (const run of workflows.runs({ status, aside, workflow, tag, signal })) {
       const { since, createdAt } = run
-      if (aside && !run.aside) continue
       rows.push({ ...run, ...(aside && { reason: run.aside?.reason }), since: when(since), createdAt: when(createdAt) })
       if (rows.length === limit) return
     }

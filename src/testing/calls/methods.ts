@@ -156,7 +156,7 @@ export const PERSISTENCE: Methods<PersistenceStore> = {
   },
 }
 
-const RUNS = { ...PAGE, status: true, workflow: true, tag: true, before: true } as const
+const RUNS = { ...PAGE, status: true, aside: true, workflow: true, tag: true, before: true } as const
 
 export const WORKFLOWS: Methods<WorkflowStore> = {
   createRun: { args: ({ key }) => [{ runId: key, workflow: WORKFLOW }], options: WRITE },
