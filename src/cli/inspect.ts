@@ -52,7 +52,7 @@ const evictionFinding = (policy: string): Finding =>
 
 /** Checks the Redis settings that decide which failures a commit survives, and whether entries are evicted. */
 export async function inspectRedis(url: string): Promise<readonly Finding[]> {
-  const client = await redisClient(url)
+  const { client, options } = await redisClient(url)
   try {
     await inTime(client.connect(), CONNECTION_TIMEOUT)
     const info = await inTime(client.info(), CONNECTION_TIMEOUT)
@@ -79,9 +79,9 @@ export async function inspectRedis(url: string): Promise<readonly Finding[]> {
 
 /** Checks whether an Upstash database evicts entries. */
 export async function inspectUpstash(rest: string): Promise<readonly Finding[]> {
-  const redis = await upstashClient(rest)
+  const { redis, options } = await upstashClient(rest)
   // The driver's errors explain a wrong token or URL.
-  const driver = timeout(upstash({ redis, allowEviction: true }), PATIENCE)
+  const driver = timeout(upstash({ redis, ...options, allowEviction: true }), PATIENCE)
   await driver.open()
   await driver.close()
   const info = await inTime(redis.exec(['INFO', 'memory']), CONNECTION_TIMEOUT).catch(() => undefined)

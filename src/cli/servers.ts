@@ -1,7 +1,7 @@
 /** Stores on servers. The client of each is loaded when a URL needs it. @module */
 import type { Driver } from '../core/driver.ts'
 import { postgres } from '../drivers/postgres/driver.ts'
-import { type UpstashClient, upstash } from '../drivers/upstash/driver.ts'
+import { type UpstashClient, type UpstashOptions, upstash } from '../drivers/upstash/driver.ts'
 import { remote } from '../served/http/index.ts'
 import { type TimeoutOptions, timeout } from '../wrappers/timeout.ts'
 import { EXIT, Failure } from './failures.ts'
@@ -36,10 +36,39 @@ function requireUrl(text: string): string {
   throw new Failure(EXIT.usage, 'The store is not a valid URL', 'See holdfast --help')
 }
 
-/** @throws {@link Failure} for anything but a URL, or a path that is not a database number */
-function requireRedisUrl(text: string): string {
-  if (/^\/?\d*$/.test(new URL(requireUrl(text)).pathname)) return text
-  throw new Failure(EXIT.usage, 'The path of a redis URL must be a database number', 'For example redis://host/1')
+/** A URL of Redis or Upstash without its query, and what the query says of the store. */
+interface RedisStore {
+  readonly url: string
+  readonly options: Pick<UpstashOptions, 'namespace' | 'allowEviction'>
+}
+
+/**
+ * Takes the options of the driver out of a URL's query.
+ *
+ * @throws {@link Failure} for a URL that is malformed, or has a part that means nothing here
+ */
+function redisStoreAt(text: string): RedisStore {
+  const url = new URL(requireUrl(text))
+  const { namespace, allowEviction, ...others } = Object.fromEntries(url.searchParams)
+  const [unknown] = url.hash ? [url.hash] : Object.keys(others)
+  if (unknown !== undefined)
+    throw new Failure(EXIT.usage, `The URL has an unknown part: ${unknown}`, 'Known are namespace and allowEviction')
+  if (allowEviction !== undefined && !/^(?:true|false)$/.test(allowEviction))
+    throw new Failure(EXIT.usage, 'allowEviction in the URL must be true or false', 'For example ?allowEviction=true')
+  url.search = ''
+  return {
+    url: url.href,
+    options: {
+      ...(namespace !== undefined && { namespace }),
+      ...(allowEviction !== undefined && { allowEviction: allowEviction === 'true' }),
+    },
+  }
+}
+
+/** @throws {@link Failure} for a path that is not a database number */
+function requireDatabase(url: string): void {
+  if (!/^\/?\d*$/.test(new URL(requireUrl(url)).pathname))
+    throw new Failure(EXIT.usage, 'The path of a redis URL must be a database number', 'For example redis://host/1')
 }
 
 /** How long to wait for a connection, in milliseconds. Whatever listens there may never answer. */
@@ -66,16 +95,20 @@ export async function openPostgres(scheme: string, rest: string): Promise<Driver
 }
 
 /** Creates a client for the REST URL of an Upstash database. The token is in `UPSTASH_REDIS_REST_TOKEN`. */
-export async function upstashClient(rest: string): Promise<UpstashClient> {
-  const url = requireUrl(rest)
+export async function upstashClient(
+  rest: string,
+): Promise<{ readonly redis: UpstashClient; readonly options: RedisStore['options'] }> {
+  const { url, options } = redisStoreAt(rest)
   const token = required('UPSTASH_REDIS_REST_TOKEN')
   const { Redis } = await load('@upstash/redis', () => import('@upstash/redis'))
-  return new Redis({ url, token })
+  return { redis: new Redis({ url, token }), options }
 }
 
 /** Opens an Upstash database by its REST URL. */
-export const openUpstash = async (rest: string): Promise<Driver> =>
-  timeout(upstash({ redis: await upstashClient(rest) }), PATIENCE)
+export async function openUpstash(rest: string): Promise<Driver> {
+  const { redis, options } = await upstashClient(rest)
+  return timeout(upstash({ redis, ...options }), PATIENCE)
+}
 
 /** The part of node-redis that the command line uses. */
 export interface RedisClient {
@@ -88,18 +121,21 @@ export interface RedisClient {
 }
 
 /** Creates a client of a Redis server. It does not reconnect by itself. */
-export async function redisClient(url: string): Promise<RedisClient> {
-  const checked = requireRedisUrl(url)
+export async function redisClient(
+  text: string,
+): Promise<{ readonly client: RedisClient; readonly options: RedisStore['options'] }> {
+  requireDatabase(text)
+  const { url, options } = redisStoreAt(text)
   const redis = await load('redis', () => import('redis'))
-  const client = redis.createClient({ url: checked, socket: { reconnectStrategy: false } })
+  const client = redis.createClient({ url, socket: { reconnectStrategy: false } })
   // Errors surface in the calls that fail.
   client.on('error', () => {})
-  return client
+  return { client, options }
 }
 
 /** Opens a Redis server by `redis://` or `rediss://`. */
 export async function openRedis(scheme: string, rest: string): Promise<Driver> {
-  const client = await redisClient(`${scheme}:${rest}`)
+  const { client, options } = await redisClient(`${scheme}:${rest}`)
   const send = async (command: readonly string[]): Promise<unknown> => {
     if (!client.isOpen) await client.connect()
     return client.sendCommand([...command])
@@ -107,7 +143,7 @@ export async function openRedis(scheme: string, rest: string): Promise<Driver> {
   const end = async (): Promise<void> => {
     if (client.isOpen) client.destroy()
   }
-  return timeout(closing(upstash({ redis: { send } }), end), PATIENCE)
+  return timeout(closing(upstash({ redis: { send }, ...options }), end), PATIENCE)
 }
 
 /** Opens a store that is served over HTTP. If `HOLDFAST_TOKEN` is set, it is sent as a bearer token. */

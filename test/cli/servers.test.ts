@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import { createClient } from 'redis'
 import { describe, expect, test } from 'vitest'
 import { startPostgres } from '../../src/dev/postgres-server.ts'
 import { startRedis } from '../../src/dev/redis-server.ts'
@@ -113,6 +114,36 @@ describe('the command line over a network', () => {
       await worksAlike(redis.url)
       await losesIts(redis.url, () => redis.stop())
     } finally {
+      await rest.close()
+      await redis.stop()
+    }
+  })
+
+  test.skipIf(!part('redis'))('takes the options of the driver from the URL', async () => {
+    const redis = await startRedis()
+    const client = createClient({ url: redis.url })
+    const token = { UPSTASH_REDIS_REST_TOKEN: 'secret' }
+    const rest = await startUpstash({ redis: redis.url, token: 'secret' })
+    try {
+      await client.connect()
+      await client.configSet('maxmemory-policy', 'allkeys-lru')
+      await inPlace(async ({ bare }) => {
+        for (const url of [redis.url, `upstash:${rest.url}`]) {
+          const at = (query: string, ...args: readonly string[]) => bare(token, ...args, '--store', url + query)
+          const refused = await at('', 'set', 'greeting', 'hello', '--json')
+          expect(JSON.parse(refused.err)).toMatchObject({ error: { code: 'UNSUPPORTED' } })
+          expect(await at('?allowEviction=true', 'set', 'greeting', 'hello')).toMatchObject({ code: 0 })
+          const other = '?namespace=other&allowEviction=true'
+          expect((await at(other, 'get', 'greeting')).code).toBe(3)
+          expect(await at(other, 'set', 'greeting', 'hi')).toMatchObject({ code: 0 })
+          expect((await at('?allowEviction=true', 'get', 'greeting')).out).toBe('hello\n')
+          for (const wrong of ['?tenant=acme', '?allowEviction=yes', '#here']) {
+            expect(await at(wrong, 'get', 'greeting')).toMatchObject({ code: 2 })
+          }
+        }
+      })
+    } finally {
+      client.destroy()
       await rest.close()
       await redis.stop()
     }
