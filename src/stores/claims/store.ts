@@ -7,7 +7,6 @@
  * @module
  */
 import { type Known, requireGiven, requireInteger, requireOptions } from '../../core/arguments.ts'
-import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
 import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry, Op } from '../../core/driver.ts'
@@ -16,10 +15,10 @@ import { HoldfastError, isHoldfastError } from '../../core/errors.ts'
 import type { WholeFailedCheck } from '../../core/failed-checks.ts'
 import { type Lease, requireLease } from '../../core/fence.ts'
 import { encodeId, tenantParts } from '../../core/keys.ts'
-import { hasher } from '../../core/hash.ts'
 import { defined } from '../../core/objects.ts'
 import { type AvailableTask, claimAt, offersOf } from '../../runs/dispatch.ts'
 import { type DispatchStore, dispatchStore } from './dispatch.ts'
+import { fencingTokens } from './fencing-token.ts'
 import { CALL, STORE, type StoreOptions, WRITE, type WriteOptions } from '../../core/options.ts'
 import { remove } from '../../core/remove.ts'
 import { changed, noRun, runRecords } from '../../runs/record.ts'
@@ -128,23 +127,6 @@ export interface TaskClaimStore extends DispatchStore {
 /** A stored claim, without its expiry. */
 type ClaimRecord = Pick<Claim, 'id' | 'workerId' | 'token' | 'claimedAt'>
 
-/**
- * How long a fencing token is kept after the last claim, in milliseconds: 30 days. After that, the backend's clock is
- * ahead of it, and new tokens begin there.
- */
-const TOKEN_TTL = 2_592_000_000
-
-/**
- * The key of a token. It is a hash, because tokens outlive their runs, and a deleted run must leave no name. If two
- * hashes collide, the two share a counter.
- */
-function tokenKey(runId: string, stepId: string | undefined): string {
-  const hash = hasher()
-  hash.text(runId)
-  hash.text(stepId ?? '')
-  return hash.finish()
-}
-
 /** The run with one more delivery, set to running if it was idle. */
 function delivered(run: RunRecord, now: number): RunRecord {
   const deliveries = (run.deliveries ?? 0) + 1
@@ -186,7 +168,7 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
   const db = innerOf(database)
   const parts = tenantParts(requireOptions(options, STORE).tenant)
   const runs = runRecords(db, parts)
-  const tokens = db.shared(`tokens of ${parts.runs}`, () => cells(db, (entry) => Number(entry.value)))
+  const tokens = fencingTokens(db, parts)
 
   /**
    * Commits only while the claim is held.
@@ -212,7 +194,6 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
       encodeId(workerId, 'workerId')
       const expires = expiryOf(request.ttl, 'ttl', 0)
       if (since !== undefined) requireInteger(since, 'since')
-      const tokenAt = { part: parts.tokens, key: tokenKey(runId, stepId) }
       if (takeBackBefore !== undefined) requireInteger(takeBackBefore, 'takeBackBefore')
       /** The version of the existing claim, if it may be taken over. */
       let own: string | null = null
@@ -234,7 +215,7 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
           if (run === undefined) {
             // A commit asks instead of refusing at once: if the run exists, the answer brings everything the claim
             // needs.
-            const counter = tokens.along(tokenAt, () => undefined)
+            const counter = tokens.look(runId, stepId)
             const refuse = (): never => {
               throw noRun(runId)
             }
@@ -250,11 +231,7 @@ export function taskClaimStore(database: Database, options?: StoreOptions): Task
           const isGone = since !== undefined && !offersOf(parts, run).some(isOffered)
           if (isTerminal(run.status) || isGone) return { done: () => null }
           const claimedAt = db.now()
-          let token = 0
-          const counter = tokens.along(tokenAt, (last = 0) => {
-            token = Math.max(last + 1, claimedAt)
-            return { value: String(token), holds: token, expires: { in: TOKEN_TTL } }
-          })
+          const { token, counter } = tokens.next(runId, stepId, claimedAt)
           const record: ClaimRecord = { id, workerId, token, claimedAt }
           const expiresAt = expires && claimedAt + expires.in
           return {
