@@ -128,6 +128,7 @@ export const waitForCommitsCounts: Case = defineCase(
     equal(spy.reads.length, 0)
     await rejects(under, 'TIMEOUT')
     spy.release()
-    equal((await db.read([{ get: at('a') }]))[0]?.value, 'x')
+    equal((await db.commit({ ops: [put('c', 'x')] })).ok, true)
+    equal((await db.read([{ get: at('c') }]))[0]?.value, 'x')
   },
 )
