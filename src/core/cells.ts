@@ -90,6 +90,14 @@ export interface Cells<T> {
   along(key: EntryKey, next: (holds: T | undefined) => NextContent<T> | null | undefined): Along
 }
 
+/** Options of {@link cells}. */
+export interface CellsOptions {
+  /** The most entries to remember, fewer if they are large; the least recently used are forgotten. 1000 by default. */
+  readonly capacity?: number
+  /** Whether a change may touch more of the part than its own entry; `true` by default. */
+  readonly isWide?: boolean
+}
+
 /** How often a change may lose against other processes before it waits between attempts. */
 const PATIENCE = 2
 /** The longest wait between two attempts, in milliseconds. */
@@ -100,9 +108,13 @@ const MAX_WAIT = 128
  *
  * @param db - the database of the entries
  * @param decode - decodes a stored entry
- * @param capacity - the most entries to remember, fewer if they are large; the least recently used are forgotten
+ * @param options - the size of the memory, and the reach of the changes
  */
-export function cells<T>(db: InnerDatabase, decode: (entry: Entry) => T, capacity = 1000): Cells<T> {
+export function cells<T>(
+  db: InnerDatabase,
+  decode: (entry: Entry) => T,
+  { capacity = 1000, isWide = true }: CellsOptions = {},
+): Cells<T> {
   const memory = guesses(decode, capacity)
 
   async function change<R>(
@@ -174,7 +186,12 @@ export function cells<T>(db: InnerDatabase, decode: (entry: Entry) => T, capacit
   }
 
   return {
-    change: (key, propose, options = {}) => db.hold((held) => change(held, key, propose, options), options),
+    change: (key, propose, options = {}) =>
+      db.hold(
+        (held) => change(held, key, propose, options),
+        options,
+        () => [isWide ? { part: key.part } : key],
+      ),
     along(key, makeNext) {
       const guess = memory.at(key)
       const next = makeNext(guess.holds)

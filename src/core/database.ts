@@ -7,6 +7,7 @@
 import { abortable } from './abort.ts'
 import { type Known, requireGiven, requireInteger, requireOptions, shown } from './arguments.ts'
 import { backendTime } from './backend-time.ts'
+import { notSent, timedOut } from './group-commit.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
   Answer,
@@ -28,10 +29,11 @@ import type {
 import { HoldfastError, aborted, invalid } from './errors.ts'
 import { type FencedDraft, type Lease, fence, requireLease } from './fence.ts'
 import { CALL, WRITE, type WriteOptions } from './options.ts'
+import { type Reach, ongoing } from './ongoing.ts'
 import { queue, toHoldfastError } from './queue.ts'
 import { partOf } from './request-records.ts'
 import { shareOf } from './sharing.ts'
-import { monotonic } from './event-loop.ts'
+import { after, monotonic } from './event-loop.ts'
 import { validateCommits, validateReads } from './validate.ts'
 
 /** Options of {@link createDatabase}. */
@@ -103,7 +105,7 @@ export interface Database {
   open(options?: CallOptions): Promise<void>
   /**
    * Reads entries, ranges and parts in one round trip, from one consistent view. A read sees the effects of earlier commits
-   * of this database.
+   * of this database, and of earlier changes by its stores, whether they were awaited or not.
    *
    * @param reads - what to read
    * @returns one answer per read, in the same order
@@ -165,10 +167,12 @@ export interface InnerDatabase extends Database {
    * Runs work that takes several requests. `close` waits for it.
    *
    * @param work - gets a database that keeps working while this one is closing
+   * @param reaches - returns what the work changes. Reads of these that are called meanwhile wait until it has ended, and
+   *   those of the database that the work gets do not. So the work must await no other read of these
    * @returns the result of the work
    * @throws `CLOSED` if the database is closed; `ABORTED` by the signal; also the errors of the work
    */
-  hold<T>(work: (db: InnerDatabase) => Promise<T>, options?: CallOptions): Promise<T>
+  hold<T>(work: (db: InnerDatabase) => Promise<T>, options?: CallOptions, reaches?: () => readonly Reach[]): Promise<T>
   /** Returns the value stored under a name, creating it on the first call. Stores share caches this way. */
   shared<T>(name: string, make: () => T): T
   /** Whether the backend announces changes. If not, {@link Database.watch} calls its listener only at the close. */
@@ -231,6 +235,7 @@ export function createDatabase(options: DatabaseOptions): Database {
   levelOf()
 
   const commitFenced = fence()
+  const changes = ongoing()
   const things = new Map<string, unknown>()
   const opener = new AbortController()
   let opening: Promise<void> | undefined
@@ -284,6 +289,38 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
   const open = (ahead = false): Promise<void> => (opening ??= connect(ahead))
 
+  /** Reads after earlier calls. The time for the read includes the wait. */
+  async function readAfter<T>(
+    earlier: Promise<unknown>,
+    ask: (signal: AbortSignal | undefined) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    if (timeout === undefined) {
+      await abortable(earlier, signal)
+      return ask(signal)
+    }
+    const over = new AbortController()
+    const onAbort = (): void => over.abort(signal!.reason)
+    let isAsked = false
+    let late: HoldfastError | undefined
+    const stopTimer = after(timeout, () => {
+      late = isAsked ? timedOut(timeout, false) : notSent(timeout)
+      over.abort()
+    })
+    signal?.addEventListener('abort', onAbort)
+    try {
+      await abortable(earlier, over.signal)
+      isAsked = true
+      return await ask(over.signal)
+    } catch (error) {
+      throw late ?? error
+    } finally {
+      stopTimer()
+      // A signal may outlive many calls and must not collect their listeners.
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
   async function close(): Promise<void> {
     if (held > 0) await new Promise<void>((resolve) => (onReleased = resolve))
     await Promise.all([commits.idle(), reads.idle()])
@@ -308,8 +345,11 @@ export function createDatabase(options: DatabaseOptions): Database {
     return stop
   }
 
-  /** The database as callers see it, or as held work sees it: held work continues while the database closes. */
-  function face(isInside: boolean): InnerDatabase {
+  /**
+   * The database as callers see it, or as held work sees it: held work continues while the database closes. Reads of work
+   * that changes something do not wait for changes, because that work is one of them.
+   */
+  function face(isInside: boolean, isChanging = false): InnerDatabase {
     function enter(signal: AbortSignal | undefined): void {
       if (signal !== undefined && typeof signal?.addEventListener !== 'function') {
         throw invalid(`signal must be an AbortSignal, not ${shown(signal)}`)
@@ -333,6 +373,7 @@ export function createDatabase(options: DatabaseOptions): Database {
             read: async (at) => (await held.read([{ get: at }], options))[0],
           }),
         options,
+        () => named.flatMap(({ ops = [] }) => ops.map((op) => ({ part: partOf(op) }))),
       )
     }
 
@@ -358,25 +399,27 @@ export function createDatabase(options: DatabaseOptions): Database {
       async read<const R extends readonly Read[]>(questions: R, { signal }: CallOptions = {}) {
         enter(signal)
         validateReads(questions, limits)
-        const before = commits.settled((pending) => lastOf(questions, pending))
-        const ask = () => reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
-        if (before === undefined) return ask()
-        return database.hold(async () => {
-          await abortable(before, signal)
-          return ask()
-        })
+        const changed = isChanging ? undefined : changes.settled(questions)
+        const committed = commits.settled((pending) => lastOf(questions, pending))
+        const ask = (signal: AbortSignal | undefined) =>
+          reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
+        if (changed === undefined && committed === undefined) return ask(signal)
+        const earlier = changed && committed ? Promise.all([changed, committed]) : (changed ?? committed)!
+        return database.hold(() => readAfter(earlier, ask, signal))
       },
       commit: async (draft, write) => (await commitAll([draft], write))[0]!,
       commitAll,
       commitUnder,
       now: time.now,
       newId,
-      async hold(work, { signal } = {}) {
+      async hold(work, { signal } = {}, reaches) {
         enter(signal)
         held++
+        const change = reaches && changes.begin(reaches)
         try {
-          return await work(inside)
+          return await work(isChanging || reaches ? changing : inside)
         } finally {
+          if (change) changes.end(change)
           if (--held === 0) onReleased?.()
         }
       },
@@ -403,6 +446,7 @@ export function createDatabase(options: DatabaseOptions): Database {
     return database
   }
   const inside = face(true)
+  const changing = face(true, true)
   return outsideOf(face(false))
 }
 

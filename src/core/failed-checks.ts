@@ -18,19 +18,25 @@ const isWhole = (failed: FailedCheck): failed is WholeFailedCheck => {
  * @param db - the database that made the commit
  * @param checks - the checks of the commit
  * @param failed - the failed ones
- * @returns the same failed checks with their values; one more request if any were missing
+ * @returns the same failed checks with their values; if any were missing, as many more requests as the reads need
  */
 export async function withValues(
-  db: Pick<Database, 'read'>,
+  db: Pick<Database, 'read' | 'driver'>,
   checks: readonly Check[],
   failed: readonly FailedCheck[],
   { signal }: CallOptions = {},
 ): Promise<readonly WholeFailedCheck[]> {
   if (failed.every(isWhole)) return failed
+  const { requestReads } = db.driver.capabilities.limits
   const missing = failed.filter((it) => !isWhole(it))
-  const entries = await db.read(
-    missing.map(({ check }) => ({ get: (checks[check] as Extract<Check, { at: unknown }>).at })),
-    { signal },
-  )
-  return failed.map((it) => (isWhole(it) ? it : { ...it, current: entries[missing.indexOf(it)]! }))
+  const entries = new Map<FailedCheck, Entry | null>()
+  for (let from = 0; from < missing.length; from += requestReads) {
+    const some = missing.slice(from, from + requestReads)
+    const found = await db.read(
+      some.map(({ check }) => ({ get: (checks[check] as Extract<Check, { at: unknown }>).at })),
+      { signal },
+    )
+    some.forEach((it, i) => entries.set(it, found[i]!))
+  }
+  return failed.map((it) => (isWhole(it) ? it : { ...it, current: entries.get(it)! }))
 }

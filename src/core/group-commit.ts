@@ -333,11 +333,13 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
   return { add, settled, idle }
 }
 
-const timedOut = (timeout: number, ambiguous: boolean): HoldfastError =>
+/** `TIMEOUT`: the call was sent, and not answered in time. */
+export const timedOut = (timeout: number, ambiguous: boolean): HoldfastError =>
   new HoldfastError('TIMEOUT', `The backend did not answer within ${timeout} ms`, { retryable: true, ambiguous })
 
-const notSent = (timeout: number): HoldfastError =>
-  new HoldfastError('UNAVAILABLE', `The call waited ${timeout} ms in the queue and was not sent`, { retryable: true })
+/** `UNAVAILABLE`: the call was not sent in time. */
+export const notSent = (timeout: number): HoldfastError =>
+  new HoldfastError('UNAVAILABLE', `The call waited ${timeout} ms for others and was not sent`, { retryable: true })
 
 const overloaded = (calls: number, bytes: number): HoldfastError =>
   new HoldfastError(

@@ -69,3 +69,7 @@ export function roomFor(answerBytes: number): Room {
  */
 export const takesEntry = (room: Room, entry: Current, isForced = false): boolean =>
   (isForced || (entry.value?.length ?? 0) <= room.left) && room.takes(entryBytes(entry), isForced)
+
+/** Takes up room for the name of a part. @param isForced - see {@link takesEntry} */
+export const takesPart = (room: Room, part: string, isForced = false): boolean =>
+  room.takes(entryBytes({ key: part, version: '', expiresAt: null }), isForced)

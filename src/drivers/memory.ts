@@ -158,7 +158,7 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
 
   function answer(read: Read, now: number, room: Room): Answer {
     if ('range' in read) return page(read.range, now, room)
-    if ('parts' in read) return partPage(entries, read.parts)
+    if ('parts' in read) return partPage(entries, read.parts, room)
     const entry = entries.get(nameOf(read.get))
     return isLive(entry, now) ? copied(entry) : null
   }

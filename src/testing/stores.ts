@@ -1,6 +1,6 @@
 /** Short ways to the stores, and to faults around them. @module */
 import type { Database, DatabaseOptions } from '../core/database.ts'
-import type { Capabilities, Driver } from '../core/driver.ts'
+import type { Capabilities, Driver, FailedCheck } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 import { partName } from '../core/keys.ts'
 import type { Page, PageOptions } from '../core/pages.ts'
@@ -103,6 +103,27 @@ export function losing(driver: Driver): Losing {
     lose: (commits = 1) => void (left = commits),
   }
 }
+
+/** The same driver, whose answers have no room for the values of failed checks. */
+export const leavingOut = (driver: Driver): Driver => ({
+  ...driver,
+  async commit(request, options) {
+    const { now, outcomes } = await driver.commit(request, options)
+    const headOf = (current: FailedCheck['current']): FailedCheck['current'] => {
+      if (current === null || 'last' in current) return current
+      const { key, version, expiresAt } = current
+      return { key, version, expiresAt }
+    }
+    return {
+      now,
+      outcomes: outcomes.map((outcome) =>
+        outcome.ok
+          ? outcome
+          : { ok: false, failed: outcome.failed.map((it) => ({ ...it, current: headOf(it.current) })) },
+      ),
+    }
+  },
+})
 
 /** The same driver without announcements. */
 export function deaf(driver: Driver): Driver {

@@ -8,11 +8,11 @@ import { spyOn } from '../../src/testing/spy.ts'
 const KEY = { part: 'p', key: 'k' }
 
 /** Counters in cells: `tell: false` leaves out what the new content means. */
-function counters(capacity?: number) {
+function counters(capacity = 1000) {
   const driver = memory()
   const spy = spyOn(driver)
   const db = innerOf(createDatabase({ driver: spy.driver }))
-  const memoryOf = (): Cells<number> => cells(db, (entry) => Number(entry.value), capacity)
+  const memoryOf = (): Cells<number> => cells(db, (entry) => Number(entry.value), { capacity })
   const add = (it: Cells<number>, by = 1, { key = KEY.key, tell = true } = {}): Promise<number> =>
     it.change({ ...KEY, key }, (n = 0) => ({
       next: { value: String(n + by), ...(tell && { holds: n + by }) },

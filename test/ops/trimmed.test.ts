@@ -31,6 +31,7 @@ async function trimmed(driver: Driver): Promise<Holdfast> {
 /** It goes on where it ended, whatever is left of it. */
 async function expectToGoOn({ persistence, signals, db }: Holdfast): Promise<void> {
   expect(await verify(db)).toMatchObject({ problems: 0 })
+  expect(await persistence.getLatestSeq(ODD)).toBe(3)
   expect(await persistence.append({ runId: ODD, workflow: 'order', kind: 'fourth' })).toMatchObject({ seq: 4 })
   await signals.sendMessage(ODD, 'news', 'three')
   const [message] = await db.read([{ get: { part: RUN, key: `message!news!${'3'.padStart(16, '0')}` } }])

@@ -23,7 +23,7 @@ import type {
   Value,
 } from '../../core/driver.ts'
 import { keyAfter, utf8Bytes } from '../../core/keys.ts'
-import { type Room, entryBytes } from '../../core/limits.ts'
+import { type Room, entryBytes, takesPart } from '../../core/limits.ts'
 import { type KeyCursor, type KeyRange, type PromisedStore, between } from './api.ts'
 
 /** A stored entry. */
@@ -107,7 +107,7 @@ export async function askStepwise(read: Read, asking: Asking): Promise<Answer> {
   if ('range' in read && read.range.start < read.range.end) {
     return read.range.reverse ? pageDown(read.range, asking) : pageUp(read.range, asking)
   }
-  if ('parts' in read && read.parts.start < read.parts.end) return partPage(read.parts, asking.store)
+  if ('parts' in read && read.parts.start < read.parts.end) return partPage(read.parts, asking)
   return (await askAtOnce(read, asking))!()
 }
 
@@ -198,21 +198,29 @@ function emptyPage({ keysOnly }: EntryRange, limit: number, { room, want }: Aski
   }
 }
 
-async function partsAtOnce({ start, end, limit }: PartRange, { store }: Asking): Promise<(() => PartPage) | undefined> {
+async function partsAtOnce(
+  { start, end, limit }: PartRange,
+  { store, room }: Asking,
+): Promise<(() => PartPage) | undefined> {
   const keys = await store.getAllKeys(between(start, end), KEYS)
   const parts = [...new Set(keys.map(partOf))]
-  if (parts.length > limit) return () => ({ parts: parts.slice(0, limit), more: true })
-  if (keys.length < KEYS) return () => ({ parts, more: false })
+  const isCut = keys.length === KEYS && parts.length <= limit
   // Whether anything follows the last part is not known.
-  return parts.length > 1 ? () => ({ parts: parts.slice(0, -1), more: true }) : undefined
+  if (isCut && parts.length < 2) return undefined
+  const found = isCut ? parts.slice(0, -1) : parts.slice(0, limit)
+  return () => {
+    const end = found.findIndex((part, i) => !takesPart(room, part, i === 0))
+    return end < 0 ? { parts: found, more: isCut || parts.length > limit } : { parts: found.slice(0, end), more: true }
+  }
 }
 
 /** Reads names of parts, jumping from part to part. */
-async function partPage({ start, end, limit }: PartRange, store: PromisedStore<Row>): Promise<PartPage> {
+async function partPage({ start, end, limit }: PartRange, { store, room }: Asking): Promise<PartPage> {
   const parts: string[] = []
   let cursor = await store.openKeyCursor(between(start, end), 'next')
   while (cursor && parts.length < limit) {
     const part = partOf(cursor.key as string)
+    if (!takesPart(room, part, parts.length === 0)) break
     parts.push(part)
     cursor = await cursor.continue(part + AFTER)
   }

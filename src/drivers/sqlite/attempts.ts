@@ -50,6 +50,8 @@ export const attempts =
       const pause = wait * (0.5 + Math.random() / 2)
       if (!fault.again || performance.now() + pause >= deadline) throw markedIfLost(fault.error, isLost)
       await abortable(sleep(pause), signal, isLost)
+      // If the process was suspended meanwhile, the request's record may be gone, so it must not be repeated.
+      if (performance.now() >= deadline) throw markedIfLost(fault.error, isLost)
     }
   }
 

@@ -22,7 +22,7 @@ import {
   under,
   utf8Bytes,
 } from '../../core/keys.ts'
-import { type Room, entryBytes, roomFor } from '../../core/limits.ts'
+import { type Room, entryBytes, roomFor, takesPart } from '../../core/limits.ts'
 import type { SqliteRow, SqliteValue } from './handle.ts'
 import type { Statements } from './statements.ts'
 
@@ -226,8 +226,7 @@ function partPage({ start, end, limit }: PartRange, statements: Statements, room
 export function partsOf(rows: readonly (readonly [name: string])[], limit: number, room: Room): PartPage {
   const parts: string[] = []
   for (const [name] of rows) {
-    const bytes = entryBytes({ key: name, version: '', expiresAt: null })
-    if (parts.length === limit || !room.takes(bytes, parts.length === 0)) return { parts, more: true }
+    if (parts.length === limit || !takesPart(room, name, parts.length === 0)) return { parts, more: true }
     parts.push(name)
   }
   return { parts, more: false }

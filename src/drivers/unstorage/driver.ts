@@ -306,7 +306,7 @@ export function unstorage(options: UnstorageOptions): Driver {
     const answers: Answer[] = []
     for (const read of reads) {
       if ('range' in read) answers.push(await page(read.range, now, room))
-      else answers.push('parts' in read ? partPage(names, read.parts) : found.shift()!)
+      else answers.push('parts' in read ? partPage(names, read.parts, room) : found.shift()!)
     }
     return answers
   }

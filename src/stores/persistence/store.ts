@@ -9,7 +9,7 @@
 import { type Known, requireGiven, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
-import { HoldfastError, invalid } from '../../core/errors.ts'
+import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
 import {
   DEFAULT_TENANT,
@@ -18,6 +18,7 @@ import {
   decodeNumber,
   encodeId,
   encodeNumber,
+  lastNumber,
   tenantParts,
   under,
 } from '../../core/keys.ts'
@@ -285,10 +286,19 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
       const options = requireOptions(given, FOLLOW)
       yield* followed(db, parts.run(runId), (after, page) => readLog(runId, after, page), options)
     },
-    async getLatestSeq(runId, options) {
-      const range = { part: parts.run(runId), ...under(EVENTS), limit: 1, reverse: true, keysOnly: true }
-      const [{ entries }] = await db.read([{ range }], requireOptions(options, CALL))
-      return entries[0] && decodeNumber(entries[0].key)
+    async getLatestSeq(runId, given) {
+      const options = requireOptions(given, CALL)
+      const part = parts.run(runId)
+      const range = { part, ...under(EVENTS), limit: 1, reverse: true }
+      return db.hold(async (held) => {
+        const [{ entries }] = await held.read([{ range: { ...range, keysOnly: true } }], options)
+        const seq = entries[0] && decodeNumber(entries[0].key)
+        if (seq !== 0) return seq
+        // The log was trimmed to its end, and this entry holds the last seq. Events may have been appended since.
+        const [page] = await held.read([{ range }], options)
+        const [last] = page.entries
+        return last && lastNumber(EVENTS, last.key, () => last.value)
+      }, options)
     },
     async exists(runId, options) {
       const at = { part: parts.run(runId), key: RUN }
@@ -311,7 +321,8 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
             // If the event exists, this check fails and returns it.
             before: { checks },
             async done({ before }, db) {
-              const failed = before?.ok === false ? await withValues(db, checks, before.failed, options) : []
+              const failed =
+                before?.ok === false ? await afterCommit(withValues(db, checks, before.failed, options)) : []
               const entry = failed[0]?.current as Entry | null | undefined
               return defined({
                 runId,
@@ -365,6 +376,22 @@ export function persistenceStore(database: Database, options?: StoreOptions): Pe
     ...interventionStore(db, parts, runs),
   }
   return store
+}
+
+/** Marks the errors of a read that follows a commit as ambiguous: that commit has taken effect. */
+async function afterCommit<T>(reading: Promise<T>): Promise<T> {
+  try {
+    return await reading
+  } catch (cause) {
+    if (!isHoldfastError(cause)) throw cause
+    const { code, message, retryable, details } = cause
+    throw new HoldfastError(code, `${message}; the call has taken effect`, {
+      retryable,
+      details,
+      cause,
+      ambiguous: true,
+    })
+  }
 }
 
 /** The definition version that the run takes from its events: the last one named. */

@@ -8,7 +8,7 @@
 import { type Known, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { cells } from '../../core/cells.ts'
 import { decode, encode } from '../../core/codec.ts'
-import { type Database, innerOf } from '../../core/database.ts'
+import { type Database, type InnerDatabase, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry, EntryKey, Value } from '../../core/driver.ts'
 import { type Duration, expiryOf } from '../../core/duration.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
@@ -81,8 +81,9 @@ const WATCH_KEYS: Known<WatchKeysOptions> = { ...WATCH, ...SCOPE }
  * `INVALID_ARGUMENT` for a malformed argument, `ABORTED` for an aborted signal, and `CLOSED` once the database is
  * closed, before any I/O.
  *
- * Calls take effect in the order in which they are made. The exceptions are `increment` and `getAndDelete`: if another
- * process has changed the value, they try again, and calls made after them without waiting may come first.
+ * Calls take effect in the order in which they are made, awaited or not. There is one exception: `increment`,
+ * `getAndDelete`, `deleteExecutionState` and the calls of snapshots may need several requests. Writes made after them
+ * without waiting may then come first. Reads never do.
  */
 export interface StateStore extends SnapshotStore {
   /**
@@ -201,7 +202,7 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
   const db = innerOf(database)
   const parts = tenantParts(requireOptions(options, SNAPSHOT_STORE).tenant)
   const runs = runRecords(db, parts)
-  const contents = cells(db, ({ value, expiresAt }): Content => ({ value, expiresAt }))
+  const contents = cells(db, ({ value, expiresAt }): Content => ({ value, expiresAt }), { isWide: false })
 
   const scope = ({ runId }: ScopeOptions): { part: string; family: string } =>
     runId === undefined ? { part: parts.values, family: '' } : { part: parts.run(runId), family: VALUES }
@@ -347,7 +348,7 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
       const options = requireOptions(given, WRITE)
       const part = parts.run(runId)
       const values = under(VALUES)
-      return db.hold(async (held) => {
+      const work = async (held: InnerDatabase): Promise<boolean> => {
         for (;;) {
           const [page] = await held.read([{ range: { part, ...values, limit: 1, keysOnly: true } }], options)
           const first = page.entries[0]
@@ -369,7 +370,8 @@ export function stateStore(database: Database, options?: SnapshotOptions): State
           )
           if (existed !== null) return existed
         }
-      }, options)
+      }
+      return db.hold(work, options, () => [{ part }])
     },
     // Last, because an object literal that begins with a spread takes ten times as long to create.
     ...snapshotStore(db, options),

@@ -4,7 +4,7 @@ import { ALL, append, at, atOnce, entryKey, PART, put, removePart, upTo } from '
 import { type Case, defineCase } from '../case.ts'
 import { wait } from '../context.ts'
 import { spyOn } from '../spy.ts'
-import { event, RUN, stores } from '../stores.ts'
+import { event, RUN, type Stores, stores, WORKFLOW } from '../stores.ts'
 
 /** Reads overtook writes that were not awaited: on a cold database, after busy times, over slow backends. */
 export const readsOwnWrites: Case = defineCase(
@@ -118,5 +118,58 @@ export const waitingReads: Case = defineCase(
     equal((await commit).ok, true)
     await closing
     equal(spy.closes, 1)
+  },
+)
+
+/**
+ * A change is made again if the database did not know the content it changes. A read made meanwhile came between the two
+ * attempts, for example after every restart of a process.
+ */
+export const changesMadeAgain: Case = defineCase(
+  'DB-607',
+  'reads see earlier changes that had to be made again',
+  async (t) => {
+    const before = stores(t)
+    await before.state.set('n', '5')
+    await before.state.set('gone', 'v')
+    await before.log.append(event('first'))
+    await before.state.saveSnapshot({ runId: RUN, state: 'old' })
+    await before.state.set('own', 'v', { runId: RUN })
+    const claim = (await before.claims.claimTask({ runId: RUN, workerId: 'w', ttl: '1 h' }))!
+    await before.claims.extendTaskClaim(claim, '1 h')
+
+    /** Makes a change without waiting for it, then reads. No change is known to the database that makes it. */
+    async function see<T>(run: (cold: Stores) => readonly [Promise<unknown>, Promise<T>]): Promise<T> {
+      const [change, read] = run(stores(t))
+      const found = await read
+      await change
+      return found
+    }
+    equal(await see(({ state }) => [state.increment('n'), state.get('n')]), '6')
+    equal(
+      await see(({ state }) => [state.increment('n'), state.getMany(['n', 'gone'])]),
+      new Map([
+        ['n', '7'],
+        ['gone', 'v'],
+      ]),
+    )
+    equal(await see(({ state }) => [state.getAndDelete('gone'), state.exists('gone')]), false)
+    equal(await see(({ log }) => [log.append(event('second')), log.getLatestSeq(RUN)]), 2)
+    equal(
+      (await see(({ log }) => [log.append(event('third')), log.load(RUN)]))?.events.map(({ kind }) => kind),
+      ['first', 'second', 'third'],
+    )
+    const saved = ({ state }: Stores) =>
+      [state.saveSnapshot({ runId: RUN, state: 'new' }), state.loadSnapshot(RUN)] as const
+    equal((await see(saved))?.state, 'new')
+    const fenced = ({ state }: Stores) =>
+      [state.set('own', 'fenced', { runId: RUN, claim }), state.get('own', { runId: RUN })] as const
+    equal(await see(fenced), 'fenced')
+    equal(await see(({ state }) => [state.deleteExecutionState(RUN), state.get('own', { runId: RUN })]), undefined)
+    const two = stores(t)
+    const removed = two.workflows.deleteRun(RUN)
+    const started = two.workflows.createRun({ runId: RUN, workflow: WORKFLOW })
+    equal((await two.workflows.getRun(RUN))?.workflow, WORKFLOW)
+    await Promise.all([removed, started])
   },
 )

@@ -110,3 +110,25 @@ export const waitCounts: Case = defineCase(
     ok(!(await t.keys()).some((key) => key.startsWith('b')), 'What was given up is not sent later')
   },
 )
+
+/** A read waited for a commit without an end, and then took its full time again. */
+export const waitForCommitsCounts: Case = defineCase(
+  'DB-805',
+  'the timeout of a read includes its wait for commits',
+  async (t) => {
+    const spy = spyOn(t.driver, { timeout: 200 })
+    const db = t.db({ driver: spy.driver })
+    await db.open()
+    spy.hold()
+    const under = db.commit({ ops: [put('a', 'x')] })
+    const read = db.read([{ get: at('a') }])
+    await spy.arrived(1)
+    const error = await rejects(read, 'UNAVAILABLE')
+    equal([error.retryable, error.ambiguous], [true, false], 'Never sent')
+    equal(spy.reads.length, 0)
+    await rejects(under, 'TIMEOUT')
+    spy.release()
+    equal((await db.commit({ ops: [put('c', 'x')] })).ok, true)
+    equal((await db.read([{ get: at('c') }]))[0]?.value, 'x')
+  },
+)

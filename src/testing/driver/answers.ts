@@ -115,3 +115,22 @@ export const gets: Case = defineCase('DR-1506', 'a get is always answered with i
     upTo(n).map(() => size),
   )
 })
+
+/** Names of parts take room, too. A driver listed 41 MB of them in one answer. */
+export const partsLists: Case = defineCase(
+  'DR-1507',
+  'a list of parts is cut to the size of an answer, and can be continued',
+  async (t) => {
+    const { answerBytes, rangeEntries } = t.limits
+    const long = 'n'.repeat(3000)
+    const names = upTo(Math.min(Math.ceil(answerBytes / long.length), rangeEntries) + 10).map(
+      (n) => `${long}${1e6 + n}`,
+    )
+    await t.writeAll(names.map((part) => put(at('k', part), 'v')))
+    const [page] = await t.read({ parts: { ...ALL, limit: rangeEntries } })
+    ok(page.more && page.parts.length > 0, 'There is more, and something already')
+    const size = page.parts.reduce((sum, part) => sum + part.length, 0)
+    ok(size <= answerBytes, 'It is bounded')
+    equal(await t.parts({ limit: rangeEntries }), names)
+  },
+)

@@ -1,9 +1,21 @@
 /** Repeated appends: recognised, and executed once. @module */
 import { HoldfastError } from '../../core/errors.ts'
 import { equal, rejects } from '../assert.ts'
-import { atOnce } from '../build.ts'
+import { atOnce, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
-import { changesNothing, event, first, losing, ODD_IDS, RUN, several, spied, stores, structured } from '../stores.ts'
+import {
+  changesNothing,
+  event,
+  first,
+  leavingOut,
+  losing,
+  ODD_IDS,
+  RUN,
+  several,
+  spied,
+  stores,
+  structured,
+} from '../stores.ts'
 
 /** A key names an event within its run. */
 export const byKey: Case = defineCase('PE-201', 'an event repeated under its key is a duplicate', async (t) => {
@@ -182,3 +194,15 @@ export const sameRefusals: Case = defineCase('PE-212', 'caching does not change 
     await rejects(it().append(event('b'), { expectedSeq: 0 }), 'CONFLICT')
   }
 })
+
+/** A repeated batch of 20 000 events failed, because more values were missing than one request may ask for. */
+export const manyValuesMissing: Case = defineCase(
+  'PE-213',
+  'a large batch is recognised as a repeat, even if its answer has no room for what is stored',
+  async (t) => {
+    const { log } = spied(t, { limits: { requestReads: 3 } }, leavingOut(t.driver))
+    const events = upTo(10).map((seq) => event(`e${seq}`, { seq }))
+    equal(await log.appendBatch(events), { seq: 10, duplicate: false })
+    equal(await log.appendBatch(events), { seq: 10, duplicate: true })
+  },
+)

@@ -1,8 +1,9 @@
 /** The resume cursor. @module */
 import { equal, ok, rejects } from '../assert.ts'
 import { atOnce, upTo } from '../build.ts'
+import { HoldfastError } from '../../core/errors.ts'
 import { type Case, defineCase } from '../case.ts'
-import { changesNothing, event, RUN, several, spied, stores, WORKFLOW } from '../stores.ts'
+import { changesNothing, event, leavingOut, RUN, several, spied, stores, WORKFLOW } from '../stores.ts'
 
 /** RV-2: resuming from 3 goes on at 4, and a later load shows it. */
 export const cursor: Case = defineCase('PE-401', 'resume records where a run goes on', async (t) => {
@@ -111,3 +112,18 @@ export const onRecord: Case = defineCase('PE-409', 'a resume is recorded in the 
   await rejects(log.resume(RUN, 1, { event: note }), 'ALREADY_COMPLETED')
   equal(await log.getLatestSeq(RUN), 2)
 })
+
+/** The resume was recorded, but the error of a later read said that nothing had happened. */
+export const afterwards: Case = defineCase(
+  'PE-410',
+  'if the event to resume from cannot be read after the commit, the error is ambiguous',
+  async (t) => {
+    await stores(t).log.appendBatch([event('a'), event('b')])
+    const { log, spy } = spied(t, {}, leavingOut(t.driver))
+    equal((await log.resume(RUN, 0)).attempt, 1)
+    spy.fail('read', new HoldfastError('UNAVAILABLE', 'Not now', { retryable: true }))
+    const error = await rejects(log.resume(RUN, 1), 'UNAVAILABLE')
+    equal([error.retryable, error.ambiguous], [true, true])
+    equal((await log.resume(RUN, 1)).attempt, 3, 'It has taken effect')
+  },
+)
