@@ -38,8 +38,11 @@ export async function inspectPostgres(connectionString: string): Promise<readonl
   }
 }
 
-/** The finding about `maxmemory-policy`, which is empty if the server does not report it. */
-const evictionFinding = (policy: string): Finding =>
+/**
+ * The finding about `maxmemory-policy`, which is empty if the server does not report it. Eviction that was accepted is no
+ * failure.
+ */
+const evictionFinding = (policy: string, isAccepted = false): Finding =>
   policy === ''
     ? { what: 'eviction', level: 'ok', found: 'none, as far as the server reports' }
     : judged(
@@ -47,7 +50,7 @@ const evictionFinding = (policy: string): Finding =>
         policy,
         policy === 'noeviction',
         'Set maxmemory-policy noeviction, or turn Eviction off at Upstash: entries can be lost',
-        'failure',
+        isAccepted ? 'warning' : 'failure',
       )
 
 /** Checks the Redis settings that decide which failures a commit survives, and whether entries are evicted. */
@@ -64,7 +67,7 @@ export async function inspectRedis(url: string): Promise<readonly Finding[]> {
     const found = isLogged ? `append-only file, appendfsync ${sync ?? 'unknown'}` : 'no append-only file'
     return [
       { what: 'server', level: 'ok', found: `Redis ${told('redis_version') ?? 'of unknown version'}` },
-      evictionFinding(policyIn(info)),
+      evictionFinding(policyIn(info), options.allowEviction),
       judged(
         'persistence',
         found,
@@ -85,5 +88,5 @@ export async function inspectUpstash(rest: string): Promise<readonly Finding[]> 
   await driver.open()
   await driver.close()
   const info = await inTime(redis.exec(['INFO', 'memory']), CONNECTION_TIMEOUT).catch(() => undefined)
-  return [evictionFinding(policyIn(info))]
+  return [evictionFinding(policyIn(info), options.allowEviction)]
 }
