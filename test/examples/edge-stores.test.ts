@@ -34,7 +34,7 @@ async function upstash(): Promise<Backend> {
 }
 
 async function postgres(): Promise<Backend> {
-  const db = new PGlite()
+  const db = await PGlite.create()
   const server = await startNeon(overEmbedded(db))
   return {
     vars: {

@@ -155,7 +155,8 @@ export function suiteOver(
 export function embedded() {
   const free: PGlite[] = []
   return {
-    take: async () => free.pop() ?? new PGlite(),
+    // Its start may take longer than the driver waits for an answer.
+    take: async () => free.pop() ?? PGlite.create(),
     async giveBack(db: PGlite): Promise<void> {
       await db.exec(EMPTY)
       free.push(db)
