@@ -96,6 +96,7 @@ const FAULTS: readonly Fault[] = [
   ],
   // Its queue is full. Another attempt would only make it longer.
   [/overloaded/i, 'UNAVAILABLE', 'is overloaded; try again later', { retryable: true }],
+  [/HTTP status 413\b/, 'PAYLOAD_TOO_LARGE', 'accepts only smaller requests; send less at once'],
   [/HTTP status 429\b/, 'UNAVAILABLE', 'accepts no more requests for now; try again later', AGAIN],
   [/cannot resolve|starting up/i, 'UNAVAILABLE', 'cannot be reached; try again later', AGAIN],
   // A repeat would end in the same way.

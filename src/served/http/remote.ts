@@ -172,6 +172,12 @@ export function remote(options: RemoteOptions): Driver {
     if (reported) throw reported
     if (signal?.aborted) throw aborted(signal, ambiguous)
     if (calls !== underWay) throw closed(ambiguous)
+    if (status === 413) {
+      throw new HoldfastError('PAYLOAD_TOO_LARGE', 'Something on the way to the server accepts only smaller requests', {
+        cause,
+        details: { status, size: init.body?.length ?? 0 },
+      })
+    }
     // Something on the way refused it, unless the request may have gone further.
     const isRefused = status >= 400 && status < 500 && status !== 408
     throw new HoldfastError('UNAVAILABLE', 'The server gave no readable answer', {

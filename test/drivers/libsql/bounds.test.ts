@@ -102,3 +102,25 @@ test('many long questions are answered from one view', async () => {
     reads.map((_, i) => (i < 200 ? `${i}` : undefined)),
   )
 })
+
+test('a request that something on the way does not accept for its size says so, and is certain', async () => {
+  const client: Client = createClient({ url: ':memory:' })
+  onTestFinished(() => client.close())
+  let isFull = false
+  const driver = libsql({
+    db: {
+      protocol: 'http',
+      async batch(...asked) {
+        if (isFull) throw new Error('SERVER_ERROR: Server returned HTTP status 413')
+        return client.batch(...asked)
+      },
+    },
+  })
+  await driver.open()
+  isFull = true
+  await expect(driver.commit({ id: 'r', commits: [] })).rejects.toMatchObject({
+    code: 'PAYLOAD_TOO_LARGE',
+    ambiguous: false,
+    retryable: false,
+  })
+})

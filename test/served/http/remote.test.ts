@@ -1,4 +1,5 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { createDatabase } from '../../../src/core/database.ts'
 import type { Driver, EntryPage } from '../../../src/core/driver.ts'
 import { HoldfastError } from '../../../src/core/errors.ts'
 import { memory } from '../../../src/drivers/memory.ts'
@@ -193,6 +194,23 @@ describe('an answer that is lost', () => {
     faults.push(async () => new Response('Not here', { status: 404 }))
     expect(await failure(driver.commit(appending()))).toMatchObject({ code: 'UNAVAILABLE', ambiguous: false })
     expect(bodies).toHaveLength(1)
+  })
+
+  it('because it was larger than somebody on the way accepts, is cut between its calls', async () => {
+    const { fetch } = shaky()
+    const guarded: Fetch = async (url, init) =>
+      (init.body?.length ?? 0) > 100_000 ? new Response('<html>Too large</html>', { status: 413 }) : fetch(url, init)
+    const driver = caller({ fetch: guarded })
+    const huge = { id: 'huge', checks: [], ops: [{ put: { part: 'p', key: 'k' }, value: 'x'.repeat(200_000) }] }
+    const request = { id: 'huge', commits: [{ ...huge, durability: 'relaxed' as const }] }
+    expect(await failure(driver.commit(request))).toMatchObject({ code: 'PAYLOAD_TOO_LARGE', ambiguous: false })
+    const db = createDatabase({ driver })
+    const write = (n: number, size: number) =>
+      db.commit({ ops: [{ put: { part: 'p', key: `k${n}` }, value: 'x'.repeat(size) }] })
+    const calls = await Promise.allSettled(Array.from({ length: 10 }, (_, n) => write(n, n === 4 ? 200_000 : 30_000)))
+    expect(calls.map(({ status }) => status)).toEqual(
+      Array.from({ length: 10 }, (_, n) => (n === 4 ? 'rejected' : 'fulfilled')),
+    )
   })
 
   it('because it was too much, is asked for again when it was told to come, and no sooner', async () => {
