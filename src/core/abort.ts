@@ -2,6 +2,42 @@
 import { MAX_TIMER } from './clock.ts'
 import { aborted } from './errors.ts'
 
+/** Those who wait for a signal, and how to stop listening to it. */
+interface Listening {
+  readonly callbacks: Set<() => void>
+  stop(): void
+}
+
+const listening = new WeakMap<AbortSignal, Listening>()
+
+/**
+ * Calls back when a signal is aborted. Any number of callers share one listener, because adding the n-th listener to a
+ * signal takes n steps in some runtimes.
+ *
+ * @returns a function that forgets the callback. Call it when it is no longer needed: a signal may outlive many calls
+ */
+export function whenAborted(signal: AbortSignal, callback: () => void): () => void {
+  // The same function may be passed twice.
+  const own = (): void => callback()
+  let it = listening.get(signal)
+  if (!it) {
+    const callbacks = new Set<() => void>()
+    const onAbort = (): void => {
+      for (const call of [...callbacks]) if (callbacks.has(call)) call()
+    }
+    signal.addEventListener('abort', onAbort)
+    it = { callbacks, stop: () => signal.removeEventListener('abort', onAbort) }
+    listening.set(signal, it)
+  }
+  const { callbacks, stop } = it
+  callbacks.add(own)
+  return () => {
+    if (!callbacks.delete(own) || callbacks.size > 0) return
+    stop()
+    listening.delete(signal)
+  }
+}
+
 /**
  * Waits for work until the signal is aborted. The work itself continues.
  *
@@ -12,9 +48,7 @@ export function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined, 
   if (!signal) return work
   return new Promise<T>((resolve, reject) => {
     const onAbort = (): void => reject(aborted(signal, ambiguous))
-    // A signal may outlive many calls and must not collect their listeners.
-    const leave = (): void => signal.removeEventListener('abort', onAbort)
-    signal.addEventListener('abort', onAbort)
+    const leave = whenAborted(signal, onAbort)
     if (signal.aborted) onAbort()
     work.finally(leave).then(resolve, reject)
   })

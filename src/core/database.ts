@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { abortable } from './abort.ts'
+import { abortable, whenAborted } from './abort.ts'
 import { type Known, requireGiven, requireInteger, requireOptions, shown } from './arguments.ts'
 import { backendTime } from './backend-time.ts'
 import { notSent, timedOut } from './group-commit.ts'
@@ -300,14 +300,13 @@ export function createDatabase(options: DatabaseOptions): Database {
       return ask(signal)
     }
     const over = new AbortController()
-    const onAbort = (): void => over.abort(signal!.reason)
+    const forget = signal && whenAborted(signal, () => over.abort(signal.reason))
     let isAsked = false
     let late: HoldfastError | undefined
     const stopTimer = after(timeout, () => {
       late = isAsked ? timedOut(timeout, false) : notSent(timeout)
       over.abort()
     })
-    signal?.addEventListener('abort', onAbort)
     try {
       await abortable(earlier, over.signal)
       isAsked = true
@@ -316,8 +315,7 @@ export function createDatabase(options: DatabaseOptions): Database {
       throw late ?? error
     } finally {
       stopTimer()
-      // A signal may outlive many calls and must not collect their listeners.
-      signal?.removeEventListener('abort', onAbort)
+      forget?.()
     }
   }
 

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { whenAborted } from './abort.ts'
 import { HoldfastError, aborted } from './errors.ts'
 import { after, monotonic, turns } from './event-loop.ts'
 
@@ -296,9 +297,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     else turn.added()
     if (timeout !== undefined) stopTimer ??= after(timeout, expire)
     if (!signal) return result
-    signal.addEventListener('abort', onAbort)
-    // A signal may outlive many calls and must not collect their listeners.
-    return result.finally(() => signal.removeEventListener('abort', onAbort))
+    return result.finally(whenAborted(signal, onAbort))
   }
 
   function settled(concerns: (pending: ReadonlyMap<string, number>) => number): Promise<void> | undefined {
