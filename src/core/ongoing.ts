@@ -18,9 +18,9 @@ export interface Reach {
 export interface Change {
   /** Returns what it may change. Called only if a read comes meanwhile. */
   readonly reaches: () => readonly Reach[]
-  /** Changes are numbered in order. */
-  readonly number: number
   hasEnded: boolean
+  /** Tells the reads that wait for it; absent as long as none has come. */
+  tell?: () => void
 }
 
 /** The changes under way in one database. */
@@ -33,144 +33,74 @@ export interface Ongoing {
   settled(questions: readonly Read[]): Promise<unknown> | undefined
 }
 
-/** Changes in the order of their numbers, and those who wait for them. */
-interface Line {
-  /** Numbers; those before the index `first` have ended. */
-  numbers: number[]
-  first: number
-  /** Later numbers that have ended. */
-  readonly ended: Set<number>
-  readonly waiters: Waiter[]
-}
-
-/** Somebody who waits for all changes up to a number. */
-interface Waiter {
-  readonly last: number
-  readonly promise: Promise<void>
-  readonly resolve: () => void
-}
-
-/** The changes in one part. */
-interface PartLines {
-  readonly all: Line
-  /** Those that reach every entry. */
-  readonly whole: Line
-  /** Those of single entries, by key. */
-  keys?: Map<string, Line>
-}
-
-const line = (): Line => ({ numbers: [], first: 0, ended: new Set(), waiters: [] })
-
-const isEmpty = ({ numbers, first }: Line): boolean => first === numbers.length
-
-/** A change with several reaches enters a line once. */
-function enter({ numbers }: Line, number: number): void {
-  if (numbers.at(-1) !== number) numbers.push(number)
-}
-
-function leave(it: Line, number: number): void {
-  const { numbers, ended, waiters } = it
-  if (number > numbers[it.first]!) {
-    ended.add(number)
-    return
-  }
-  if (number < numbers[it.first]! || isEmpty(it)) return
-  do it.first++
-  while (ended.delete(numbers[it.first]!))
-  const next = numbers[it.first] ?? Infinity
-  if (isEmpty(it)) {
-    it.numbers = []
-    it.first = 0
-  }
-  while (waiters[0] && waiters[0].last < next) waiters.shift()!.resolve()
-}
-
-function settled({ numbers, waiters }: Line): Promise<void> {
-  const last = numbers.at(-1)!
-  const latest = waiters.at(-1)
-  if (latest?.last === last) return latest.promise
-  let resolve!: () => void
-  const promise = new Promise<void>((done) => (resolve = done))
-  waiters.push({ last, promise, resolve })
-  return promise
-}
+/** Follows the name of a part: all changes in it, those of single entries included. */
+const ALL = '\t'
+/** Separates part and key: the changes of one entry. */
+const JOIN = '\n'
 
 /** Makes an empty set of changes. */
 export function ongoing(): Ongoing {
-  /** Changes that are in no line yet. Most end before anybody asks. Some have ended. */
+  /** Changes that no read has come across yet. Most end before. */
   let fresh: Change[] = []
   let freshEnded = 0
-  /** The reaches of those in lines. */
-  const inLine = new Map<Change, readonly Reach[]>()
-  const parts = new Map<string, PartLines>()
-  let count = 0
+  /** For each place, the end of all changes so far. */
+  const ends = new Map<string, Promise<unknown>>()
 
-  function linesFor({ part, key }: Reach): readonly [all: Line, own: Line] {
-    let found = parts.get(part)
-    if (!found) parts.set(part, (found = { all: line(), whole: line() }))
-    if (key === undefined) return [found.all, found.whole]
-    found.keys ??= new Map()
-    let own = found.keys.get(key)
-    if (!own) found.keys.set(key, (own = line()))
-    return [found.all, own]
+  function add(place: string, end: Promise<unknown>): void {
+    const before = ends.get(place)
+    const last = before ? Promise.all([before, end]) : end
+    ends.set(place, last)
+    void forget(place, last)
+  }
+
+  async function forget(place: string, last: Promise<unknown>): Promise<void> {
+    await last
+    if (ends.get(place) === last) ends.delete(place)
   }
 
   function lineUp(): void {
     for (const change of fresh) {
       if (change.hasEnded) continue
-      const reaches = change.reaches()
-      inLine.set(change, reaches)
-      for (const reach of reaches) for (const it of linesFor(reach)) enter(it, change.number)
+      const end = new Promise<void>((resolve) => (change.tell = resolve))
+      for (const { part, key } of change.reaches()) {
+        add(part + ALL, end)
+        add(key === undefined ? part : part + JOIN + key, end)
+      }
     }
     fresh = []
     freshEnded = 0
   }
 
-  /** The lines that concern a question. */
-  function linesOf(question: Read): readonly (Line | undefined)[] {
-    if ('get' in question) {
-      const found = parts.get(question.get.part)
-      return found ? [found.whole, found.keys?.get(question.get.key)] : []
-    }
-    if ('range' in question) return [parts.get(question.range.part)?.all]
+  /** The places that concern a question. */
+  function placesOf(question: Read): readonly string[] {
+    if ('get' in question) return [question.get.part, question.get.part + JOIN + question.get.key]
+    if ('range' in question) return [question.range.part + ALL]
     const { start, end } = question.parts
-    return [...parts].flatMap(([part, { all }]) => (part >= start && part < end ? all : []))
+    return [...ends.keys()].filter((place) => place.endsWith(ALL) && place >= start + ALL && place < end + ALL)
   }
 
   return {
     begin(reaches) {
-      const change: Change = { reaches, number: ++count, hasEnded: false }
+      const change: Change = { reaches, hasEnded: false }
       fresh.push(change)
       return change
     },
     end(change) {
       change.hasEnded = true
-      const reaches = inLine.size > 0 ? inLine.get(change) : undefined
-      if (reaches === undefined) {
-        if (++freshEnded < fresh.length / 2) return
-        fresh = freshEnded === fresh.length ? [] : fresh.filter(({ hasEnded }) => !hasEnded)
+      if (change.tell) change.tell()
+      else if (2 * ++freshEnded > fresh.length) {
+        fresh = fresh.filter(({ hasEnded }) => !hasEnded)
         freshEnded = 0
-        return
-      }
-      inLine.delete(change)
-      for (const reach of reaches) {
-        const { part, key } = reach
-        const [all, own] = linesFor(reach)
-        leave(own, change.number)
-        leave(all, change.number)
-        if (isEmpty(all)) parts.delete(part)
-        else if (key !== undefined && isEmpty(own)) parts.get(part)!.keys!.delete(key)
       }
     },
     settled(questions) {
       if (fresh.length > 0) lineUp()
-      if (parts.size === 0) return undefined
-      let waits: Set<Promise<void>> | undefined
+      if (ends.size === 0) return undefined
+      const waits = new Set<Promise<unknown>>()
       for (const question of questions) {
-        for (const it of linesOf(question)) if (it && !isEmpty(it)) (waits ??= new Set()).add(settled(it))
+        for (const place of placesOf(question)) if (ends.has(place)) waits.add(ends.get(place)!)
       }
-      if (waits === undefined) return undefined
-      return waits.size === 1 ? [...waits][0] : Promise.all(waits)
+      return waits.size > 0 ? Promise.all(waits) : undefined
     },
   }
 }

@@ -6,16 +6,18 @@ const get = (key: string, part = 'p'): Read => ({ get: { part, key } })
 const range = (part = 'p'): Read => ({ range: { part, start: 'a', end: 'z', limit: 1 } })
 const parts = (start: string, end: string): Read => ({ parts: { start, end, limit: 1 } })
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
 /** Tells whether a wait is over, after the microtasks of now. */
 async function isOver(wait: Promise<unknown> | undefined): Promise<boolean> {
   let over = wait === undefined
   void wait?.then(() => (over = true))
-  await new Promise((resolve) => setImmediate(resolve))
+  await turn()
   return over
 }
 
 describe('changes under way', () => {
-  it('hold up the reads that they concern, and no others', () => {
+  it('hold up the reads that they concern, and no others', async () => {
     const changes = ongoing()
     const one = changes.begin(() => [{ part: 'p', key: 'k' }])
     const whole = changes.begin(() => [{ part: 'q' }, { part: 'r' }])
@@ -26,6 +28,7 @@ describe('changes under way', () => {
       expect(changes.settled([other])).toBeUndefined()
     }
     for (const change of [one, whole]) changes.end(change)
+    await turn()
     expect(changes.settled([get('k'), range('q'), parts('a', 'z')])).toBeUndefined()
   })
 
@@ -46,6 +49,7 @@ describe('changes under way', () => {
     for (const wait of waits) expect(await isOver(wait)).toBe(true)
     expect(await isOver(changes.settled([get('k')]))).toBe(false)
     changes.end(later)
+    await turn()
     expect(changes.settled([get('k')])).toBeUndefined()
   })
 
@@ -61,13 +65,14 @@ describe('changes under way', () => {
     expect(await isOver(after)).toBe(true)
   })
 
-  it('are forgotten if they end before anybody asks', () => {
+  it('are forgotten if they end before anybody asks', async () => {
     const changes = ongoing()
     const begun = Array.from({ length: 100 }, (_, i) => changes.begin(() => [{ part: 'p', key: `${i}` }]))
     for (const change of begun.slice(0, 99)) changes.end(change)
     expect(changes.settled([get('0')])).toBeUndefined()
     expect(changes.settled([get('99')])).toBeDefined()
     changes.end(begun[99]!)
+    await turn()
     expect(changes.settled([range()])).toBeUndefined()
   })
 })
