@@ -1,9 +1,9 @@
 /** Random programs, killed at random commits and run again, until they have ended; then what they did is judged. */
 import type { Driver } from '../../../src/core/driver.ts'
 import { isHoldfastError } from '../../../src/core/errors.ts'
-import { createHoldfast } from '../../../src/holdfast.ts'
-import { type Context, type RunOutcome, defineWorkflow, replay, run } from '../../../src/runner/index.ts'
-import { type Node, type Random, evaluate, generate, mutate } from './programs.ts'
+import { type Holdfast, createHoldfast } from '../../../src/holdfast.ts'
+import { type Context, type RunOutcome, defineWorkflow, drain, replay, run } from '../../../src/runner/index.ts'
+import { type Node, type Random, childOf, evaluate, generate, mutate } from './programs.ts'
 
 /** What is counted. */
 export interface Count {
@@ -42,7 +42,7 @@ export function mortal(driver: Driver, n: number, isAfter: boolean, onDeath: () 
 
 const RETRY = { maxAttempts: 30, initialDelay: 1 }
 
-/** Plays one program. */
+/** Plays one program, in a tenant of its own. */
 export async function playOne(driver: Driver, rnd: Random, count: Count, runId: string): Promise<void> {
   const tree = generate(rnd)
   const isFailing = rnd(4) === 0
@@ -62,6 +62,8 @@ export async function playOne(driver: Driver, rnd: Random, count: Count, runId: 
     return value
   }
   const program = defineWorkflow({ name: 'program' }, body(tree, effect))
+  const intact = (): Holdfast =>
+    createHoldfast({ driver: { ...driver, close: async () => {} }, tenant: runId, durability: 'relaxed' })
   let outcome: RunOutcome<unknown> | undefined
   const messages = Array.from({ length: 4 }, (_, i) => ({ name: 'xy'[rnd(2)]!, payload: i }))
   for (let lives = 0; outcome === undefined; lives++) {
@@ -69,11 +71,14 @@ export async function playOne(driver: Driver, rnd: Random, count: Count, runId: 
     let isDead = false
     const holdfast = createHoldfast({
       driver: mortal(driver, isKilling ? 1 + rnd(14) : Infinity, rnd(2) === 0, () => (isDead = true)),
+      tenant: runId,
       durability: 'relaxed',
     })
     try {
-      const free = createHoldfast({ driver: { ...driver, close: async () => {} }, durability: 'relaxed' })
-      await free.claims.forceReleaseClaim(runId)
+      const free = intact()
+      const runIds = [runId]
+      for await (const { runId: id } of free.workflows.runs()) runIds.push(id)
+      for (const id of runIds) await free.claims.forceReleaseClaim(id)
       const message = messages.shift()
       const send = async (): Promise<void> => {
         if (!message) return
@@ -88,7 +93,18 @@ export async function playOne(driver: Driver, rnd: Random, count: Count, runId: 
         maxDeliveries: 1000,
         onError: () => {},
       })
-      const [found] = await Promise.all([going, send()])
+      let isOver = false
+      /** Does the runs that the program starts, in the same process: they die with it. */
+      const serve = async (): Promise<void> => {
+        do {
+          const options = { lease: '1 h', maxDeliveries: 1000, retry: { maxAttempts: 1 }, onError: () => {} } as const
+          await drain(holdfast, [childOf(effect)], options).catch((error: unknown) => {
+            if (!isDead) throw error
+          })
+          await new Promise((resolve) => setTimeout(resolve, 2))
+        } while (!isOver && !isDead)
+      }
+      const [found] = await Promise.all([going.finally(() => (isOver = true)), send(), serve()])
       if (found.status !== 'waiting') outcome = found
       else await new Promise((resolve) => setTimeout(resolve, Math.max((found.until ?? 0) - Date.now(), 0)))
     } catch (error) {
@@ -100,7 +116,7 @@ export async function playOne(driver: Driver, rnd: Random, count: Count, runId: 
     }
   }
   count.programs++
-  const holdfast = createHoldfast({ driver: { ...driver, close: async () => {} }, durability: 'relaxed' })
+  const holdfast = intact()
   const { events } = (await holdfast.persistence.load(runId))!
   const completed = events.filter(({ kind }) => kind === 'step.completed').map(({ stepId }) => stepId!)
   if (new Set(completed).size < completed.length) fault('A step is recorded twice')
@@ -156,10 +172,12 @@ async function mutation(
   if (events.length === 0) return
   const called = new Set<string>()
   const numbers = new Map<string, number>()
-  const note = (kind: string, name: string): void => {
+  const note = (kind: string, name: string): string => {
     const n = (numbers.get(`${kind} ${name}`) ?? 0) + 1
     numbers.set(`${kind} ${name}`, n)
-    called.add(`${kind} ${n === 1 ? name : `${name}#${n}`}`)
+    const id = n === 1 && !/#\d+$/.test(name) ? name : `${name}#${n}`
+    called.add(`${kind} ${id}`)
+    return id
   }
   const workflow = defineWorkflow({ name: 'program' }, async (ctx) => {
     const watched = {
@@ -167,6 +185,11 @@ async function mutation(
       step: (name: string, ...rest: [never, never]) => (note('step', name), ctx.step(name, ...rest)),
       sleep: (duration: number) => (note('sleep', 'sleep'), ctx.sleep(duration)),
       message: (name: string, options: object) => (note('message', name), ctx.message(name, options)),
+      async start(...rest: [never, never]) {
+        const id = note('child', 'child')
+        const child = await ctx.start(...rest)
+        return { ...child, result: () => (note('result', id), child.result()) }
+      },
     } as unknown as Context
     const value = await evaluate(other, watched, () => fault('A replay of other code has an effect')).catch(
       (error: Error) => error.message.length,

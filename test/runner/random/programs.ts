@@ -1,5 +1,5 @@
 /** Random workflow programs: trees of what workflows are made of, and one change of such a tree, as a deploy makes it. */
-import type { Context } from '../../../src/runner/index.ts'
+import { type AnyWorkflow, type Context, defineWorkflow } from '../../../src/runner/index.ts'
 
 /** Gives numbers from 0 to below n. */
 export type Random = (n: number) => number
@@ -8,6 +8,7 @@ export type Node =
   | { step: string; readonly value: number; readonly fails: boolean; readonly flaky: boolean; readonly undone: boolean }
   | { readonly sleep: number }
   | { message: string }
+  | { readonly child: number }
   | { seq: Node[] }
   | { all: Node[] }
   | { race: Node[] }
@@ -26,7 +27,7 @@ export function random(seed: number): Random {
 }
 
 export function generate(rnd: Random, depth = 3): Node {
-  const pick = depth === 0 ? rnd(3) : rnd(9)
+  const pick = depth === 0 ? rnd(4) : rnd(10)
   if (pick <= 1) {
     return {
       step: 'abc'[rnd(3)]!,
@@ -37,6 +38,7 @@ export function generate(rnd: Random, depth = 3): Node {
     }
   }
   if (pick === 2) return rnd(3) === 0 ? { message: 'xy'[rnd(2)]! } : { sleep: rnd(3) }
+  if (pick === 3) return { child: rnd(10) }
   const parts = Array.from({ length: 2 + rnd(2) }, () => generate(rnd, depth - 1))
   const made = [
     { seq: parts },
@@ -45,7 +47,7 @@ export function generate(rnd: Random, depth = 3): Node {
     { branch: parts },
     { loop: parts[0]!, times: 2 + rnd(2) },
   ]
-  return made[(pick - 3) % made.length]!
+  return made[(pick - 4) % made.length]!
 }
 
 /** What the world sees of a step. */
@@ -53,6 +55,21 @@ export type Effect = (stepName: string, idempotencyKey: string) => void
 
 const tick = (): Promise<void> =>
   new Promise((resolve) => (Math.random() < 0.5 ? setImmediate(resolve) : setTimeout(resolve, Math.random() * 3)))
+
+/** The run that programs start: it does one step. */
+export const childOf = (effect: Effect): AnyWorkflow =>
+  defineWorkflow({ name: 'child' }, (ctx, input: number) =>
+    ctx.step(
+      'work',
+      async ({ idempotencyKey }) => {
+        await tick()
+        effect(`work of ${ctx.runId}`, idempotencyKey)
+        if (input === 0) throw new Error('no child')
+        return input
+      },
+      { retry: { maxAttempts: 1 } },
+    ),
+  )
 
 /** Runs the tree; steps take a time that differs from run to run, as real ones do. */
 export async function evaluate(node: Node, ctx: Context, effect: Effect, last = 0): Promise<number> {
@@ -79,6 +96,10 @@ export async function evaluate(node: Node, ctx: Context, effect: Effect, last = 
   }
   if ('sleep' in node) return ctx.sleep(node.sleep).then(() => last + 1)
   if ('message' in node) return ((await ctx.message<number>(node.message, { timeout: 20 })) ?? 7) + last
+  if ('child' in node) {
+    const child = await ctx.start(childOf(effect), { input: node.child })
+    return ((await child.result()) as number) + last
+  }
   const safe = (it: Node, from: number): Promise<number> =>
     evaluate(it, ctx, effect, from).catch((error: Error) => error.message.length)
   if ('seq' in node) {

@@ -6,7 +6,7 @@ import { type Context, defineWorkflow, replay, start, work } from '../../../src/
 import { isTerminal } from '../../../src/runs/status.ts'
 import { engines, withDirectory } from '../../support/engines.ts'
 import { mortal } from './play.ts'
-import { type Node, evaluate, generate, random } from './programs.ts'
+import { type Node, childOf, evaluate, generate, random } from './programs.ts'
 
 const seed = Number(process.env['HOLDFAST_RUN_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const RUNS = Math.max(20, Math.floor(Number(process.env['HOLDFAST_RUN_PROGRAMS'] ?? 0) / 100))
@@ -32,6 +32,10 @@ describe.each(engines)('random programs by several workers over $name', (engine)
         return evaluate(trees.get(ctx.runId)!, ctx, seen).catch((error: Error) => error.message.length)
       }
       const program = defineWorkflow({ name: 'program' }, body(false))
+      const child = childOf((name, key) => {
+        if ((keys.get(key) ?? name) !== name) faults.push(`${key} is of ${keys.get(key)} and of ${name}`)
+        keys.set(key, name)
+      })
       const home = createHoldfast({ driver: { ...driver, close: async () => {} }, durability: 'relaxed' })
       for (const runId of trees.keys()) await start(home, program, { runId })
       const done = new AbortController()
@@ -51,7 +55,7 @@ describe.each(engines)('random programs by several workers over $name', (engine)
           done.signal.addEventListener('abort', stop)
           // One that is not killed is stopped in time for the others.
           const timer = setTimeout(stop, 3000)
-          await work(holdfast, [program], {
+          await work(holdfast, [program, child], {
             concurrency: 2,
             pollInterval: 20,
             lease: LEASE,
