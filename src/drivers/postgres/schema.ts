@@ -44,6 +44,8 @@ import {
   text,
 } from 'drizzle-orm/pg-core'
 
+export type { ViewColumns } from '../shared/views.ts'
+
 // All types are written out, because the declarations of this package are made file by file, without inference.
 
 /** A drizzle table with these columns. */

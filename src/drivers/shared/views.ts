@@ -1,18 +1,23 @@
 /** The columns of the views that every SQL driver has, for its drizzle schema. @module */
 import type { ColumnBuilderBase, NotNull } from 'drizzle-orm'
 
-/** A column, as drizzle builds it. */
-type Column = ColumnBuilderBase & { notNull(): unknown }
-
 /** Columns of text, of integers such as milliseconds since 1970, and of JSON, in the dialect of a driver. */
-export interface Columns<Text extends Column, Long extends Column, Json extends Column> {
+export interface Columns<
+  Text extends ColumnBuilderBase,
+  Long extends ColumnBuilderBase,
+  Json extends ColumnBuilderBase,
+> {
   text(name: string): Text
   long(name: string): Long
   json(name: string): Json
 }
 
 /** The columns of a view, by view. */
-export interface ViewColumns<Text extends Column, Long extends Column, Json extends Column> {
+export interface ViewColumns<
+  Text extends ColumnBuilderBase,
+  Long extends ColumnBuilderBase,
+  Json extends ColumnBuilderBase,
+> {
   readonly runs: {
     tenant: NotNull<Text>
     runId: NotNull<Text>
@@ -58,12 +63,13 @@ export interface ViewColumns<Text extends Column, Long extends Column, Json exte
 }
 
 /** Builds the columns of the views. */
-export function viewColumns<Text extends Column, Long extends Column, Json extends Column>({
-  text,
-  long,
-  json,
-}: Columns<Text, Long, Json>): ViewColumns<Text, Long, Json> {
-  const present = <C extends Column>(column: C): NotNull<C> => column.notNull() as NotNull<C>
+export function viewColumns<
+  Text extends ColumnBuilderBase,
+  Long extends ColumnBuilderBase,
+  Json extends ColumnBuilderBase,
+>({ text, long, json }: Columns<Text, Long, Json>): ViewColumns<Text, Long, Json> {
+  const present = <C extends ColumnBuilderBase>(column: C): NotNull<C> =>
+    (column as C & { notNull(): NotNull<C> }).notNull()
   const tenant = (): NotNull<Text> => present(text('tenant'))
   const ofRun = (): { tenant: NotNull<Text>; runId: NotNull<Text> } => ({
     tenant: tenant(),

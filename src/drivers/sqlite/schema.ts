@@ -41,6 +41,8 @@ import {
   text,
 } from 'drizzle-orm/sqlite-core'
 
+export type { ViewColumns } from '../shared/views.ts'
+
 // Every type is written out, because the declarations of this package are generated without inference.
 
 /** A drizzle table of these columns. */
