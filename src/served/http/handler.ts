@@ -35,7 +35,7 @@ export interface HandlerOptions {
    */
   readonly maxRequestBytes?: number
   /**
-   * The most bytes of keys, versions and values in an answer, from 131072; 8 MiB by default. {@link remote} asks again
+   * The most bytes of keys, versions and values in an answer, from 131072; 4 MiB by default. {@link remote} asks again
    * for the data that does not fit. One entry always fits if a request could have written it. A larger entry, which the
    * server itself has written, is refused with `PAYLOAD_TOO_LARGE`. Values of failed checks that do not fit are left
    * out.

@@ -2,7 +2,7 @@
 import type { Limits } from '../../core/driver.ts'
 
 /** The default size of an answer, in bytes of keys, versions and values. */
-export const ANSWER_BYTES: number = 2 ** 23
+export const ANSWER_BYTES: number = 2 ** 22
 
 /** The limits of a server unless its driver or its options are lower, and the limits that callers assume by default. */
 export const LIMITS: Limits = {

@@ -40,7 +40,7 @@ export interface RemoteCapabilities {
   /** In milliseconds; 120 seconds by default. All attempts at a request end within half of it. */
   readonly replayWindow?: number
   /**
-   * By default 1 MiB per value, 4 MiB per request, 8 MiB per answer and 1000 of everything else. A key counts 128 bytes
+   * By default 1 MiB per value, 4 MiB per request and per answer and 1000 of everything else. A key counts 128 bytes
    * in addition to its size, at least 32; a value counts 32. For a tenant with a long name, on a driver that accepts
    * only small requests, a server may require more per key.
    */

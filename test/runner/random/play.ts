@@ -96,13 +96,14 @@ export async function playOne(driver: Driver, rnd: Random, count: Count, runId: 
       let isOver = false
       /** Does the runs that the program starts, in the same process: they die with it. */
       const serve = async (): Promise<void> => {
-        do {
+        for (;;) {
           const options = { lease: '1 h', maxDeliveries: 1000, retry: { maxAttempts: 1 }, onError: () => {} } as const
           await drain(holdfast, [childOf(effect)], options).catch((error: unknown) => {
             if (!isDead) throw error
           })
+          if (isOver || isDead) return
           await new Promise((resolve) => setTimeout(resolve, 2))
-        } while (!isOver && !isDead)
+        }
       }
       const [found] = await Promise.all([going.finally(() => (isOver = true)), send(), serve()])
       if (found.status !== 'waiting') outcome = found
