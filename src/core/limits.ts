@@ -30,9 +30,12 @@ export const NETWORK_LIMITS: Limits = {
  */
 const ENTRY_BYTES = 64
 
+/** The bytes that an entry takes up in an answer, without its value. */
+export const headBytes = (key: string, version: string): number => ENTRY_BYTES + key.length + version.length
+
 /** The bytes that an entry takes up in an answer. */
 export const entryBytes = ({ key, version, value = '' }: Current): number =>
-  ENTRY_BYTES + key.length + version.length + (typeof value === 'string' ? utf8Bytes(value) : value.length)
+  headBytes(key, version) + (typeof value === 'string' ? utf8Bytes(value) : value.length)
 
 /** The room left in an answer. */
 export interface Room {

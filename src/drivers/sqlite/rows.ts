@@ -22,7 +22,7 @@ import {
   under,
   utf8Bytes,
 } from '../../core/keys.ts'
-import { type Room, entryBytes, roomFor, takesPart } from '../../core/limits.ts'
+import { type Room, entryBytes, headBytes, roomFor, takesPart } from '../../core/limits.ts'
 import type { SqliteRow, SqliteValue } from './handle.ts'
 import type { Statements } from './statements.ts'
 
@@ -35,7 +35,10 @@ const LONGEST = 1000
 /** The rest of a log entry's key, after the prefix. */
 const ENTRY = new RegExp(`^\\d{${DIGITS}}$`)
 /** How many rows of a page to read at once. */
-const CHUNK = 1000
+const CHUNK = 1024
+
+/** An entry: key, version, expiry, value, and the value's bytes. The value is NULL if it is too long. */
+type Row = readonly [string, string, number | bigint | null, unknown, number | bigint]
 
 /** Reads and writes inside the current transaction of the connection. */
 export interface RowTransaction extends Transaction {
@@ -203,11 +206,12 @@ function* entryPage(range: EntryRange, statements: Statements, now: number, room
     const longest = keysOnly ? [] : [Math.floor(room.left / asked)]
     const rows = statements[name].all(...longest, part, start, end, now, asked)
     for (const row of rows) {
-      const { value, ...head } = toCurrent(row)
-      const bytes = entryBytes(head) + Number(row[4])
+      const [key, version, expiresAt, value, octets] = row as Row
+      const bytes = headBytes(key, version) + Number(octets)
       if (entries.length === limit || !room.takes(bytes, entries.length === 0)) return { entries, more: true }
-      if (value === undefined) yield
-      entries.push({ ...head, value: value ?? toValue(statements.get.get(part, head.key)![3]) })
+      if (value === null) yield
+      const found = value ?? statements.get.get(part, key)![3]
+      entries.push({ key, version, value: toValue(found), expiresAt: toExpiry(expiresAt) })
     }
     if (rows.length < asked) return { entries, more: false }
     yield
@@ -242,14 +246,12 @@ function memorable(entry: Current): Current {
 }
 
 function toCurrent(row: SqliteRow): Current {
-  const [key, version, expiresAt, value] = row as [string, string, number | bigint | null, unknown]
-  return {
-    key,
-    version,
-    expiresAt: expiresAt === null ? null : Number(expiresAt),
-    ...(value !== null && { value: toValue(value) }),
-  }
+  const [key, version, until, value] = row as Row
+  const expiresAt = toExpiry(until)
+  return value === null ? { key, version, expiresAt } : { key, version, expiresAt, value: toValue(value) }
 }
+
+const toExpiry = (until: Row[2]): number | null => (until === null ? null : Number(until))
 
 const toValue = (value: unknown): Value => (typeof value === 'string' ? value : toBytes(value as Uint8Array))
 
