@@ -170,7 +170,7 @@ async function sendFull(client: Driver, some: readonly Commit[]): Promise<void> 
 
 describe('a request within the declared limits fits into a body', () => {
   const network: Limits = { ...NETWORK_LIMITS, requestBytes: 2 ** 22, keyOverhead: 90, valueOverhead: 20 }
-  const tight = { capabilities: { durability: 'none', limits: { answerBytes: 6 * 2 ** 20 } } } as const
+  const tight = { capabilities: { durability: 'none', limits: { answerBytes: 2 ** 22 } } } as const
 
   it.each(WORST)('of %s', async (_, commit) => {
     const { client } = over('acme', network, tight)
