@@ -219,6 +219,8 @@ export function createDatabase(options: DatabaseOptions): Database {
   requireOptions(requireGiven(options, 'options'), DATABASE)
   const { driver, groupCommit = true, clock = systemClock } = options
   const { maxQueuedCalls = MAX_QUEUED_CALLS, maxQueuedBytes = MAX_QUEUED_BYTES } = options
+  if (typeof driver?.commit !== 'function')
+    throw invalid(`driver must be made by a function such as memory(), not ${typeof driver}`)
   const newId = options.newId ?? idSource()
   const share = shareOf(driver)
   const { limits, durability, replayWindow, timeout } = driver.capabilities

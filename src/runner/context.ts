@@ -1,6 +1,7 @@
 /** Creates the context that is passed to a workflow. @module */
 import { decode, encode } from '../core/codec.ts'
-import { invalid } from '../core/errors.ts'
+import { requireOptions } from '../core/arguments.ts'
+import { HoldfastError, invalid } from '../core/errors.ts'
 import { makeChild } from './children.ts'
 import { toMilliseconds } from '../core/duration.ts'
 import { keyOf } from './events.ts'
@@ -9,6 +10,7 @@ import { stepHere } from './inside-step.ts'
 import { makeMessage } from './messages.ts'
 import { type OutcomePromise, deferred } from './outcome-promise.ts'
 import type { Execution } from './execution-state.ts'
+import { CHILD, MESSAGE, STEP, requireDefinition } from './options.ts'
 import { makeSleep } from './sleeps.ts'
 import { makeStep } from './steps.ts'
 import { waitAfter } from './retry.ts'
@@ -39,8 +41,10 @@ export function createContext(parts: ContextParts): Context {
   function requirePlace(what: string): void {
     const inside = stepHere(it)
     if (inside !== undefined) {
-      throw invalid(
-        `ctx.${what} was called inside step ${JSON.stringify(inside)}. A replay does not repeat a step: call ctx.${what} outside the step`,
+      throw new HoldfastError(
+        'INVALID_ARGUMENT',
+        `ctx.${what} was called inside step ${JSON.stringify(inside)}. Call it before or after the step`,
+        { details: { step: inside } },
       )
     }
     if (hasEnded())
@@ -64,11 +68,13 @@ export function createContext(parts: ContextParts): Context {
     runId,
     input,
     signal: it.signal,
-    step: (name, work, options = {}) =>
+    step: (name, work, options) =>
       call('step', () => {
-        const { retry = it.retry, timeout, atMostOnce, compensate } = options
+        const { retry = it.retry, timeout, atMostOnce, compensate } = requireOptions(options, STEP)
         requireName(name, 'step')
         if (typeof work !== 'function') throw invalid(`fn must be the function of the step, not ${typeof work}`)
+        if (compensate !== undefined && typeof compensate !== 'function')
+          throw invalid(`compensate must be a function, not ${typeof compensate}`)
         // A malformed policy is refused before the step runs.
         waitAfter(retry, 1)
         const span = timeout === undefined ? undefined : toMilliseconds(timeout, 'timeout')
@@ -85,12 +91,17 @@ export function createContext(parts: ContextParts): Context {
         }) as OutcomePromise<never>
       }),
     sleep: (duration) => call('sleep', () => makeSleep(it, toMilliseconds(duration, 'duration'))),
-    message: (name: string, { timeout }: MessageOptions = {}) =>
+    message: (name: string, options?: MessageOptions) =>
       call('message', () => {
+        const { timeout } = requireOptions(options, MESSAGE)
         const span = timeout === undefined ? undefined : toMilliseconds(timeout, 'timeout')
         return makeMessage(it, requireName(name, 'message'), span) as OutcomePromise<never>
       }),
-    start: (workflow, options) => call('start', () => makeChild(it, workflow, options) as OutcomePromise<never>),
+    start: (workflow, options) =>
+      call(
+        'start',
+        () => makeChild(it, requireDefinition(workflow), requireOptions(options, CHILD)) as OutcomePromise<never>,
+      ),
     continueAsNew: (next) =>
       call('continueAsNew', () => {
         continueAs(decode(encode(next)))

@@ -1,5 +1,5 @@
 /** Defines workflows: a name, a version, and schemas of the input and the messages. @module */
-import { requireGiven } from '../core/arguments.ts'
+import { requireGiven, requireOptions } from '../core/arguments.ts'
 import { invalid } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 import { requireName } from './ids.ts'
@@ -68,7 +68,8 @@ export function defineWorkflow(
   options: DefinitionOptions<AnySchema | undefined, Readonly<Record<string, AnySchema>>>,
   fn: Workflow<unknown, never>,
 ): WorkflowDefinition<never> {
-  const { name, version, input, messages } = requireGiven(options, 'options')
+  const known = { name: true, version: true, input: true, messages: true } as const
+  const { name, version, input, messages } = requireOptions(requireGiven(options, 'options'), known)
   requireName(name, 'workflow')
   if (version !== undefined) encodeId(version, 'version')
   if (typeof fn !== 'function') throw invalid(`fn must be the function of the workflow, not ${typeof fn}`)

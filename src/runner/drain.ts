@@ -1,9 +1,9 @@
 /** A worker that runs what is ready, and returns. @module */
 import type { AnyWorkflow } from './types.ts'
-import { requireInteger } from '../core/arguments.ts'
+import { type Known, requireInteger, requireOptions } from '../core/arguments.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { retryAside } from './retry-aside.ts'
-import { type WorkerOptions, createWorker } from './worker.ts'
+import { WORKER, type WorkerOptions, createWorker } from './worker.ts'
 
 /** Options of {@link drain}. */
 export interface DrainOptions extends WorkerOptions {
@@ -11,6 +11,7 @@ export interface DrainOptions extends WorkerOptions {
   readonly limit?: number
 }
 
+const DRAIN: Known<DrainOptions> = { ...WORKER, limit: true }
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 10_000
 
@@ -42,13 +43,14 @@ const MAX_LIMIT = 10_000
 export async function drain(
   holdfast: Holdfast,
   workflows: readonly AnyWorkflow[],
-  options: DrainOptions = {},
+  given?: DrainOptions,
 ): Promise<number> {
+  const options = requireOptions(given, DRAIN)
   const { asking, advance, concurrency, take } = createWorker(holdfast, workflows, options)
   const { limit = DEFAULT_LIMIT, signal } = options
   requireInteger(limit, 'limit', 1, MAX_LIMIT)
-  await retryAside(holdfast, workflows, options)
-  let taken = 0
+  let taken = await retryAside(holdfast, workflows, options)
+  if (taken >= limit) return taken
   for (;;) {
     await advance()
     const tasks = await holdfast.claims.findAvailableTasks({ ...asking(), limit: limit - taken, signal })

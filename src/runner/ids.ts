@@ -1,4 +1,5 @@
 /** The ids of a run's calls: name and number, in the order of the calls. @module */
+import { shown } from '../core/arguments.ts'
 import { invalid } from '../core/errors.ts'
 import { hasher } from '../core/hash.ts'
 import { utf8Bytes } from '../core/keys.ts'
@@ -27,7 +28,8 @@ export function numbering(): (kind: string, name: string) => string {
 /** @throws `INVALID_ARGUMENT` for anything but text of 1 to 200 bytes */
 export function requireName(name: unknown, what: string): string {
   if (typeof name === 'string' && name !== '' && name.isWellFormed() && utf8Bytes(name) <= MAX_NAME_BYTES) return name
-  throw invalid(`The name of a ${what} must be text of 1 to ${MAX_NAME_BYTES} UTF-8 bytes, not ${typeof name}`)
+  const found = typeof name === 'string' ? `${utf8Bytes(name)} bytes` : shown(name)
+  throw invalid(`The name of a ${what} must be text of 1 to ${MAX_NAME_BYTES} UTF-8 bytes, not ${found}`)
 }
 
 /**

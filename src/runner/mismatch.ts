@@ -22,7 +22,8 @@ export function mismatch(
     runId,
     event,
     `${recorded}next, as event ${seq}, but the workflow ${hasEnded ? 'has ended' : waits}. ` +
-      'Restore the code that wrote the log, or guard the change with ctx.patch()',
+      'Restore the code that wrote the log, or guard the change with ctx.patch()' +
+      (hasEnded || calls.length > 0 ? '' : '. If it awaits something that is no call of ctx, raise the option grace'),
     outstanding,
   )
 }

@@ -1,7 +1,7 @@
 /** Replays a recorded run to check changed code, without side effects. @module */
 import type { AnyWorkflow } from './types.ts'
-import { requireGiven } from '../core/arguments.ts'
-import { HoldfastError } from '../core/errors.ts'
+import { requireGiven, requireOptions, shown } from '../core/arguments.ts'
+import { HoldfastError, invalid } from '../core/errors.ts'
 import { tenantParts } from '../core/keys.ts'
 import { nextTurn } from '../core/event-loop.ts'
 import type { Holdfast } from '../holdfast.ts'
@@ -13,7 +13,7 @@ import { type Verdict, execute } from './execution.ts'
 import { load } from './load.ts'
 import { otherEnding } from './mismatch.ts'
 import { CANCELLED } from './outcomes.ts'
-import { requireDefinition } from './run.ts'
+import { requireDefinition } from './options.ts'
 import { realPause } from './waits.ts'
 
 /** A recorded run: its log, its input, and the facts that its context returns. */
@@ -77,10 +77,12 @@ export type Replayed =
 export async function replay(
   workflow: AnyWorkflow,
   recorded: RecordedRun,
-  { grace = '1 s' }: { readonly grace?: Duration } = {},
+  given?: { readonly grace?: Duration },
 ): Promise<Replayed> {
   const definition = requireDefinition(workflow)
+  const { grace = '1 s' } = requireOptions(given, { grace: true })
   const { runId, input, events, createdAt = 0, life } = requireGiven(recorded, 'recorded')
+  if (!Array.isArray(events)) throw invalid(`events must be the log of the run, not ${shown(events)}`)
   const nothing = (): never => {
     throw new HoldfastError('BACKEND', 'A replay has no effects')
   }

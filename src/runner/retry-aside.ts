@@ -10,16 +10,19 @@ import type { AnyWorkflow, Working } from './types.ts'
 /**
  * Tries each run that was put aside, once per process: its code may be the right one. If it is not, nothing happens,
  * because a replay has no effects.
+ *
+ * @returns the number of runs that went on
  */
 export async function retryAside(
   holdfast: Holdfast,
   workflows: readonly AnyWorkflow[],
   options: Working,
-): Promise<void> {
+): Promise<number> {
   const { tenant, workflows: store } = holdfast
   const db = innerOf(holdfast.db)
   const tried = db.shared(`runs put aside of ${tenant} that were tried`, () => new Set<string>())
   const settings = settingsOf(holdfast, options, { isAsked: true, wait: 0 })
+  let taken = 0
   for await (const { runId, aside } of store.runs({ aside: true, signal: options.signal })) {
     if (aside?.code !== 'NON_DETERMINISTIC' || tried.has(runId)) continue
     const run = await store.getRun(runId, { signal: options.signal })
@@ -28,9 +31,11 @@ export async function retryAside(
     tried.add(runId)
     try {
       await takeRun(holdfast, definition, runId, settings)
+      taken++
     } catch (error) {
       if (options.signal?.aborted || isHoldfastError(error, 'CLOSED')) throw error
       settings.onError(error, runId)
     }
   }
+  return taken
 }

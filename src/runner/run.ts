@@ -7,9 +7,8 @@
  *
  * @module
  */
-import { requireGiven } from '../core/arguments.ts'
+import { requireGiven, requireOptions } from '../core/arguments.ts'
 import { innerOf } from '../core/database.ts'
-import { invalid } from '../core/errors.ts'
 import { tenantParts } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { runRecords } from '../runs/record.ts'
@@ -18,6 +17,7 @@ import { claimRun } from './claim.ts'
 import { bare, checked } from './define.ts'
 import { deliver } from './delivery.ts'
 import { requireName } from './ids.ts'
+import { FUNCTION_RUN, RUN, requireDefinition } from './options.ts'
 import { outcomeOf, readEnd } from './outcomes.ts'
 import { type Settings, settingsOf } from './settings.ts'
 import type {
@@ -86,16 +86,13 @@ export async function run(
   // oxlint-disable-next-line typescript/no-explicit-any -- see AnyWorkflow
   second: RunOptions | Workflow<unknown, any>,
 ): Promise<RunOutcome<unknown>> {
-  if (typeof second !== 'function') return runOne(holdfast, requireDefinition(first as AnyWorkflow), second)
-  const options = requireGiven(first as FunctionRunOptions, 'options')
+  if (typeof second !== 'function') {
+    const definition = requireDefinition(first as AnyWorkflow)
+    return runOne(holdfast, definition, requireOptions(requireGiven(second, 'options'), RUN))
+  }
+  const options = requireOptions(requireGiven(first as FunctionRunOptions, 'options'), FUNCTION_RUN)
   requireName(options.workflow, 'workflow')
   return runOne(holdfast, bare(options.workflow, options.definitionVersion, second), options)
-}
-
-/** @throws `INVALID_ARGUMENT` for anything that `defineWorkflow` did not make */
-export function requireDefinition(workflow: AnyWorkflow): AnyWorkflow {
-  if (typeof workflow?.fn === 'function' && typeof workflow.name === 'string') return workflow
-  throw invalid(`workflow must be made by defineWorkflow, not ${typeof workflow}`)
 }
 
 /** Creates or continues a run. Tests replace the pause, so that time can jump. */

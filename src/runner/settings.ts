@@ -1,11 +1,11 @@
 /** Checks the options of callers, and fills in the defaults. @module */
 import { requireInteger } from '../core/arguments.ts'
-import { innerOf } from '../core/database.ts'
 import { encodeId } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { waitAfter } from './retry.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { MAX_MISSED } from './hold-claim.ts'
+import { requireHoldfast } from './options.ts'
 import type { StepRetry, Working } from './types.ts'
 import { type Pause, realPause } from './waits.ts'
 
@@ -80,10 +80,10 @@ export function settingsOf(
 ): Settings {
   const { workerId, retry = DEFAULT_RETRY, maxDeliveries = 10, autoComplete = true, onError = print, signal } = options
   if (workerId !== undefined) encodeId(workerId, 'workerId')
-  const db = innerOf(holdfast.db)
+  const db = requireHoldfast(holdfast)
   waitAfter(retry, 1)
   requireInteger(maxDeliveries, 'maxDeliveries', 1)
-  const lease = toMilliseconds(options.lease ?? '30 s', 'lease')
+  const lease = toMilliseconds(options.lease ?? '30 s', 'lease', 1)
   const { begun } = db.shared('the time when runs were first worked on here', () => ({
     begun: { at: undefined as number | undefined },
   }))

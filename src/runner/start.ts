@@ -1,12 +1,12 @@
 /** Starts runs: one commit makes a run ready for any worker. @module */
-import { requireGiven } from '../core/arguments.ts'
-import { innerOf } from '../core/database.ts'
+import { type Known, requireOptions } from '../core/arguments.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { RunRecord } from '../runs/state.ts'
 import { checked } from './define.ts'
 import { WORK } from '../runs/status.ts'
 import { type Handle, handleOf } from './handle.ts'
+import { START, requireDefinition, requireHoldfast } from './options.ts'
 import type { AnyWorkflow, Messages, StartOptions, WorkflowDefinition } from './types.ts'
 
 /** Options of {@link start}. */
@@ -14,6 +14,8 @@ export interface NewRunOptions<I> extends StartOptions<I> {
   /** Aborts the call. */
   readonly signal?: AbortSignal
 }
+
+const NEW_RUN: Known<NewRunOptions<unknown>> = { ...START, signal: true }
 
 /**
  * Starts a run without working on it. A worker, such as `work` or `drain`, runs it.
@@ -43,9 +45,11 @@ export interface NewRunOptions<I> extends StartOptions<I> {
 export async function start<I, R, M extends Messages>(
   holdfast: Holdfast,
   workflow: WorkflowDefinition<I, R, M>,
-  options: NewRunOptions<I> = {},
+  options?: NewRunOptions<I>,
 ): Promise<Handle<R, M>> {
-  const { runId = innerOf(holdfast.db).newId(), signal, ...rest } = requireGiven(options, 'options')
+  const db = requireHoldfast(holdfast)
+  requireDefinition(workflow)
+  const { runId = db.newId(), signal, ...rest } = requireOptions(options, NEW_RUN)
   const input = await checked(workflow.input, rest.input, 'input')
   await startRun(holdfast, workflow, { ...rest, runId, input, signal })
   return handleOf(holdfast, runId, workflow)

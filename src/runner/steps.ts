@@ -41,6 +41,10 @@ const INTERRUPTED: StoredError = {
 const isUnstorable = (error: unknown): boolean =>
   isHoldfastError(error, 'SERIALIZATION') || isHoldfastError(error, 'PAYLOAD_TOO_LARGE')
 
+/** Whether an error says that a call of the context was made inside a step. */
+const isMisplaced = (error: unknown): boolean =>
+  isHoldfastError(error, 'INVALID_ARGUMENT') && error.details?.['step'] !== undefined
+
 /** Adds a step. It runs when its turn comes. */
 export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknown> {
   const { stepId, retry, timeout, atMostOnce = false, isUndo = false } = order
@@ -101,7 +105,8 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
 
   /** Makes one attempt after the other, until the step ends or must wait. */
   async function attempts(): Promise<void> {
-    cutOff ??= it.cutOff()
+    // No attempt can have been cut off before its time came.
+    cutOff ??= retryAt > it.now() ? 0 : it.cutOff()
     for (;;) {
       const decided = it.decided(stepId)
       if (decided) return complete(decided.value, failed)
@@ -142,7 +147,7 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
   }
 
   function isFinal(thrown: unknown): boolean {
-    if (atMostOnce || isNonRetryable(thrown)) return true
+    if (atMostOnce || isNonRetryable(thrown) || isMisplaced(thrown)) return true
     try {
       return retry.retryIf?.(thrown) === false
     } catch {

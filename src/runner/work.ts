@@ -1,10 +1,11 @@
 /** A worker that runs until it is stopped. @module */
 import type { AnyWorkflow } from './types.ts'
 import { sleep } from '../core/abort.ts'
-import { isHoldfastError } from '../core/errors.ts'
+import { requireGiven, requireOptions, shown } from '../core/arguments.ts'
+import { invalid, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { retryAside } from './retry-aside.ts'
-import { type WorkerOptions, createWorker } from './worker.ts'
+import { WORKER, type WorkerOptions, createWorker } from './worker.ts'
 
 /** Options of {@link work}. */
 export interface WorkOptions extends WorkerOptions {
@@ -27,8 +28,10 @@ export interface WorkOptions extends WorkerOptions {
  * @throws `INVALID_ARGUMENT` for malformed workflows or options
  */
 export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[], options: WorkOptions): Promise<void> {
-  const { asking, advance, concurrency, pollInterval, onError, take } = createWorker(holdfast, workflows, options)
+  requireOptions(requireGiven(options, 'options'), WORKER)
   const { signal } = options
+  if (typeof signal?.aborted !== 'boolean') throw invalid(`signal must be an AbortSignal, not ${shown(signal)}`)
+  const { asking, advance, concurrency, pollInterval, onError, take } = createWorker(holdfast, workflows, options)
   let isOver = false
 
   async function takeOne(): Promise<void> {

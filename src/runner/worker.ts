@@ -1,11 +1,12 @@
 /** The worker that `work` and `drain` share. @module */
-import { requireGiven, requireInteger } from '../core/arguments.ts'
+import { type Known, requireGiven, requireInteger } from '../core/arguments.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { AvailableTask, WorkerInfo } from '../runs/dispatch.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { definitionFor } from './define.ts'
-import { requireDefinition, takeRun } from './run.ts'
+import { WORKING, requireDefinition } from './options.ts'
+import { takeRun } from './run.ts'
 import { settingsOf } from './settings.ts'
 import type { AnyWorkflow, Working } from './types.ts'
 
@@ -22,6 +23,15 @@ export interface WorkerOptions extends Working {
    * skipped for twice that time, then for four times, and so on.
    */
   readonly pollInterval?: Duration
+}
+
+/** The options that `work` and `drain` share. */
+export const WORKER: Known<WorkerOptions> = {
+  tags: true,
+  maxWait: true,
+  concurrency: true,
+  pollInterval: true,
+  ...WORKING,
 }
 
 /** Takes runs and works on them. */

@@ -176,7 +176,7 @@ export const otherDefinition = (
   name: 'definitionHash' | 'definitionVersion',
   expected: string,
 ): HoldfastError =>
-  new HoldfastError('DEFINITION_MISMATCH', `The run has another ${name}`, {
+  new HoldfastError('DEFINITION_MISMATCH', `The run has the ${name} ${run[name] ?? 'of no code'}, not ${expected}`, {
     details: { runId: run.runId, found: run[name], expected },
   })
 

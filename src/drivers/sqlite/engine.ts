@@ -1,4 +1,5 @@
 /** Opens a synchronous SQLite engine by the database or the path that the caller passed. @module */
+import { requireGiven } from '../../core/arguments.ts'
 import type { Driver } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
 import { type SqliteOptions, sqliteDriver } from './driver.ts'
@@ -37,7 +38,7 @@ interface Source<Db> extends SqliteOptions {
  * @throws `INVALID_ARGUMENT` for a malformed option
  */
 export function driverOver<Db extends Closable>(engine: Engine<Db>, options: Source<Db>): Driver {
-  const { db, path } = options
+  const { db, path } = requireGiven(options, 'options')
   if ((db === undefined) === (path === undefined)) throw invalid('Pass either db or path, not both')
   const given = db !== undefined && '$client' in db ? db.$client : db
   return sqliteDriver(
