@@ -249,8 +249,8 @@ describe.each(engines)('the runner over $name', (engine) => {
       await holdfast.db.commit({ ops: [{ put: key, value: 'no record' }] })
       const fresh = await begin()
       const told: unknown[] = []
-      const options = { limit: 10, onError: (_: unknown, runId?: string) => told.push(runId), pollInterval: 500 }
-      expect(await drain(fresh, [order], options)).toBe(5)
+      const options = { onError: (_: unknown, runId?: string) => told.push(runId), pollInterval: 500 }
+      expect(await drain(fresh, [order], { ...options, limit: 10 })).toBe(5)
       const { items } = await fresh.workflows.listRuns({ status: 'completed' })
       expect(items.map(({ runId }) => runId).toSorted()).toEqual(['a', 'b', 'c', 'd', 'e'])
       expect(told).toEqual(['bad'])
