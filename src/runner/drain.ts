@@ -43,9 +43,9 @@ const MAX_LIMIT = 10_000
 export async function drain(
   holdfast: Holdfast,
   workflows: readonly AnyWorkflow[],
-  given?: DrainOptions,
+  options: DrainOptions = {},
 ): Promise<number> {
-  const options = requireOptions(given, DRAIN)
+  requireOptions(options, DRAIN)
   const { asking, advance, concurrency, take } = createWorker(holdfast, workflows, options)
   const { limit = DEFAULT_LIMIT, signal } = options
   requireInteger(limit, 'limit', 1, MAX_LIMIT)

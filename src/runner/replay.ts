@@ -77,10 +77,10 @@ export type Replayed =
 export async function replay(
   workflow: AnyWorkflow,
   recorded: RecordedRun,
-  given?: { readonly grace?: Duration },
+  options?: { readonly grace?: Duration },
 ): Promise<Replayed> {
   const definition = requireDefinition(workflow)
-  const { grace = '1 s' } = requireOptions(given, { grace: true })
+  const { grace = '1 s' } = requireOptions(options, { grace: true })
   const { runId, input, events, createdAt = 0, life } = requireGiven(recorded, 'recorded')
   if (!Array.isArray(events)) throw invalid(`events must be the log of the run, not ${shown(events)}`)
   const nothing = (): never => {

@@ -128,12 +128,12 @@ describe('the command line over a network', () => {
       await client.connect()
       await client.configSet('maxmemory-policy', 'allkeys-lru')
       await inPlace(async ({ bare }) => {
-        for (const url of [redis.url, `upstash:${rest.url}`]) {
+        for (const [i, url] of [redis.url, `upstash:${rest.url}`].entries()) {
           const at = (query: string, ...args: readonly string[]) => bare(token, ...args, '--store', url + query)
           const refused = await at('', 'set', 'greeting', 'hello', '--json')
           expect(JSON.parse(refused.err)).toMatchObject({ error: { code: 'UNSUPPORTED' } })
           expect(await at('?allowEviction=true', 'set', 'greeting', 'hello')).toMatchObject({ code: 0 })
-          const other = '?namespace=other&allowEviction=true'
+          const other = `?namespace=other${i}&allowEviction=true`
           expect((await at(other, 'get', 'greeting')).code).toBe(3)
           expect(await at(other, 'set', 'greeting', 'hi')).toMatchObject({ code: 0 })
           expect((await at('?allowEviction=true', 'get', 'greeting')).out).toBe('hello\n')
