@@ -134,3 +134,19 @@ export const invalid = (message: string): HoldfastError => new HoldfastError('IN
 /** Makes an `ABORTED` error with the signal's reason as cause. @param ambiguous - whether a commit was under way */
 export const aborted = (signal: AbortSignal, ambiguous: boolean): HoldfastError =>
   new HoldfastError('ABORTED', 'The call was aborted', { cause: signal.reason, ambiguous, retryable: true })
+
+/**
+ * The same error, marked as ambiguous: the change may have taken effect.
+ *
+ * @param options - `remark`, to add to the message; `cause`, to replace that of the error
+ */
+export const inDoubt = (
+  error: HoldfastError,
+  { remark, cause = error.cause }: { readonly remark?: string; readonly cause?: unknown } = {},
+): HoldfastError =>
+  new HoldfastError(error.code, remark === undefined ? error.message : `${error.message}; ${remark}`, {
+    retryable: error.retryable,
+    details: error.details,
+    cause,
+    ambiguous: true,
+  })

@@ -7,7 +7,7 @@ import { type Sleep, sleep as realSleep } from '../core/abort.ts'
 import { requireInteger } from '../core/arguments.ts'
 import { type Clock, stopwatch } from '../core/clock.ts'
 import type { CallOptions, Driver } from '../core/driver.ts'
-import { type ErrorCode, HoldfastError, isHoldfastError, pauseAsked } from '../core/errors.ts'
+import { type ErrorCode, HoldfastError, inDoubt, isHoldfastError, pauseAsked } from '../core/errors.ts'
 import { tell } from './shared/hooks.ts'
 import { lateAt } from '../core/request-records.ts'
 
@@ -141,6 +141,5 @@ function unknown(error: unknown, isUnknown: boolean): unknown {
   if (!isHoldfastError(error)) {
     return new HoldfastError('BACKEND', 'The backend failed', { cause: error, ambiguous: true })
   }
-  const { code, message, retryable, details } = error
-  return new HoldfastError(code, message, { retryable, details, cause: error, ambiguous: true })
+  return inDoubt(error, { cause: error })
 }

@@ -1,7 +1,7 @@
 /** Sends a statement and repeats it while that makes sense. @module */
 import { abortable, inTime, sleep } from '../../core/abort.ts'
 import type { CallOptions } from '../../core/driver.ts'
-import { HoldfastError, aborted, isHoldfastError } from '../../core/errors.ts'
+import { type HoldfastError, aborted, inDoubt, isHoldfastError } from '../../core/errors.ts'
 import { failureOf } from './errors.ts'
 import type { Row, Run } from './handle.ts'
 
@@ -77,7 +77,7 @@ export const callsOver =
           const failure = failureOf(thrown)
           isLost ||= changes && failure.isLost
           const pause = wait * (0.5 + Math.random() / 2)
-          const last = (): HoldfastError => (isLost ? inDoubt(failure.error) : failure.error)
+          const last = (): HoldfastError => (isLost ? inDoubt(failure.error, IN_DOUBT) : failure.error)
           if (!failure.again || performance.now() + pause + margin >= deadline) throw last()
           await abortable(sleep(pause), signal, isLost)
           // If the process was suspended meanwhile, the request's record may be gone, so it must not be repeated.
@@ -89,11 +89,5 @@ export const callsOver =
     }
   }
 
-/** The same error, for a commit that may have taken effect. */
-export const inDoubt = ({ code, message, retryable, details, cause }: HoldfastError): HoldfastError =>
-  new HoldfastError(code, `${message}; the commit may have taken effect`, {
-    retryable,
-    ambiguous: true,
-    details,
-    cause,
-  })
+/** Added to the errors of a commit that may have taken effect. */
+export const IN_DOUBT = { remark: 'the commit may have taken effect' } as const

@@ -15,11 +15,11 @@ import { abortable } from '../../core/abort.ts'
 import { requireGiven, requireInteger } from '../../core/arguments.ts'
 import { writesOf } from '../shared/evaluate.ts'
 import type { CallOptions, Capabilities, CommitAnswer, Driver } from '../../core/driver.ts'
-import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
+import { HoldfastError, inDoubt, invalid, isHoldfastError } from '../../core/errors.ts'
 import { lateAt } from '../../core/request-records.ts'
 import { sweeps } from '../shared/sweep-schedule.ts'
 import { commitOutcomes, isAgain, readVersion } from './answers.ts'
-import { type Answered, type Statement, callsOver, inDoubt } from './calls.ts'
+import { type Answered, type Statement, IN_DOUBT, callsOver } from './calls.ts'
 import { isSchemaMissing } from './errors.ts'
 import { type PostgresHandle, runOver } from './handle.ts'
 import { FIND, SCHEMA_VERSION, migration } from './migrations.ts'
@@ -200,7 +200,7 @@ export function postgres(options: PostgresOptions): Driver {
         swept.found(performance.now(), count, sweep)
         return { now, outcomes }
       } catch (error) {
-        throw isRepeat && lateAt(error) !== undefined ? inDoubt(error as HoldfastError) : error
+        throw isRepeat && lateAt(error) !== undefined ? inDoubt(error as HoldfastError, IN_DOUBT) : error
       }
     },
     async close() {

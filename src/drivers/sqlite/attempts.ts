@@ -1,6 +1,6 @@
 /** Sends a batch, repeats it until it is answered or a repeat is pointless, and maps the client's errors. @module */
 import { abortable, inTime, sleep } from '../../core/abort.ts'
-import { type ErrorCode, HoldfastError, aborted, isHoldfastError } from '../../core/errors.ts'
+import { type ErrorCode, aborted, HoldfastError, inDoubt, isHoldfastError } from '../../core/errors.ts'
 import { wasNeverSent } from '../shared/network.ts'
 import type { Batches, Statement } from './batch-client.ts'
 import { resultOf, toHoldfastError } from './errors.ts'
@@ -57,14 +57,7 @@ export const attempts =
 
 /** The error, marked `ambiguous` if an attempt may have arrived, or may still arrive. */
 export const markedIfLost = (error: HoldfastError, isLost: boolean): HoldfastError =>
-  isLost && !error.ambiguous
-    ? new HoldfastError(error.code, `${error.message}; it is unknown whether the commit took effect`, {
-        details: error.details,
-        retryable: error.retryable,
-        ambiguous: true,
-        cause: error.cause,
-      })
-    : error
+  isLost && !error.ambiguous ? inDoubt(error, { remark: 'it is unknown whether the commit took effect' }) : error
 
 /** The outcome of a failed attempt. */
 interface Failed {

@@ -31,7 +31,7 @@ import type {
   Read,
   Value,
 } from '../../core/driver.ts'
-import { HoldfastError } from '../../core/errors.ts'
+import { HoldfastError, inDoubt } from '../../core/errors.ts'
 import { notALog } from '../../core/keys.ts'
 import { late, reused } from '../../core/request-records.ts'
 import { partsLimit } from './encode.ts'
@@ -145,10 +145,7 @@ export function decodeOutcomes({ id, commits }: CommitRequest, raw: unknown, isR
 }
 
 /** The same error, ambiguous if the request was repeated: it says nothing about earlier attempts. */
-const doubted = (error: HoldfastError, isRepeated: boolean): HoldfastError => {
-  const { code, message, retryable, details } = error
-  return isRepeated ? new HoldfastError(code, message, { retryable, details, ambiguous: true }) : error
-}
+const doubted = (error: HoldfastError, isRepeated: boolean): HoldfastError => (isRepeated ? inDoubt(error) : error)
 
 function decodeOutcome({ checks }: Commit, raw: Raw): Outcome {
   const [verdict, ...rest] = raw

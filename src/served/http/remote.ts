@@ -3,7 +3,7 @@ import { abortable, sleep } from '../../core/abort.ts'
 import { requireInteger } from '../../core/arguments.ts'
 import { MAX_TIMER, systemClock } from '../../core/clock.ts'
 import type { Capabilities, CommitAnswer, Driver, Limits, Read, ReadAnswer } from '../../core/driver.ts'
-import { HoldfastError, aborted, invalid, pauseAsked } from '../../core/errors.ts'
+import { aborted, HoldfastError, inDoubt, invalid, pauseAsked } from '../../core/errors.ts'
 import { readInPieces } from '../../drivers/shared/split-reads.ts'
 import { lateAt } from '../../core/request-records.ts'
 import { fromWireError, mapAnswer, mapRequest } from '../wire.ts'
@@ -207,16 +207,14 @@ export function remote(options: RemoteOptions): Driver {
         return await attempt({ init, take, isCommit, signal, calls, isOver })
       } catch (thrown) {
         const error = thrown as HoldfastError
-        const { code, message, retryable, details, cause } = error
+        const { code, retryable } = error
         isUnknown ||= error.ambiguous
         asked = pauseAsked(error)
         const isLast = code === 'ABORTED' || code === 'CLOSED' || lateAt(error) !== undefined || isOver()
         // For a longer wait, the caller gets the error, which says how long.
         if (retryable && !isLast && n < attempts && asked <= LONGEST_PAUSE) continue
         // An earlier attempt may have taken effect, whatever the last one reported.
-        throw error.ambiguous === isUnknown
-          ? error
-          : new HoldfastError(code, message, { retryable, details, cause, ambiguous: true })
+        throw error.ambiguous === isUnknown ? error : inDoubt(error)
       }
     }
   }

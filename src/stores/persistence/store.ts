@@ -9,7 +9,7 @@
 import { type Known, requireGiven, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { type Database, innerOf } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
-import { HoldfastError, invalid, isHoldfastError } from '../../core/errors.ts'
+import { HoldfastError, inDoubt, invalid, isHoldfastError } from '../../core/errors.ts'
 import { withValues } from '../../core/failed-checks.ts'
 import {
   DEFAULT_TENANT,
@@ -384,13 +384,7 @@ async function afterCommit<T>(reading: Promise<T>): Promise<T> {
     return await reading
   } catch (cause) {
     if (!isHoldfastError(cause)) throw cause
-    const { code, message, retryable, details } = cause
-    throw new HoldfastError(code, `${message}; the call has taken effect`, {
-      retryable,
-      details,
-      cause,
-      ambiguous: true,
-    })
+    throw inDoubt(cause, { remark: 'the call has taken effect', cause })
   }
 }
 
