@@ -2,7 +2,7 @@
 import { Command } from './libraries.ts'
 import { examples } from './command.ts'
 import { addBenchCommand } from './commands/bench.ts'
-import { addCareCommands } from './commands/maintenance.ts'
+import { addMaintenanceCommands } from './commands/maintenance.ts'
 import { addDevCommand } from './commands/dev.ts'
 import { addReplayCommand } from './commands/replay.ts'
 import { addRunCommands } from './commands/runs.ts'
@@ -30,7 +30,7 @@ export function makeProgram(version: string): Command {
   addReplayCommand(program)
   addValueCommands(program)
   addSignalCommands(program)
-  addCareCommands(program)
+  addMaintenanceCommands(program)
   addTransferCommands(program)
   addBenchCommand(program)
   addSetupCommands(program)

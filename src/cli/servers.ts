@@ -67,7 +67,7 @@ function redisStoreAt(text: string): RedisStore {
 
 /** @throws {@link Failure} for a path that is not a database number */
 function requireDatabase(url: string): void {
-  if (!/^\/?\d*$/.test(new URL(requireUrl(url)).pathname))
+  if (!/^\/?\d*$/.test(new URL(url).pathname))
     throw new Failure(EXIT.usage, 'The path of a redis URL must be a database number', 'For example redis://host/1')
 }
 
@@ -124,8 +124,8 @@ export interface RedisClient {
 export async function redisClient(
   text: string,
 ): Promise<{ readonly client: RedisClient; readonly options: RedisStore['options'] }> {
-  requireDatabase(text)
   const { url, options } = redisStoreAt(text)
+  requireDatabase(url)
   const redis = await load('redis', () => import('redis'))
   const client = redis.createClient({ url, socket: { reconnectStrategy: false } })
   // Errors surface in the calls that fail.

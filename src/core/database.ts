@@ -4,10 +4,9 @@
  *
  * @module
  */
-import { abortable, whenAborted } from './abort.ts'
+import { abortable } from './abort.ts'
 import { type Known, requireGiven, requireInteger, requireOptions, shown } from './arguments.ts'
 import { backendTime } from './backend-time.ts'
-import { notSent, timedOut } from './group-commit.ts'
 import { type Clock, idSource, systemClock } from './clock.ts'
 import type {
   Answer,
@@ -33,7 +32,8 @@ import { type Reach, ongoing } from './ongoing.ts'
 import { queue, toHoldfastError } from './queue.ts'
 import { partOf } from './request-records.ts'
 import { shareOf } from './sharing.ts'
-import { after, monotonic } from './event-loop.ts'
+import { monotonic } from './event-loop.ts'
+import { readAfter } from './read-after.ts'
 import { validateCommits, validateReads } from './validate.ts'
 
 /** Options of {@link createDatabase}. */
@@ -291,36 +291,6 @@ export function createDatabase(options: DatabaseOptions): Database {
   }
   const open = (ahead = false): Promise<void> => (opening ??= connect(ahead))
 
-  /** Reads after earlier calls. The time for the read includes the wait. */
-  async function readAfter<T>(
-    earlier: Promise<unknown>,
-    ask: (signal: AbortSignal | undefined) => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T> {
-    if (timeout === undefined) {
-      await abortable(earlier, signal)
-      return ask(signal)
-    }
-    const over = new AbortController()
-    const forget = signal && whenAborted(signal, () => over.abort(signal.reason))
-    let isAsked = false
-    let late: HoldfastError | undefined
-    const stopTimer = after(timeout, () => {
-      late = isAsked ? timedOut(timeout, false) : notSent(timeout)
-      over.abort()
-    })
-    try {
-      await abortable(earlier, over.signal)
-      isAsked = true
-      return await ask(over.signal)
-    } catch (error) {
-      throw late ?? error
-    } finally {
-      stopTimer()
-      forget?.()
-    }
-  }
-
   async function close(): Promise<void> {
     if (held > 0) await new Promise<void>((resolve) => (onReleased = resolve))
     await Promise.all([commits.idle(), reads.idle()])
@@ -405,7 +375,7 @@ export function createDatabase(options: DatabaseOptions): Database {
           reads.add(questions, 0, signal) as Promise<{ [I in keyof R]: AnswerTo<R[I]> }>
         if (changed === undefined && committed === undefined) return ask(signal)
         const earlier = changed && committed ? Promise.all([changed, committed]) : (changed ?? committed)!
-        return database.hold(() => readAfter(earlier, ask, signal))
+        return database.hold(() => readAfter(earlier, ask, timeout, signal))
       },
       commit: async (draft, write) => (await commitAll([draft], write))[0]!,
       commitAll,

@@ -13,7 +13,7 @@ import type { Answer, Capabilities, Current, Driver, Entry, EntryPage, EntryRang
 import { lastNumber, under, utf8Bytes } from '../core/keys.ts'
 import { IN_PROCESS_LIMITS, type Room, entryBytes, roomFor } from '../core/limits.ts'
 import { sortedMap } from './shared/sorted.ts'
-import { AFTER, JOIN, nameOf, partPage } from './shared/names.ts'
+import { JOIN, boundsOf, nameOf, partPage } from './shared/names.ts'
 import { requireOpen } from './shared/require-open.ts'
 
 /** Options of {@link memory}. */
@@ -108,7 +108,10 @@ export function memory({ clock = systemClock }: MemoryOptions = {}): Driver {
     },
     delete: (at) => remove(nameOf(at)),
     deleteRange: (part, start, end) => removeAll(part + JOIN + start, part + JOIN + end),
-    deletePart: (part) => removeAll(part + JOIN, part + AFTER),
+    deletePart(part) {
+      const { start, end } = boundsOf(part)
+      removeAll(start, end)
+    },
   }
 
   const inside = ({ part, start, end, reverse }: Omit<EntryRange, 'limit'>): Iterable<[string, Entry]> =>

@@ -25,7 +25,7 @@ export function makeChild<I>(
   workflow: AnyWorkflow,
   options: ChildOptions<I>,
 ): OutcomePromise<Child<unknown>> {
-  const { deliveries, journal, others, runId, life } = it
+  const { queue, journal, others, runId, life } = it
   const { detached = false, runId: given, ...rest } = options
   const stepId = it.number('child', requireName(workflow.name, 'workflow'))
   const childId = given ?? childIdOf(runId, life, stepId)
@@ -52,7 +52,7 @@ export function makeChild<I>(
   }
 
   it.unfinished.add(promise)
-  deliveries.add({
+  queue.add({
     key: keyOf('child', stepId),
     begin: () => it.guard(begin),
     take({ kind, payload }) {
@@ -73,7 +73,7 @@ export function makeChild<I>(
 
 /** Waits for the end of another run. */
 function makeResult(it: Execution, childStep: string, childId: string): OutcomePromise<unknown> {
-  const { deliveries, journal, others } = it
+  const { queue, journal, others } = it
   const stepId = it.number('result', childStep)
   const { promise, resolve, reject } = deferred<unknown>()
   let isAwaited = false
@@ -92,7 +92,7 @@ function makeResult(it: Execution, childStep: string, childId: string): OutcomeP
     it.arm({ label: `run ${childId}`, runId: childId, fire: () => it.guard(look) })
   }
 
-  deliveries.add({
+  queue.add({
     key: keyOf('result', stepId),
     begin: () => it.guard(look),
     take({ kind, payload }) {

@@ -19,10 +19,10 @@ export interface Undoing {
  * @throws `StepError` where a step cannot be undone
  */
 export async function undoAll(it: Execution, why: Undoing): Promise<boolean> {
-  const { deliveries, journal, undos } = it
+  const { queue, journal, undos } = it
   if (undos.length === 0) return false
   await new Promise<void>((resolve) => {
-    deliveries.add({
+    queue.add({
       key: keyOf('run', 'undoing'),
       begin: () =>
         it.guard(async () => void (await journal.record(() => ({ events: [{ kind: UNDOING, payload: why }] })))),

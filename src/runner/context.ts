@@ -32,7 +32,7 @@ export interface ContextParts {
 /** Creates the context of a workflow. */
 export function createContext(parts: ContextParts): Context {
   const { it, input, hasEnded, patches, startedAt, continueAs } = parts
-  const { runId, life, deliveries, journal } = it
+  const { runId, life, queue, journal } = it
   const passed = new Map<string, boolean>()
   let randoms = 0
   let uuids = 0
@@ -113,13 +113,13 @@ export function createContext(parts: ContextParts): Context {
       const known = passed.get(id)
       if (known !== undefined) return known
       const isRecorded = patches.has(id)
-      const isNew = isRecorded || deliveries.past === 0
+      const isNew = isRecorded || queue.past === 0
       passed.set(id, isNew)
-      if (isNew) deliveries.add({ key: keyOf('patch', id), begin() {}, take() {} })
+      if (isNew) queue.add({ key: keyOf('patch', id), begin() {}, take() {} })
       if (isNew && !isRecorded) journal.defer({ kind: 'patch.passed', stepId: id })
       return isNew
     },
-    now: () => deliveries.now ?? startedAt,
+    now: () => queue.now ?? startedAt,
     random: () => randomOf(life, ++randoms),
     uuid: () => uuidOf(life, ++uuids),
   } satisfies Context

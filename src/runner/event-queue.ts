@@ -22,8 +22,8 @@ export interface Call {
   take(event: LogEvent): void
 }
 
-/** Options of {@link deliveries}. */
-export interface DeliveryOptions {
+/** Options of {@link eventQueue}. */
+export interface EventQueueOptions {
   readonly runId: string
   /** The events of the log at the beginning. */
   readonly events: readonly LogEvent[]
@@ -46,7 +46,7 @@ export interface DeliveryOptions {
 }
 
 /** The queue of a run. */
-export interface Deliveries {
+export interface EventQueue {
   /** Adds a call that waits. */
   add(call: Call): void
   /** Adds an event that was just recorded. */
@@ -69,7 +69,7 @@ export interface Deliveries {
 const TURNS = 3
 
 /** Creates the queue of a run. */
-export function deliveries(options: DeliveryOptions): Deliveries {
+export function eventQueue(options: EventQueueOptions): EventQueue {
   const { runId, grace, turn, pause, mayBegin, hasEnded, meet, onMismatch, onRest } = options
   const queue: LogEvent[] = [...options.events]
   const loaded = queue.length

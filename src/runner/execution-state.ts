@@ -1,6 +1,6 @@
 /** The state that the calls of a workflow share during a delivery. @module */
 import type { Inbox } from '../runs/inbox.ts'
-import type { Deliveries } from './event-queue.ts'
+import type { EventQueue } from './event-queue.ts'
 import type { Journal } from './journal.ts'
 import type { EndOfRun } from './outcomes.ts'
 import type { OutcomePromise } from './outcome-promise.ts'
@@ -32,7 +32,7 @@ export interface Execution {
   readonly runId: string
   /** The id of this life of the run. It never repeats. */
   readonly life: string
-  readonly deliveries: Deliveries
+  readonly queue: EventQueue
   readonly journal: Journal
   readonly inbox: Inbox
   /** The retry policy of steps that set none. */

@@ -10,7 +10,7 @@ import { nextTurn } from '../core/event-loop.ts'
 import type { Inbox } from '../runs/inbox.ts'
 import type { RunRecord, SignalKind } from '../runs/state.ts'
 import { createContext } from './context.ts'
-import { type Deliveries, deliveries } from './event-queue.ts'
+import { type EventQueue, eventQueue } from './event-queue.ts'
 import { INTERVENTION, type LogEvent, UNDOING, callOf, keyOf } from './events.ts'
 import { numbering } from './ids.ts'
 import { outside } from './inside-step.ts'
@@ -122,7 +122,7 @@ export function execute(options: ExecutionOptions): Delivery {
   }
 
   const mayBegin = (): boolean => !isReplay && !isCodeStopped && pending() === undefined
-  const queue: Deliveries = deliveries({
+  const queue: EventQueue = eventQueue({
     runId,
     events: log,
     grace: options.grace,
@@ -147,7 +147,7 @@ export function execute(options: ExecutionOptions): Delivery {
     others: options.others,
     runId,
     life,
-    deliveries: queue,
+    queue,
     journal: options.journal((event) => {
       live++
       // No call waits for the end of the run.

@@ -6,7 +6,7 @@ import type { Execution } from './execution-state.ts'
 
 /** Adds a wait for a message. */
 export function makeMessage(it: Execution, name: string, span: number | undefined): OutcomePromise<unknown> {
-  const { journal, deliveries, inbox } = it
+  const { journal, queue, inbox } = it
   const stepId = it.number('message', name)
   const label = `message ${stepId}`
   const { promise, resolve } = deferred<unknown>()
@@ -37,7 +37,7 @@ export function makeMessage(it: Execution, name: string, span: number | undefine
     it.arm({ label, name, wakeAt, fire: () => it.guard(look) })
   }
 
-  deliveries.add({
+  queue.add({
     key: keyOf('message', stepId),
     begin: () => it.guard(look),
     take({ kind, payload }) {

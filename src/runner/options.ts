@@ -1,7 +1,6 @@
 /** The options that the calls of the runner know, and checks of their other arguments. @module */
 import { type Known, shown } from '../core/arguments.ts'
-import { innerOf } from '../core/database.ts'
-import type { InnerDatabase } from '../core/database.ts'
+import { type InnerDatabase, innerOf } from '../core/database.ts'
 import { invalid } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type {

@@ -121,15 +121,15 @@ export async function replay(
     const verdict = await delivery.verdict
     const isUndone = events.some(({ kind }) => kind === UNDOING)
     const end = events.find((event) => callOf(event) === keyOf('run', 'end'))
-    const { deliveries } = delivery.it
+    const { queue } = delivery.it
     if (isUndone) {
       const error = verdict.kind === 'failed' ? toStored(verdict.error) : CANCELLED
       // If the log ends before the last undo, a replay stops there.
       void undoAll(delivery.it, { error }).catch(() => {})
     }
-    if (end) deliveries.add({ key: keyOf('run', 'end'), begin() {}, take() {} })
+    if (end) queue.add({ key: keyOf('run', 'end'), begin() {}, take() {} })
     const turn = nextTurn()
-    while (deliveries.past > 0) await Promise.race([turn(), delivery.interrupted])
+    while (queue.past > 0) await Promise.race([turn(), delivery.interrupted])
     if (end) requireSame(runId, end, verdict)
     return replayed(verdict, isUndone)
   } finally {

@@ -99,10 +99,9 @@ export async function run(
 export async function runOne(
   holdfast: Holdfast,
   definition: AnyWorkflow,
-  given: RunOptions & { readonly definitionHash?: string },
+  options: RunOptions & { readonly definitionHash?: string },
   played: { readonly pause?: Pause; readonly pollInterval?: number } = {},
 ): Promise<RunOutcome<unknown>> {
-  const options = requireGiven(given, 'options')
   const { runId, tags, definitionHash, signal } = options
   const settings = settingsOf(holdfast, options, { isAsked: true, wait: Infinity, ...played })
   const input = await checked(definition.input, options.input, 'input')

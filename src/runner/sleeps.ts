@@ -5,7 +5,7 @@ import type { Execution } from './execution-state.ts'
 
 /** Adds a sleep of `span` milliseconds. */
 export function makeSleep(it: Execution, span: number): OutcomePromise<void> {
-  const { journal, deliveries } = it
+  const { journal, queue } = it
   const stepId = it.number('sleep', 'sleep')
   const { promise, resolve } = deferred<void>()
   let wakeAt: number | undefined
@@ -25,7 +25,7 @@ export function makeSleep(it: Execution, span: number): OutcomePromise<void> {
     it.arm({ label: stepId, wakeAt, fire: () => it.guard(finish) })
   }
 
-  deliveries.add({
+  queue.add({
     key: keyOf('sleep', stepId),
     begin: () => it.guard(wait),
     take({ kind, payload }) {

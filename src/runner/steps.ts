@@ -48,7 +48,7 @@ const isMisplaced = (error: unknown): boolean =>
 /** Adds a step. It runs when its turn comes. */
 export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknown> {
   const { stepId, retry, timeout, atMostOnce = false, isUndo = false } = order
-  const { journal, life, deliveries } = it
+  const { journal, life, queue } = it
   const own = isUndo ? it.over : it.signal
   const { promise, resolve, reject } = deferred<unknown>()
   /** The number of the last failed attempt, and the time of the next, in milliseconds since 1970. */
@@ -156,7 +156,7 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
   }
 
   if (!isUndo) it.unfinished.add(promise)
-  deliveries.add({
+  queue.add({
     key: keyOf('step', stepId),
     begin: () => it.guard(attempts),
     take(event: LogEvent) {

@@ -1,7 +1,7 @@
 /** A worker that runs until it is stopped. @module */
 import type { AnyWorkflow } from './types.ts'
 import { sleep } from '../core/abort.ts'
-import { requireGiven, requireOptions, shown } from '../core/arguments.ts'
+import { requireOptions, shown } from '../core/arguments.ts'
 import { invalid, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import { retryAside } from './retry-aside.ts'
@@ -28,8 +28,7 @@ export interface WorkOptions extends WorkerOptions {
  * @throws `INVALID_ARGUMENT` for malformed workflows or options
  */
 export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[], options: WorkOptions): Promise<void> {
-  requireOptions(requireGiven(options, 'options'), WORKER)
-  const { signal } = options
+  const { signal } = requireOptions<WorkOptions>(options, WORKER)
   if (typeof signal?.aborted !== 'boolean') throw invalid(`signal must be an AbortSignal, not ${shown(signal)}`)
   const { asking, advance, concurrency, pollInterval, onError, take } = createWorker(holdfast, workflows, options)
   let isOver = false

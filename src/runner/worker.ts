@@ -1,5 +1,5 @@
 /** The worker that `work` and `drain` share. @module */
-import { type Known, requireGiven, requireInteger } from '../core/arguments.ts'
+import { type Known, requireInteger } from '../core/arguments.ts'
 import { HoldfastError, invalid, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
 import type { AvailableTask, WorkerInfo } from '../runs/dispatch.ts'
@@ -53,7 +53,7 @@ const MOST_PUT_OFF = 600
 
 /** Creates a worker. @throws `INVALID_ARGUMENT` for malformed workflows or options */
 export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow[], options: WorkerOptions): Taker {
-  const { concurrency = 1, pollInterval: interval = '1 s', tags } = requireGiven(options, 'options')
+  const { concurrency = 1, pollInterval: interval = '1 s', tags } = options
   if (!Array.isArray(workflows))
     throw invalid(`workflows must be a list of workflows made by defineWorkflow, not ${typeof workflows}`)
   const known = workflows.map((it) => requireDefinition(it as AnyWorkflow))

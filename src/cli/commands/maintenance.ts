@@ -19,7 +19,7 @@ interface PurgeFlags {
 }
 
 /** Adds the commands that look after stores. */
-export function addCareCommands(program: Command): void {
+export function addMaintenanceCommands(program: Command): void {
   program
     .command('purge')
     .description('delete runs that have ended')

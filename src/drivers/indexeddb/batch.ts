@@ -9,8 +9,8 @@ import type { Commit, Current, EntryKey, Op, Outcome, Value } from '../../core/d
 import { SEPARATOR, lastNumber } from '../../core/keys.ts'
 import { type IdbStore, between } from './api.ts'
 import { type Facts, type Needs, endOf, isNone, nameBelow, noNeeds, toHead } from './facts.ts'
-import { JOIN, keyIn, nameOf } from '../shared/names.ts'
-import { type Row, boundsOf, isLong, sizeOf } from './rows.ts'
+import { JOIN, boundsOf, keyIn, nameOf } from '../shared/names.ts'
+import { type Row, isLong, sizeOf } from './rows.ts'
 
 /** A judged request. */
 export interface Judged {

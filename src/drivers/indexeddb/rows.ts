@@ -55,9 +55,6 @@ const KEYS = 1000
 /** The longest value kept in a row, in characters or bytes. */
 const LONG = 2 ** 13
 
-/** The bounds of the rows of a part. */
-export const boundsOf = (part: string): { start: string; end: string } => ({ start: part + JOIN, end: part + AFTER })
-
 /** Whether a value belongs in the store of long values. */
 export const isLong = (value: Value): boolean => value.length > LONG
 

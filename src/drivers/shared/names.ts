@@ -12,6 +12,9 @@ export const AFTER = '\v'
 /** The name of an entry. */
 export const nameOf = ({ part, key }: EntryKey): string => part + JOIN + key
 
+/** The bounds of the names of a part. */
+export const boundsOf = (part: string): { start: string; end: string } => ({ start: part + JOIN, end: part + AFTER })
+
 /** The key in a name. */
 export const keyIn = (name: string): string => name.slice(name.indexOf(JOIN) + 1)
 

@@ -153,7 +153,7 @@ export function batched({ name, title, timeout, run, fitness }: Batches): Driver
       if ('parts' in read)
         answers.push(
           partsOf(
-            names.shift()!.map(({ name }) => [name]),
+            names.shift()!.map(({ name }) => name),
             read.parts.limit,
             roomFor(share),
           ),

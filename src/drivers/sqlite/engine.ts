@@ -5,7 +5,7 @@ import { HoldfastError, invalid } from '../../core/errors.ts'
 import { type SqliteOptions, sqliteDriver } from './driver.ts'
 import type { SqliteStatement } from './handle.ts'
 
-/** What a database of every engine can do. */
+/** The method that the databases of all engines share. */
 interface Closable {
   close(): unknown
 }
@@ -16,7 +16,7 @@ export interface Engine<Db extends Closable> {
   readonly name: string
   /** Loads the engine's class of databases. */
   load(): Promise<new (path: string) => Db>
-  /** What to say if it does not load. */
+  /** The error message if it does not load. */
   readonly missing: string
   /** Whether a database exists only in memory. */
   isMemory(db: Db): boolean

@@ -223,13 +223,17 @@ function* entryPage(range: EntryRange, statements: Statements, now: number, room
 
 function partPage({ start, end, limit }: PartRange, statements: Statements, room: Room): PartPage {
   const rows = statements.parts.all(start, end, end, Math.min(limit + 1, mostIn(room)))
-  return partsOf(rows as [string][], limit, room)
+  return partsOf(
+    rows.map(([name]) => name as string),
+    limit,
+    room,
+  )
 }
 
 /** The parts of a page, of which there is one more if the walk found more than a page or an answer holds. */
-export function partsOf(rows: readonly (readonly [name: string])[], limit: number, room: Room): PartPage {
+export function partsOf(names: readonly string[], limit: number, room: Room): PartPage {
   const parts: string[] = []
-  for (const [name] of rows) {
+  for (const name of names) {
     if (parts.length === limit || !takesPart(room, name, parts.length === 0)) return { parts, more: true }
     parts.push(name)
   }

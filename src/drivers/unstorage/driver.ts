@@ -39,7 +39,7 @@ import { sortedMap } from '../shared/sorted.ts'
 import { decodeEntry, decodeName, encodeEntry, encodeName, hashName, isHash } from './items.ts'
 import { type Writes, journal } from './journal.ts'
 import type { UnstorageStorage } from './storage.ts'
-import { AFTER, JOIN, nameOf, partPage } from '../shared/names.ts'
+import { JOIN, boundsOf, nameOf, partPage } from '../shared/names.ts'
 import { requireOpen } from '../shared/require-open.ts'
 
 export type { UnstorageStorage }
@@ -270,7 +270,10 @@ export function unstorage(options: UnstorageOptions): Driver {
       put: (at, value, version, expiresAt) => write(nameOf(at), { key: at.key, version, value, expiresAt }),
       delete: (at) => write(nameOf(at), null),
       deleteRange: (part, start, end) => remove(part + JOIN + start, part + JOIN + end),
-      deletePart: (part) => remove(part + JOIN, part + AFTER),
+      deletePart(part) {
+        const { start, end } = boundsOf(part)
+        return remove(start, end)
+      },
     }
     function putBack(): void {
       for (const [name, wasThere] of undo.toReversed()) {
