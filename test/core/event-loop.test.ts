@@ -4,7 +4,11 @@ import { memory } from '../../src/drivers/memory.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
 
 describe('turns of the event loop', () => {
-  afterEach(() => void vi.useRealTimers())
+  afterEach(() => {
+    vi.useRealTimers()
+    vi.unstubAllGlobals()
+    vi.resetModules()
+  })
 
   it.each([0, 60_000, -60_000])('come under fake timers whose clock has jumped by %i ms', async (jump) => {
     const { state } = createHoldfast({ driver: memory() })
@@ -33,5 +37,32 @@ describe('turns of the event loop', () => {
     isOver = true
     await wait(1)
     expect(turns).toBeGreaterThan(1)
+  })
+
+  it('come over one channel for all databases where the runtime has no setImmediate: nothing would close others', async () => {
+    const made: object[] = []
+    vi.stubGlobal('setImmediate', undefined)
+    vi.stubGlobal(
+      'MessageChannel',
+      class extends MessageChannel {
+        constructor() {
+          super()
+          made.push(this)
+          this.port1.unref()
+          this.port2.unref()
+        }
+      },
+    )
+    vi.resetModules()
+    const { nextTurn } = await import('../../src/core/event-loop.ts')
+    const order: number[] = []
+    const turn = async (n: number): Promise<void> => {
+      await nextTurn()()
+      order.push(n)
+    }
+    await Promise.all([...Array(20).keys()].map(turn))
+    await turn(20)
+    expect(order).toEqual([...Array(21).keys()])
+    expect(made).toHaveLength(1)
   })
 })

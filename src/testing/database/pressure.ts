@@ -3,7 +3,6 @@ import { HoldfastError } from '../../core/errors.ts'
 import { equal, ok, rejects } from '../assert.ts'
 import { append, at, put, upTo } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
-import { wait } from '../context.ts'
 import { spyOn } from '../spy.ts'
 
 /** An unbounded queue would use up the memory. */
@@ -83,6 +82,18 @@ export const failedOpen: Case = defineCase('DB-803', 'after a failed open every 
   equal(await call(), { ok: true, seqs: [] })
 })
 
+/** Makes a put again until it is answered in time: behind what was held, a slow machine takes longer than the timeout. */
+async function whenFree<T>(call: () => Promise<T>): Promise<T> {
+  for (let left = 50; ; left--) {
+    try {
+      return await call()
+    } catch (error) {
+      const isLate = error instanceof HoldfastError && ['UNAVAILABLE', 'TIMEOUT'].includes(error.code)
+      if (!isLate || left === 0) throw error
+    }
+  }
+}
+
 /** Over a slowly failing backend, each batch waited its full time again. */
 export const waitCounts: Case = defineCase(
   'DB-804',
@@ -105,8 +116,7 @@ export const waitCounts: Case = defineCase(
     const read = db.read([{ get: at('k', 'acme!run!r2') }])
     equal((await rejects(read, 'TIMEOUT')).ambiguous, false)
     spy.release()
-    await wait(20)
-    equal(await db.commit({ ops: [put('c', 'x')] }), { ok: true, seqs: [] })
+    equal(await whenFree(() => db.commit({ ops: [put('c', 'x')] })), { ok: true, seqs: [] })
     ok(!(await t.keys()).some((key) => key.startsWith('b')), 'What was given up is not sent later')
   },
 )
@@ -128,7 +138,7 @@ export const waitForCommitsCounts: Case = defineCase(
     equal(spy.reads.length, 0)
     await rejects(under, 'TIMEOUT')
     spy.release()
-    equal((await db.commit({ ops: [put('c', 'x')] })).ok, true)
-    equal((await db.read([{ get: at('c') }]))[0]?.value, 'x')
+    equal((await whenFree(() => db.commit({ ops: [put('c', 'x')] }))).ok, true)
+    equal((await whenFree(() => db.read([{ get: at('c') }])))[0]?.value, 'x')
   },
 )
