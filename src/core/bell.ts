@@ -7,7 +7,12 @@ export interface Bell {
   ring(): void
   /** Forgets earlier rings. Call it before reading the state that the rings announced. */
   silence(): void
-  /** Waits until the bell rings, or has rung since it was silenced, at most `ms` milliseconds. @throws `ABORTED` */
+  /**
+   * Waits until the bell rings, or has rung since it was silenced, at most `ms` milliseconds. A wait of `Infinity` sets no
+   * timer, so it keeps no process alive.
+   *
+   * @throws `ABORTED`
+   */
   wait(ms: number, signal: AbortSignal | undefined): Promise<void>
 }
 
@@ -25,7 +30,7 @@ export function bell(): Bell {
       let timer: ReturnType<typeof setTimeout>
       const pause = new Promise<void>((resolve) => {
         stopWaiting = resolve
-        timer = setTimeout(resolve, Math.min(ms, MAX_TIMER))
+        if (ms !== Infinity) timer = setTimeout(resolve, Math.min(ms, MAX_TIMER))
       })
       try {
         await abortable(pause, signal)

@@ -141,10 +141,13 @@ export function waiting(options: WaitingOptions): Waiting {
       if (it.wakeAt !== undefined) insert(timed, it as Timed)
       ring()
     },
-    ring,
+    ring() {
+      // Most runs wait for nothing most of the time: then the loop has nothing to look at.
+      if (armed.size > 0) ring()
+    },
     hint() {
       isHinted = true
-      ring()
+      if (armed.size > 0) ring()
     },
     attend: (signal) =>
       attend(signal).catch((error: unknown) => {
