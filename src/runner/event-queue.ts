@@ -147,7 +147,7 @@ export function eventQueue(options: EventQueueOptions): EventQueue {
       fresh.add(call)
       onCall?.()
       // The code may make further calls in this very turn.
-      queueMicrotask(() => void pump())
+      void Promise.resolve().then(pump)
     },
     push(event) {
       let at = queue.length
