@@ -163,7 +163,7 @@ function taggedText(root: unknown): string {
           ? ArrayBuffer.isView(value)
           : kind !== 'BigInt' && isRecord(Object.getPrototypeOf(value)))
       if (isBuiltIn && Array.isArray(value)) return list(value)
-      if (!isBuiltIn || !Object.hasOwn(FORMS, kind)) throw no(isObject ? 'a class instance' : `a ${kind}`)
+      if (!isBuiltIn || !Object.hasOwn(FORMS, kind)) throw no(isObject ? instanceOf(value) : `a ${kind}`)
       const content = FORMS[kind]![0](value as never)
       return { [TAG]: kind, value: Array.isArray(content) ? list(content) : content }
     }
@@ -183,6 +183,12 @@ function taggedText(root: unknown): string {
   } catch (cause) {
     throw cause === refusal ? cause : no('a value that cannot be read', cause)
   }
+}
+
+/** Names the class of an object. */
+function instanceOf(value: unknown): string {
+  const { name } = (value as { readonly constructor?: { readonly name?: unknown } }).constructor ?? {}
+  return typeof name === 'string' && name !== '' && name !== 'Object' ? `an instance of ${name}` : 'a class instance'
 }
 
 /** The value's built-in type, also for objects of another realm. */

@@ -164,7 +164,7 @@ let port: { postMessage(message: null): void } | undefined
 /** One channel for all: nothing ever closes it, and with many open channels a page of WebKit gets ten times slower. */
 function byMessage(callback: () => void): void {
   if (!port) {
-    const { port1, port2 } = new MessageChannel()
+    const { port1, port2 } = new MessageChannel!()
     port1.addEventListener('message', () => called.shift()?.())
     port1.start()
     port = port2

@@ -57,6 +57,8 @@ export interface EventQueue {
   stop(): void
   /** Whether a call of this key waits. */
   has(key: string): boolean
+  /** How many events were delivered. */
+  readonly delivered: number
   /** How many events of the loaded log are left to deliver. */
   readonly past: number
   /** Whether the queue is delivering, or has an event to deliver or a call to begin. */
@@ -161,6 +163,9 @@ export function eventQueue(options: EventQueueOptions): EventQueue {
       onCall?.()
     },
     has: (key) => outstanding.has(key),
+    get delivered() {
+      return delivered
+    },
     get past() {
       return Math.max(loaded - delivered, 0)
     },

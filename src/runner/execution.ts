@@ -5,7 +5,7 @@
  * @module
  */
 import { sleep } from '../core/abort.ts'
-import type { HoldfastError } from '../core/errors.ts'
+import { HoldfastError } from '../core/errors.ts'
 import { nextTurn } from '../core/event-loop.ts'
 import type { Inbox } from '../runs/inbox.ts'
 import type { RunRecord, SignalKind } from '../runs/state.ts'
@@ -18,6 +18,9 @@ import type { Journal } from './journal.ts'
 import type { Execution, Others } from './execution-state.ts'
 import type { AnyWorkflow, StepRetry } from './types.ts'
 import { type Pause, type Wait, waiting } from './waits.ts'
+
+/** A workflow that waits this long for nothing that the runner knows is reported, in milliseconds. */
+const STALLED = 30_000
 
 /** How a delivery ends. */
 export type Verdict =
@@ -235,6 +238,19 @@ export function execute(options: ExecutionOptions): Delivery {
     pause: options.pause,
   })
 
+  /** Reports a workflow that waits for something else than its calls: nothing will ever wake it after a restart. */
+  async function reportStall(): Promise<void> {
+    for (;;) {
+      const before = queue.delivered
+      await sleep(STALLED, attending.signal)
+      const isStalled = isStill() && queue.delivered === before && waits.armed.size === 0
+      if (!isStalled || settled !== undefined || pending() !== undefined) continue
+      const message = `The workflow has waited for ${STALLED / 1000} s, but for no call of its context. Outside of steps, await only such calls`
+      options.tell(new HoldfastError('TIMEOUT', message, { details: { runId } }))
+      return
+    }
+  }
+
   const context = createContext({
     it,
     input,
@@ -256,7 +272,11 @@ export function execute(options: ExecutionOptions): Delivery {
     (error: unknown) => settle({ kind: 'failed', error }),
   )
   queue.pump()
-  if (!isReplay) void waits.attend(attending.signal)
+  if (!isReplay) {
+    void waits.attend(attending.signal)
+    // It ends by the signal.
+    void reportStall().catch(() => {})
+  }
 
   return {
     it,

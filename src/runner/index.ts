@@ -20,6 +20,7 @@ export type {
   ChildOptions,
   Context,
   FunctionRunOptions,
+  InputOf,
   MessageOptions,
   Messages,
   RunOptions,

@@ -1,7 +1,9 @@
 /** Checks the options of callers, and fills in the defaults. @module */
 import { requireInteger } from '../core/arguments.ts'
+import { isHoldfastError } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 import type { Holdfast } from '../holdfast.ts'
+import { StepError } from './errors.ts'
 import { waitAfter } from './retry.ts'
 import { type Duration, toMilliseconds } from '../core/duration.ts'
 import { MAX_MISSED } from './hold-claim.ts'
@@ -45,16 +47,20 @@ export interface SettingsContext {
 const POLL = 1000
 const DEFAULT_RETRY: StepRetry = { maxAttempts: 3 }
 
-/** Prints an error as one line. */
+/** Prints an error as one line. An error of the workflow's own code is followed by its stack. */
 function print(error: unknown, runId: string | undefined): void {
-  const {
-    name = 'Error',
-    message = String(error),
-    code,
-  } = (error ?? {}) as { readonly [K in 'name' | 'message' | 'code']?: string }
-  const what = code === undefined || name !== 'HoldfastError' ? name : code
+  const { name = 'Error', message = String(error), code, cause } = (error ?? {}) as Partial<Error & { code: string }>
+  const what =
+    error instanceof StepError
+      ? `step ${JSON.stringify(error.stepId)}`
+      : code === undefined || name !== 'HoldfastError'
+        ? name
+        : code
+  const origin = error instanceof StepError ? cause : error
+  const stack = origin instanceof Error && !isHoldfastError(origin) ? origin.stack : undefined
+  const line = `holdfast: ${runId === undefined ? '' : `run ${JSON.stringify(runId)}: `}${what}: ${message}`
   // oxlint-disable-next-line no-console -- a worker's errors must be seen even if nobody asked to be told
-  console.error(`holdfast: ${runId === undefined ? '' : `run ${JSON.stringify(runId)}: `}${what}: ${message}`)
+  console.error(stack === undefined ? line : `${line}\n${stack}`)
 }
 
 /** Wraps a listener, so that an error that it throws is printed and stops nothing. */

@@ -7,7 +7,7 @@ import { checked } from './define.ts'
 import { WORK } from '../runs/status.ts'
 import { type Handle, handleOf } from './handle.ts'
 import { START, requireDefinition, requireHoldfast } from './options.ts'
-import type { AnyWorkflow, Messages, StartOptions, WorkflowDefinition } from './types.ts'
+import type { AnyWorkflow, InputOf, Messages, StartOptions, WorkflowDefinition } from './types.ts'
 
 /** Options of {@link start}. */
 export interface NewRunOptions<I> extends StartOptions<I> {
@@ -45,7 +45,7 @@ const NEW_RUN: Known<NewRunOptions<unknown>> = { ...START, signal: true }
 export async function start<I, R, M extends Messages>(
   holdfast: Holdfast,
   workflow: WorkflowDefinition<I, R, M>,
-  options?: NewRunOptions<I>,
+  ...[options]: undefined extends I ? [options?: NewRunOptions<I>] : [options: NewRunOptions<I> & InputOf<I>]
 ): Promise<Handle<R, M>> {
   const db = requireHoldfast(holdfast)
   requireDefinition(workflow)

@@ -131,7 +131,7 @@ export interface Context<I = unknown, M extends Messages = Messages> {
    */
   start<CI, CR, CM extends Messages>(
     workflow: WorkflowDefinition<CI, CR, CM>,
-    options: ChildOptions<CI>,
+    options: ChildOptions<CI> & InputOf<CI>,
   ): Promise<Child<CR>>
   /**
    * Restarts the run under the same id with a new input and an empty log, for runs that never end. Messages that were not
@@ -191,7 +191,8 @@ export interface Working {
   readonly grace?: Duration
   /**
    * Called for errors that no outcome reports: a lost claim, a failing backend, a run that cannot be read or was put aside,
-   * an error thrown by a step. By default each is one line on `console.error`.
+   * an error thrown by a step. By default each is printed with `console.error`: one line, and the stack if your code
+   * threw it.
    */
   readonly onError?: (error: unknown, runId: string | undefined) => void
   /** Stops the work of this process. The run continues when it is run again. */
@@ -279,6 +280,9 @@ export interface WorkflowDefinition<I = unknown, R = unknown, M extends Messages
 /** A workflow of any types, for the lists that workers take. */
 // oxlint-disable-next-line typescript/no-explicit-any -- a registry of workflows starts any of them with any input
 export type AnyWorkflow = WorkflowDefinition<any, any, any>
+
+/** Makes `input` required where a run begins, unless the workflow takes `undefined` or anything. */
+export type InputOf<I> = undefined extends I ? unknown : { readonly input: I }
 
 /** Options that `start` and `ctx.start` share. */
 export interface StartOptions<I> {

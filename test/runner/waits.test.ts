@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'vitest'
-import type { Workflow } from '../../src/runner/index.ts'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { memory } from '../../src/drivers/memory.ts'
+import { createHoldfast } from '../../src/holdfast.ts'
+import { type Workflow, run } from '../../src/runner/index.ts'
 import { engines } from '../support/engines.ts'
 import { RUN, deeds, go, logOf, on, pause, until } from './setting.ts'
 
@@ -266,4 +268,36 @@ describe.each(engines)('a message over $name', (engine) => {
         expect(await go(await begin(), workflow)).toEqual(last)
       }
     }))
+})
+
+describe('a workflow that waits for no call of its context', () => {
+  afterEach(() => void vi.useRealTimers())
+
+  test('is reported after 30 s, once; one whose step takes long is not', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const holdfast = createHoldfast({ driver: memory() })
+    const stop = new AbortController()
+    const told: unknown[] = []
+    const options = { lease: '1 h', signal: stop.signal } as const
+    const stuck = run(
+      holdfast,
+      { ...options, runId: 'stuck', workflow: 'w', onError: (error) => void told.push(error) },
+      async (ctx) => {
+        await ctx.step('a', () => 1)
+        await new Promise(() => {})
+      },
+    )
+    const long: unknown[] = []
+    const slow = run(
+      holdfast,
+      { ...options, runId: 'slow', workflow: 'w', onError: (error) => void long.push(error) },
+      (ctx) => ctx.step('a', () => new Promise<string>((resolve) => setTimeout(resolve, 80_000, 'at last'))),
+    )
+    await vi.advanceTimersByTimeAsync(90_000)
+    expect(told).toMatchObject([{ code: 'TIMEOUT', details: { runId: 'stuck' } }])
+    expect(await slow).toEqual({ status: 'completed', result: 'at last' })
+    expect(long).toEqual([])
+    stop.abort()
+    await expect(stuck).rejects.toMatchObject({ code: 'ABORTED' })
+  })
 })

@@ -37,14 +37,18 @@ async function replayRuns(
   const asked = (args as unknown as readonly [readonly string[] | undefined])[0] ?? []
   let mismatches = 0
   let count = 0
+  /** The runs asked for whose code the module does not have. */
+  let missing = 0
   await store(async (holdfast) => {
     async function check(runId: string): Promise<void> {
       const run = await runOf(holdfast, runId, context)
       const { workflow } = run
       const definition = definitionFor(known, run)
       if (!definition) {
-        if (asked.length > 0)
-          terminal.line(`${plain(runId)}  skipped: the module has no workflow ${plain(workflow)} of this version`)
+        if (asked.length > 0) {
+          missing++
+          terminal.line(`${plain(runId)}  not replayed: the module has no workflow ${plain(workflow)} of this version`)
+        }
         return
       }
       count++
@@ -65,7 +69,7 @@ async function replayRuns(
     }
   })
   terminal.line(`${count} replayed, ${mismatches} do not fit`)
-  return mismatches > 0 ? EXIT.found : undefined
+  return mismatches + missing > 0 ? EXIT.found : undefined
 }
 
 /** Returns every workflow that a module exports, by itself or in a list. */

@@ -4,6 +4,7 @@ import { sleep } from '../../core/abort.ts'
 import type { Holdfast } from '../../holdfast.ts'
 import type { RunEvent } from '../../runs/events.ts'
 import { type RunStatus, isTerminal } from '../../runs/status.ts'
+import type { StepRecord } from '../../runs/step-record.ts'
 import type { Run } from '../../stores/workflows/start.ts'
 import { count, duration } from '../arguments.ts'
 import { type Context, action, examples } from '../command.ts'
@@ -87,7 +88,7 @@ async function showRun(
   const { terminal, store, signal, options } = context
   await store(async (holdfast) => {
     const { input, context: shared, definition, ...run } = await runOf(holdfast, runId!, context)
-    const steps: object[] = []
+    const steps: StepRecord[] = []
     for await (const { result, ...step } of holdfast.workflows.steps(runId!, { signal })) {
       steps.push(payloads ? { ...step, result } : step)
     }
@@ -113,7 +114,7 @@ async function showRun(
     for (const [name, value] of Object.entries(values)) {
       if (value !== undefined) terminal.line(`${name}: ${plain(jsonOf(value))}`)
     }
-    for (const step of steps) terminal.line(`step ${plain(jsonOf(step))}`)
+    for (const step of steps) terminal.line(lineOf(step))
     let before = createdAt
     for await (const event of holdfast.persistence.events(runId!, { signal })) {
       terminal.line(timelineOf(event, before, payloads))
@@ -123,6 +124,15 @@ async function showRun(
 }
 
 const shown = ({ payload, ...event }: RunEvent, payloads: boolean): object => (payloads ? { ...event, payload } : event)
+
+/** One line about a step: its status, its id, how it went, and its result if that is given. */
+function lineOf({ stepId, status, attempts = 1, startedAt, completedAt, error, result }: StepRecord): string {
+  const took = startedAt !== undefined && completedAt !== undefined ? `  ${(completedAt - startedAt) / 1000} s` : ''
+  const tries = attempts > 1 ? `  ${attempts} attempts` : ''
+  const why = error === undefined ? '' : `  ${plain(error)}`
+  const value = result === undefined ? '' : `  ${plain(jsonOf(result))}`
+  return `step ${status.padEnd(9)}  ${plain(stepId)}${took}${tries}${why}${value}`
+}
 
 /** One line of a timeline: the time, the time since the previous event, and the event. */
 function timelineOf({ seq, at, kind, stepId, payload }: RunEvent, before: number, payloads: boolean): string {

@@ -99,15 +99,21 @@ const ofEachRun = (which: string, more = ''): string => `(
 
 const number = (name: string): string => `(data ->> '${name}')::numeric::bigint`
 
+/** The result of a step: its own, or the payload of the event that holds it. */
+const RESULT = `coalesce(data -> 'result', (
+    SELECT holdfast_json(e.text) -> 'payload' FROM holdfast_entries AS e
+    WHERE e.part = found.part AND e.key = 'event!' || lpad(data ->> 'seq', 16, '0') AND ${LIVE}
+  ))`
+
 const VIEWS = [
   `CREATE VIEW holdfast_runs AS SELECT tenant, run_id,
     data ->> 'workflow' AS workflow, data ->> 'definitionVersion' AS definition_version,
     data ->> 'status' AS status, ${number('since')} AS since, ${number('createdAt')} AS created_at, data
   FROM ${ofEachRun(`e.key = 'run'`)}`,
   `CREATE VIEW holdfast_steps AS SELECT tenant, run_id, step_id,
-    data ->> 'status' AS status, data -> 'result' AS result, data ->> 'error' AS error,
+    data ->> 'status' AS status, ${RESULT} AS result, data ->> 'error' AS error,
     ${number('startedAt')} AS started_at, ${number('completedAt')} AS completed_at, data
-  FROM ${ofEachRun(`e.key >= 'step!' AND e.key < 'step"'`, `holdfast_decode(substr(e.key, 6)) AS step_id, `)}`,
+  FROM ${ofEachRun(`e.key >= 'step!' AND e.key < 'step"'`, `e.part, holdfast_decode(substr(e.key, 6)) AS step_id, `)}`,
   `CREATE VIEW holdfast_events AS SELECT tenant, run_id, seq,
     data ->> 'kind' AS kind, data ->> 'stepId' AS step_id, ${number('at')} AS at, data -> 'payload' AS payload, data
   FROM (

@@ -70,15 +70,21 @@ const ofEachRun = (which: string, more = ''): string => `(
     WHERE ${IS_RUN} AND ${LIVE}
   )`
 
+/** The result of a step: its own, or the payload of the event that holds it. */
+const RESULT = `coalesce(data -> '$.result', (
+    SELECT ${JSON_OR_NULL} -> '$.payload' FROM holdfast_entries AS e
+    WHERE e.part = found.part AND e.key = 'event!' || printf('%016d', data ->> '$.seq') AND ${LIVE}
+  ))`
+
 const VIEWS = [
   `CREATE VIEW holdfast_runs AS SELECT tenant, run_id,
     data ->> '$.workflow' AS workflow, data ->> '$.definitionVersion' AS definition_version,
     data ->> '$.status' AS status, data ->> '$.since' AS since, data ->> '$.createdAt' AS created_at, data
   FROM ${ofEachRun(`e.key = 'run'`)}`,
   `CREATE VIEW holdfast_steps AS SELECT tenant, run_id, step_id,
-    data ->> '$.status' AS status, data -> '$.result' AS result, data ->> '$.error' AS error,
+    data ->> '$.status' AS status, ${RESULT} AS result, data ->> '$.error' AS error,
     data ->> '$.startedAt' AS started_at, data ->> '$.completedAt' AS completed_at, data
-  FROM ${ofEachRun(`e.key >= 'step!' AND e.key < 'step"'`, `${decoded('substr(e.key, 6)')} AS step_id, `)}`,
+  FROM ${ofEachRun(`e.key >= 'step!' AND e.key < 'step"'`, `e.part, ${decoded('substr(e.key, 6)')} AS step_id, `)} AS found`,
   `CREATE VIEW holdfast_events AS SELECT tenant, run_id, seq,
     data ->> '$.kind' AS kind, data ->> '$.stepId' AS step_id, data ->> '$.at' AS at, data -> '$.payload' AS payload, data
   FROM (

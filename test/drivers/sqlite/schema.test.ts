@@ -8,6 +8,8 @@ import { encodeId, tenantParts } from '../../../src/core/keys.ts'
 import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
 import { SCHEMA_VERSION } from '../../../src/drivers/sqlite/migrations.ts'
 import * as schema from '../../../src/drivers/sqlite/schema.ts'
+import { createHoldfast } from '../../../src/holdfast.ts'
+import { run } from '../../../src/runner/index.ts'
 import { PART, append, database, entriesOf, opened, put, request } from './support.ts'
 
 const { requests, schemaVersion, ...views } = schema
@@ -127,6 +129,20 @@ describe('the views', () => {
     expect(db.select().from(views.values).orderBy(views.values.value).all()).toEqual([
       { ...whose, name: 'über x', value: 'mine', expiresAt: null },
       { tenant: 'acme corp', runId: null, name: 'a b', value: 'shared', expiresAt: null },
+    ])
+  })
+
+  test('show the results of steps of a workflow, which its events hold', async () => {
+    const { db, driver } = await fresh()
+    const outcome = await run(createHoldfast({ driver }), { runId: 'r 1', workflow: 'order' }, async (ctx) => {
+      await ctx.step('charge', () => ({ cents: 4200 }))
+      await ctx.step('note', () => undefined)
+    })
+    expect(outcome.status).toBe('completed')
+    const { stepId, result } = views.steps
+    expect(db.select({ stepId, result }).from(views.steps).all()).toEqual([
+      { stepId: 'charge', result: { cents: 4200 } },
+      { stepId: 'note', result: null },
     ])
   })
 
