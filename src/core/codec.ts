@@ -187,8 +187,8 @@ function taggedText(root: unknown): string {
 
 /** Names the class of an object. */
 function instanceOf(value: unknown): string {
-  const { name } = (value as { readonly constructor?: { readonly name?: unknown } }).constructor ?? {}
-  return typeof name === 'string' && name !== '' && name !== 'Object' ? `an instance of ${name}` : 'a class instance'
+  const name = (value as Partial<object>).constructor?.name
+  return name && name !== 'Object' ? `an instance of ${name}` : 'a class instance'
 }
 
 /** The value's built-in type, also for objects of another realm. */
