@@ -94,8 +94,9 @@ async function count(): Promise<{ done: number; lost: number; repeated: number }
   const steps = new Set<string>()
   let planned = 0
   for await (const { kind, stepId, payload } of persistence.events('checksum', { limit: 1000 })) {
-    if (kind === 'planned') planned = (payload as string[]).length
-    if (kind === 'hashed') steps.add(stepId!)
+    if (kind !== 'step.completed') continue
+    if (stepId === 'list') planned = (payload as string[]).length
+    if (stepId?.startsWith('file ')) steps.add(stepId)
   }
   await close()
   const executed = statSync(`${manifest}.done`, { throwIfNoEntry: false })?.size ?? 0

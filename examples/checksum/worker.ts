@@ -1,8 +1,8 @@
 /**
- * A job that survives being killed: checksums every file of a directory tree.
+ * A job that survives being killed: checksums every file of a directory tree, and writes a manifest for `sha256sum -c`.
  *
- * The plan and the checksum of every file are events in a durable log. A restarted worker reads the log, does the missing
- * files, and writes a manifest for `sha256sum -c`.
+ * It is one run of a workflow with a step for each file. A restarted worker gets the results of earlier steps from the log,
+ * and does only the missing files.
  *
  *     tsx worker.ts DATABASE DIRECTORY LIMIT MANIFEST
  */
@@ -11,56 +11,54 @@ import { createReadStream, appendFileSync } from 'node:fs'
 import { readdir, rename, writeFile } from 'node:fs/promises'
 import { createHoldfast } from 'holdfast'
 import { sqlite } from 'holdfast/better-sqlite3'
+import { defineWorkflow, run } from 'holdfast/run'
 
-interface Plan {
-  /** Paths as Latin-1, one character per byte: on Linux a file name is bytes, and may not be valid UTF-8. */
-  readonly files: string[]
-  /** The checksums by the file's index in `files`. */
-  readonly sums: Map<number, string>
-  readonly isComplete: boolean
+interface Job {
+  readonly directory: string
+  readonly limit: number
+  readonly manifest: string
 }
 
 const IN_FLIGHT = 16
-const RUN = { runId: 'checksum', workflow: 'checksum' }
+
+const checksum = defineWorkflow({ name: 'checksum' }, async (ctx, { directory, limit, manifest }: Job) => {
+  const files = await ctx.step('list', () => listed(directory, limit))
+  const sums: string[] = []
+  let done = 0
+  const left = files.keys()
+  /** Does files until none is left. Several of these run at once, and their steps share requests. */
+  async function lane(): Promise<void> {
+    for (const i of left) {
+      sums[i] = await ctx.step(`file ${i}`, async () => {
+        const sum = await sha256(files[i]!)
+        // Only for the demo, which counts repeated files and shows the progress.
+        appendFileSync(`${manifest}.done`, '.')
+        if (process.connected) process.send?.({ done: done + 1, total: files.length })
+        return sum
+      })
+      done++
+    }
+  }
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane))
+  await ctx.step('write the manifest', () => writeManifest(manifest, files, sums))
+})
 
 const [path = '', directory = '', limit = '', manifest = ''] = process.argv.slice(2)
-const { persistence, close } = createHoldfast({ driver: sqlite({ path }) })
+const holdfast = createHoldfast({ driver: sqlite({ path }) })
+const outcome = await run(holdfast, checksum, {
+  runId: 'checksum',
+  input: { directory, limit: Number(limit), manifest },
+  // A restarted worker of the same name takes its run back at once.
+  workerId: 'checksum',
+})
+await holdfast.close()
+if (outcome.status !== 'completed') process.exitCode = 1
 
-let plan = await recorded()
-if (plan?.isComplete) process.exit()
-if (plan === undefined) {
+/** Paths as Latin-1, one character per byte: on Linux a file name is bytes, and may not be valid UTF-8. */
+async function listed(directory: string, limit: number): Promise<string[]> {
   const all: string[] = []
   for await (const file of list(Buffer.from(directory).toString('latin1'))) all.push(file)
-  const files = all.sort().slice(0, Number(limit))
-  // The idempotency key stores the plan once, even if several workers try.
-  await persistence.append({ ...RUN, kind: 'planned', payload: files, idempotencyKey: 'plan' })
-  plan = { files, sums: new Map(), isComplete: false }
-} else {
-  await persistence.resume(RUN.runId, (await persistence.getLatestSeq(RUN.runId)) ?? 0)
-}
-
-const { files, sums } = plan
-const left = [...files.keys()].filter((i) => !sums.has(i)).values()
-await Promise.all(Array.from({ length: IN_FLIGHT }, () => work(left)))
-await writeManifest()
-await persistence.complete(RUN.runId, 'completed', { event: { kind: 'finished' } })
-await close()
-
-/** Reads the plan and the checksums so far from the log. */
-async function recorded(): Promise<Plan | undefined> {
-  let files: string[] | undefined
-  let isComplete = false
-  const sums = new Map<number, string>()
-  for await (const { kind, stepId, payload } of persistence.events(RUN.runId, { limit: 1000 })) {
-    if (kind === 'planned') files = payload as string[]
-    if (kind === 'hashed') sums.set(Number(stepId), payload as string)
-    if (kind === 'finished') isComplete = true
-  }
-  return files && { files, sums, isComplete }
-}
-
-function bytesOf(path: string): Buffer {
-  return Buffer.from(path, 'latin1')
+  return all.sort().slice(0, limit)
 }
 
 async function* list(directory: string): AsyncGenerator<string> {
@@ -71,17 +69,8 @@ async function* list(directory: string): AsyncGenerator<string> {
   }
 }
 
-/** Does files until none is left. Several of these run at once, and their appends share requests. */
-async function work(steps: Iterator<number>): Promise<void> {
-  for (let step = steps.next(); !step.done; step = steps.next()) {
-    const sum = await sha256(files[step.value]!)
-    const stepId = String(step.value)
-    // Only for the demo, which counts repeated files.
-    appendFileSync(`${manifest}.done`, '.')
-    await persistence.append({ ...RUN, kind: 'hashed', stepId, payload: sum, idempotencyKey: stepId })
-    sums.set(step.value, sum)
-    if (process.connected) process.send?.({ done: sums.size, total: files.length })
-  }
+function bytesOf(path: string): Buffer {
+  return Buffer.from(path, 'latin1')
 }
 
 async function sha256(file: string): Promise<string> {
@@ -91,10 +80,10 @@ async function sha256(file: string): Promise<string> {
 }
 
 /** Writes the manifest to a temporary file and renames it, so that a manifest is always complete. */
-async function writeManifest(): Promise<void> {
+async function writeManifest(manifest: string, files: readonly string[], sums: readonly string[]): Promise<void> {
   const lines = files.map((file, i) => {
     const escaped = file.replaceAll('\\', '\\\\').replaceAll('\n', '\\n').replaceAll('\r', '\\r')
-    return `${escaped === file ? '' : '\\'}${sums.get(i)}  ${escaped}\n`
+    return `${escaped === file ? '' : '\\'}${sums[i]}  ${escaped}\n`
   })
   await writeFile(`${manifest}.part`, lines.join(''), 'latin1')
   await rename(`${manifest}.part`, manifest)
