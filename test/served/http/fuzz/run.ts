@@ -2,7 +2,7 @@
  * Sends a hundred thousand requests to a handler over each backend, and prints what each kind cost at worst. Run it alone:
  * what else the machine does counts as time in which the event loop stands still.
  *
- * Usage: tsx test/served/http/fuzz/run.ts [requests of each backend, 50 000 by default] [seed]
+ * Usage: tsx test/served/http/fuzz/run.ts [requests of each backend, 50 000 by default] [seed] [only this backend]
  */
 import Table from 'cli-table3'
 import { BACKENDS, BOUNDS, fuzz, violations } from './fuzz.ts'
@@ -13,7 +13,8 @@ const seed = Number(process.argv[3] ?? Date.now() % 1e9)
 const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
 
 let isOver = false
-for (const backend of BACKENDS) {
+const only = process.argv[4]
+for (const backend of BACKENDS.filter((it) => only === undefined || it === only)) {
   const order = { backend, seed, requests, sizes: WHOLE }
   const findings = await fuzz(order, {
     onProgress: (done) => process.stderr.write(`\r${backend}: ${done} of ${requests}`),
