@@ -13,7 +13,7 @@ import type { EdgeReport } from './edge/report.ts'
 import type { Figure } from './measure.ts'
 import type { Cost, NetworkReport } from './network/report.ts'
 import type { OpsReport } from './ops/report.ts'
-import type { Report } from './report.ts'
+import { type Report, atOnceTitle } from './report.ts'
 import type { Row } from './scenarios/row.ts'
 import type { Target } from './targets.ts'
 
@@ -93,10 +93,26 @@ function* sections({ rows, encoding, longLog, reading, calls, bytes, work, targe
         spread(toWorldLocal),
       )
     }
-    const { run, find, claims } = work
+    const { run, replay, atOnce, timers, find, claims } = work
     yield (
       `\nOf a run of ${run.steps} steps, each is ${number(run.commitsPerStep)} commits; one in the second tenth takes ` +
         `${number(run.first)} µs, one in the last ${number(run.last)} µs.`
+    )
+    yield `\n### Replay of ${replay.events} events, relaxed\n`
+    yield line('', 'ms')
+    yield '|---|--:|'
+    yield line('in memory', spread(replay.memory))
+    yield line('on SQLite', spread(replay.sqlite))
+    if (atOnce) {
+      yield `\n### ${atOnceTitle(atOnce)}\n`
+      yield line('', 'ms', 'speed / openworkflow')
+      yield '|---|--:|--:|'
+      yield line('holdfast', spread(atOnce.holdfast), spread(atOnce.toOpenworkflow))
+      yield line('openworkflow', spread(atOnce.openworkflow), 1)
+    }
+    yield (
+      `\nOf ${timers.timers} timers that are due at once, relaxed, all runs are awake after ${number(timers.wake)} ms, and ` +
+        `completed after ${number(timers.complete)} ms more.`
     )
     yield '\n### Claim a task and complete its run, relaxed\n'
     yield line('workers', 'tasks per second', 'requests per task')

@@ -73,6 +73,10 @@ export function figure(values: readonly number[]): Figure {
   }
 }
 
+/** How long an operation took. @param unit - of the figure, in nanoseconds: 1000 for microseconds */
+export const timeOf = ({ rounds }: Timing, unit: number): Figure =>
+  figure(rounds.map((nanoseconds) => nanoseconds / unit))
+
 /** How many times as fast one is as the other, from the ratios of their rounds. */
 export const speed = (of: Timing, to: Timing): Figure =>
   figure(of.rounds.map((nanoseconds, round) => to.rounds[round]! / nanoseconds))

@@ -3,6 +3,7 @@ import Table from 'cli-table3'
 import { SingleBar } from 'cli-progress'
 import type { Machine } from './machine.ts'
 import type { Figure } from './measure.ts'
+import type { AtOnce } from './scenarios/at-once.ts'
 import type { Bytes, Count } from './scenarios/counts.ts'
 import type { Encoding } from './scenarios/encoding.ts'
 import type { LongLog } from './scenarios/long-log.ts'
@@ -145,7 +146,10 @@ function* parts({
   yield* targetParts(targets)
 }
 
-function* workParts({ claims, steps, run, find }: Work): Generator<string> {
+export const atOnceTitle = ({ runs, concurrency, node }: AtOnce): string =>
+  `${runs} runs of 3 steps, ${concurrency} at once, on SQLite, strict, Node ${node}`
+
+function* workParts({ claims, steps, run, replay, atOnce, timers, find }: Work): Generator<string> {
   yield '\nclaim a task and complete its run, relaxed'
   yield table(
     ['workers', 'tasks per second', 'requests per task'],
@@ -166,6 +170,30 @@ function* workParts({ claims, steps, run, find }: Work): Generator<string> {
   yield (
     `\na run of ${run.steps} steps: ${number(run.commitsPerStep)} commits per step; ` +
       `${number(run.first)} µs per step in its second tenth, ${number(run.last)} µs in its last`
+  )
+  yield `\nreplay of ${replay.events} events, relaxed`
+  yield table(
+    ['', 'ms'],
+    [
+      ['in memory', spread(replay.memory)],
+      ['on SQLite', spread(replay.sqlite)],
+    ],
+  )
+  if (atOnce) {
+    yield `\n${atOnceTitle(atOnce)}`
+    yield table(
+      ['', 'ms', 'speed / openworkflow'],
+      [
+        ['holdfast', spread(atOnce.holdfast), spread(atOnce.toOpenworkflow)],
+        ['openworkflow', spread(atOnce.openworkflow), '1'],
+      ],
+    )
+  } else {
+    yield '\nNode 24 is missing, left out: many runs at once beside openworkflow. npm run parts installs it'
+  }
+  yield (
+    `\n${timers.timers} timers that are due at once, relaxed: ${number(timers.wake)} ms to wake their runs, ` +
+      `${number(timers.complete)} ms to complete them`
   )
   yield (
     `\nten tasks of 100 ready runs: ${number(find.few)} µs; of ${find.manyRuns}: ${number(find.many)} µs; ` +

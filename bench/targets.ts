@@ -21,6 +21,9 @@ const TO_RAW: readonly (readonly [row: string, least: number])[] = [
 const LEAST_ENCODING = 0.5
 const MOST_COST = 1.2
 const MOST_MEGABYTES = 64
+/** In milliseconds. */
+const MOST_REPLAY = 150
+const LEAST_AT_ONCE = 5
 const MEGABYTE = 2 ** 20
 
 /** Judges what was measured in this run; what was left out is not judged. */
@@ -58,6 +61,13 @@ export function judge({ rows, encoding, longLog, reading, calls, work }: Omit<Re
   if (work) {
     atMost('a step of the runner: commits', work.run.commitsPerStep, 1)
     atMost(`step ${work.run.steps} of a run: cost of one at the beginning`, work.run.last / work.run.first, 1.2)
+    const { replay, atOnce } = work
+    atMost(`replay of ${replay.events} events, in memory`, replay.memory.median, MOST_REPLAY, ' ms')
+    atMost(`replay of ${replay.events} events, on SQLite`, replay.sqlite.median, MOST_REPLAY, ' ms')
+    if (atOnce) {
+      const { runs, concurrency, toOpenworkflow } = atOnce
+      atLeast(`${runs} runs, ${concurrency} at once: speed of openworkflow`, toOpenworkflow.median, LEAST_AT_ONCE)
+    }
     atMost(`tasks of ${work.find.manyRuns} ready runs: cost of those of 100`, work.find.cost.median, 1.5)
     for (const { before, toLanggraph, toWorldLocal } of work.steps) {
       atLeast(`a step behind ${before}: speed of LangGraph`, toLanggraph.median, 1)

@@ -5,8 +5,8 @@ import { d1 } from 'holdfast/d1'
 import { remote } from 'holdfast/http'
 import { postgres } from 'holdfast/postgres'
 import { upstash } from 'holdfast/upstash'
-import { type RaceOptions, race } from '../measure.ts'
-import { contender, microsecondsOf } from './pair.ts'
+import { type RaceOptions, race, timeOf } from '../measure.ts'
+import { contender } from './pair.ts'
 import type { MakingRow } from './report.ts'
 
 /** Nobody is asked for anything. */
@@ -35,5 +35,5 @@ export async function measureMaking(options: RaceOptions): Promise<MakingRow[]> 
     ),
     options,
   )
-  return timings.map((timing) => ({ where: `over ${timing.name}, in Node`, microseconds: microsecondsOf(timing) }))
+  return timings.map((timing) => ({ where: `over ${timing.name}, in Node`, microseconds: timeOf(timing, 1000) }))
 }

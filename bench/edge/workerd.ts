@@ -2,8 +2,8 @@
 import { join } from 'node:path'
 import type { Miniflare } from 'miniflare'
 import { startWorkers, workerOf } from '../../test/runtimes/workerd/workerd.ts'
-import { type RaceOptions, race } from '../measure.ts'
-import { type Work, contender, microsecondsOf, racePair } from './pair.ts'
+import { type RaceOptions, race, timeOf } from '../measure.ts'
+import { type Work, contender, racePair } from './pair.ts'
 import type { D1Row, MakingRow, PairRow } from './report.ts'
 
 const IN_FLIGHT = 64
@@ -45,7 +45,7 @@ export async function measureWorkerd(
     }
     const [making] = await race([contender('making', work('make?'))], options)
     const d1 = (await (await ask('d1')).json()) as D1Row[]
-    return { object, making: { where: 'over D1, in workerd', microseconds: microsecondsOf(making!) }, d1 }
+    return { object, making: { where: 'over D1, in workerd', microseconds: timeOf(making!, 1000) }, d1 }
   } finally {
     await worker.dispose()
   }

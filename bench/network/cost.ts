@@ -8,7 +8,7 @@ import { createClient } from 'redis'
 import type { Driver } from 'holdfast'
 import { part } from '../../scripts/parts.ts'
 import { RUN, documentOf, eventOf } from '../data.ts'
-import { type RaceOptions, figure, race, speed } from '../measure.ts'
+import { type RaceOptions, race, speed, timeOf } from '../measure.ts'
 import type { Cost } from './report.ts'
 
 /** How often a call is made while the server's work is counted. */
@@ -74,7 +74,7 @@ async function measure(ground: Ground, sizes: readonly number[], options: RaceOp
     for (const [i, side] of sides.entries()) {
       found.push({
         entries: side.entries,
-        microseconds: figure(timings[i]!.rounds.map((nanoseconds) => nanoseconds / 1000)),
+        microseconds: timeOf(timings[i]!, 1000),
         work: await ground.count(COUNTED, () => side.run(call, COUNTED)),
       })
     }

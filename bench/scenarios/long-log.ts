@@ -7,7 +7,7 @@ import Database from 'better-sqlite3'
 import { createHoldfast } from 'holdfast'
 import { sqlite } from 'holdfast/better-sqlite3'
 import { RUN, eventOf } from '../data.ts'
-import { type Figure, type RaceOptions, type Timing, figure, race, speed } from '../measure.ts'
+import { type Figure, type RaceOptions, race, speed, timeOf } from '../measure.ts'
 import type { Reading } from './read-log.ts'
 
 /** Events of the short log, and how many are appended to it before it is made anew. */
@@ -51,8 +51,6 @@ async function appends({ persistence }: Opened, runId: string, count: number): P
   return performance.now() - start
 }
 
-const microseconds = ({ rounds }: Timing): Figure => figure(rounds.map((nanoseconds) => nanoseconds / 1000))
-
 export async function appendToLongLog(
   directory: string,
   events: number,
@@ -89,8 +87,8 @@ export async function appendToLongLog(
     return {
       events,
       microsecondsPerEventToBuild: (buildMs * 1000) / events,
-      short: microseconds(short!),
-      long: microseconds(long!),
+      short: timeOf(short!, 1000),
+      long: timeOf(long!, 1000),
       cost,
     }
   } finally {

@@ -1,6 +1,6 @@
 /** One row: the same work on every subject, side by side. */
 import type { Durability } from 'holdfast'
-import { type Contender, type Figure, type RaceOptions, type Timing, figure, race, speed } from '../measure.ts'
+import { type Contender, type Figure, type RaceOptions, type Timing, race, speed, timeOf } from '../measure.ts'
 import type { Opened, Subject } from '../subjects/subject.ts'
 
 /** Calls under way at a time while a store is filled. */
@@ -97,7 +97,7 @@ export async function runRow(
       subject: timing.name,
       survives: able[i]!.survives[durability]!,
       ops: timing.ops,
-      microseconds: figure(timing.rounds.map((nanoseconds) => nanoseconds / 1000)),
+      microseconds: timeOf(timing, 1000),
       toRaw: speed(timing, base),
       toHoldfast: speed(timing, ours),
     }))

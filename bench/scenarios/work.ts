@@ -1,4 +1,4 @@
-/** What work costs: claims by many workers, steps of the runner against LangGraph's, and finding what is ready. */
+/** What work costs: claims by many workers, the runner and its steps beside those of others, and finding what is ready. */
 import { join } from 'node:path'
 import { uuid6 } from '@langchain/langgraph-checkpoint'
 import { SqliteSaver } from '@langchain/langgraph-checkpoint-sqlite'
@@ -7,9 +7,11 @@ import { type Driver, type Holdfast, createHoldfast } from 'holdfast'
 import { sqlite } from 'holdfast/better-sqlite3'
 import { run } from 'holdfast/run'
 import { eventOf } from '../data.ts'
-import { type Figure, type RaceOptions, figure, race, speed } from '../measure.ts'
+import { type Figure, type RaceOptions, figure, race, speed, timeOf } from '../measure.ts'
 import { checkpoint, metadata, thread } from '../subjects/langgraph.ts'
 import { openWorldLocal } from '../subjects/world-local.ts'
+import type { AtOnce } from './at-once.ts'
+import { type Replay, type Timers, replayLog, runAtOnce, wakeTimers } from './runner.ts'
 
 export interface Work {
   readonly claims: readonly {
@@ -34,6 +36,10 @@ export interface Work {
     readonly first: number
     readonly last: number
   }
+  readonly replay: Replay
+  /** Left out where Node 24 is missing. */
+  readonly atOnce?: AtOnce
+  readonly timers: Timers
   /** Microseconds per call with few and with many runs that are ready, and the ratio. */
   readonly find: { readonly few: number; readonly many: number; readonly manyRuns: number; readonly cost: Figure }
 }
@@ -149,13 +155,12 @@ async function stepsBehind(directory: string, before: number, options: RaceOptio
   await holdfast.close()
   db.close()
   await world.close()
-  const microseconds = (rounds: readonly number[]): Figure => figure(rounds.map((nanoseconds) => nanoseconds / 1000))
   return {
     before,
-    holdfast: microseconds(ours!.rounds),
-    langgraph: microseconds(theirs!.rounds),
+    holdfast: timeOf(ours!, 1000),
+    langgraph: timeOf(theirs!, 1000),
     toLanggraph: speed(ours!, theirs!),
-    worldLocal: microseconds(worlds!.rounds),
+    worldLocal: timeOf(worlds!, 1000),
     toWorldLocal: speed(ours!, worlds!),
   }
 }
@@ -203,8 +208,7 @@ async function findReady(directory: string, manyRuns: number, options: RaceOptio
   const [one, other] = await race([contender('few', few), contender('many', many)], options)
   await few.close()
   await many.close()
-  const median = (rounds: readonly number[]): number => figure(rounds).median / 1000
-  return { few: median(one!.rounds), many: median(other!.rounds), manyRuns, cost: speed(one!, other!) }
+  return { few: timeOf(one!, 1000).median, many: timeOf(other!, 1000).median, manyRuns, cost: speed(one!, other!) }
 }
 
 export async function measureWork(directory: string, quick: boolean, options: RaceOptions): Promise<Work> {
@@ -212,10 +216,14 @@ export async function measureWork(directory: string, quick: boolean, options: Ra
   for (const workers of [1, 4, 16]) claims.push(await claimAndComplete(directory, workers, quick ? 300 : 2000))
   const steps = []
   for (const before of [0, 500, 4000]) steps.push(await stepsBehind(directory, before, options))
+  const atOnce = await runAtOnce(directory, options)
   return {
     claims,
     steps,
     run: await longRun(directory, quick ? 1000 : 10_000),
+    replay: await replayLog(directory, 10_000, options),
+    ...(atOnce && { atOnce }),
+    timers: await wakeTimers(directory, quick ? 1000 : 10_000),
     find: await findReady(directory, quick ? 10_000 : 100_000, options),
   }
 }
