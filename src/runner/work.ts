@@ -4,8 +4,12 @@ import { sleep } from '../core/abort.ts'
 import { requireOptions, shown } from '../core/arguments.ts'
 import { invalid, isHoldfastError } from '../core/errors.ts'
 import type { Holdfast } from '../holdfast.ts'
+import type { AvailableTask } from '../runs/dispatch.ts'
 import { retryAside } from './retry-aside.ts'
 import { WORKER, type WorkerOptions, createWorker } from './worker.ts'
+
+/** The most runs that one look asks for. */
+const MOST_OFFERS = 1000
 
 /** Options of {@link work}. */
 export interface WorkOptions extends WorkerOptions {
@@ -31,29 +35,56 @@ export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[]
   const { signal } = requireOptions<WorkOptions>(options, WORKER)
   if (typeof signal?.aborted !== 'boolean') throw invalid(`signal must be an AbortSignal, not ${shown(signal)}`)
   const { asking, advance, concurrency, pollInterval, onError, take } = createWorker(holdfast, workflows, options)
+  const { claims } = holdfast
   let isOver = false
+  /** How many more runs this worker may take. */
+  let free = concurrency
+  let onFree = (): void => {}
+  const takings = new Set<Promise<void>>()
 
-  async function takeOne(): Promise<void> {
+  /** Tells of an error, once: a database that was closed ends the work, and so does the signal. */
+  function told(error: unknown): boolean {
+    isOver ||= isHoldfastError(error, 'CLOSED')
+    if (signal.aborted || isOver) return false
+    onError(error, undefined)
+    return true
+  }
+
+  /** Waits for runs, at most for the poll interval. One look serves all that are free: separate ones would find the same. */
+  async function look(): Promise<readonly AvailableTask[]> {
+    await advance()
+    const first = await claims.waitForWakeup({ ...asking(), timeout: pollInterval, pollInterval, signal })
+    if (!first || free === 1) return first ? [first] : []
+    return claims.findAvailableTasks({ ...asking(), limit: Math.min(free, MOST_OFFERS), signal })
+  }
+
+  async function begin(task: AvailableTask): Promise<void> {
+    free--
     try {
-      await advance()
-      const task = await holdfast.claims.waitForWakeup({ ...asking(), timeout: pollInterval, pollInterval, signal })
-      if (!task || (await take(task))) return
+      await take(task)
     } catch (error) {
-      isOver ||= isHoldfastError(error, 'CLOSED')
-      if (signal.aborted || isOver) return
-      onError(error, undefined)
-      await sleep(pollInterval, signal).catch(() => {})
+      told(error)
+    } finally {
+      free++
+      onFree()
     }
   }
 
-  if (!signal.aborted) {
-    await retryAside(holdfast, workflows, options).catch((error: unknown) => {
-      isOver ||= isHoldfastError(error, 'CLOSED')
-      if (!signal.aborted && !isOver) onError(error, undefined)
-    })
+  if (!signal.aborted) await retryAside(holdfast, workflows, options).catch(told)
+  while (!signal.aborted && !isOver) {
+    if (free === 0) {
+      await new Promise<void>((resolve) => (onFree = resolve))
+      continue
+    }
+    try {
+      for (const task of await look()) {
+        const taking = begin(task)
+        takings.add(taking)
+        void taking.then(() => takings.delete(taking))
+      }
+    } catch (error) {
+      if (told(error)) await sleep(pollInterval, signal).catch(() => {})
+    }
   }
-  const lanes = Array.from({ length: concurrency }, async () => {
-    while (!signal.aborted && !isOver) await takeOne()
-  })
-  await Promise.all(lanes)
+  await Promise.all(takings)
 }

@@ -66,6 +66,8 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
   /** Runs that threw here: the time until which they are skipped, and how often they threw. */
   const putOff = new Map<string, { readonly until: number; readonly times: number }>()
   const isPutOff = (runId: string): boolean => (putOff.get(runId)?.until ?? 0) > performance.now()
+  /** Runs under way here. Their claims may not be stored yet, so they would be offered again. */
+  const underWay = new Set<string>()
   const abilities = known.map(({ name, version }) => ({ name, version }))
 
   return {
@@ -73,7 +75,7 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
       workerId: settings.workerId,
       tags,
       workflows: abilities,
-      except: isPutOff,
+      except: (runId) => underWay.has(runId) || isPutOff(runId),
       takeBackBefore: settings.takeBackBefore(),
     }),
     concurrency,
@@ -82,6 +84,7 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
     advance: () => holdfast.timers.advanceDue({ signal: options.signal, leaveSignalled: true }),
     async take(task) {
       const { runId } = task
+      underWay.add(runId)
       try {
         const definition = definitionFor(known, task)
         if (!definition)
@@ -99,6 +102,8 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
         const wait = Math.min(2 ** times, MOST_PUT_OFF) * pollInterval
         putOff.set(runId, { times, until: performance.now() + wait })
         return false
+      } finally {
+        underWay.delete(runId)
       }
     },
   }
