@@ -21,6 +21,7 @@ const config: KnipConfig = {
     // Handed to the runner of a vendor's tests by path.
     'test/vendors/neon-{fetch,setup}.ts',
     'test/runtimes/{node,deno,bun}.ts',
+    'test/runtimes/workers/*.ts',
     'test/runtimes/workerd/{worker,other,requests}.ts',
     'examples/*/*.ts',
     'examples/edge/{local/*,src/{worker,deno}}.ts',

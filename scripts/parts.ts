@@ -31,13 +31,13 @@ const BETTER_SQLITE3_13 = { name: 'better-sqlite3', version: '13.2.0' }
 const PARTS = {
   node22: {
     what: 'Node 22',
-    suites: ['the conformance suite in Node 22'],
+    suites: ['the conformance suite and workflows in Node 22'],
     find: () => works(npmFolder(NODE22, 'bin/node')),
     install: () => installNpm(NODE22),
   },
   node24: {
     what: 'Node 24',
-    suites: ['sqlite under Node 24', 'the example of holdfast/node-sqlite'],
+    suites: ['sqlite under Node 24', 'the example of holdfast/node-sqlite', 'workflows in Node 24'],
     find: () => works(npmFolder(NODE24, 'bin/node')),
     install: () => installNpm(NODE24),
   },
@@ -61,13 +61,13 @@ const PARTS = {
   },
   deno: {
     what: 'Deno',
-    suites: ['the conformance suite in Deno', 'publishing to JSR, the package in Deno'],
+    suites: ['the conformance suite and workflows in Deno', 'publishing to JSR, the package in Deno'],
     find: () => works(npmFolder(DENO, DENO_BINARY)),
     install: () => installNpm(DENO),
   },
   bun: {
     what: 'Bun',
-    suites: ['the conformance suite in Bun'],
+    suites: ['the conformance suite and workflows in Bun'],
     find: () => works(npmFolder(BUN, 'bin/bun.exe')),
     install: () => installNpm(BUN),
   },

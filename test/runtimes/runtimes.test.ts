@@ -4,14 +4,12 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Case } from '../../src/testing/index.ts'
-import { part } from '../support/parts.ts'
 import { withDirectory } from '../support/engines.ts'
 import { costly, slice, thinSlice } from '../support/slice.ts'
+import { BUN, DENO, NODE22, NODE24, type Runtime } from './binaries.ts'
 import { NETWORK } from './network.ts'
 import type { Result } from './run.ts'
 import { hasServers, startServers } from './servers.ts'
-
-const NODE_FLAGS = ['--experimental-strip-types', '--disable-warning=ExperimentalWarning']
 
 /** What every runtime has, see run.ts: its engine's own go whole, what only runs over them by a slice. */
 const COMMON = { memory: costly, unstorage: slice, http: slice }
@@ -19,24 +17,25 @@ const idsOf = (some: readonly Case[]): string[] => some.map(({ id }) => id)
 /** Cases at once are four, see run.ts, and each may want three databases. */
 const DATABASES = 12
 
+interface Suite extends Runtime {
+  readonly program: string
+  /** The driver that only this runtime has. */
+  readonly engine: string
+  /** Drivers over servers. */
+  readonly network?: readonly string[]
+}
+
 let servers: Awaited<ReturnType<typeof startServers>> | undefined
 beforeAll(async () => {
   if (hasServers) servers = await startServers(DATABASES)
 })
 afterAll(() => servers?.stop())
 
-describe.each([
-  { name: 'Node 22', binary: part('node22'), flags: NODE_FLAGS, program: 'node.ts', engine: 'node:sqlite' },
-  { name: 'Node 24', binary: part('node24'), flags: NODE_FLAGS, program: 'node.ts', engine: 'node:sqlite' },
-  {
-    name: 'Deno',
-    binary: part('deno'),
-    flags: ['run', '--allow-all', '--no-lock', '--no-check', '--quiet'],
-    program: 'deno.ts',
-    engine: 'node:sqlite',
-    network: NETWORK,
-  },
-  { name: 'Bun', binary: part('bun'), flags: [], program: 'bun.ts', engine: 'bun:sqlite', network: NETWORK },
+describe.each<Suite>([
+  { ...NODE22, program: 'node.ts', engine: 'node:sqlite' },
+  { ...NODE24, program: 'node.ts', engine: 'node:sqlite' },
+  { ...DENO, program: 'deno.ts', engine: 'node:sqlite', network: NETWORK },
+  { ...BUN, program: 'bun.ts', engine: 'bun:sqlite', network: NETWORK },
 ])('$name', ({ name, binary, flags, program, engine, network = [] }) => {
   const results = new Map<string, Result>()
   const suites = { ...COMMON, [engine]: costly }

@@ -7,8 +7,18 @@ import {
   durableObject,
   scheduleAlarm,
 } from '../../../src/drivers/sqlite/durable-object.ts'
-import { type Holdfast, createHoldfast } from '../../../src/holdfast.ts'
+import { createHoldfast } from '../../../src/holdfast.ts'
 import { defineWorkflow, drain, start } from '../../../src/runner/index.ts'
+import type { Workflows } from '../../runner/everywhere/order.ts'
+import {
+  type Host,
+  haveEnded,
+  optionsOf,
+  reportAll,
+  reportTo,
+  startAll,
+  workflowsOf,
+} from '../../runner/everywhere/worker.ts'
 
 /** Rounds of two calls that are made at once. */
 const ROUNDS = 20
@@ -67,50 +77,47 @@ export class AlarmObject {
   }
 }
 
-/** Short, so that the test need not wait long for the claim of the dead. */
-const LEASE = 2000
+const UNKNOWN = defineWorkflow({ name: 'unknown' }, async () => {})
 
-/** The program of `scheduleAlarm`, whose object dies once in the middle of a step. */
+/** The program of `scheduleAlarm`, whose object dies once in the middle of steps. Each of its lives is a worker. */
 export class RunObject {
-  readonly #state: State
-  readonly #holdfast: Holdfast
-  readonly #order = defineWorkflow({ name: 'order' }, async (ctx) => {
-    await ctx.step('charge', async () => {
-      const attempt = await this.#holdfast.state.increment('attempts')
-      if (attempt > 1) return attempt
-      // What was written has to leave the object before it ends.
-      await this.#state.storage.sync()
-      this.#state.abort()
-      return new Promise(() => {})
-    })
-    await ctx.sleep(300)
-  })
+  readonly #host: Host
+  readonly #storage: State['storage']
+  readonly #workflows: Workflows
 
-  constructor(state: State) {
-    this.#state = state
-    this.#holdfast = createHoldfast({ driver: durableObject({ storage: state.storage }) })
+  constructor(state: State, { STAGE }: Pick<Env, 'STAGE'>) {
+    this.#storage = state.storage
+    this.#host = {
+      worker: crypto.randomUUID(),
+      holdfast: createHoldfast({ driver: durableObject({ storage: state.storage }) }),
+      report: reportTo(STAGE),
+      async halt() {
+        // What was written has to leave the object before it ends.
+        await state.storage.sync()
+        state.abort()
+        return new Promise(() => {})
+      },
+    }
+    this.#workflows = workflowsOf(this.#host)
   }
 
   async fetch(request: Request): Promise<Response> {
-    const { pathname, searchParams } = new URL(request.url)
-    const { workflows, state } = this.#holdfast
-    if (pathname === '/order') {
-      const workflow = defineWorkflow({ name: searchParams.get('workflow')! }, async () => {})
-      await start(this.#holdfast, workflow, { runId: 'order-17' })
-      return Response.json(await this.#plan())
-    }
-    const run = await workflows.getRun('order-17')
-    return Response.json([run?.status, (await state.get('attempts')) ?? null, await this.#state.storage.getAlarm()])
+    const { pathname } = new URL(request.url)
+    if (pathname === '/alarm') return Response.json(await this.#storage.getAlarm())
+    if (pathname === '/orders') await startAll(this.#host, this.#workflows)
+    else await start(this.#host.holdfast, UNKNOWN)
+    return Response.json(await this.#plan())
   }
 
   async alarm(): Promise<void> {
-    await drain(this.#holdfast, [this.#order], { lease: LEASE })
+    await drain(this.#host.holdfast, this.#workflows.all, optionsOf(this.#host))
     await this.#plan()
+    if (await haveEnded(this.#host)) await reportAll(this.#host)
   }
 
   async #plan(): Promise<number | null> {
-    const due = await this.#holdfast.timers.nextDue({ workflows: [this.#order.name] })
-    return scheduleAlarm(this.#state.storage, due)
+    const workflows = this.#workflows.all.map(({ name }) => name)
+    return scheduleAlarm(this.#storage, await this.#host.holdfast.timers.nextDue({ workflows }))
   }
 }
 
@@ -161,6 +168,8 @@ interface Namespace {
 
 interface Env {
   readonly DB: D1Database
+  /** Where objects report what they do. */
+  readonly STAGE: string
   readonly ALARM: Namespace
   readonly RUN: Namespace
   readonly OWNED: Namespace
@@ -187,9 +196,9 @@ async function workOver(db: D1Database, own: string): Promise<Response> {
   return Response.json({ batches, mostUnderWay })
 }
 
-export async function fetch(request: Request, { DB, ...objects }: Env): Promise<Response> {
+export async function fetch(request: Request, env: Env): Promise<Response> {
   const { pathname, searchParams } = new URL(request.url)
-  if (pathname.startsWith('/work/')) return workOver(DB, pathname.slice('/work/'.length))
-  const namespace = objects[(searchParams.get('object') ?? 'ALARM') as keyof typeof objects]
+  if (pathname.startsWith('/work/')) return workOver(env.DB, pathname.slice('/work/'.length))
+  const namespace = env[(searchParams.get('object') ?? 'ALARM') as 'ALARM' | 'RUN' | 'OWNED']
   return namespace.get(namespace.idFromName(searchParams.get('name') ?? 'it')).fetch(request)
 }
