@@ -86,16 +86,58 @@ async function holding(rows: readonly StoredRow[]): Promise<Driver> {
 }
 
 /** Ends the processes of pages that belong to a browser. */
-function killPages(engine: BrowserEngine, { pid }: Browser): void {
-  for (const name of readdirSync('/proc')) {
-    if (!/^\d+$/.test(name)) continue
+function killPages(engine: BrowserEngine, browser: Browser): void {
+  for (const pid of pagesOf(engine, browser)) signal(pid, 'SIGKILL')
+}
+
+/**
+ * Ends the process of one page. It is the one whose page is silent while the process is stopped: browsers do not say which
+ * page is where, and have processes to spare.
+ *
+ * @param heard - how often the page, which reports all the time, has been heard so far
+ */
+export async function killPage(engine: BrowserEngine, browser: Browser, heard: () => number): Promise<void> {
+  for (const pid of pagesOf(engine, browser)) {
+    if (!signal(pid, 'SIGSTOP')) continue
+    if (await isSilent(heard)) return void signal(pid, 'SIGKILL')
+    signal(pid, 'SIGCONT')
+  }
+  throw new Error(`${engine.name} has no process for the page`)
+}
+
+/** Milliseconds after which a page that reports all the time counts as silent. */
+const SILENCE = 2000
+
+async function isSilent(heard: () => number): Promise<boolean> {
+  // One report may have been on its way.
+  const enough = heard() + 2
+  for (const end = performance.now() + SILENCE; performance.now() < end; await setTimeout(10)) {
+    if (heard() >= enough) return false
+  }
+  return true
+}
+
+/** The processes of pages that belong to a browser. */
+function pagesOf(engine: BrowserEngine, { pid }: Browser): number[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
     try {
       const isOfBrowser = Number(readFileSync(`/proc/${name}/stat`, 'utf8').split(') ')[1]!.split(' ')[2]) === pid
       const args = readFileSync(`/proc/${name}/cmdline`, 'utf8').split('\0')
       // Chromium overwrites its own with a single text.
-      if (isOfBrowser && engine.isPage(args.flatMap((it) => it.split(' ')))) process.kill(Number(name), 'SIGKILL')
+      return isOfBrowser && engine.isPage(args.flatMap((it) => it.split(' '))) ? [Number(name)] : []
     } catch {
       // It has ended in the meantime.
+      return []
     }
+  })
+}
+
+/** Sends a signal. @returns `false` if the process has ended in the meantime */
+function signal(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name)
+  } catch {
+    return false
   }
 }
