@@ -11,16 +11,18 @@ import { NETWORK } from './network.ts'
 import type { Result } from './run.ts'
 import { hasServers, startServers } from './servers.ts'
 
-/** What every runtime has, see run.ts: its engine's own go whole, what only runs over them by a slice. */
-const COMMON = { memory: costly, unstorage: slice, http: slice }
+/** A runtime with an engine for JavaScript that no other suite runs on. */
+const OTHER = { memory: slice, unstorage: thinSlice, http: thinSlice }
+/** One with the engine of the tests themselves. */
+const SAME = { memory: thinSlice, unstorage: thinSlice, http: thinSlice }
 const idsOf = (some: readonly Case[]): string[] => some.map(({ id }) => id)
 /** Cases at once are four, see run.ts, and each may want three databases. */
 const DATABASES = 12
 
 interface Suite extends Runtime {
   readonly program: string
-  /** The driver that only this runtime has. */
-  readonly engine: string
+  /** The cases for each driver, see run.ts. */
+  readonly suites: Readonly<Record<string, readonly Case[]>>
   /** Drivers over servers. */
   readonly network?: readonly string[]
 }
@@ -32,13 +34,13 @@ beforeAll(async () => {
 afterAll(() => servers?.stop())
 
 describe.each<Suite>([
-  { ...NODE22, program: 'node.ts', engine: 'node:sqlite' },
-  { ...NODE24, program: 'node.ts', engine: 'node:sqlite' },
-  { ...DENO, program: 'deno.ts', engine: 'node:sqlite', network: NETWORK },
-  { ...BUN, program: 'bun.ts', engine: 'bun:sqlite', network: NETWORK },
-])('$name', ({ name, binary, flags, program, engine, network = [] }) => {
+  { ...NODE22, program: 'node.ts', suites: { ...SAME, 'node:sqlite': slice } },
+  // The second run of scripts/test.ts takes the whole suite through its `node:sqlite`.
+  { ...NODE24, program: 'node.ts', suites: { ...SAME, 'node:sqlite': thinSlice } },
+  { ...DENO, program: 'deno.ts', suites: { ...SAME, 'node:sqlite': costly }, network: NETWORK },
+  { ...BUN, program: 'bun.ts', suites: { ...OTHER, 'bun:sqlite': costly }, network: NETWORK },
+])('$name', ({ name, binary, flags, program, suites, network = [] }) => {
   const results = new Map<string, Result>()
-  const suites = { ...COMMON, [engine]: costly }
 
   beforeAll(async () => {
     if (!binary) return
