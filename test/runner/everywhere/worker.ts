@@ -57,7 +57,7 @@ export interface RunRecord {
 }
 
 /** How long a claim outlives its worker, in milliseconds. */
-const LEASE = 3000
+const LEASE = 5000
 
 /** The options of every worker. */
 export const optionsOf = ({ worker, report }: Host): WorkerOptions => ({
