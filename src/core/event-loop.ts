@@ -32,6 +32,8 @@ const MANY_BATCHES = 500
 export interface Turns {
   /** Called before every batch. @returns a promise to wait for, or `undefined` if there is no need to wait */
   take(): Promise<void> | undefined
+  /** Called when the batch is gathered, which the caller's code may have held up. @returns a turn that is overdue */
+  overdue(): Promise<void> | undefined
   /** Called after a call was added. In Workers it ends a wait for a timer that may never fire. */
   added(): void
 }
@@ -47,10 +49,13 @@ function plainTurns(): Turns {
   let next: Promise<void> | undefined
   let askedAt = 0
   let turnedAt = Number.NEGATIVE_INFINITY
+  const overdue = (now = monotonic()): Promise<void> | undefined =>
+    now - askedAt > MAX_TURN - TURNED ? next : undefined
   return {
+    overdue,
     take() {
       const now = monotonic()
-      if (next) return now - askedAt > MAX_TURN - TURNED ? next : undefined
+      if (next) return overdue(now)
       if (now - turnedAt < TURNED) return undefined
       askedAt = now
       next = new Promise((resolve) => {
@@ -126,6 +131,8 @@ function turnsInWorkers(): Turns {
       }
       return batches > MANY_BATCHES || now - turnedAt > MAX_TURN ? begin() : undefined
     },
+    // While code runs, the clock stands still.
+    overdue: () => undefined,
     added() {
       if (!wait || !hasRested) return
       isStuck = true

@@ -17,10 +17,12 @@ import { after, monotonic, turns } from './event-loop.ts'
  */
 const QUIET = 8
 /** The longest that a batch of a synchronous driver should block the event loop, in milliseconds. */
-const MAX_BLOCKING = 10
+const MAX_BLOCKING = 5
 /** The smallest limit for a batch of a synchronous driver, in calls. */
 const MIN_BATCH = 128
 const FIRST_BATCH = 256
+/** The largest limit: the callers of a batch are all resumed in one turn, which takes as long again. */
+const MAX_BATCH = 2048
 /** When more parts of pending calls than this are indexed, those whose calls are settled are removed. */
 const MAX_INDEXED = 10_000
 /**
@@ -142,6 +144,8 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
         continue
       }
       await gathered()
+      const turning = turn.overdue()
+      if (turning) await turning
       // If all waiting calls were given up while opening, new ones may need another open.
       if (options.ready()) continue
       const batch = take()
@@ -221,7 +225,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     // A synchronous driver has finished its work by now.
     const fitting = blocked > 0 ? Math.floor((batch.length * MAX_BLOCKING) / blocked) : Infinity
     if (fitting < batchLimit || batch.length === batchLimit)
-      batchLimit = Math.max(MIN_BATCH, Math.min(fitting, 2 * batchLimit, maxItems))
+      batchLimit = Math.max(MIN_BATCH, Math.min(fitting, 2 * batchLimit, maxItems, MAX_BATCH))
     await sending
     sent = []
     settle()
