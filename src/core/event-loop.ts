@@ -32,8 +32,11 @@ const MANY_BATCHES = 500
 export interface Turns {
   /** Called before every batch. @returns a promise to wait for, or `undefined` if there is no need to wait */
   take(): Promise<void> | undefined
-  /** Called when the batch is gathered, which the caller's code may have held up. @returns a turn that is overdue */
-  overdue(): Promise<void> | undefined
+  /**
+   * Called when the batch is gathered, which the caller's code may have held up. In Workers the clock stands still while
+   * code runs, so nothing is known there. @returns a turn that is overdue
+   */
+  overdue?(): Promise<void> | undefined
   /** Called after a call was added. In Workers it ends a wait for a timer that may never fire. */
   added(): void
 }
@@ -131,8 +134,6 @@ function turnsInWorkers(): Turns {
       }
       return batches > MANY_BATCHES || now - turnedAt > MAX_TURN ? begin() : undefined
     },
-    // While code runs, the clock stands still.
-    overdue: () => undefined,
     added() {
       if (!wait || !hasRested) return
       isStuck = true

@@ -144,8 +144,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
         continue
       }
       await gathered()
-      const turning = turn.overdue()
-      if (turning) await turning
+      await turn.overdue?.()
       // If all waiting calls were given up while opening, new ones may need another open.
       if (options.ready()) continue
       const batch = take()
