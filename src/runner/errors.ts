@@ -29,6 +29,21 @@ const canStore = (value: unknown): boolean => {
   }
 }
 
+/**
+ * The reason why a result cannot be stored, with the path inside the result: the event that would hold it fails with a
+ * path of its own.
+ *
+ * @param error - returned if the result alone can be stored
+ */
+export function refusalOf(result: unknown, error: unknown): unknown {
+  try {
+    encode(result)
+    return error
+  } catch (own) {
+    return own
+  }
+}
+
 /** Converts a thrown value into the form that is stored. Never throws. */
 export function toStored(thrown: unknown): StoredError {
   if (typeof thrown !== 'object' || thrown === null) return { name: 'Error', message: textOf(thrown) }

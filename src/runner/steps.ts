@@ -2,7 +2,7 @@
 import { MAX_TIMER } from '../core/clock.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import { waitAfter } from './retry.ts'
-import { type StoredError, StepError, fromLog, isNonRetryable, toStored } from './errors.ts'
+import { type StoredError, StepError, fromLog, isNonRetryable, refusalOf, toStored } from './errors.ts'
 import { type LogEvent, keyOf } from './events.ts'
 import { idempotencyKeyOf } from './ids.ts'
 import { inStep } from './inside-step.ts'
@@ -90,7 +90,7 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
       await record({ kind: 'step.completed', stepId, payload: result }, row)
     } catch (error) {
       if (!isUnstorable(error)) throw error
-      const { code, message } = toStored(error)
+      const { code, message } = toStored(refusalOf(result, error))
       await fail(
         attempt,
         {

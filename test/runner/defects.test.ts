@@ -266,6 +266,16 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(told.length).toBeLessThan(9)
     }))
 
+  test('4: says which value of a result cannot be stored, of which class, and where', () =>
+    on(engine, async ({ begin }) => {
+      class Receipt {
+        cents = 1
+      }
+      const order = { runId: RUN, workflow: 'order', retry: { maxAttempts: 1 }, onError: () => {} }
+      const outcome = await run(await begin(), order, (ctx) => ctx.step('a', () => ({ receipts: [new Receipt()] })))
+      expect(outcome).toMatchObject({ status: 'failed', error: expect.stringContaining('Receipt at $.receipts[0]') })
+    }))
+
   test('5: tells of an error on the console where nobody listens', () =>
     on(engine, async ({ begin }) => {
       const lines: unknown[][] = []

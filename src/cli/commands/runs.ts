@@ -1,9 +1,10 @@
 /** The commands `runs`, `show` and `events`. @module */
 import type { Command } from '../libraries.ts'
 import { sleep } from '../../core/abort.ts'
+import { isSame } from '../../core/objects.ts'
 import type { Holdfast } from '../../holdfast.ts'
 import type { RunEvent } from '../../runs/events.ts'
-import { type RunStatus, isTerminal } from '../../runs/status.ts'
+import { type RunStatus, WORK, isTerminal } from '../../runs/status.ts'
 import type { StepRecord } from '../../runs/step-record.ts'
 import type { Run } from '../../stores/workflows/start.ts'
 import { count, duration } from '../arguments.ts'
@@ -105,7 +106,7 @@ async function showRun(
     terminal.line(
       `created ${when(createdAt)}, generation ${generation}${tags.map((tag) => `, ${plain(tag)}`).join('')}`,
     )
-    if (position) terminal.line(`at ${position.kind} ${plain(position.stepId)}`)
+    if (position && !isSame(position, WORK)) terminal.line(`at ${position.kind} ${plain(position.stepId)}`)
     if (error !== undefined) terminal.line(`error: ${plain(error)}`)
     for (const [kind, asked] of Object.entries(signals ?? {})) {
       terminal.line(`${kind} requested at ${when(asked.requestedAt)} ${plain(asked.reason)}`)
