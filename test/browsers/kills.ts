@@ -105,14 +105,16 @@ export async function killPage(engine: BrowserEngine, browser: Browser, heard: (
   throw new Error(`${engine.name} has no process for the page`)
 }
 
+/** Milliseconds in which the reports that were on their way have come. */
+const ON_THEIR_WAY = 500
 /** Milliseconds after which a page that reports all the time counts as silent. */
 const SILENCE = 2000
 
 async function isSilent(heard: () => number): Promise<boolean> {
-  // One report may have been on its way.
-  const enough = heard() + 2
+  await setTimeout(ON_THEIR_WAY)
+  const before = heard()
   for (const end = performance.now() + SILENCE; performance.now() < end; await setTimeout(10)) {
-    if (heard() >= enough) return false
+    if (heard() > before) return false
   }
   return true
 }
