@@ -13,8 +13,8 @@ type Openers = { readonly [K in Address['kind']]: (address: Extract<Address, { r
 
 const OPENERS: Openers = {
   async sqlite({ path }) {
-    const { sqlite } = await import('../../src/drivers/sqlite/better-sqlite3.ts')
-    return sqlite({ path })
+    const { betterSqlite3Engine } = await import('../support/engines.ts')
+    return betterSqlite3Engine.make(path)
   },
   async postgres({ url }) {
     const { default: pg } = await import('pg')

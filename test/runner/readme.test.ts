@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { transformSync } from 'esbuild'
 import { expect, test } from 'vitest'
+import { betterSqlite3 } from '../support/parts.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -23,7 +24,8 @@ async function begin(program: string, cwd: string, ...flags: readonly string[]):
   return [said, signal ?? code]
 }
 
-test(
+// It takes the better-sqlite3 that is installed, which is made for one Node.
+test.skipIf(betterSqlite3 !== 'better-sqlite3')(
   "6: the README's program goes on when it is killed and started again, as it is written",
   { timeout: 180_000 },
   async () => {

@@ -29,7 +29,8 @@ const memoryEngine: Engine = {
   make: async (_, clock) => memory({ ...(clock && { clock }) }),
 }
 
-const betterSqlite3Engine: Engine = {
+/** The better-sqlite3 that fits this Node. */
+export const betterSqlite3Engine: Engine = {
   name: 'better-sqlite3',
   isFile: true,
   async make(path, clock) {
