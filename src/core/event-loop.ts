@@ -27,6 +27,7 @@ const TURNED = 5
 const MAX_TURN = 10
 /** Batches wait for a turn after this many batches in any case: in Workers the clock stands still while code runs. */
 const MANY_BATCHES = 500
+const MANY_IO_BATCHES = 100
 
 /** Lets the event loop turn if it has not done so for a while. */
 export interface Turns {
@@ -37,6 +38,8 @@ export interface Turns {
    * code runs, so nothing is known there. @returns a turn that is overdue
    */
   overdue?(): Promise<void> | undefined
+  /** Called with the work of a batch that was sent; it never rejects. In Workers, work that takes I/O is a turn by itself. */
+  sent?(work: Promise<void>): void
   /** Called after a call was added. In Workers it ends a wait for a timer that may never fire. */
   added(): void
 }
@@ -77,14 +80,23 @@ function plainTurns(): Turns {
 /** Microtasks after which the code of one event has come to rest. */
 const RESTED = 50
 
+async function rested(): Promise<void> {
+  for (let i = 0; i < RESTED; i++) await Promise.resolve()
+}
+
 /**
  * In Workers only a timer lets the event loop turn, and timers have two traps. The clock stands still while code runs, so
  * batches count as well. And while an object lets nothing in (`blockConcurrencyWhile`), no timer set before that fires, nor
  * any timer after it: so no timer is set before it is waited for, and a call that another event adds ends the wait.
+ *
+ * A batch that takes I/O is a turn by itself. Only a local workerd looks at its timers when nothing else is ready, and
+ * answers of a local D1 always are: so many such batches wait for a timer all the same, and even after one that has not
+ * fired.
  */
 function turnsInWorkers(): Turns {
   const soon = asker()
-  let wait: { readonly promise: Promise<void>; readonly end: () => void } | undefined
+  /** Ends the wait for a turn. */
+  let end: (() => void) | undefined
   /** The code that was running when the wait began has come to rest: whatever runs now is another event. */
   let hasRested = false
   /** A timer has not fired although another event came. No wait until it does. */
@@ -92,52 +104,51 @@ function turnsInWorkers(): Turns {
   let turnedAt = 0
   let takenAt = Number.NEGATIVE_INFINITY
   let batches = 0
+  /** The last batch took I/O. */
+  let isIo = false
 
-  async function rest(its: typeof wait): Promise<void> {
-    for (let i = 0; i < RESTED; i++) await Promise.resolve()
-    if (wait === its) hasRested = true
-  }
-
-  function begin(): Promise<void> {
-    let resolve!: () => void
-    const promise = new Promise<void>((it) => (resolve = it))
-    const its = {
-      promise,
-      end() {
-        if (wait !== its) return
-        wait = undefined
+  const begin = (): Promise<void> =>
+    new Promise((resolve) => {
+      const its = (): void => {
+        if (end !== its) return
+        end = undefined
         batches = 0
         turnedAt = monotonic()
         resolve()
-      },
-    }
-    wait = its
-    hasRested = false
-    soon(() => {
-      isStuck = false
-      its.end()
+      }
+      end = its
+      hasRested = false
+      soon(() => {
+        isStuck = false
+        its()
+      })
+      void rested().then(() => (hasRested ||= end === its))
     })
-    void rest(its)
-    return promise
-  }
 
   return {
     take() {
       const now = monotonic()
-      // After a pause the loop has turned by itself.
-      if (now - takenAt > MAX_TURN) turnedAt = now
+      // After I/O or a pause the loop has turned by itself.
+      if (isIo || now - takenAt > MAX_TURN) turnedAt = now
       takenAt = now
       batches++
-      if (isStuck) {
-        if (batches % MANY_BATCHES === 0) soon(() => (isStuck = false))
-        return undefined
-      }
-      return batches > MANY_BATCHES || now - turnedAt > MAX_TURN ? begin() : undefined
+      if (!isStuck)
+        return batches > (isIo ? MANY_IO_BATCHES : MANY_BATCHES) || now - turnedAt > MAX_TURN ? begin() : undefined
+      if (batches % MANY_BATCHES !== 0) return undefined
+      if (isIo) return begin()
+      soon(() => (isStuck = false))
+      return undefined
+    },
+    sent(work) {
+      let isDone = false
+      isIo = false
+      void work.then(() => (isDone = true))
+      void rested().then(() => (isIo = !isDone))
     },
     added() {
-      if (!wait || !hasRested) return
+      if (!end || !hasRested) return
       isStuck = true
-      wait.end()
+      end()
     },
   }
 }
@@ -157,13 +168,14 @@ export function nextTurn(): () => Promise<void> {
 
 const isInWorkers = (): boolean => 'WebSocketPair' in globalThis
 
-/** Calls back in a later turn. In Workers messages come in the same turn, so a timer is used. */
+/**
+ * Picks a way to call back in a later turn. A timer is the last choice, because hidden tabs throttle timers; but in Workers
+ * messages come in the same turn.
+ */
 const asker = (): ((callback: () => void) => void) =>
-  isInWorkers() ? (callback) => void setTimeout(callback, 0) : turner()
+  isInWorkers() ? byTimer : (setImmediate ?? (MessageChannel ? byMessage : byTimer))
 
-/** A timer is the last choice: hidden tabs throttle timers. */
-const turner = (): ((callback: () => void) => void) =>
-  setImmediate ?? (MessageChannel ? byMessage : (callback) => setTimeout(callback, 0))
+const byTimer = (callback: () => void): void => void setTimeout(callback, 0)
 
 /** Callbacks in the order of their messages. */
 const called: (() => void)[] = []

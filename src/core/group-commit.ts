@@ -225,6 +225,7 @@ export function batcher<Item, Result>(options: BatcherOptions<Item, Result>): Ba
     const fitting = blocked > 0 ? Math.floor((batch.length * MAX_BLOCKING) / blocked) : Infinity
     if (fitting < batchLimit || batch.length === batchLimit)
       batchLimit = Math.max(MIN_BATCH, Math.min(fitting, 2 * batchLimit, maxItems, MAX_BATCH))
+    turn.sent?.(sending)
     await sending
     sent = []
     settle()

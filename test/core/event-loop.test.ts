@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises'
+import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { memory } from '../../src/drivers/memory.ts'
 import { createHoldfast } from '../../src/holdfast.ts'
@@ -64,5 +64,26 @@ describe('turns of the event loop', () => {
     await turn(20)
     expect(order).toEqual([...Array(21).keys()])
     expect(made).toHaveLength(1)
+  })
+
+  it('are waited for again in Workers after one that did not come: in a local workerd the others wait for their timers', async () => {
+    vi.stubGlobal('WebSocketPair', () => {})
+    vi.stubGlobal('setTimeout', () => 0)
+    vi.resetModules()
+    const { turns } = await import('../../src/core/event-loop.ts')
+    const turn = turns()
+    for (let times = 0; times < 3; times++) {
+      let waiting: Promise<void> | undefined
+      for (let batches = 0; batches < 1000 && !waiting; batches++) {
+        turn.sent?.(immediate())
+        await immediate()
+        waiting = turn.take()
+      }
+      expect(waiting).toBeInstanceOf(Promise)
+      await immediate()
+      // Another event makes a call.
+      turn.added()
+      await waiting
+    }
   })
 })

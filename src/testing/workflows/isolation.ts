@@ -79,12 +79,15 @@ export const views: Case = defineCase('WF-1203', 'a run is read as of one moment
       if (isOver) break
     }
   })()
-  for (let n = 1; n <= 20; n++) {
-    const run = { runId: RUN, workflow: 'w', input: n, definition: n, context: { n } }
-    await writer.workflows.prepareRun({ ...run, policy: 'terminateExisting' })
-    if (n % 5 === 0) await writer.workflows.deleteRun(RUN)
-    for (const read of Object.values(READS)) await read(reader, RUN).catch(() => undefined)
+  try {
+    for (let n = 1; n <= 20; n++) {
+      const run = { runId: RUN, workflow: 'w', input: n, definition: n, context: { n } }
+      await writer.workflows.prepareRun({ ...run, policy: 'terminateExisting' })
+      if (n % 5 === 0) await writer.workflows.deleteRun(RUN)
+      for (const read of Object.values(READS)) await read(reader, RUN).catch(() => undefined)
+    }
+  } finally {
+    isOver = true
+    await reading
   }
-  isOver = true
-  await reading
 })

@@ -54,12 +54,12 @@ async function clear(db: Binding): Promise<void> {
   if (results.length > 0) await db.batch(results.map(({ type, name }) => db.prepare(`DROP ${type} ${name}`)))
 }
 
-function overD1(env: Env, lane: number): Harness {
+function overD1(env: Env): Harness {
   let made = 0
   return {
     name: 'd1',
     async create() {
-      const db = env[`DB${lane * DATABASES_PER_LANE + (made++ % DATABASES_PER_LANE)}`]!
+      const db = env[`DB${made++ % DATABASES_PER_LANE}`]!
       await clear(db)
       return {
         driver: d1({ db }),
