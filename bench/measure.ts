@@ -7,6 +7,21 @@ export interface Contender {
   time(ops: number): Promise<number>
 }
 
+/**
+ * A contender whose work is done by the round.
+ *
+ * @param once - does one round of work, and answers how many milliseconds it took
+ * @param step - the operations in a round of work; 1 by default
+ */
+export const byRound = (name: string, once: () => Promise<number>, step = 1): Contender => ({
+  name,
+  async time(ops) {
+    let elapsed = 0
+    for (let done = 0; done < ops; done += step) elapsed += await once()
+    return elapsed
+  },
+})
+
 export interface RaceOptions {
   readonly rounds: number
   /** The least that one round of one contender takes. */

@@ -12,7 +12,7 @@ import { defineWorkflow, start, work } from 'holdfast/run'
 import { OpenWorkflow } from 'openworkflow'
 import { BackendSqlite } from 'openworkflow/sqlite'
 import { eventOf } from '../data.ts'
-import { type Contender, type Figure, type RaceOptions, race, speed, timeOf } from '../measure.ts'
+import { type Figure, type RaceOptions, byRound, race, speed, timeOf } from '../measure.ts'
 
 export interface AtOnce {
   readonly runs: number
@@ -98,19 +98,10 @@ async function byOpenworkflow(): Promise<number> {
   return elapsed
 }
 
-const contender = (name: string, all: () => Promise<number>): Contender => ({
-  name,
-  async time(ops) {
-    let elapsed = 0
-    for (let runs = 0; runs < ops; runs += RUNS) elapsed += await all()
-    return elapsed
-  },
-})
-
-const [ours, theirs] = await race([contender('holdfast', byHoldfast), contender('openworkflow', byOpenworkflow)], {
-  ...(JSON.parse(options) as RaceOptions),
-  step: RUNS,
-})
+const [ours, theirs] = await race(
+  [byRound('holdfast', byHoldfast, RUNS), byRound('openworkflow', byOpenworkflow, RUNS)],
+  { ...(JSON.parse(options) as RaceOptions), step: RUNS },
+)
 /** Turns nanoseconds per run into milliseconds for all runs. */
 const UNIT = 1e6 / RUNS
 const found: AtOnce = {

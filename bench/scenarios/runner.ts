@@ -9,7 +9,7 @@ import { defineWorkflow, drain, run, start } from 'holdfast/run'
 import { jumpingClock } from 'holdfast/run/testing'
 import { part } from '../../scripts/parts.ts'
 import { eventOf } from '../data.ts'
-import { type Contender, type Figure, type RaceOptions, race, timeOf } from '../measure.ts'
+import { type Contender, type Figure, type RaceOptions, byRound, race, timeOf } from '../measure.ts'
 import type { AtOnce } from './at-once.ts'
 
 export interface Replay {
@@ -49,14 +49,7 @@ export async function replayLog(directory: string, events: number, options: Race
   const contenders: Contender[] = []
   for (const driver of [memory(), sqlite({ path: join(directory, 'replay.db') })]) {
     await runLong(driver, events)
-    contenders.push({
-      name: driver.name,
-      async time(ops) {
-        let elapsed = 0
-        for (let n = 0; n < ops; n++) elapsed += await runLong(driver, events)
-        return elapsed
-      },
-    })
+    contenders.push(byRound(driver.name, () => runLong(driver, events)))
   }
   const [inMemory, onSqlite] = await race(contenders, options)
   return { events, memory: timeOf(inMemory!, 1e6), sqlite: timeOf(onSqlite!, 1e6) }

@@ -15,7 +15,7 @@ import type { Claim } from '../stores/claims/store.ts'
 import type { Intervention } from '../stores/persistence/interventions.ts'
 import { undoAll } from './compensation.ts'
 import { applySignal, complete, continueAsNew, park, putAside, release, takeUp } from './endings.ts'
-import { type StoredError, StepError, refusalOf, toStored } from './errors.ts'
+import { type StoredError, StepError, isUnstorable, toStored, unstorable } from './errors.ts'
 import { INTERVENTION, type LogEvent } from './events.ts'
 import { type Delivery, execute } from './execution.ts'
 import { hold } from './hold-claim.ts'
@@ -199,14 +199,8 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
           isReleased = true
           return { status: 'completed', result: stored.payload }
         } catch (error) {
-          if (!isHoldfastError(error, 'SERIALIZATION') && !isHoldfastError(error, 'PAYLOAD_TOO_LARGE')) throw error
-          const { message, code = error.code } = toStored(refusalOf(verdict.value, error))
-          return fail(
-            it,
-            log,
-            { name: 'Error', message: `The result of the workflow cannot be stored: ${message}`, code },
-            error,
-          )
+          if (!isUnstorable(error)) throw error
+          return fail(it, log, unstorable('Error', 'The result of the workflow', verdict.value, error), error)
         }
       }
       default:

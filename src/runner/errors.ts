@@ -1,5 +1,6 @@
 /** The errors of workflows, as they are stored and as they are thrown. @module */
 import { encode } from '../core/codec.ts'
+import { isHoldfastError } from '../core/errors.ts'
 
 /** An error as the log stores it. */
 export interface StoredError {
@@ -29,21 +30,6 @@ const canStore = (value: unknown): boolean => {
   }
 }
 
-/**
- * The reason why a result cannot be stored, with the path inside the result: the event that would hold it fails with a
- * path of its own.
- *
- * @param error - returned if the result alone can be stored
- */
-export function refusalOf(result: unknown, error: unknown): unknown {
-  try {
-    encode(result)
-    return error
-  } catch (own) {
-    return own
-  }
-}
-
 /** Converts a thrown value into the form that is stored. Never throws. */
 export function toStored(thrown: unknown): StoredError {
   if (typeof thrown !== 'object' || thrown === null) return { name: 'Error', message: textOf(thrown) }
@@ -59,6 +45,29 @@ export function toStored(thrown: unknown): StoredError {
   } catch {
     return { name: 'Error', message: 'An error that cannot be read' }
   }
+}
+
+/** Whether an error says that a value cannot be stored. Another attempt would fail the same way. */
+export const isUnstorable = (error: unknown): boolean =>
+  isHoldfastError(error, 'SERIALIZATION') || isHoldfastError(error, 'PAYLOAD_TOO_LARGE')
+
+/**
+ * The error of a result that cannot be stored. It names the place inside the result: the event that would hold the result
+ * has a path of its own.
+ *
+ * @param name - the name of the error
+ * @param what - names the result, for the message
+ * @param refusal - thrown when the event was recorded
+ */
+export function unstorable(name: string, what: string, result: unknown, refusal: unknown): StoredError {
+  let reason = refusal
+  try {
+    encode(result)
+  } catch (own) {
+    reason = own
+  }
+  const stored = toStored(reason)
+  return { ...stored, name, message: `${what} cannot be stored: ${stored.message}` }
 }
 
 /** Reads an error that {@link toStored} made. Earlier releases stored only the message. */

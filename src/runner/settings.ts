@@ -49,14 +49,11 @@ const DEFAULT_RETRY: StepRetry = { maxAttempts: 3 }
 
 /** Prints an error as one line. An error of the workflow's own code is followed by its stack. */
 function print(error: unknown, runId: string | undefined): void {
-  const { name = 'Error', message = String(error), code, cause } = (error ?? {}) as Partial<Error & { code: string }>
-  const what =
-    error instanceof StepError
-      ? `step ${JSON.stringify(error.stepId)}`
-      : code === undefined || name !== 'HoldfastError'
-        ? name
-        : code
-  const origin = error instanceof StepError ? cause : error
+  const { name = 'Error', message = String(error), code } = (error ?? {}) as Partial<Error & { code: string }>
+  const step = error instanceof StepError ? error : undefined
+  const kind = code === undefined || name !== 'HoldfastError' ? name : code
+  const what = step ? `step ${JSON.stringify(step.stepId)}` : kind
+  const origin = step ? step.cause : error
   const stack = origin instanceof Error && !isHoldfastError(origin) ? origin.stack : undefined
   const line = `holdfast: ${runId === undefined ? '' : `run ${JSON.stringify(runId)}: `}${what}: ${message}`
   // oxlint-disable-next-line no-console -- a worker's errors must be seen even if nobody asked to be told

@@ -2,7 +2,7 @@
 import { MAX_TIMER } from '../core/clock.ts'
 import { isHoldfastError } from '../core/errors.ts'
 import { waitAfter } from './retry.ts'
-import { type StoredError, StepError, fromLog, isNonRetryable, refusalOf, toStored } from './errors.ts'
+import { type StoredError, StepError, fromLog, isNonRetryable, isUnstorable, toStored, unstorable } from './errors.ts'
 import { type LogEvent, keyOf } from './events.ts'
 import { idempotencyKeyOf } from './ids.ts'
 import { inStep } from './inside-step.ts'
@@ -36,10 +36,6 @@ const INTERRUPTED: StoredError = {
   message: 'The step was interrupted and may have taken effect. It is not repeated, because of atMostOnce',
   code: 'INTERRUPTED',
 }
-
-/** Whether an error says that a value cannot be stored. Another attempt would fail the same way. */
-const isUnstorable = (error: unknown): boolean =>
-  isHoldfastError(error, 'SERIALIZATION') || isHoldfastError(error, 'PAYLOAD_TOO_LARGE')
 
 /** Whether an error says that a call of the context was made inside a step. */
 const isMisplaced = (error: unknown): boolean =>
@@ -90,16 +86,8 @@ export function makeStep(it: Execution, order: StepOrder): OutcomePromise<unknow
       await record({ kind: 'step.completed', stepId, payload: result }, row)
     } catch (error) {
       if (!isUnstorable(error)) throw error
-      const { code, message } = toStored(refusalOf(result, error))
-      await fail(
-        attempt,
-        {
-          name: 'StepError',
-          message: `The result of step ${JSON.stringify(stepId)} cannot be stored: ${message}`,
-          ...(code && { code }),
-        },
-        error,
-      )
+      const what = `The result of step ${JSON.stringify(stepId)}`
+      await fail(attempt, unstorable('StepError', what, result, error), error)
     }
   }
 

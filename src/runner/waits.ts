@@ -133,6 +133,11 @@ export function waiting(options: WaitingOptions): Waiting {
     }
   }
 
+  /** Most runs wait for nothing most of the time: then the loop has nothing to look at. */
+  function wake(): void {
+    if (armed.size > 0) ring()
+  }
+
   return {
     armed,
     arm(it) {
@@ -141,13 +146,10 @@ export function waiting(options: WaitingOptions): Waiting {
       if (it.wakeAt !== undefined) insert(timed, it as Timed)
       ring()
     },
-    ring() {
-      // Most runs wait for nothing most of the time: then the loop has nothing to look at.
-      if (armed.size > 0) ring()
-    },
+    ring: wake,
     hint() {
       isHinted = true
-      if (armed.size > 0) ring()
+      wake()
     },
     attend: (signal) =>
       attend(signal).catch((error: unknown) => {

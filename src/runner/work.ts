@@ -8,9 +8,6 @@ import type { AvailableTask } from '../runs/dispatch.ts'
 import { retryAside } from './retry-aside.ts'
 import { WORKER, type WorkerOptions, createWorker } from './worker.ts'
 
-/** The most runs that one look asks for. */
-const MOST_OFFERS = 1000
-
 /** Options of {@link work}. */
 export interface WorkOptions extends WorkerOptions {
   /** Stops the worker. Runs in progress are released, and another worker can continue them. */
@@ -38,11 +35,12 @@ export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[]
   const { claims } = holdfast
   let isOver = false
   /** How many more runs this worker may take. */
-  let free = concurrency
+  const places = { free: concurrency }
   let onFree = (): void => {}
-  const takings = new Set<Promise<void>>()
+  /** Resolves when a run under way has come to its end. */
+  const freed = (): Promise<void> => new Promise((resolve) => (onFree = resolve))
 
-  /** Tells of an error, once: a database that was closed ends the work, and so does the signal. */
+  /** Tells of an error, unless the work is over: its signal was aborted, or the database was closed. */
   function told(error: unknown): boolean {
     isOver ||= isHoldfastError(error, 'CLOSED')
     if (signal.aborted || isOver) return false
@@ -54,37 +52,33 @@ export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[]
   async function look(): Promise<readonly AvailableTask[]> {
     await advance()
     const first = await claims.waitForWakeup({ ...asking(), timeout: pollInterval, pollInterval, signal })
-    if (!first || free === 1) return first ? [first] : []
-    return claims.findAvailableTasks({ ...asking(), limit: Math.min(free, MOST_OFFERS), signal })
+    if (!first || places.free === 1) return first ? [first] : []
+    return claims.findAvailableTasks({ ...asking(), limit: places.free, signal })
   }
 
   async function begin(task: AvailableTask): Promise<void> {
-    free--
+    places.free--
     try {
       await take(task)
     } catch (error) {
       told(error)
     } finally {
-      free++
+      places.free++
       onFree()
     }
   }
 
   if (!signal.aborted) await retryAside(holdfast, workflows, options).catch(told)
   while (!signal.aborted && !isOver) {
-    if (free === 0) {
-      await new Promise<void>((resolve) => (onFree = resolve))
+    if (places.free === 0) {
+      await freed()
       continue
     }
     try {
-      for (const task of await look()) {
-        const taking = begin(task)
-        takings.add(taking)
-        void taking.then(() => takings.delete(taking))
-      }
+      for (const task of await look()) void begin(task)
     } catch (error) {
       if (told(error)) await sleep(pollInterval, signal).catch(() => {})
     }
   }
-  await Promise.all(takings)
+  while (places.free < concurrency) await freed()
 }

@@ -1,6 +1,6 @@
 /** The same runs as in other runtimes: two tabs of a real browser work on them, and the process of one is killed. */
-import { setTimeout } from 'node:timers/promises'
 import { describe, it } from 'vitest'
+import { inTime } from '../../src/core/abort.ts'
 import { expectAsIfNobodyDied } from '../runner/everywhere/judge.ts'
 import { FIRST, SECOND, stage } from '../runner/everywhere/stage.ts'
 import { part } from '../support/parts.ts'
@@ -14,12 +14,6 @@ const PATIENCE = 120_000
 
 /** Registers the test of runs in two tabs of this browser. */
 export function workflowsIn(engine: BrowserEngine): void {
-  async function inTime<T>(work: Promise<T>): Promise<T> {
-    const found = await Promise.race([work.then((value) => ({ value })), setTimeout(PATIENCE, null, { ref: false })])
-    if (found === null) throw new Error(`${engine.name} is stuck`)
-    return found.value
-  }
-
   describe.skipIf(!part(engine.part))(`${engine.name}: runs`, () => {
     it('end as if nobody had died when one of two tabs is killed', { timeout: 3 * PATIENCE }, () =>
       withProfile(async (directory) => {
@@ -27,9 +21,9 @@ export function workflowsIn(engine: BrowserEngine): void {
         const server = await serve('workflows', take)
         const browser = launch(engine, directory, ...[FIRST, SECOND].map((worker) => `${server.url}?worker=${worker}`))
         try {
-          await inTime(isReady)
+          await inTime(isReady, PATIENCE)
           await killPage(engine, browser, heard)
-          await expectAsIfNobodyDied(await inTime(play))
+          await expectAsIfNobodyDied(await inTime(play, PATIENCE))
         } finally {
           await browser.kill()
           await server.close()

@@ -33,7 +33,7 @@ describe('a defined workflow', () => {
     const wrong = { runId: 'r', input: 'much' as unknown as number }
     await expect(start(holdfast, order, wrong)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await expect(run(holdfast, order, wrong)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    // @ts-expect-error -- the compiler sees that the input is missing, and so does the schema
+    // @ts-expect-error -- without the input that the workflow takes, it must not compile
     await expect(start(holdfast, order, { runId: 'r' })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     expect(await holdfast.workflows.getRun('r')).toBeUndefined()
     const handle = await start(holdfast, order, { runId: 'r', input: 42 })

@@ -11,7 +11,7 @@ const STORES = 12
 /** One in so many of all cases. */
 const THIN = 40
 /** One in so many of the driver's cases, in a quick run. */
-const DRIVER = 4
+const DRIVER = 3
 
 /** The cases for each kind of set-up. */
 export interface Selections {

@@ -82,7 +82,7 @@ export const failedOpen: Case = defineCase('DB-803', 'after a failed open every 
   equal(await call(), { ok: true, seqs: [] })
 })
 
-/** Makes a put again until it is answered in time: behind what was held, a slow machine takes longer than the timeout. */
+/** Repeats a call until it is answered in time. On a slow machine, the calls that were held take longer than the timeout. */
 async function whenFree<T>(call: () => Promise<T>): Promise<T> {
   for (let left = 50; ; left--) {
     try {
