@@ -1,7 +1,7 @@
 /**
  * The tests. With `CI=true` everything: the parts are installed, all gates run before, nothing may be missing. Without it
- * what this machine has: nothing is installed, secondary set-ups go through a slice of the suite, and what was skipped is
- * listed.
+ * what this machine has: nothing is installed, secondary set-ups go through a slice of the suite, what takes long is left
+ * out, and what was skipped is listed.
  *
  * Usage: tsx scripts/test.ts
  */
@@ -35,6 +35,20 @@ interface Report {
 }
 
 const isCi = process.env['CI'] === 'true'
+/** What a quick run leaves out: each starts browsers, other runtimes or whole programs, and takes up to minutes. */
+const LONG = [
+  'test/browsers/**',
+  'test/cli/servers.test.ts',
+  'test/crash/crash.test.ts',
+  'test/docs/examples.test.ts',
+  'test/examples/**',
+  'test/network/**',
+  'test/ops/matrix.test.ts',
+  'test/processes/**',
+  'test/runtimes/**',
+  'test/served/http/fuzz.test.ts',
+  'test/testing/mutants.test.ts',
+]
 const count = { passed: 0, failed: 0 }
 /** Run, file and suite -> how many tests in it were skipped. */
 const skipped = new Map<string, number>()
@@ -52,7 +66,10 @@ const passed =
 
 for (const line of reportMissing()) console.log(line)
 for (const [suite, tests] of skipped) console.log(`skipped ${suite}: ${tests} tests`)
-if (!isCi) console.log('A quick run: some suites went through a slice of their cases. CI=true npm test runs everything')
+if (!isCi) {
+  for (const files of LONG) console.log(`left out of a quick run: ${files}`)
+  console.log('A quick run: some suites went through a slice of their cases. CI=true npm test runs everything')
+}
 console.log(`${count.passed} passed, ${count.failed} failed`)
 if (!passed) process.exitCode = 1
 
@@ -78,7 +95,8 @@ function runs({ name, node, env }: Run): boolean {
     `--outputFile.json=${report}`,
     `--reporter=${join(import.meta.dirname, 'reporter.ts')}`,
   ]
-  const isWell = start(node, [program, 'run', ...reporters], env)
+  const left = isCi ? [] : LONG.map((files) => `--exclude=${files}`)
+  const isWell = start(node, [program, 'run', ...reporters, ...left], env)
   return countTests(name, report) && isWell
 }
 

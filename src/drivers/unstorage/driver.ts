@@ -284,19 +284,20 @@ export function unstorage(options: UnstorageOptions): Driver {
     return { tx, writes, putBack }
   }
 
-  async function page(range: EntryRange, now: number, room: Room): Promise<EntryPage> {
+  async function page(range: EntryRange, now: number, room: Room, sizes: { last: number }): Promise<EntryPage> {
     const { part, start, end, limit, reverse, keysOnly } = range
     const entries: Entry[] = []
     const candidates = names.range(part + JOIN + start, part + JOIN + end, reverse)
     for (;;) {
       // One more than requested shows whether there is more. Expired entries make room for others.
-      const some = take(candidates, Math.min(limit + 1 - entries.length, AT_ONCE))
+      const fitting = Math.floor(room.left / sizes.last) + 1
+      const some = take(candidates, Math.min(limit + 1 - entries.length, fitting, AT_ONCE))
       if (some.length === 0) return { entries, more: false }
       for (const found of await inParallel(some, (name) => loadLive(name, now))) {
         if (!found) continue
         const entry = keysOnly ? { ...found, value: '' } : found
-        if (entries.length === limit || !room.takes(entryBytes(entry), entries.length === 0))
-          return { entries, more: true }
+        sizes.last = entryBytes(entry)
+        if (entries.length === limit || !room.takes(sizes.last, entries.length === 0)) return { entries, more: true }
         entries.push(entry)
       }
     }
@@ -307,8 +308,10 @@ export function unstorage(options: UnstorageOptions): Driver {
     const gets = reads.flatMap((read) => ('get' in read ? [nameOf(read.get)] : []))
     const found = await inParallel(gets, (name) => loadLive(name, now))
     const answers: Answer[] = []
+    /** The bytes of the last entry: as many entries are loaded as are likely to fit. */
+    const sizes = { last: 1 }
     for (const read of reads) {
-      if ('range' in read) answers.push(await page(read.range, now, room))
+      if ('range' in read) answers.push(await page(read.range, now, room, sizes))
       else answers.push('parts' in read ? partPage(names, read.parts, room) : found.shift()!)
     }
     return answers

@@ -9,10 +9,10 @@ import type { Clock } from '../../../src/core/clock.ts'
 import type { Driver } from '../../../src/core/driver.ts'
 import { memory } from '../../../src/drivers/memory.ts'
 import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
-import { type Harness, conformance } from '../../../src/testing/index.ts'
+import type { Harness } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
 import { replay } from '../../../src/wrappers/replay.ts'
-import { slice } from '../../support/slice.ts'
+import { costly, slice } from '../../support/slice.ts'
 import { thread } from './support.ts'
 import type { Job } from './worker.ts'
 
@@ -77,5 +77,5 @@ const overThread: Harness = {
   },
 }
 
-conformance({ harness: overThread, describe, it })
+register(costly, { harness: overThread, describe, it })
 for (const harness of [overMemory, overReplay, overSqlite]) register(slice, { harness, describe, it })

@@ -8,10 +8,10 @@ import type { Driver } from '../../../src/core/driver.ts'
 import { memory } from '../../../src/drivers/memory.ts'
 import { sqlite } from '../../../src/drivers/sqlite/better-sqlite3.ts'
 import { type RemoteCapabilities, createHandler, remote } from '../../../src/served/http/index.ts'
-import { type Harness, conformance } from '../../../src/testing/index.ts'
+import type { Harness } from '../../../src/testing/index.ts'
 import { register } from '../../../src/testing/suite.ts'
 import { replay } from '../../../src/wrappers/replay.ts'
-import { slice } from '../../support/slice.ts'
+import { costly, slice } from '../../support/slice.ts'
 import { ENDPOINT, authorize, fetchFrom, listen } from './support.ts'
 
 const headers = { authorization: 'tenant of the caller' }
@@ -49,5 +49,5 @@ const overSqlite = (path: string, clock: Clock): Driver => sqlite({ path, clock,
 
 const bySocket = harness('memory over HTTP by a socket', true, { durability: 'none' }, overMemory)
 const inProcess = harness('better-sqlite3 over HTTP in process', false, {}, overSqlite)
-conformance({ harness: bySocket, describe, it })
+register(costly, { harness: bySocket, describe, it })
 register(slice, { harness: inProcess, describe, it })
