@@ -36,8 +36,8 @@ export function makeChild<I>(
     let failure: StoredError | undefined
     try {
       const input = await checked(workflow.input, rest.input, 'input')
-      // After a crash the call is repeated, and finds the run.
-      await others.start(workflow, { ...rest, runId: childId, input })
+      // After a crash the call is repeated, and finds the run that it has started.
+      await others.start(workflow, { ...rest, runId: childId, input }, !it.started.has(childId))
     } catch (error) {
       if (!REFUSALS.some((code) => isHoldfastError(error, code))) throw error
       failure = toStored(error)
@@ -64,6 +64,7 @@ export function makeChild<I>(
         return
       }
       const id = payload as string
+      it.started.add(id)
       if (!detached) it.children.push(id)
       if (!it.isOver) resolve({ runId: id, result: () => makeResult(it, stepId, id) })
     },

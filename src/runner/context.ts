@@ -120,8 +120,14 @@ export function createContext(parts: ContextParts): Context {
       return isNew
     },
     now: () => queue.now ?? startedAt,
-    random: () => randomOf(life, ++randoms),
-    uuid: () => uuidOf(life, ++uuids),
+    random() {
+      requirePlace('random')
+      return randomOf(life, ++randoms)
+    },
+    uuid() {
+      requirePlace('uuid')
+      return uuidOf(life, ++uuids)
+    },
   } satisfies Context
   return context
 }

@@ -1,6 +1,6 @@
 /** Defines workflows: a name, a version, and schemas of the input and the messages. @module */
 import { requireGiven, requireOptions } from '../core/arguments.ts'
-import { invalid } from '../core/errors.ts'
+import { HoldfastError, invalid } from '../core/errors.ts'
 import { encodeId } from '../core/keys.ts'
 import { requireName } from './ids.ts'
 import type { AnySchema, AnyWorkflow, Context, Messages, Schema, Workflow, WorkflowDefinition } from './types.ts'
@@ -110,14 +110,25 @@ export const bare = <R, I>(
  *
  * @param what - names the value, for the message
  * @returns the value that the schema returns; without a schema, the value itself
- * @throws `INVALID_ARGUMENT` with the issues
+ * @throws `INVALID_ARGUMENT` with the issues, or with what the schema threw as its cause
  */
 export async function checked(schema: AnySchema | undefined, value: unknown, what: string): Promise<unknown> {
   if (!schema) return value
-  const found = await schema['~standard'].validate(value)
+  const found = await validated(schema, value, what)
   if (found.issues === undefined) return found.value
   const issues = found.issues.map(({ message, path = [] }) => [...path.map((it) => pathOf(it)), message].join(': '))
   throw invalid(`${what} is not what the workflow takes: ${issues.join('; ')}`)
+}
+
+type Verdict = Awaited<ReturnType<AnySchema['~standard']['validate']>>
+
+async function validated(schema: AnySchema, value: unknown, what: string): Promise<Verdict> {
+  try {
+    return await schema['~standard'].validate(value)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new HoldfastError('INVALID_ARGUMENT', `The schema of ${what} failed: ${reason}`, { cause })
+  }
 }
 
 const pathOf = (it: unknown): string => String(typeof it === 'object' && it !== null && 'key' in it ? it.key : it)

@@ -138,7 +138,13 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
     const it = execute({
       now: () => db.now(),
       others: {
-        start: (workflow, options) => startRun(holdfast, workflow, options, { runId, life }),
+        async start(workflow, options, isRepeat) {
+          const { policy = 'useExisting' } = options
+          const found =
+            isRepeat && policy !== 'useExisting' ? await holdfast.workflows.getRun(options.runId) : undefined
+          if (found?.parent?.runId === runId && found.parent.life === life) return
+          await startRun(holdfast, workflow, options, { runId, life })
+        },
         readEnd: (id) => readEnd(holdfast, id),
       },
       definition,
@@ -181,7 +187,12 @@ export async function deliver(options: DeliverOptions): Promise<RunOutcome<unkno
       }
       case 'continued': {
         it.stopAll()
-        await continueAsNew(log, parts, runId, db.newId(), verdict.input)
+        try {
+          await continueAsNew(log, parts, runId, db.newId(), verdict.input)
+        } catch (error) {
+          if (!isUnstorable(error)) throw error
+          return fail(it, log, unstorable('Error', 'The input of the next life', verdict.input, error), error)
+        }
         return AGAIN
       }
       case 'cancel':

@@ -17,8 +17,16 @@ export interface Undo {
 
 /** Access to other runs. */
 export interface Others {
-  /** Starts a run, or finds it started. */
-  start(workflow: AnyWorkflow, options: StartOptions<unknown> & { readonly runId: string }): Promise<void>
+  /**
+   * Starts a run, or finds it started.
+   *
+   * @param isRepeat - whether an existing run is this call's own if this life of the run started it
+   */
+  start(
+    workflow: AnyWorkflow,
+    options: StartOptions<unknown> & { readonly runId: string },
+    isRepeat: boolean,
+  ): Promise<void>
   /** Reads how a run ended; `undefined` if it has not. */
   readEnd(runId: string): Promise<EndOfRun | undefined>
 }
@@ -44,6 +52,8 @@ export interface Execution {
   readonly undos: Undo[]
   /** The runs that are cancelled with this one. */
   readonly children: string[]
+  /** The runs that this life has recorded as started. */
+  readonly started: Set<string>
   /** Returns the id of the next call of this kind and name. */
   number(kind: string, name: string): string
   /** Adds a wait. */

@@ -162,6 +162,7 @@ export function execute(options: ExecutionOptions): Delivery {
     over,
     undos: [],
     children: [],
+    started: new Set(),
     number: numbering(),
     arm: (wait) => waits.arm(wait),
     guard(work) {

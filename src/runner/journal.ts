@@ -95,7 +95,7 @@ export function journal(options: JournalOptions): Journal {
       /** The epoch and the expected last seq of the last attempt at this commit. */
       let mine: { readonly epoch: number; readonly last: number } | undefined
       let told: number | undefined
-      const recorded = await runs.changeExisting(
+      const recording = runs.changeExisting(
         runId,
         (run): RunProposal<readonly LogEvent[]> => {
           if (isTerminal(run.status)) throw ended(run)
@@ -144,8 +144,15 @@ export function journal(options: JournalOptions): Journal {
         },
         { claim },
       )
-      for (const event of recorded) onEvent(event)
-      return recorded
+      try {
+        const recorded = await recording
+        for (const event of recorded) onEvent(event)
+        return recorded
+      } catch (error) {
+        // Perhaps the entry alone cannot be stored, and another one will be recorded instead.
+        deferred.unshift(...first)
+        throw error
+      }
     },
   }
 }

@@ -25,15 +25,16 @@ export async function retryAside(
   let taken = 0
   for await (const { runId, aside } of store.runs({ aside: true, signal: options.signal })) {
     if (aside?.code !== 'NON_DETERMINISTIC' || tried.has(runId)) continue
-    const run = await store.getRun(runId, { signal: options.signal })
-    const definition = run && definitionFor(workflows, run)
-    if (!definition) continue
-    tried.add(runId)
     try {
+      const run = await store.getRun(runId, { signal: options.signal })
+      const definition = run && definitionFor(workflows, run)
+      if (!definition) continue
+      tried.add(runId)
       await takeRun(holdfast, definition, runId, settings)
       taken++
     } catch (error) {
       if (options.signal?.aborted || isHoldfastError(error, 'CLOSED')) throw error
+      tried.add(runId)
       settings.onError(error, runId)
     }
   }

@@ -153,9 +153,17 @@ export interface Context<I = unknown, M extends Messages = Messages> {
   patch(id: string): boolean
   /** Returns the time of the last delivered event, in milliseconds since 1970. Every replay returns the same time. */
   now(): number
-  /** Returns a number from 0 up to but not including 1, the same in every replay. Not for secrets. */
+  /**
+   * Returns a number from 0 up to but not including 1, the same in every replay. Not for secrets.
+   *
+   * @throws `INVALID_ARGUMENT` inside a step, where `Math.random` serves: the result of the step is recorded
+   */
   random(): number
-  /** Returns a UUID, the same in every replay. Not for secrets. */
+  /**
+   * Returns a UUID, the same in every replay. Not for secrets.
+   *
+   * @throws `INVALID_ARGUMENT` inside a step, where `crypto.randomUUID` serves: the result of the step is recorded
+   */
   uuid(): string
 }
 

@@ -43,13 +43,15 @@ export interface Taker {
   readonly pollInterval: number
   readonly onError: (error: unknown, runId: string | undefined) => void
   /** Moves on the runs that are due. Runs with a pending cancel are left to a worker, which undoes their steps first. */
-  advance(): Promise<unknown>
+  advance(): Promise<void>
   /** Works on an offered run. If that throws, calls `onError`, puts the run off, and resolves to `false`. */
   take(task: AvailableTask): Promise<boolean>
 }
 
 /** The longest time that a run is put off, in poll intervals. */
 const MOST_PUT_OFF = 600
+/** Takes the place of a run id for due runs that cannot be read. Ids are not empty. */
+const DUE = ''
 
 /** Creates a worker. @throws `INVALID_ARGUMENT` for malformed workflows or options */
 export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow[], options: WorkerOptions): Taker {
@@ -66,6 +68,11 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
   /** Runs that threw here: the time until which they are skipped, and how often they threw. */
   const putOff = new Map<string, { readonly until: number; readonly times: number }>()
   const isPutOff = (runId: string): boolean => (putOff.get(runId)?.until ?? 0) > performance.now()
+  function putOffLonger(runId: string): void {
+    const times = (putOff.get(runId)?.times ?? 0) + 1
+    const wait = Math.min(2 ** times, MOST_PUT_OFF) * pollInterval
+    putOff.set(runId, { times, until: performance.now() + wait })
+  }
   /** Runs under way here. Their claims may not be stored yet, so they would be offered again. */
   const underWay = new Set<string>()
   const abilities = known.map(({ name, version }) => ({ name, version }))
@@ -81,7 +88,18 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
     concurrency,
     pollInterval,
     onError: settings.onError,
-    advance: () => holdfast.timers.advanceDue({ signal: options.signal, leaveSignalled: true }),
+    async advance() {
+      try {
+        await holdfast.timers.advanceDue({ signal: options.signal, leaveSignalled: true })
+        putOff.delete(DUE)
+      } catch (error) {
+        // A due run that cannot be read here holds up nothing else.
+        if (!isHoldfastError(error, 'SERIALIZATION')) throw error
+        if (isPutOff(DUE)) return
+        settings.onError(error, undefined)
+        putOffLonger(DUE)
+      }
+    },
     async take(task) {
       const { runId } = task
       underWay.add(runId)
@@ -98,9 +116,7 @@ export function createWorker(holdfast: Holdfast, workflows: readonly AnyWorkflow
       } catch (error) {
         if (options.signal?.aborted || isHoldfastError(error, 'CLOSED')) throw error
         settings.onError(error, runId)
-        const times = (putOff.get(runId)?.times ?? 0) + 1
-        const wait = Math.min(2 ** times, MOST_PUT_OFF) * pollInterval
-        putOff.set(runId, { times, until: performance.now() + wait })
+        putOffLonger(runId)
         return false
       } finally {
         underWay.delete(runId)

@@ -20,7 +20,7 @@ import type {
   Read,
   Value,
 } from '../core/driver.ts'
-import { invalid } from '../core/errors.ts'
+import { invalid, isHoldfastError } from '../core/errors.ts'
 import { CLAIM, type TenantParts, keyAfter, decodeId, encodeId, under } from '../core/keys.ts'
 import { defined } from '../core/objects.ts'
 import { type ReadyStep, encodeTags, readyEntries } from './indexes.ts'
@@ -192,9 +192,36 @@ export function finder(parts: TenantParts): Find {
     async function ask(reads: readonly Read[]): Promise<readonly Answer[]> {
       const answers: Answer[] = []
       while (answers.length < reads.length) {
-        answers.push(...(await db.read(reads.slice(answers.length, answers.length + requestReads), options)))
+        const some = reads.slice(answers.length, answers.length + requestReads)
+        try {
+          answers.push(...(await db.read(some, options)))
+        } catch (error) {
+          if (!isHoldfastError(error, 'SERIALIZATION')) throw error
+          for (const read of some) answers.push(await askReadable(read))
+        }
       }
       return answers
+    }
+
+    /** Leaves out what this process cannot read, such as entries under a key that it does not have: others may. */
+    async function askReadable(read: Read): Promise<Answer> {
+      try {
+        return (await db.read([read], options))[0]!
+      } catch (error) {
+        if (!isHoldfastError(error, 'SERIALIZATION') || !('range' in read)) throw error
+        const { part } = read.range
+        const [page] = await db.read([{ range: { ...read.range, keysOnly: true } }], options)
+        const { entries, more } = page as EntryPage
+        const found = await Promise.allSettled(
+          entries.map(async ({ key }) => (await db.read([{ get: { part, key } }], options))[0] as Entry | null),
+        )
+        const readable: Entry[] = []
+        for (const it of found) {
+          if (it.status === 'fulfilled' && it.value) readable.push(it.value)
+          else if (it.status === 'rejected' && !isHoldfastError(it.reason, 'SERIALIZATION')) throw it.reason
+        }
+        return { entries: readable, more }
+      }
     }
 
     function add(names: readonly string[]): void {

@@ -75,6 +75,29 @@ describe('the arguments of the runner', () => {
     expect(outcome.status).toBe('failed')
     expect(done).toEqual(['outer'])
   })
+
+  test.each<[string, (ctx: Context) => unknown]>([
+    ['a random number', (ctx) => ctx.random()],
+    ['a uuid', (ctx) => ctx.uuid()],
+  ])('%s is refused inside a step: a step that is repeated would get that of another', async (_, draw) => {
+    const outcome = await go(createHoldfast({ driver: memory() }), (ctx) => ctx.step('outer', () => draw(ctx)))
+    expect(outcome).toMatchObject({ status: 'failed', error: expect.stringContaining('inside step "outer"') })
+  })
+
+  test('a schema that throws fails the start of a child, once', async () => {
+    const input = {
+      '~standard': {
+        version: 1,
+        vendor: 'test',
+        validate(): never {
+          throw new TypeError('no such table')
+        },
+      },
+    } as const
+    const child = defineWorkflow({ name: 'child', input }, async () => {})
+    const outcome = await go(createHoldfast({ driver: memory() }), (ctx) => ctx.start(child, { input: 1 as never }))
+    expect(outcome).toMatchObject({ status: 'failed', error: expect.stringContaining('no such table') })
+  })
 })
 
 describe.each(engines)('over $name', (engine) => {

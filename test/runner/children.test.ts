@@ -70,6 +70,29 @@ describe.each(engines)('a run over $name that starts others', (engine) => {
       }
     }))
 
+  test.each(['fail', 'terminateExisting'] as const)('knows its own again under the policy %s', (policy) =>
+    on(engine, async ({ begin }) => {
+      const boss = defineWorkflow({ name: 'boss' }, async (ctx) => {
+        const { runId } = await ctx.start(child, { runId: 'own', input: { n: 1 }, policy })
+        return runId
+      })
+      for (let n = 1; n < 8; n++) {
+        const before = await begin()
+        for await (const { runId } of before.workflows.runs()) await before.workflows.deleteRun(runId)
+        const options = { ...quiet, runId: RUN, maxWait: 0 }
+        await run(await begin(dyingAfter(n)), boss, options).catch(() => {})
+        const fresh = await begin()
+        expect(await run(fresh, boss, options)).toEqual({ status: 'completed', result: 'own' })
+        expect(await fresh.workflows.getRun('own')).toMatchObject({ generation: 1, status: 'pending' })
+      }
+      // Another run's is not its own.
+      const other = await begin()
+      const outcome = await run(other, boss, { ...quiet, runId: 'another', maxWait: 0 })
+      expect(outcome.status).toBe(policy === 'fail' ? 'failed' : 'completed')
+      expect((await other.workflows.getRun('own'))?.generation).toBe(policy === 'fail' ? 1 : 2)
+    }),
+  )
+
   test('cancels those that it has not detached', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()

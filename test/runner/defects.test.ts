@@ -1,5 +1,6 @@
 /** What the runner did wrong when it was tried as a new user would; each by its number in the list of defects. */
 import { describe, expect, test } from 'vitest'
+import type { Driver } from '../../src/core/driver.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
 import { tenantParts } from '../../src/core/keys.ts'
 import {
@@ -13,6 +14,7 @@ import {
   work,
 } from '../../src/runner/index.ts'
 import type { ListRunsOptions } from '../../src/stores/workflows/store.ts'
+import { encrypt } from '../../src/wrappers/encrypt.ts'
 import { engines } from '../support/engines.ts'
 import { RUN, deeds, dyingAfter, go, latch, logOf, named, on, pause, until } from './setting.ts'
 
@@ -152,6 +154,19 @@ describe.each(engines)('the runner over $name', (engine) => {
       ])
     }))
 
+  test('3: ctx.patch is recorded although the step after it cannot be stored', () =>
+    on(engine, async ({ begin }) => {
+      const patched: Workflow = async (ctx) => {
+        if (ctx.patch('fraud')) await ctx.step('check', () => new URL('https://example.com') as never).catch(() => {})
+        await ctx.message('go')
+      }
+      const holdfast = await begin()
+      expect((await go(holdfast, patched)).status).toBe('waiting')
+      expect(await logOf(holdfast)).toEqual(['patch.passed fraud', 'step.failed check', 'message.awaited go'])
+      await holdfast.signals.sendMessage(RUN, 'go', undefined)
+      expect((await go(await begin(), patched)).status).toBe('completed')
+    }))
+
   test.each<[string, Workflow]>([
     ['a sleep of NaN', (ctx) => ctx.sleep(Number.NaN)],
     ['an error of another store', () => Promise.reject(new HoldfastError('CLAIM_LOST', 'of something else'))],
@@ -163,6 +178,16 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect((await holdfast.workflows.getRun(RUN))?.error).toEqual(expect.any(String))
     }),
   )
+
+  test('4: fails a run whose next life has an input too large to store, once and for all', () =>
+    on(engine, async ({ begin }) => {
+      const small = (driver: Driver): Driver => {
+        const { capabilities } = driver
+        return { ...driver, capabilities: { ...capabilities, limits: { ...capabilities.limits, valueBytes: 10_000 } } }
+      }
+      const outcome = await go(await begin(small), (ctx) => ctx.continueAsNew('x'.repeat(20_000)))
+      expect(outcome).toMatchObject({ status: 'failed', error: expect.stringContaining('The input of the next life') })
+    }))
 
   test('4: puts a run aside whose step ends the process again and again, and counts its attempts', () =>
     on(engine, async ({ begin }) => {
@@ -264,6 +289,55 @@ describe.each(engines)('the runner over $name', (engine) => {
       await working
       expect(told.length).toBeGreaterThan(1)
       expect(told.length).toBeLessThan(9)
+    }))
+
+  test('5: does what is healthy beside a run that was put aside and cannot be read', () =>
+    on(engine, async ({ begin }) => {
+      const holdfast = await begin()
+      await go(holdfast, recorded)
+      await go(holdfast, (ctx) => ctx.step('bill', () => 1), { grace: 20 }).catch(() => {})
+      expect(await holdfast.workflows.getRun(RUN)).toMatchObject({ aside: { code: 'NON_DETERMINISTIC' } })
+      const key = { part: tenantParts().run(RUN), key: 'run' }
+      await holdfast.db.commit({ ops: [{ put: key, value: 'no record' }] })
+      const fresh = await begin()
+      const told: unknown[] = []
+      const options = { onError: (_: unknown, runId?: string) => told.push(runId) }
+      await start(fresh, named(recorded, 'healthy'), { runId: 'healthy' })
+      expect(await drain(fresh, [named(recorded), named(recorded, 'healthy')], options)).toBe(1)
+      expect(told).toEqual([RUN])
+    }))
+
+  test('5: does what is healthy beside runs under a key that this process does not have', () =>
+    on(engine, async ({ begin }) => {
+      const [a, b] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
+      const order = named(async (ctx) => {
+        if (ctx.runId.endsWith('waits')) await ctx.sleep(2000)
+        return ctx.step('a', () => ctx.runId)
+      })
+      const theirs = await begin((driver) => encrypt(driver, { keys: { a, b }, current: 'b' }))
+      await start(theirs, order, { runId: 'theirs waits' })
+      await drain(theirs, [order], { onError: () => {} })
+      for (const runId of ['theirs 1', 'theirs 2']) await start(theirs, order, { runId })
+      const ours = await begin((driver) => encrypt(driver, { keys: { a }, current: 'a' }))
+      for (const runId of ['ours 1', 'ours 2']) await start(ours, order, { runId })
+      await until(() =>
+        ours.timers.advanceDue().then(
+          () => false,
+          () => true,
+        ),
+      )
+      const told: unknown[] = []
+      const onError = (error: unknown): void => void told.push((error as { code: unknown }).code)
+      expect(await drain(ours, [order], { onError })).toBe(2)
+      const stop = new AbortController()
+      const working = work(ours, [order], { onError, pollInterval: 5, signal: stop.signal })
+      await start(ours, order, { runId: 'ours waits' })
+      await until(async () => (await ours.workflows.getRun('ours waits'))?.status === 'completed')
+      stop.abort()
+      await working
+      expect(new Set(told)).toEqual(new Set(['SERIALIZATION']))
+      // Who has the key finds them untouched.
+      expect(await drain(theirs, [order], { onError: () => {} })).toBe(3)
     }))
 
   test('4: says which value of a result cannot be stored, of which class, and where', () =>
