@@ -104,7 +104,8 @@ export type Check =
   | { readonly log: EntryKey; readonly last: number }
 
 /**
- * When a put entry expires: `in` so many milliseconds, or `at` a moment since 1970, both by the clock of the commit.
+ * When a put entry expires: `in` so many milliseconds, or `at` a moment since 1970, both by the clock of the commit. A
+ * time after 8.64e15, the last that a `Date` can hold, is stored as 8.64e15.
  */
 export type Expiry = { readonly in: number } | { readonly at: number }
 
@@ -163,8 +164,8 @@ export interface CommitRequest {
    *
    * A driver with a {@link Capabilities.replayWindow} refuses a request that it has no record of if the deadline has
    * passed or lies further ahead than the window. In the first case the record of an earlier arrival may already be
-   * gone; in the second it could go before the deadline. The error is that of `late` in `core/request-records.ts`, which
-   * carries the backend's clock.
+   * gone; in the second it could go before the deadline. The error is `UNAVAILABLE`, retryable, with the details
+   * `{ late: true, now }`; `now` is the backend's clock.
    */
   readonly deadline?: number
 }

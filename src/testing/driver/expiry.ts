@@ -172,6 +172,23 @@ export const farFuture: Case = defineCase('DR-513', 'expiries of many years are 
   equal((await t.get(at('at')))?.expiresAt, 7_258_118_400_123)
 })
 
+/** No backend gets a time that its clock or its columns cannot hold. */
+export const lastTime: Case = defineCase(
+  'DR-518',
+  'an expiry beyond the last possible date is that date',
+  async (t) => {
+    const last = 8.64e15
+    await t.write(put('in', 'v', { in: last }), put('at', 'v', { at: last }))
+    equal(
+      (await t.all()).map(({ key, expiresAt }) => [key, expiresAt]),
+      [
+        ['at', last],
+        ['in', last],
+      ],
+    )
+  },
+)
+
 /** An entry expires for all commits of a request, or for none. */
 export const expiredWithinRequest: Case = defineCase(
   'DR-514',
