@@ -211,9 +211,9 @@ export function finder(parts: TenantParts): Find {
         if (!isHoldfastError(error, 'SERIALIZATION') || !('range' in read)) throw error
         const { part } = read.range
         const [page] = await db.read([{ range: { ...read.range, keysOnly: true } }], options)
-        const { entries, more } = page as EntryPage
+        const { entries, more } = page
         const found = await Promise.allSettled(
-          entries.map(async ({ key }) => (await db.read([{ get: { part, key } }], options))[0] as Entry | null),
+          entries.map(async ({ key }) => (await db.read([{ get: { part, key } }], options))[0]),
         )
         const readable: Entry[] = []
         for (const it of found) {

@@ -143,7 +143,7 @@ test('no page loads many more values than fit into what is left of the answer', 
     loaded.push(key)
     return storage.getItem(key)
   }
-  const driver = unstorage({ storage: { ...storage, getItem } as UnstorageStorage, singleWriter: true })
+  const driver = unstorage({ storage: { ...storage, getItem }, singleWriter: true })
   const value = 'v'.repeat(2 ** 20)
   const keys = Array.from({ length: 10 }, (_, i) => `k${i}`)
   await driver.open()

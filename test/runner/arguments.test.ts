@@ -95,7 +95,7 @@ describe('the arguments of the runner', () => {
       },
     } as const
     const child = defineWorkflow({ name: 'child', input }, async () => {})
-    const outcome = await go(createHoldfast({ driver: memory() }), (ctx) => ctx.start(child, { input: 1 as never }))
+    const outcome = await go(createHoldfast({ driver: memory() }), (ctx) => ctx.start(child, { input: 1 }))
     expect(outcome).toMatchObject({ status: 'failed', error: expect.stringContaining('no such table') })
   })
 })
