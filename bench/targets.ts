@@ -70,8 +70,8 @@ export function judge({ rows, encoding, longLog, reading, calls, work }: Omit<Re
     }
     atMost(`tasks of ${work.find.manyRuns} ready runs: cost of those of 100`, work.find.cost.median, 1.5)
     for (const { before, toLanggraph, toWorldLocal } of work.steps) {
-      atLeast(`a step behind ${before}: speed of LangGraph`, toLanggraph.median, 1)
-      atLeast(`a step behind ${before}: speed of World local`, toWorldLocal.median, 1)
+      atLeast(`a step after ${before} others: speed of LangGraph`, toLanggraph.median, 1)
+      atLeast(`a step after ${before} others: speed of World local`, toWorldLocal.median, 1)
     }
   }
   return targets
