@@ -99,7 +99,7 @@ async function claimAndComplete(directory: string, workers: number, tasks: numbe
   return { workers, tasksPerSecond: done / seconds, requestsPerTask: (requests() - before) / tasks }
 }
 
-/** A step behind so many others: of the runner, and as LangGraph writes it, a checkpoint and the writes before it. */
+/** A step after so many others: of the runner, and as LangGraph writes it, a checkpoint and the writes before it. */
 async function stepsBehind(directory: string, before: number, options: RaceOptions): Promise<Work['steps'][number]> {
   const { holdfast } = open(directory, `steps-${before}`)
   const db = new Database(join(directory, `langgraph-${before}.db`))

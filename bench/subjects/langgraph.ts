@@ -17,7 +17,7 @@ export const checkpoint = (id: string, value: unknown): Checkpoint => ({
 export const metadata = (step: number): CheckpointMetadata => ({ source: 'loop', step, parents: {} })
 export const thread = (thread_id: string): RunnableConfig => ({ configurable: { thread_id, checkpoint_ns: '' } })
 
-/** An append is a checkpoint behind the one before; a set replaces the only checkpoint of a thread. */
+/** An append is a checkpoint after the last one; a set replaces the only checkpoint of a thread. */
 export const langgraph: Subject = {
   name: 'LangGraph SqliteSaver',
   survives: { strict: POWER_LOSS, relaxed: PROCESS_DEATH },

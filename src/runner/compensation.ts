@@ -16,7 +16,7 @@ export interface Undoing {
  * Undoes the finished steps. An event records the start: after it, the workflow cannot continue.
  *
  * @returns whether there was a step to undo
- * @throws `StepError` where a step cannot be undone
+ * @throws `StepError` if a step cannot be undone
  */
 export async function undoAll(it: Execution, why: Undoing): Promise<boolean> {
   const { queue, journal, undos } = it

@@ -19,7 +19,7 @@ const MAX_LIMIT = 10_000
  * Works on every run that is ready, as `work` does, and returns when none is left. For alarms, cron triggers and requests,
  * where no process stays.
  *
- * Call it again at `timers.nextDue()`: then a wait ends, or the claim of a worker that may be dead expires.
+ * Call it again at `timers.nextDue()`: when the next wait ends, or the claim of a worker that may be dead expires.
  *
  * @param holdfast - the stores of the runs' tenant
  * @param workflows - the workflows that this call can run; several versions of one are allowed

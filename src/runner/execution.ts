@@ -19,7 +19,7 @@ import type { Execution, Others } from './execution-state.ts'
 import type { AnyWorkflow, StepRetry } from './types.ts'
 import { type Pause, type Wait, waiting } from './waits.ts'
 
-/** A workflow that waits this long for nothing that the runner knows is reported, in milliseconds. */
+/** Report a workflow that awaits something other than its context for this long, in milliseconds. */
 const STALLED = 30_000
 
 /** How a delivery ends. */

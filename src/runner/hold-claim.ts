@@ -10,7 +10,7 @@ import type { SignalKind } from '../runs/state.ts'
 
 /** After this many failed heartbeats in a row the claim counts as lost. It expires one heartbeat later. */
 export const MAX_MISSED = 3
-/** How long to collect announcements before reading, in milliseconds. A commit meanwhile tells the same. */
+/** How long to collect announcements before reading, in milliseconds. A commit in that time also reports the signal. */
 const BURST = 20
 
 /** Options of {@link hold}. */
@@ -25,7 +25,7 @@ export interface HoldOptions {
   readonly beat: number
   /** Ends the holding. */
   readonly over: AbortSignal
-  /** When a commit of this process last told the pending signal, by `performance.now()`. */
+  /** When a commit of this process last reported the signal, by `performance.now()`. */
   toldAt(): number
   onSignal(pending: SignalKind | undefined): void
   /** Called when the run may have changed. */

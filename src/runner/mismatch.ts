@@ -1,4 +1,4 @@
-/** Tells that other code wrote the log of a run: the error that detects non-determinism. @module */
+/** The errors for a log that other code wrote. @module */
 import { HoldfastError } from '../core/errors.ts'
 import type { LogEvent } from './events.ts'
 

@@ -29,7 +29,7 @@ export interface Settings {
   readonly onError: (error: unknown, runId: string | undefined) => void
   readonly signal: AbortSignal | undefined
   readonly pause: Pause
-  /** How often to look for changes that no announcement tells. */
+  /** How often to poll for changes that are not announced. */
   readonly pollInterval: number
   /** Whether the caller names this run. Then a run that was put aside as `NON_DETERMINISTIC` is tried again. */
   readonly isAsked: boolean

@@ -25,7 +25,7 @@ export interface WaitingOptions {
   now(): number
   /** The longest time to wait while nothing else happens, in milliseconds. */
   readonly maxWait: number
-  /** How often to look for changes that no announcement tells, in milliseconds. */
+  /** How often to poll for changes that are not announced, in milliseconds. */
   readonly pollInterval: number
   /** Whether the run may park: no step, commit or delivery is in progress, and no verdict or signal is there. */
   isStill(): boolean

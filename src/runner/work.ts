@@ -40,7 +40,7 @@ export async function work(holdfast: Holdfast, workflows: readonly AnyWorkflow[]
   /** Resolves when a run under way has come to its end. */
   const freed = (): Promise<void> => new Promise((resolve) => (onFree = resolve))
 
-  /** Tells of an error, unless the work is over: its signal was aborted, or the database was closed. */
+  /** Reports an error, unless the worker has stopped: its signal was aborted, or the database was closed. */
   function told(error: unknown): boolean {
     isOver ||= isHoldfastError(error, 'CLOSED')
     if (signal.aborted || isOver) return false

@@ -42,7 +42,7 @@ export interface Taker {
   /** In milliseconds. */
   readonly pollInterval: number
   readonly onError: (error: unknown, runId: string | undefined) => void
-  /** Moves on the runs that are due. Runs with a pending cancel are left to a worker, which undoes their steps first. */
+  /** Wakes the runs that are due. Runs with a pending cancel are left to a worker, which undoes their steps first. */
   advance(): Promise<void>
   /** Works on an offered run. If that throws, calls `onError`, puts the run off, and resolves to `false`. */
   take(task: AvailableTask): Promise<boolean>

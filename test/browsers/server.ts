@@ -17,7 +17,7 @@ export interface Server {
 /** Without these two headers browsers make their clocks coarse. */
 const HEADERS = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' }
 
-/** Opens the pages that are named behind the address, each in a process of its own. */
+/** Opens the pages that are named after the address, each in a process of its own. */
 const OPENER = `for (const url of new URLSearchParams(location.hash.slice(1)).getAll('open')) open(url, '', 'noopener')`
 
 /**

@@ -14,7 +14,7 @@ it('tells a damaged file, and what to do', () =>
   inPlace(async ({ run, directory }) => {
     const file = join(directory, 'a.db')
     const content = readFileSync(file)
-    // The first page lists the tables, behind a header of 100 bytes.
+    // The first page lists the tables, after a header of 100 bytes.
     content.fill(0xff, 100, 4096)
     writeFileSync(file, content)
     expect(await run('runs')).toMatchObject({ code: 6, out: '', err: expect.stringMatching(ONE_LINE) })

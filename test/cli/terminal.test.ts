@@ -86,7 +86,7 @@ describe.skipIf(!part('tmux'))('the command line on a terminal', () => {
     { shell: 'fish', isHere: part('fish'), start: 'fish --no-config', prepare: 'true' },
   ]
   for (const { shell, isHere, start, prepare } of SHELLS) {
-    it.skipIf(!isHere)(`completes commands and flags behind options in ${shell}`, () =>
+    it.skipIf(!isHere)(`completes commands and flags after options in ${shell}`, () =>
       inPlace(async ({ directory, bare }) => {
         writeFileSync(join(directory, 'script'), (await bare({}, 'completion', shell)).out)
         show(directory, start)

@@ -8,7 +8,7 @@ const bounds = { start: 'b', end: 'd' }
 const entry = (key: string) => ({ key, version: 'v', value: '', expiresAt: null })
 
 describe('pageRange', () => {
-  it('begins at the start, or behind the cursor', () => {
+  it('begins at the start, or after the cursor', () => {
     expect(pageRange(db, 'p', bounds, {})).toEqual({ part: 'p', start: 'b', end: 'd', limit: 100 })
     expect(pageRange(db, 'p', bounds, { cursor: 'c', limit: 3 })).toEqual({
       part: 'p',

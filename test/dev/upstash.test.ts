@@ -97,7 +97,7 @@ describe.skipIf(!hasRedis)('the REST protocol of Upstash', () => {
     all.forEach((answer, i) => expect(answer).toEqual([200, [{ result: 'OK' }, { result: String(i) }]]))
   })
 
-  it('takes commands as paths, with a body and parameters behind them', async () => {
+  it('takes commands as paths, with a body and parameters after them', async () => {
     expect(await json('/set/path%2Fkey/a%20b', { method: 'GET' })).toEqual([200, { result: 'OK' }])
     expect(await json('/get/path%2Fkey', { method: 'GET' })).toEqual([200, { result: 'a b' }])
     expect(await json('/set/body?EX=100', { body: 'from the body' })).toEqual([200, { result: 'OK' }])

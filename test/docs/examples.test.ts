@@ -42,7 +42,7 @@ function commandFor({ code }: Example): readonly string[] | undefined {
   return [process.execPath, ...(code.includes('holdfast/indexeddb') ? ['--import', FAKE] : [])]
 }
 
-/** What the comments behind the logs say that they print. */
+/** The output that the comments after the calls of `console.log` promise. */
 const promised = (code: string): string[] =>
   [...code.matchAll(/^.*console\.log\(.*\) \/\/ (.*)$/gm)].map(([, output]) => output!)
 

@@ -140,7 +140,7 @@ describe('a commit of which nothing was sent is not ambiguous', () => {
     await expect(driver.commit(commitOf('c1', put('a', '1')))).rejects.toMatchObject(DOWN_AND_CLEAR)
   })
 
-  test('one behind another that was left in the middle', async () => {
+  test('one after another that was left in the middle', async () => {
     const { faults, storage } = faulty()
     const driver = await opened(storage)
     faults.before = () => {

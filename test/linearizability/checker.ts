@@ -24,7 +24,7 @@ export const counter: Model<CounterAction> = (state, { by, sum }) =>
   Number(state ?? 0) + by === sum ? String(sum) : undefined
 
 interface Point {
-  /** How many calls of each client lie behind. */
+  /** How many calls of each client come before this point. */
   readonly behind: readonly number[]
   readonly state: string | null
 }

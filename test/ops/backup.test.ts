@@ -47,7 +47,7 @@ describe('from driver to driver', () => {
           expect(await contentOf(target.db)).toEqual(content)
           expect(result).toMatchObject({ written: content.length, entries: content.length, consistent: true })
           expect(await verify(target.db)).toMatchObject({ problems: 0, entries: content.length })
-          // What was restored goes on: logs behind their end, leases under their tokens, marks by their versions.
+          // Restored data continues: logs after their last event, leases under their tokens, marks by their versions.
           expect(await target.persistence.append({ runId: ODD, workflow: 'order', kind: 'next' })).toMatchObject({
             seq: 3,
           })

@@ -58,7 +58,7 @@ function* pairsOf(kinds: readonly Kind[]): Generator<readonly [from: Kind, to: K
   }
 }
 
-/** Ten places, one behind the other. A cut comes with the request that goes over the limit: half a limit at the most. */
+/** Ten places, one after the other. A cut comes with the request that goes over the limit: half a limit at the most. */
 function cutsIn({ entries }: Content): readonly Cut[] {
   const after = Math.floor(entries / (1.5 * CUTS + 1))
   const batch = Math.min(BATCH, Math.ceil(after / 2))

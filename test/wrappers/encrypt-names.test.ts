@@ -269,7 +269,7 @@ describe('lists', () => {
         bounds = range.reverse ? { ...bounds, end: key } : { ...bounds, start: `${key} ` }
       }
     }
-    /** Ids behind a number tell apart what is equal. */
+    /** Ids after a number tell apart what is equal. */
     const rank = (key: string): string => key.replace(/(^|!)(\d{16})!.*$/, '$1$2')
     const counts = { answered: 0, refused: 0 }
     for (const [part, keys] of Object.entries(KEYS)) {
@@ -291,9 +291,9 @@ describe('lists', () => {
             if (!asked) continue
             const told = await keysIn(open, range, 100)
             const whole = `${start} to ${end}`
-            // A page goes on behind an entry in the order in which entries come: nobody else can know what that is.
+            // A page continues after an entry in the order in which entries come: nobody else can know what that is.
             if (!reverse && start.endsWith(' ') && start !== ' ') continue
-            // An end at an id behind a number may take others of that number.
+            // An end at an id after a number may take others of that number.
             const isTie = keys.map(spelled).some((key) => key === end && rank(key) !== key)
             if (isTie)
               expect(

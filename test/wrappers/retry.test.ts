@@ -222,7 +222,7 @@ describe('time that passes unnoticed', () => {
   }
   const overReplay = (lost: number) => losing(replay(memory(), { window: 60_000 }), lost)
 
-  test('ends what is repeated: no attempt begins behind half of the window', async () => {
+  test('ends what is repeated: no attempt begins after half of the window', async () => {
     const { spy, driver } = frozen(30_000, overReplay(1))
     const error = await errorOf(driver.commit(request(append('once'))))
     expect([error.code, error.ambiguous, spy.commits.length]).toEqual(['UNAVAILABLE', true, 1])

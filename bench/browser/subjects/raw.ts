@@ -40,7 +40,7 @@ export function together(db: Connection, durability: string): Put {
   let waiting: (readonly [value: unknown, key: string | undefined])[] = []
   let written: Promise<void> | undefined
   async function write(store: string): Promise<void> {
-    // Behind all who call in this turn.
+    // After all calls of this turn.
     await Promise.resolve()
     const rows = waiting
     waiting = []

@@ -53,7 +53,7 @@ export interface TimerStore {
    *
    * After a delay a run goes on at its next step, or completes if there is none. A wait for a message takes a stored
    * message; if there is none, the wait times out: its step completes without a result, marked `timedOut`, and the run
-   * goes on. A run that waits at a fork runs on there. A run with a pause or cancel request is paused or cancelled
+   * goes on. A run that waits at a fork continues there. A run with a pause or cancel request is paused or cancelled
    * instead. A paused run is not due until it is unpaused.
    *
    * Any number of callers may do this at once. Each run is woken by one of them, and only that caller reports it.

@@ -17,7 +17,7 @@ export interface Refusal {
 /** What the page has to tell. */
 export interface QuotaReport {
   readonly refusals?: readonly Refusal[]
-  /** Whether what is small goes in by itself, behind all of them. */
+  /** Whether a small value can be written by itself, after all of them. */
   readonly isOpen?: boolean
   readonly error?: string
 }

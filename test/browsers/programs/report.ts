@@ -20,7 +20,7 @@ export type Realm = 'page' | 'worker' | 'channel'
 /** Where this runs. */
 export const REALM: 'page' | 'worker' = scope.document === undefined ? 'worker' : 'page'
 
-/** What the address asks for, behind the question mark. */
+/** The parameters of the address, after the question mark. */
 export const QUERY = new URLSearchParams(scope.location.search)
 
 /** Tells something, and returns what it is answered. */

@@ -15,7 +15,7 @@ export interface TabReport {
   readonly seqs?: readonly number[]
   /** Runs that it has claimed. */
   readonly claimed?: readonly string[]
-  /** What a write came to behind an upgrade. */
+  /** The outcome of a write after an upgrade. */
   readonly code?: string
 }
 

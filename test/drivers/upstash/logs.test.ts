@@ -34,7 +34,7 @@ describe.skipIf(!hasRedis)('logs of upstash that hold something else', () => {
       [{ ops: [{ delete: at('event!x') }] }, { ops: [append('b')] }],
     ],
     [
-      'a key behind the numbers, by a commit that fails',
+      'a key after the numbers, by a commit that fails',
       [put('event!x')],
       [{ checks: [{ at: at('there'), version: null }], ops: [append('b')] }],
     ],
@@ -56,7 +56,7 @@ describe.skipIf(!hasRedis)('logs of upstash that hold something else', () => {
     expect(outcomes).toEqual([{ ok: true, seqs: [1] }])
   })
 
-  it('goes on behind the last number where a removal bares another key', async () => {
+  it('continues after the last number if a removal uncovers another key', async () => {
     const driver = await withLog(append('b'), put(`${numbered(1)}x`))
     const all = [{ ops: [{ delete: at(numbered(2)) }] }, { checks: [{ log, last: 1 }], ops: [append('c')] }]
     const { outcomes } = await driver.commit(commits(...all))

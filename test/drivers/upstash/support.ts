@@ -32,7 +32,7 @@ export async function connected(url: string): Promise<RedisClientType> {
  * Changes every script on its way to a server, also where it is named by its SHA-1.
  *
  * @param edit - from the script as the driver knows it to the one that is sent
- * @param further - arguments behind those of the driver
+ * @param further - arguments after those of the driver
  */
 export function scriptEditor(
   edit: (source: string) => string,
