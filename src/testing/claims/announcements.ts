@@ -39,7 +39,7 @@ export const woken: Case = defineCase(
   polled,
 )
 
-/** Row 35: a sent message is worked on at once. */
+/** A sent message is worked on at once. */
 export const message: Case = defineCase(
   'CL-502',
   'a message wakes a worker for the run that waits for it',
@@ -77,7 +77,7 @@ export const unconcerned: Case = defineCase(
   polled,
 )
 
-/** Row 23: the announcement is lost, but the work is found. */
+/** The announcement is lost, but the work is found. */
 export const lost: Case = defineCase('CL-504', 'work is found even if its announcement is lost', async (t) => {
   const [a, b] = [stores(t), stores(t, { driver: { ...t.driver, watch: () => () => {} } })]
   const found = b.claims.waitForWakeup({ ...waiting, pollInterval: 20 })

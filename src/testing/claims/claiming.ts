@@ -11,7 +11,6 @@ import { begin, erase, LEASE, outlive, STEP, take, WORKER } from './runs.ts'
 /** The same numbers in ascending order, each once. */
 const grown = (numbers: readonly number[]): number[] => [...new Set(numbers)].sort((x, y) => x - y)
 
-/** SY-5. */
 export const described: Case = defineCase('CL-101', 'a claim names its run, step, worker and expiry', async (t) => {
   const s = stores(t)
   await begin(t, s)
@@ -28,7 +27,7 @@ export const described: Case = defineCase('CL-101', 'a claim names its run, step
   equal({ ...seen, expiresAt }, claim)
 })
 
-/** SY-6. The same worker is no exception: B.5-11. */
+/** The same worker is no exception. */
 export const held: Case = defineCase('CL-102', 'a claimed step cannot be claimed again', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -43,7 +42,6 @@ export const held: Case = defineCase('CL-102', 'a claimed step cannot be claimed
   equal((await b.claims.getClaim(RUN, { stepId: STEP }))?.token, token)
 })
 
-/** SY-7. */
 export const overAtOnce: Case = defineCase('CL-103', 'a claim with ttl 0 expires at once', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -54,7 +52,6 @@ export const overAtOnce: Case = defineCase('CL-103', 'a claim with ttl 0 expires
   ok((await take(b, { workerId: 'worker-2' })).token > claim.token, 'A larger token')
 })
 
-/** SY-8. */
 export const forEver: Case = defineCase('CL-104', 'a claim without a time to live does not expire', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -65,7 +62,7 @@ export const forEver: Case = defineCase('CL-104', 'a claim without a time to liv
   equal(await b.claims.getClaim(RUN, { stepId: STEP }), claim)
 })
 
-/** 7.4: an expired claim is free. SY-65: from the very time of its expiry. */
+/** An expired claim is free, from the very time of its expiry. */
 export const expired: Case = defineCase('CL-105', 'an expired claim can be taken by any worker', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -78,7 +75,7 @@ export const expired: Case = defineCase('CL-105', 'an expired claim can be taken
   equal((await a.claims.getClaim(RUN, { stepId: STEP }))?.workerId, 'worker-2')
 })
 
-/** B.5-11: with one claim per run, branches could not be shared. */
+/** With one claim per run, branches could not be shared. */
 export const separate: Case = defineCase('CL-106', 'claims of a run and of its steps are separate', async (t) => {
   const s = stores(t)
   await begin(t, s)
@@ -91,7 +88,6 @@ export const separate: Case = defineCase('CL-106', 'claims of a run and of its s
   equal(await s.claims.getClaim(RUN, { stepId: 'a' }), steps[0])
 })
 
-/** Row 11. */
 export const oddIds: Case = defineCase('CL-107', 'steps and workers can have any name', async (t) => {
   const s = stores(t)
   await begin(t, s)
@@ -132,7 +128,7 @@ export const endedRun: Case = defineCase('CL-109', 'a run that has ended cannot 
   })
 })
 
-/** 7.4: the token strictly increases, whatever happened to earlier claims. */
+/** The token strictly increases, whatever happened to earlier claims. */
 export const tokens: Case = defineCase('CL-110', 'every claim has a larger token than earlier ones', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -148,7 +144,7 @@ export const tokens: Case = defineCase('CL-110', 'every claim has a larger token
   equal(seen, grown(seen), 'Each is larger than those before')
 })
 
-/** Row 21: twelve of twelve succeeded. Row 29: over slow backends, too. */
+/** vercel/workflow #4173: twelve of twelve succeeded. */
 export const oneWins: Case = defineCase('CL-111', 'of concurrent claims exactly one succeeds', async (t) => {
   const handles = several(t, 4)
   await begin(t, handles[0]!)
@@ -163,7 +159,7 @@ export const oneWins: Case = defineCase('CL-111', 'of concurrent claims exactly 
   }
 })
 
-/** Row 29: with late answers, eight of eight had succeeded. */
+/** titen #102: with late answers, eight of eight succeeded. */
 export const late: Case = defineCase('CL-116', 'of claims over a slow connection exactly one succeeds', async (t) => {
   const { driver } = t
   const slow = <T>(answer: Promise<T>): Promise<T> => wait(Math.random() * 5).then(() => answer)
@@ -192,7 +188,7 @@ export const late: Case = defineCase('CL-116', 'of claims over a slow connection
   }
 })
 
-/** Rows 29 and 30: two runners took the same row. */
+/** dbos-py #541: two runners took the same row. */
 export const oneProcess: Case = defineCase(
   'CL-112',
   'of several processes exactly one gets a claim',
@@ -210,7 +206,7 @@ export const oneProcess: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** Row 19: an outdated offer is no work. Row 31: the claim decides. */
+/** An outdated offer is no work: the claim decides. */
 export const onOffer: Case = defineCase('CL-113', 'an outdated offer cannot be claimed', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -230,7 +226,7 @@ export const onOffer: Case = defineCase('CL-113', 'an outdated offer cannot be c
   await take(b, { workerId: 'worker-2' })
 })
 
-/** B.5-10: claims survived the deletion of their run. */
+/** In another system, claims survived the deletion of their run. */
 export const erased: Case = defineCase('CL-114', 'a deleted run leaves no claims', async (t) => {
   const s = stores(t)
   await begin(t, s)
@@ -243,7 +239,6 @@ export const erased: Case = defineCase('CL-114', 'a deleted run leaves no claims
   await rejects(s.claims.extendTaskClaim(claim, 1000), 'CLAIM_LOST')
 })
 
-/** C.5-1. */
 export const tenants: Case = defineCase('CL-115', 'claims of a tenant cannot be reached by another', async (t) => {
   const [mine, yours] = [stores(t), stores(t, {}, `${t.tenant}!`)]
   await begin(t, mine)

@@ -7,7 +7,6 @@ import { type Case, type Context, defineCase } from '../case.ts'
 import { changesNothing, event, ODD_IDS, RUN, type Stores, stores, WORKFLOW } from '../stores.ts'
 import { begin, beginAll, change, LEASE, offered, offers, outlive, STEP, take, WORKER } from './runs.ts'
 
-/** SY-78. */
 export const offer: Case = defineCase('CL-301', 'a ready step is offered with the fields of its run', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   const traceParent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -22,7 +21,7 @@ export const offer: Case = defineCase('CL-301', 'a ready step is offered with th
   )
 })
 
-/** 7.4, B.5-5: a method that sounds like reading must not write. */
+/** A method that sounds like reading must not write. */
 export const onlyReads: Case = defineCase('CL-302', 'looking for work changes nothing', async (t) => {
   const { log, claims, db } = stores(t)
   await begin(t, stores(t))
@@ -35,7 +34,7 @@ export const onlyReads: Case = defineCase('CL-302', 'looking for work changes no
   })
 })
 
-/** SY-78, SY-45: a run that waits, is paused, has ended or has no position is not ready. */
+/** A run that waits, is paused, has ended or has no position is not ready. */
 export const notToDo: Case = defineCase('CL-303', 'waiting, paused and ended runs are not offered', async (t) => {
   const s = stores(t)
   await begin(t, s, 'ready')
@@ -56,7 +55,7 @@ export const notToDo: Case = defineCase('CL-303', 'waiting, paused and ended run
   equal(await offered(stores(t)), ['ready'])
 })
 
-/** Workers share branches: B.5-11. */
+/** Workers share branches. */
 export const branches: Case = defineCase('CL-304', 'unfinished branches of a fork are offered', async (t) => {
   const s = stores(t)
   const fork = { kind: 'fork', stepId: 'f', branches: ['c', 'a', 'd', 'b'], completed: ['d'] } as const
@@ -69,7 +68,6 @@ export const branches: Case = defineCase('CL-304', 'unfinished branches of a for
   equal(await steps(), [])
 })
 
-/** SY-82, 7.4. */
 export const claimed: Case = defineCase('CL-305', 'a claimed step is not offered until its claim ends', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   for (const runId of ['a', 'b', 'c']) await begin(t, a, runId)
@@ -84,7 +82,7 @@ export const claimed: Case = defineCase('CL-305', 'a claimed step is not offered
   equal(await offered(b), ['a', 'b', 'c'])
 })
 
-/** SY-31, SY-42, B.5-7: not as work. But a worker must stop the run, even if it only waits. */
+/** A worker must stop the run, even if it only waits. */
 export const signalled: Case = defineCase(
   'CL-306',
   'a run with a signal is offered to be stopped, not as work',
@@ -121,7 +119,6 @@ export const signalled: Case = defineCase(
   },
 )
 
-/** SY-48. */
 export const byPriority: Case = defineCase('CL-307', 'offers come in order of priority', async (t) => {
   const s = stores(t)
   for (const priority of [5, 3, 1, 4, 2] as const) await begin(t, s, `p${priority}`, { priority })
@@ -130,7 +127,6 @@ export const byPriority: Case = defineCase('CL-307', 'offers come in order of pr
   equal(await offered(s, { limit: 2 }), ['p1', 'p2'])
 })
 
-/** SY-49. */
 export const ageing: Case = defineCase(
   'CL-308',
   'a step that has waited long comes before a more urgent one',
@@ -146,7 +142,6 @@ export const ageing: Case = defineCase(
   },
 )
 
-/** SY-50, and the other extreme. */
 export const extremes: Case = defineCase('CL-309', 'ageing can be instant, or turned off', async (t) => {
   const s = stores(t)
   await begin(t, s, 'b', { priority: 4 })
@@ -160,7 +155,6 @@ export const extremes: Case = defineCase('CL-309', 'ageing can be instant, or tu
   equal(await offered(s, { agingInterval: 8.64e15 }), ['c', 'a', 'b'])
 })
 
-/** SY-51, SY-52, SY-53, SY-78. */
 export const tags: Case = defineCase('CL-310', 'a worker is offered steps whose tags it has', async (t) => {
   const s = stores(t)
   const needs = { none: [], gpu: ['gpu'], eu: ['eu'], both: ['eu', 'gpu'], odd: ['a,b', '["gpu"]', '😀 !'] }
@@ -175,7 +169,7 @@ export const tags: Case = defineCase('CL-310', 'a worker is offered steps whose 
   equal((await offers(s)).find(({ runId }) => runId === 'both')?.tags, ['eu', 'gpu'])
 })
 
-/** SY-78: steps have the tags of their run, which can change. */
+/** Steps have the tags of their run, which can change. */
 export const newTags: Case = defineCase('CL-311', 'changed tags take effect', async (t) => {
   const s = stores(t)
   await begin(t, s, RUN, { tags: ['gpu'] })
@@ -185,7 +179,7 @@ export const newTags: Case = defineCase('CL-311', 'changed tags take effect', as
   equal(await offered(s, { tags: ['gpu'] }), [])
 })
 
-/** 7.4: the worker that failed a step gets it last, whatever its priority. Other workers are not affected. */
+/** The worker that failed a step gets it last, whatever its priority. Other workers are not affected. */
 export const penalised: Case = defineCase('CL-312', 'a worker is offered the steps it failed last', async (t) => {
   const s = stores(t)
   await begin(t, s, 'failed', { priority: 1, retries: { [STEP]: { attempts: 1, lastFailedWorker: WORKER } } })
@@ -195,7 +189,7 @@ export const penalised: Case = defineCase('CL-312', 'a worker is offered the ste
   equal(await offered(s, { workerId: 'worker-2' }), ['failed', 'fresh'])
 })
 
-/** B.5-12: steps that wait for their next attempt were filtered after the limit, and starved the others. */
+/** In another system, steps that wait for their next attempt were filtered after the limit, and starved the others. */
 export const backoff: Case = defineCase(
   'CL-313',
   'a step that waits for its next attempt is not offered, and starves no other',
@@ -216,7 +210,7 @@ export const backoff: Case = defineCase(
   },
 )
 
-/** 7.4, B.5-10: the limit counts offers, not the steps looked at. */
+/** The limit counts offers, not the steps looked at. */
 export const limits: Case = defineCase(
   'CL-314',
   'claimed and penalised steps do not count toward the limit',
@@ -240,7 +234,7 @@ export const limits: Case = defineCase(
   },
 )
 
-/** Row 14: many steps of one millisecond have a stable order. */
+/** Many steps of one millisecond have a stable order. */
 export const order: Case = defineCase('CL-315', 'steps of the same time are offered in order of run ids', async (t) => {
   const n = 300
   const s = stores(t)
@@ -255,7 +249,7 @@ export const order: Case = defineCase('CL-315', 'steps of the same time are offe
   )
 })
 
-/** B.5-8: the last step was done, and the process died before it recorded that. */
+/** The last step was done, and the process died before it recorded that. */
 export const crashWindow: Case = defineCase('CL-316', 'a step is offered until its run has moved on', async (t) => {
   const [dead, next] = [stores(t), stores(t)]
   await begin(t, dead)
@@ -272,7 +266,6 @@ export const crashWindow: Case = defineCase('CL-316', 'a step is offered until i
   equal(await offered(next), [])
 })
 
-/** Row 11. */
 export const oddIds: Case = defineCase('CL-317', 'runs and steps of any name are offered', async (t) => {
   const s = stores(t)
   await s.db.health()
@@ -290,7 +283,7 @@ export const oddIds: Case = defineCase('CL-317', 'runs and steps of any name are
   )
 })
 
-/** Row 35: no step starves, and released steps are offered at once. */
+/** No step starves, and released steps are offered at once. */
 export const everyone: Case = defineCase('CL-318', 'workers that claim their offers do all steps once', async (t) => {
   const workers = await Promise.all(upTo(3).map(async () => stores(t)))
   for (const n of upTo(15)) await begin(t, workers[0]!, `r${n}`, { priority: ((n % 5) + 1) as Priority })

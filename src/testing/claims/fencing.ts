@@ -54,7 +54,7 @@ const refused = (t: Context, known: Stores, claim: Lease): Promise<void> =>
     }
   })
 
-/** 7.4: every write accepts a fence. While the claim is held, it has no effect. */
+/** Every write accepts a fence. While the claim is held, it has no effect. */
 export const held: Case = defineCase('CL-601', 'while a claim is held every write under it takes effect', async (t) => {
   const s = stores(t)
   await prepare(t, s)
@@ -67,7 +67,7 @@ export const held: Case = defineCase('CL-601', 'while a claim is held every writ
   equal((await stores(t).claims.getClaim(RUN, { stepId: STEP }))?.id, claim.id)
 })
 
-/** Row 7: a worker that was paused, was taken for dead, and goes on. */
+/** A worker that was paused, was taken for dead, and goes on. */
 export const expired: Case = defineCase('CL-602', 'an expired claim lets nothing be written', async (t) => {
   const s = stores(t)
   await prepare(t, s)
@@ -91,7 +91,7 @@ export const released: Case = defineCase('CL-603', 'a released claim lets nothin
   await refused(t, s, forced)
 })
 
-/** Rows 7 and 8, B.5-11: the same worker after a restart is another one. */
+/** The same worker after a restart is another one. */
 export const takenOver: Case = defineCase(
   'CL-604',
   'a claim that was taken over lets nothing be written',
@@ -110,7 +110,7 @@ export const takenOver: Case = defineCase(
   },
 )
 
-/** B.5-3: a worker on the old run must not write into the new one. */
+/** A worker on the old run must not write into the new one. */
 export const erased: Case = defineCase('CL-605', 'a claim on a deleted run lets nothing be written', async (t) => {
   const s = stores(t)
   await prepare(t, s)
@@ -146,7 +146,7 @@ export const extended: Case = defineCase(
   },
 )
 
-/** Row 34: work longer than its lease is not given to another worker while heartbeats come. */
+/** Work longer than its lease is not given to another worker while heartbeats come. */
 export const heartbeat: Case = defineCase(
   'CL-607',
   'a worker that extends in time can write as long as it needs',
@@ -176,7 +176,7 @@ export const neighbours: Case = defineCase('CL-608', 'a refused write does not a
   equal(await s.state.get('n'), '6')
 })
 
-/** Row 7, all together: of all writes of all holders, those of the last one stay. */
+/** Of all writes of all holders, those of the last one stay. */
 export const succession: Case = defineCase(
   'CL-609',
   'each holder can write until the next one takes over',

@@ -10,7 +10,6 @@ import { begin, change, LEASE, offers, STEP, take, WORKER } from './runs.ts'
 const HINT: TaskWakeupHint = { runId: RUN, stepId: STEP }
 const worker = { workerId: WORKER }
 
-/** SY-63. */
 export const roundTrip: Case = defineCase('CL-401', 'a hint is read back as it was written', async () => {
   const hints: TaskWakeupHint[] = [
     HINT,
@@ -26,7 +25,7 @@ export const roundTrip: Case = defineCase('CL-401', 'a hint is read back as it w
   }
 })
 
-/** SY-63: a hint that cannot be read is a missed wake-up. */
+/** A hint that cannot be read is a missed wake-up. */
 export const garbage: Case = defineCase('CL-402', 'a text that is not a hint is ignored without an error', async () => {
   const text = encodeHint(HINT)
   const written = (value: unknown): string => `h1.${btoa(JSON.stringify(value))}`
@@ -67,7 +66,6 @@ export const malformed: Case = defineCase('CL-403', 'a hint with malformed ids c
   }
 })
 
-/** SY-82. */
 export const hinted: Case = defineCase('CL-404', 'a hint finds the step that it names', async (t) => {
   const s = stores(t)
   await begin(t, s, RUN, { definitionHash: 'abc', tags: ['gpu'] })
@@ -79,7 +77,7 @@ export const hinted: Case = defineCase('CL-404', 'a hint finds the step that it 
   equal(await s.claims.getClaim(RUN, { stepId: STEP }), undefined, 'Nothing is claimed')
 })
 
-/** SY-82, SY-31: nothing if it is outdated, claimed or has a signal. B.1.8: nor without the tags. */
+/** Nothing if it is outdated, claimed or has a signal, nor without the tags. */
 export const stale: Case = defineCase('CL-405', 'an outdated hint finds nothing', async (t) => {
   const s = stores(t)
   const find = (hint: Partial<TaskWakeupHint> = {}, tags?: string[]): Promise<unknown> =>
@@ -106,7 +104,6 @@ export const stale: Case = defineCase('CL-405', 'an outdated hint finds nothing'
   equal(await find(), undefined, 'It has ended')
 })
 
-/** SY-81. */
 export const timeout: Case = defineCase('CL-406', 'waiting ends with the timeout, or with work', async (t) => {
   const s = stores(t)
   equal(await s.claims.waitForWakeup({ ...worker, timeout: 0 }), undefined)
@@ -117,7 +114,7 @@ export const timeout: Case = defineCase('CL-406', 'waiting ends with the timeout
   equal(await s.claims.waitForWakeup({ ...worker, tags: ['eu'], timeout: 0 }), undefined)
 })
 
-/** B.4: polling must suffice. Row 34: a step is found in time. */
+/** Polling must suffice, and a step is found in time. */
 export const polling: Case = defineCase('CL-407', 'a waiting worker finds work, announced or not', async (t) => {
   const [a, b] = [stores(t), stores(t, { driver: deaf(t.driver) })]
   const found = b.claims.waitForWakeup({ ...worker, timeout: 60_000, pollInterval: 20 })
@@ -132,7 +129,7 @@ export const polling: Case = defineCase('CL-407', 'a waiting worker finds work, 
   equal((await soon(next))?.runId, RUN)
 })
 
-/** SY-81: the decoded hint is delivered. */
+/** The decoded hint is delivered. */
 export const woken: Case = defineCase('CL-408', 'a waiting worker can be woken, with or without a hint', async (t) => {
   const [a, b] = [stores(t), stores(t, { driver: deaf(t.driver) })]
   const waiting = { ...worker, timeout: 600_000, pollInterval: 1e9 }
@@ -150,7 +147,7 @@ export const woken: Case = defineCase('CL-408', 'a waiting worker can be woken, 
   equal((await soon(second))?.runId, 'named')
 })
 
-/** Row 23: a false wake-up does not end the wait, and one during a search is not lost. */
+/** A false wake-up does not end the wait, and one during a search is not lost. */
 export const wakeups: Case = defineCase('CL-409', 'a wake-up is checked, and never lost', async (t) => {
   const a = stores(t)
   const { spy, ...b } = spied(t, {}, deaf(t.driver))

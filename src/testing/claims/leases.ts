@@ -6,7 +6,6 @@ import type { Claim } from '../../stores/claims/store.ts'
 import { changesNothing, losing, RUN, stores, verdict } from '../stores.ts'
 import { begin, erase, LEASE, outlive, STEP, sweep, take, WORKER } from './runs.ts'
 
-/** SY-9. */
 export const released: Case = defineCase('CL-201', 'a released step can be claimed by another worker', async (t) => {
   const [a, b] = [stores(t), stores(t)]
   await begin(t, a)
@@ -16,7 +15,7 @@ export const released: Case = defineCase('CL-201', 'a released step can be claim
   equal((await take(b, { workerId: 'worker-2' })).workerId, 'worker-2')
 })
 
-/** SY-10; SY-13: the same for extending. B.5-11: the same worker after a restart is another one. */
+/** The same worker after a restart is another one. */
 export const notMine: Case = defineCase(
   'CL-202',
   'a worker without its claim can neither release nor extend it',
@@ -38,7 +37,7 @@ export const notMine: Case = defineCase(
   },
 )
 
-/** SY-11 and SY-14. An expired claim is not revived, even if no one took it over. */
+/** An expired claim is not revived, even if no one took it over. */
 export const nothingThere: Case = defineCase(
   'CL-203',
   'a claim that is gone cannot be released or extended',
@@ -67,7 +66,7 @@ export const nothingThere: Case = defineCase(
   },
 )
 
-/** SY-12: from now, not added to the rest. */
+/** From now, not added to the rest. */
 export const extended: Case = defineCase('CL-204', 'an extension counts from now', async (t) => {
   const s = stores(t)
   await begin(t, s)
@@ -107,7 +106,6 @@ export const heartbeat: Case = defineCase('CL-205', 'a claim extended in time do
   await rejects(a.claims.releaseTaskClaim(claim), 'NOT_FOUND')
 })
 
-/** SY-15. */
 export const withoutEnd: Case = defineCase(
   'CL-206',
   'a claim without expiry stays without one when extended',
@@ -123,7 +121,7 @@ export const withoutEnd: Case = defineCase(
   },
 )
 
-/** B.5-11: a dead worker's claim without expiry blocked the run. */
+/** Otherwise, a dead worker's claim without expiry blocks the run for ever. */
 export const forced: Case = defineCase('CL-207', 'an operator can take any claim away', async (t) => {
   const [dead, admin] = [stores(t), stores(t)]
   await begin(t, dead)

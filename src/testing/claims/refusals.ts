@@ -36,7 +36,7 @@ async function refused(
   })
 }
 
-/** Row 33: an empty text is not an id. */
+/** An empty text is not an id. */
 export const badIds: Case = defineCase('CL-801', 'claims refuse malformed ids', (t) =>
   refused(t, (claims, claim) =>
     (BAD_IDS as string[]).flatMap((id) => [
@@ -124,7 +124,6 @@ export const aborted: Case = defineCase(
   },
 )
 
-/** EN-13: after close, nothing works. */
 export const afterClose: Case = defineCase('CL-806', 'after close every method of claims is refused', async (t) => {
   const s = spied(t)
   await begin(t, s)

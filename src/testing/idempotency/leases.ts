@@ -12,7 +12,7 @@ const LEASE = 1000
 /** Lets a lease of {@link LEASE} expire. */
 const outlive = (t: Context): Promise<void> => t.sleep(LEASE + 50)
 
-/** 7.4: begun, pending, done. */
+/** Begun, pending, done. */
 export const states: Case = defineCase(
   'ID-201',
   'one caller begins a compensation, and later it is done for all',
@@ -33,7 +33,7 @@ export const states: Case = defineCase(
   },
 )
 
-/** A.5-10: asking and beginning are one step. */
+/** Asking and beginning are one step. */
 export const oneBegins: Case = defineCase('ID-202', 'of concurrent callers one begins', async (t) => {
   const handles = several(t, 4)
   for (const seq of upTo(3)) {
@@ -58,7 +58,7 @@ export const oneProcess: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** RV-18: one failure, seen twice, calls the hook once. */
+/** One failure, seen twice, calls the hook once. */
 export const onlyOnce: Case = defineCase('ID-204', 'a hook that succeeded is not called again', async (t) => {
   const { marks } = stores(t)
   let calls = 0
@@ -70,7 +70,7 @@ export const onlyOnce: Case = defineCase('ID-204', 'a hook that succeeded is not
   equal(await compensate(marks, key({ seq: 7 }), hook), true, 'A second failure is another key')
 })
 
-/** RV-17: a hook that failed may be called again at once. */
+/** A hook that failed may be called again at once. */
 export const released: Case = defineCase('ID-205', 'a released compensation can be begun at once', async (t) => {
   const { marks } = stores(t)
   let calls = 0
@@ -83,7 +83,7 @@ export const released: Case = defineCase('ID-205', 'a released compensation can 
   equal([calls, await marks.wasCompensated(key())], [3, true])
 })
 
-/** RV-32: a compensation that never ended is begun again. */
+/** A compensation that never ended is begun again. */
 export const crashed: Case = defineCase('ID-206', 'once a lease expires, the next caller can begin', async (t) => {
   const [dead, next] = [stores(t).marks, stores(t).marks]
   const first = await begun(dead.beginCompensation(key(), { lease: LEASE }))
@@ -188,7 +188,7 @@ export const byClaim: Case = defineCase('ID-212', 'under a lost claim, no call w
   })
 })
 
-/** RV-19: a failing store leaves nothing in the way. */
+/** A failing store leaves nothing in the way. */
 export const failing: Case = defineCase('ID-213', 'a store that cannot be reached has begun nothing', async (t) => {
   const { marks, spy } = spied(t)
   spy.fail('commit', new Error('Down'), new Error('Down'))

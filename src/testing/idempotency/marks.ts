@@ -13,7 +13,7 @@ const LONG = 600_000
 /** Lets a mark that lives {@link LIFE} expire. */
 const outlive = (t: Context): Promise<void> => t.sleep(LIFE + 50)
 
-/** RV-5: unknown, marked, known. */
+/** Unknown, marked, known. */
 export const roundTrip: Case = defineCase('ID-101', 'a marked compensation was made', async (t) => {
   const { marks } = stores(t)
   equal(await marks.wasCompensated(key()), false)
@@ -23,7 +23,7 @@ export const roundTrip: Case = defineCase('ID-101', 'a marked compensation was m
   equal(await marks.wasCompensated(key({ runId: 'other' })), false)
 })
 
-/** RV-8, RV-10: marking twice is fine. */
+/** Marking twice is fine. */
 export const twice: Case = defineCase('ID-102', 'marking again changes nothing, and says so', async (t) => {
   const { marks } = stores(t)
   equal(await marks.markCompensated(key()), true)
@@ -46,7 +46,7 @@ export const concurrent: Case = defineCase('ID-103', 'of concurrent marks one is
   }
 })
 
-/** A.5-10: every member of the key counts. */
+/** Every member of the key counts. */
 export const members: Case = defineCase('ID-104', 'another step, kind, workflow or seq is another mark', async (t) => {
   const { marks } = stores(t)
   const keys: CompensationKey[] = [
@@ -73,7 +73,7 @@ export const members: Case = defineCase('ID-104', 'another step, kind, workflow 
   equal(await marks.wasCompensated(key({ stepId: undefined, seq: undefined })), true, 'Undefined is left out')
 })
 
-/** A.5-10: ids may contain any separator. */
+/** Ids may contain any separator. */
 export const oddKeys: Case = defineCase('ID-105', 'keys of any characters never collide', async (t) => {
   const { marks } = stores(t)
   const keys = [
@@ -120,7 +120,7 @@ export const tenants: Case = defineCase('ID-106', 'marks of another tenant do no
   equal([await acme.wasCompensated(key()), await other.wasCompensated(key())], [true, false])
 })
 
-/** RV-11: a mark with a time to live is gone after it. */
+/** A mark with a time to live is gone after it. */
 export const expires: Case = defineCase('ID-107', 'a mark exists for its time to live, and not after', async (t) => {
   const { marks } = stores(t)
   const [short, long, ever] = [key({ kind: 'short' }), key({ kind: 'long' }), key({ kind: 'ever' })]

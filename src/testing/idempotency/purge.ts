@@ -8,7 +8,7 @@ import { begun, key } from './keys.ts'
 
 const EVER = Number.MAX_SAFE_INTEGER
 
-/** RV-9: the stale mark is deleted, the fresh one stays. */
+/** The stale mark is deleted, the fresh one stays. */
 export const stale: Case = defineCase('ID-301', 'a purge deletes marks older than its cutoff', async (t) => {
   const { marks, db } = stores(t)
   await db.health()
@@ -25,7 +25,6 @@ export const stale: Case = defineCase('ID-301', 'a purge deletes marks older tha
   equal([await mentions(t, 'stale'), await mentions(t, 'fresh')], [false, true])
 })
 
-/** A.1.3: strictly older. */
 export const strictly: Case = defineCase('ID-302', 'a mark made exactly at the cutoff stays', async (t) => {
   const { marks } = stores(t)
   await marks.markCompensated(key())
@@ -65,7 +64,7 @@ export const limited: Case = defineCase('ID-304', 'a purge deletes the oldest ma
   equal(await marks.purgeOlderThan(EVER, { limit: 3 }), 0)
 })
 
-/** B.5-13: many, in batches, and nothing is left. */
+/** Many, in batches, and nothing is left. */
 export const many: Case = defineCase('ID-305', 'a purge of many marks leaves no key', async (t) => {
   const { marks } = stores(t)
   const n = 250

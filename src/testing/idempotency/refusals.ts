@@ -113,7 +113,6 @@ export const aborted: Case = defineCase(
   },
 )
 
-/** EN-13: after close, nothing works. */
 export const afterClose: Case = defineCase('ID-806', 'after close every method of marks is refused', async (t) => {
   const { marks, db, cost } = spied(t)
   const it = await begun(marks.beginCompensation(key()))

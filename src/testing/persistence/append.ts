@@ -7,7 +7,7 @@ import { changesNothing, event, first, RUN, spied, stores, structured, WORKFLOW 
 
 const HOUR = 3_600_000
 
-/** RV-1: two appends, then load. */
+/** Two appends, then load. */
 export const appendAndLoad: Case = defineCase('PE-101', 'appended events are loaded in order', async (t) => {
   const { log } = stores(t)
   equal(await log.append(event('enter')), { seq: 1, duplicate: false })
@@ -43,7 +43,7 @@ export const roundTrip: Case = defineCase('PE-102', 'an event comes back as it w
   equal((await log.loadEvents(RUN)).items, [{ ...full, seq: 1 }, bare])
 })
 
-/** EN-9: from 1, one by one, for each run. */
+/** From 1, one by one, for each run. */
 export const numbers: Case = defineCase('PE-103', 'seqs begin at 1 and leave no gaps, in every run', async (t) => {
   const { log } = stores(t)
   for (const n of upTo(5)) {
@@ -51,7 +51,7 @@ export const numbers: Case = defineCase('PE-103', 'seqs begin at 1 and leave no 
   }
 })
 
-/** EN-9: consecutive seqs, and the last one is returned. */
+/** Consecutive seqs, and the last one is returned. */
 export const batches: Case = defineCase('PE-104', 'a batch is contiguous and returns its last seq', async (t) => {
   const { log } = stores(t)
   equal(await log.appendBatch(upTo(3).map((n) => event(`a${n}`))), { seq: 3, duplicate: false })
@@ -63,7 +63,6 @@ export const batches: Case = defineCase('PE-104', 'a batch is contiguous and ret
   )
 })
 
-/** EN-9: all or nothing. */
 export const allOrNothing: Case = defineCase('PE-105', 'a batch with one bad event changes nothing', async (t) => {
   const { log } = spied(t, { limits: { valueBytes: 1000 } })
   await log.append(event('first', { idempotencyKey: 'first' }))
@@ -89,7 +88,7 @@ export const emptyBatch: Case = defineCase('PE-106', 'an empty batch does nothin
   equal(await t.dump(), [])
 })
 
-/** RV-4: a run belongs to one workflow. */
+/** A run belongs to one workflow. */
 export const otherWorkflow: Case = defineCase('PE-107', 'an event of another workflow changes nothing', async (t) => {
   const [one, two] = [stores(t).log, stores(t).log]
   await one.append(event('a', { definitionVersion: 'v1' }))
@@ -289,7 +288,7 @@ export const backwards: Case = defineCase(
   },
 )
 
-/** Row 20, sayiir's progress: the event and the new state of the run are one change. */
+/** The event and the new state of the run are one change. */
 export const movesRun: Case = defineCase('PE-119', 'an append moves the run in the same commit', async (t) => {
   const [one, two] = [spied(t), spied(t)]
   await one.db.open()
@@ -314,7 +313,7 @@ export const movesRun: Case = defineCase('PE-119', 'an append moves the run in t
   equal((await stores(t).log.load(RUN))?.events.length, 5)
 })
 
-/** Row 20: without the event, the run does not change. */
+/** Without the event, the run does not change. */
 export const staysWithoutEvent: Case = defineCase(
   'PE-120',
   'an append that is refused or repeated does not move the run',
@@ -345,7 +344,7 @@ export const staysWithoutEvent: Case = defineCase(
   },
 )
 
-/** Row 37: a writer learns that it is asked to stop. */
+/** A writer learns that it is asked to stop. */
 export const tellsSignal: Case = defineCase('PE-121', 'an append returns the pending signal of the run', async (t) => {
   const [worker, operator] = [spied(t), stores(t)]
   const run = { position: { kind: 'step', stepId: 'a' } } as const

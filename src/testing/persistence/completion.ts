@@ -8,7 +8,7 @@ import { changesNothing, event, losing, RUN, several, stores, verdict } from '..
 const HOUR = 3_600_000
 const COMPLETIONS: readonly Completion[] = ['completed', 'failed', 'cancelled', 'compensated']
 
-/** RV-3: it is visible, and it blocks further changes. */
+/** It is visible, and it blocks further changes. */
 export const completes: Case = defineCase('PE-301', 'a completed run takes no event and no resume', async (t) => {
   for (const completion of COMPLETIONS) {
     const [one, two] = [stores(t).log, stores(t).log]
@@ -29,7 +29,7 @@ export const completes: Case = defineCase('PE-301', 'a completed run takes no ev
   }
 })
 
-/** 7.4: a repeat succeeds and changes nothing. */
+/** A repeat succeeds and changes nothing. */
 export const again: Case = defineCase('PE-302', 'completing again in the same way is a success', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -67,7 +67,7 @@ export const unknown: Case = defineCase('PE-304', 'an unknown run cannot be comp
   equal((await log.complete(RUN, 'completed')).duplicate, false)
 })
 
-/** 7.8: the last event comes in the same commit. */
+/** The last event comes in the same commit. */
 export const finalEvent: Case = defineCase('PE-305', 'a completion can bring the final event', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -142,7 +142,7 @@ export const oneOutcome: Case = defineCase('PE-309', 'of concurrent different co
   }
 })
 
-/** A.5-6: no event comes after the end. */
+/** No event comes after the end. */
 export const race: Case = defineCase('PE-310', 'no event is accepted after the completion', async (t) => {
   const handles = several(t, 4)
   for (const round of upTo(3)) {

@@ -9,7 +9,7 @@ import { persistenceStore } from '../../stores/persistence/store.ts'
 
 const inOrder = (seqs: readonly number[]): number[] => seqs.toSorted((a, b) => a - b)
 
-/** EN-9, LangGraph #8115: no seq twice, none left out, no event lost. */
+/** LangGraph #8115: no seq twice, none left out, no event lost. */
 export const dense: Case = defineCase('PE-1001', 'appends by many databases leave one dense log', async (t) => {
   const handles = several(t, 5)
   const results = await atOnce(60, async (i) => {
@@ -22,7 +22,7 @@ export const dense: Case = defineCase('PE-1001', 'appends by many databases leav
   for (const { seq, kind } of results) equal(events[seq - 1]?.kind, kind)
 })
 
-/** EN-9: the seqs of a batch are consecutive. */
+/** The seqs of a batch are consecutive. */
 export const denseBatches: Case = defineCase('PE-1002', 'concurrent batches stay together', async (t) => {
   const handles = several(t, 4)
   const lasts = await atOnce(16, async (i) => {

@@ -111,7 +111,7 @@ export const malformed: Case = defineCase('PE-508', 'a malformed intervention is
   })
 })
 
-/** RV-22, RV-23: taking it and recording the decision are one commit, or nothing happens. */
+/** Taking it and recording the decision are one commit, or nothing happens. */
 export const withEvent: Case = defineCase(
   'PE-509',
   'an intervention is taken and recorded in one commit',
@@ -146,7 +146,7 @@ export const withEvent: Case = defineCase(
   },
 )
 
-/** RV-23: of many consumers, one records it. */
+/** Of many consumers, one records it. */
 export const recordedOnce: Case = defineCase('PE-510', 'an intervention is recorded once', async (t) => {
   const handles = several(t, 4)
   const { log } = handles[0]!

@@ -6,7 +6,7 @@ import { collect, event, ODD_IDS, RUN, stores } from '../stores.ts'
 
 const TENANTS = ['a', 'a:', 'aa', 'A', '%', '_', '*', 'a!run', '😀', 'default']
 
-/** EN-12: the run of another tenant does not exist here. */
+/** The run of another tenant does not exist here. */
 export const tenants: Case = defineCase('PE-701', 'tenants with equal run ids see nothing of each other', async (t) => {
   const of = (tenant: string): PersistenceStore => stores(t, {}, tenant).log
   for (const [i, tenant] of TENANTS.entries()) {

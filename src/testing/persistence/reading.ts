@@ -8,7 +8,7 @@ import { byCodePoint, byPage, collect, event, first, ODD_IDS, RUN, spied, stores
 
 const kinds = (events: readonly { kind: string }[]): string[] => events.map(({ kind }) => kind)
 
-/** EN-10: strictly after. */
+/** Strictly after. */
 export const after: Case = defineCase('PE-601', 'loadEventsAfter begins after the given seq', async (t) => {
   const { log } = stores(t)
   await log.appendBatch(['a', 'b', 'c'].map((kind) => event(kind)))
@@ -17,7 +17,7 @@ export const after: Case = defineCase('PE-601', 'loadEventsAfter begins after th
   for (const seq of [3, 4, 1e6, Number.MAX_SAFE_INTEGER]) equal(await log.loadEventsAfter(RUN, seq), { items: [] })
 })
 
-/** EN-10: an empty answer, not an error. */
+/** An empty answer, not an error. */
 export const unknown: Case = defineCase('PE-602', 'an unknown run is empty in every read', async (t) => {
   const { log } = stores(t)
   await log.append(event('a', { runId: 'other' }))

@@ -158,7 +158,6 @@ export const badTenants: Case = defineCase(
   },
 )
 
-/** EN-13: after close, nothing works. */
 export const afterClose: Case = defineCase('PE-809', 'after close every method of logs is refused', async (t) => {
   const { db, log, cost } = spied(t)
   await log.append(event('a'))

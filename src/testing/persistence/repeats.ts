@@ -89,7 +89,7 @@ export const laterRepeat: Case = defineCase('PE-205', 'a repeat may come later, 
   equal(first((await log.loadEvents(RUN)).items).at, 1)
 })
 
-/** 7.7: the answer was lost, but the append took effect. */
+/** The answer was lost, but the append took effect. */
 export const afterLostAnswer: Case = defineCase(
   'PE-206',
   'an append whose answer was lost can be repeated',
@@ -147,7 +147,7 @@ export const ofTheRun: Case = defineCase('PE-209', 'keys of different runs and t
   equal((await other.append(event('other', { idempotencyKey: 'a' }))).duplicate, false)
 })
 
-/** 7.4: an exact repeat of an accepted append succeeds, even after the end. */
+/** An exact repeat of an accepted append succeeds, even after the end. */
 export const afterCompletion: Case = defineCase(
   'PE-210',
   'a repeat is recognised even after the run has ended',

@@ -5,7 +5,7 @@ import { HoldfastError } from '../../core/errors.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, event, leavingOut, RUN, several, spied, stores, WORKFLOW } from '../stores.ts'
 
-/** RV-2: resuming from 3 goes on at 4, and a later load shows it. */
+/** Resuming from 3 goes on at 4, and a later load shows it. */
 export const cursor: Case = defineCase('PE-401', 'resume records where a run goes on', async (t) => {
   const { log } = stores(t)
   await log.appendBatch(upTo(3).map((n) => event(`e${n}`, { payload: n })))
@@ -66,7 +66,6 @@ export const unknown: Case = defineCase('PE-406', 'an unknown run cannot be resu
   equal([await t.dump(), await log.exists(RUN)], [[], false])
 })
 
-/** RV-3: an ended run stays ended. */
 export const ended: Case = defineCase('PE-407', 'an ended run cannot be resumed', async (t) => {
   const { log } = stores(t)
   await log.append(event('a'))
@@ -80,7 +79,6 @@ export const ended: Case = defineCase('PE-407', 'an ended run cannot be resumed'
   equal((await log.load(RUN))?.resumedFromSeq, 1)
 })
 
-/** RV-6, RV-7: a whole run, as the tests of the servers have it. */
 export const wholeLife: Case = defineCase(
   'PE-408',
   'a run is appended to, resumed, completed, and loaded',
@@ -100,7 +98,7 @@ export const wholeLife: Case = defineCase(
   },
 )
 
-/** RV-23: the log shows who resumed the run. A refused resume leaves no event. */
+/** The log shows who resumed the run. A refused resume leaves no event. */
 export const onRecord: Case = defineCase('PE-409', 'a resume is recorded in the log in the same commit', async (t) => {
   const { log, cost } = spied(t)
   await log.append(event('a'))

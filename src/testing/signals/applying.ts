@@ -7,7 +7,6 @@ import { at, begin, nap, now, offered, runOf, standing, waitFor } from './runs.t
 
 const WHY = { reason: 'Out of stock', requestedBy: 'ada' }
 
-/** SY-28. */
 export const cancels: Case = defineCase('SI-201', 'a check cancels a run with a cancel request', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
@@ -23,7 +22,6 @@ export const cancels: Case = defineCase('SI-201', 'a check cancels a run with a 
   await rejects(s.log.append({ runId: RUN, workflow: 'order', kind: 'late' }), 'ALREADY_COMPLETED')
 })
 
-/** SY-29, SY-33. */
 export const nothing: Case = defineCase('SI-202', 'a check of a run without a request does nothing', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
@@ -35,7 +33,7 @@ export const nothing: Case = defineCase('SI-202', 'a check of a run without a re
   })
 })
 
-/** SY-30, SY-34: the request stays. */
+/** The request stays. */
 export const afterEnd: Case = defineCase('SI-203', 'a check of an ended run does nothing', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -52,7 +50,7 @@ export const afterEnd: Case = defineCase('SI-203', 'a check of an ended run does
   equal([(await runOf(t)).status, await offered(t)], ['completed', []])
 })
 
-/** B.5-7: even if nobody works on the run. */
+/** Even if nobody works on the run. */
 export const anyState: Case = defineCase('SI-204', 'waiting, paused and pending runs are cancelled', async (t) => {
   const s = stores(t)
   for (const from of ['pending', 'waiting', 'paused'] as const) {
@@ -65,7 +63,6 @@ export const anyState: Case = defineCase('SI-204', 'waiting, paused and pending 
   equal([await s.timers.nextDue(), await offered(t)], [undefined, []])
 })
 
-/** SY-32, SY-35. */
 export const pauses: Case = defineCase('SI-205', 'a check pauses a run with a pause request', async (t) => {
   const s = stores(t)
   const fork = { kind: 'fork', stepId: 'f', branches: ['a', 'b'], completed: ['a'] } as const
@@ -80,7 +77,6 @@ export const pauses: Case = defineCase('SI-205', 'a check pauses a run with a pa
   equal(await offered(t), [])
 })
 
-/** SY-40. */
 export const cancelFirst: Case = defineCase('SI-206', 'of both signals, cancel comes first', async (t) => {
   const s = stores(t)
   for (const runId of ['a', 'b', 'c']) {
@@ -121,7 +117,6 @@ export const oneApplies: Case = defineCase('SI-208', 'of concurrent checks one a
   }
 })
 
-/** SY-36. */
 export const unpauses: Case = defineCase('SI-301', 'an unpaused run has its earlier status', async (t) => {
   const s = stores(t)
   const later = (await now(s)) + 60_000
@@ -148,7 +143,7 @@ export const unpauses: Case = defineCase('SI-301', 'an unpaused run has its earl
   }
 })
 
-/** SY-37, SY-38, SY-39, with a code of its own. */
+/** The refusal has a code of its own. */
 export const cannotUnpause: Case = defineCase('SI-302', 'a run that is not paused cannot be unpaused', async (t) => {
   const s = stores(t)
   await rejects(s.signals.unpause(RUN), 'NOT_FOUND')
@@ -162,7 +157,7 @@ export const cannotUnpause: Case = defineCase('SI-302', 'a run that is not pause
   }
 })
 
-/** B.5-7: the run does not pause again; a cancel request stays. */
+/** The run does not pause again; a cancel request stays. */
 export const clearsPause: Case = defineCase('SI-303', 'unpausing clears the pause request', async (t) => {
   const s = stores(t)
   await begin(s)

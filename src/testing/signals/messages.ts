@@ -5,7 +5,6 @@ import { type Case, defineCase } from '../case.ts'
 import { byPage, changesNothing, losing, ODD_IDS, RUN, stores, structured, verdict } from '../stores.ts'
 import { at, begin, runOf, standing, stepOf } from './runs.ts'
 
-/** SY-54. */
 export const fifo: Case = defineCase('SI-401', 'messages of a name are taken in order, each once', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -18,7 +17,6 @@ export const fifo: Case = defineCase('SI-401', 'messages of a name are taken in 
   for (const it of [s, stores(t)]) equal(await it.signals.consumeMessage(RUN, 'n'), undefined)
 })
 
-/** SY-55. */
 export const none: Case = defineCase('SI-402', 'an unknown name or run has no message', async (t) => {
   const s = stores(t)
   await changesNothing(t, async () => {
@@ -29,7 +27,7 @@ export const none: Case = defineCase('SI-402', 'an unknown name or run has no me
   await changesNothing(t, async () => equal(await s.signals.consumeMessage(RUN, 'n'), undefined))
 })
 
-/** SY-56, with names that have broken other stores. */
+/** Some of these names have broken other stores. */
 export const names: Case = defineCase('SI-403', 'names do not share queues', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -166,7 +164,7 @@ export const afterDelete: Case = defineCase(
   },
 )
 
-/** 7.4: taking a message and using it are one commit. */
+/** Taking a message and using it are one commit. */
 export const delivers: Case = defineCase('SI-412', 'a message is delivered to a step in one commit', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })

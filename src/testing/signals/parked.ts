@@ -5,7 +5,6 @@ import { type Case, defineCase } from '../case.ts'
 import { changesNothing, RUN, stores, structured } from '../stores.ts'
 import { at, begin, now, offered, putStep, runOf, standing, stepOf, waitFor } from './runs.ts'
 
-/** SY-83. */
 export const advances: Case = defineCase('SI-501', 'a message wakes the run that waits for it', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -19,7 +18,6 @@ export const advances: Case = defineCase('SI-501', 'a message wakes the run that
   equal(await s.signals.consumeMessage(RUN, 'paid'), undefined, 'It was taken')
 })
 
-/** SY-83: parked by any means. */
 export const bySnapshot: Case = defineCase('SI-502', 'it does not matter how a run came to wait', async (t) => {
   const s = stores(t)
   await s.state.saveSnapshot({ runId: RUN, state: 1, position: waitFor() })
@@ -30,7 +28,6 @@ export const bySnapshot: Case = defineCase('SI-502', 'it does not matter how a r
   }
 })
 
-/** SY-84. */
 export const completes: Case = defineCase('SI-503', 'a message completes a run that has no next step', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -42,7 +39,6 @@ export const completes: Case = defineCase('SI-503', 'a message completes a run t
   equal(await offered(t), [])
 })
 
-/** SY-83. */
 export const otherName: Case = defineCase('SI-504', 'a message of another name is kept', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -54,7 +50,7 @@ export const otherName: Case = defineCase('SI-504', 'a message of another name i
   equal((await s.signals.consumeMessage(RUN, 'other'))?.payload, 1)
 })
 
-/** SY-93, B.5-4: an earlier message is not waited for. */
+/** An earlier message is not waited for. */
 export const already: Case = defineCase('SI-505', 'a run that parks takes a message sent before', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -66,7 +62,6 @@ export const already: Case = defineCase('SI-505', 'a run that parks takes a mess
   equal([(await runOf(t)).status, (await stepOf(t, 'again'))?.result], ['completed', 3])
 })
 
-/** B.5-6. */
 export const noOvertaking: Case = defineCase('SI-506', 'a message does not overtake an older one', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
@@ -80,7 +75,7 @@ export const noOvertaking: Case = defineCase('SI-506', 'a message does not overt
   equal((await stores(t).signals.consumeMessage(RUN, 'paid'))?.payload, 3)
 })
 
-/** B.5-4: sent while paused, taken when unpaused. */
+/** Sent while paused, taken when unpaused. */
 export const whilePaused: Case = defineCase('SI-507', 'a message to a paused run is not lost', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -131,7 +126,7 @@ export const parkAgain: Case = defineCase(
   },
 )
 
-/** 7.4: the first result wins. */
+/** The first result wins. */
 export const firstResult: Case = defineCase(
   'SI-511',
   'a step with a result keeps it, and the message is kept',

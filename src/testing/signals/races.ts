@@ -118,7 +118,7 @@ export const timeoutOrMessage: Case = defineCase(
   },
 )
 
-/** B.5-4: whichever comes first, the run gets the message. */
+/** Whichever comes first, the run gets the message. */
 export const parkOrSend: Case = defineCase('SI-1006', 'parking and sending do not miss each other', async (t) => {
   for (const i of upTo(8)) {
     const runId = `r${i}`

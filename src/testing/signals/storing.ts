@@ -11,7 +11,6 @@ import { at, begin, offered, runOf } from './runs.ts'
 const KINDS: readonly SignalKind[] = ['cancel', 'pause']
 const WHY = { reason: 'Out of stock', requestedBy: 'ada' }
 
-/** SY-16, SY-21. */
 export const stored: Case = defineCase('SI-101', 'a signal is stored with its reason and requester', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -25,7 +24,6 @@ export const stored: Case = defineCase('SI-101', 'a signal is stored with its re
   equal((await runOf(t)).status, 'running', 'Asked for is not done')
 })
 
-/** SY-16. */
 export const bare: Case = defineCase('SI-102', 'a signal needs no reason', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -33,7 +31,6 @@ export const bare: Case = defineCase('SI-102', 'a signal needs no reason', async
   equal(Object.keys((await s.signals.getSignal(RUN, 'cancel'))!), ['requestedAt'])
 })
 
-/** SY-44. */
 export const latest: Case = defineCase('SI-103', 'of two requests of a kind, the later one counts', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -43,7 +40,6 @@ export const latest: Case = defineCase('SI-103', 'of two requests of a kind, the
   equal([reason, requestedBy], ['two', undefined])
 })
 
-/** SY-17, SY-27, SY-21. */
 export const unknown: Case = defineCase('SI-104', 'an unknown run accepts no signal', async (t) => {
   const s = stores(t)
   await changesNothing(t, async () => {
@@ -57,7 +53,7 @@ export const unknown: Case = defineCase('SI-104', 'an unknown run accepts no sig
   })
 })
 
-/** SY-18, SY-19, SY-23, SY-24, SY-25: a refusal returns the status, and changes nothing. */
+/** A refusal returns the status, and changes nothing. */
 export const ended: Case = defineCase('SI-105', 'an ended run accepts no signal', async (t) => {
   const s = stores(t)
   for (const completion of ['completed', 'failed', 'cancelled', 'compensated'] as const) {
@@ -75,7 +71,7 @@ export const ended: Case = defineCase('SI-105', 'an ended run accepts no signal'
   }
 })
 
-/** SY-20, SY-26, 7.4: a request without effect is not stored. */
+/** A request without effect is not stored. */
 export const already: Case = defineCase('SI-106', 'pausing a paused run succeeds and stores nothing', async (t) => {
   const s = stores(t)
   await begin(s, { status: 'paused' }, 'a')
@@ -91,7 +87,6 @@ export const already: Case = defineCase('SI-106', 'pausing a paused run succeeds
   equal((await s.signals.getSignal('a', 'cancel'))?.reason, WHY.reason, 'A paused run can be cancelled')
 })
 
-/** SY-64, B.1.4, with our names. */
 export const matrix: Case = defineCase('SI-107', 'the allowed signals follow from the status', async () => {
   const may = (status: string, kind: SignalKind): Promise<unknown> =>
     verdict((async () => requireSignalAllowed(status, kind))())
@@ -104,7 +99,6 @@ export const matrix: Case = defineCase('SI-107', 'the allowed signals follow fro
   }
 })
 
-/** SY-22, SY-41. */
 export const cleared: Case = defineCase('SI-108', 'a signal is withdrawn, and the other kind stays', async (t) => {
   const s = stores(t)
   await begin(s, { position: at() })
@@ -117,7 +111,7 @@ export const cleared: Case = defineCase('SI-108', 'a signal is withdrawn, and th
   equal([(await runOf(t)).signals, await offered(t)], [undefined, [[RUN, 'work']]])
 })
 
-/** SY-31, SY-42, B.5-7: a run with a signal is offered to be stopped, even if it waits or is paused. */
+/** A run with a signal is offered to be stopped, even if it waits or is paused. */
 export const offersStop: Case = defineCase('SI-109', 'a run with a signal is offered to be stopped', async (t) => {
   const s = stores(t)
   for (const runId of ['a', 'b', 'c']) await begin(s, { position: at() }, runId)
@@ -136,7 +130,6 @@ export const offersStop: Case = defineCase('SI-109', 'a run with a signal is off
   ])
 })
 
-/** SY-43, the other way round: a deleted run leaves nothing. */
 export const deleted: Case = defineCase('SI-110', 'a deleted run takes its signals with it', async (t) => {
   const s = stores(t)
   await s.state.saveSnapshot({ runId: RUN, state: {} })

@@ -11,7 +11,6 @@ const SOON = 2000
 /** Whether something is due, within the difference of the clocks. */
 const isNow = async (s: Stores): Promise<boolean> => isNear((await s.timers.nextDue()) ?? 0, await now(s))
 
-/** SY-45, SY-46. */
 export const delay: Case = defineCase('SI-601', 'a delay ends when its time has come, and not before', async (t) => {
   const s = stores(t)
   const wakeAt = (await now(s)) + SOON
@@ -26,7 +25,7 @@ export const delay: Case = defineCase('SI-601', 'a delay ends when its time has 
   equal(await s.timers.advanceDue(), [])
 })
 
-/** SY-46: a run is due at once, even for a caller that has not asked since. */
+/** A run is due at once, even for a caller that has not asked since. */
 export const ownClock: Case = defineCase('SI-602', "a delay is due by the backend's clock", async (t) => {
   const s = stores(t)
   await begin(s, { position: nap((await now(s)) + 200) })
@@ -34,7 +33,6 @@ export const ownClock: Case = defineCase('SI-602', "a delay is due by the backen
   equal((await s.timers.advanceDue()).length, 1)
 })
 
-/** SY-47. */
 export const last: Case = defineCase('SI-603', 'a delay completes a run that has no next step', async (t) => {
   const s = stores(t)
   await s.state.saveSnapshot({ runId: RUN, state: 1, position: { kind: 'delay', stepId: 'nap', wakeAt: 0 } })
@@ -43,7 +41,6 @@ export const last: Case = defineCase('SI-603', 'a delay completes a run that has
   equal([(await s.state.loadSnapshot(RUN))?.state, (await s.log.load(RUN))?.completion], [1, 'completed'])
 })
 
-/** B.5-4. */
 export const timeout: Case = defineCase('SI-604', 'a wait for a message times out', async (t) => {
   const s = stores(t)
   await begin(s)
@@ -81,7 +78,6 @@ export const messageFirst: Case = defineCase('SI-606', 'a stored message comes b
   equal([step.result, step.timedOut, await standing(t)], [2, undefined, ['running', at('ship')]])
 })
 
-/** B.5-4. */
 export const fork: Case = defineCase('SI-607', 'a fork is woken with its branches', async (t) => {
   const s = stores(t)
   const awake = { kind: 'fork', stepId: 'f', branches: ['a', 'b', 'c'], completed: ['b'] } as const
@@ -136,7 +132,7 @@ export const paused: Case = defineCase('SI-610', 'a paused run is not due until 
   equal(await standing(t), ['running', at('ship')])
 })
 
-/** B.5-7: a run with a signal does not go on. */
+/** A run with a signal does not go on. */
 export const signalled: Case = defineCase('SI-611', 'a due run with a signal is stopped', async (t) => {
   const s = stores(t)
   for (const runId of ['a', 'b', 'c']) await begin(s, { position: nap(1) }, runId)
@@ -201,7 +197,7 @@ export const poison: Case = defineCase('SI-613', 'a run that fails does not hold
   )
 })
 
-/** B.5-7: a worker that must undo steps first gets such a run. */
+/** A worker that must undo steps first gets such a run. */
 export const left: Case = defineCase('SI-614', 'a due run with a signal can be left to workers', async (t) => {
   const s = stores(t)
   for (const runId of ['a', 'b']) await begin(s, { position: nap(1) }, runId)

@@ -3,7 +3,6 @@ import { equal, ok, rejects } from '../assert.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, stores, structured } from '../stores.ts'
 
-/** EN-5: `null` is a value. */
 export const nullIsThere: Case = defineCase('ST-201', 'null is a value, different from a missing one', async (t) => {
   const { state } = stores(t)
   await state.setJson('k', null)
@@ -13,7 +12,7 @@ export const nullIsThere: Case = defineCase('ST-201', 'null is a value, differen
   equal([await state.getJson('u'), await state.exists('u')], [undefined, true])
 })
 
-/** EN-5, Mastra #12575: all JSON values; empty lists and objects are neither lost nor confused. */
+/** Mastra #12575: all JSON values; empty lists and objects are neither lost nor confused. */
 export const json: Case = defineCase('ST-202', 'JSON values come back unchanged', async (t) => {
   const { state } = stores(t)
   const values = [true, false, 0, 1.5, -1e300, '', 'text', '{}', [], {}, [[], {}], { a: { b: [null, { c: '' }] } }]

@@ -11,7 +11,7 @@ const fill = (state: StateStore, keys: readonly string[], runId?: string): Promi
 
 const sorted = (keys: Iterable<string>): string[] => [...keys].toSorted(byCodePoint)
 
-/** EN-6: separators are plain characters. */
+/** Separators are plain characters. */
 export const separators: Case = defineCase('ST-501', 'keys that differ only in separators are different', async (t) => {
   const { state } = stores(t)
   const keys = ['a:b', 'a/b', 'a_b', 'a.b', 'a!b', 'a b', 'ab', 'a', 'b', 'A:B', 'a::b', 'a:b:']
@@ -173,7 +173,7 @@ export const ourNames: Case = defineCase('ST-510', 'keys that look like internal
 
 const TENANTS = ['a', 'a:', 'aa', 'A', '%', '_', '*', 'a!run', '😀', 'default']
 
-/** EN-12: a store reaches only the data of its own tenant. */
+/** A store reaches only the data of its own tenant. */
 export const tenants: Case = defineCase('ST-511', 'tenants see nothing of each other', async (t) => {
   const of = (tenant: string): StateStore => stores(t, {}, tenant).state
   for (const tenant of TENANTS) {
@@ -193,7 +193,7 @@ export const tenants: Case = defineCase('ST-511', 'tenants see nothing of each o
   equal(await of('nobody').getMany(['k']), new Map())
 })
 
-/** EN-8: all `exec:{id}:…` keys, which are the values of a run here, and nothing of `exec:{id}2`. */
+/** Nothing of a run whose id begins with the id of this one. */
 export const deleteExecutionState: Case = defineCase(
   'ST-512',
   'deleteExecutionState deletes all state of a run, and nothing else',

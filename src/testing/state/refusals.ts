@@ -170,7 +170,7 @@ export const badTenants: Case = defineCase(
   },
 )
 
-/** EN-13: after close, nothing works, except closing again. */
+/** After close, nothing works, except closing again. */
 export const afterClose: Case = defineCase(
   'ST-709',
   'after close every method of values and snapshots is refused',
@@ -187,7 +187,7 @@ export const afterClose: Case = defineCase(
   },
 )
 
-/** EN-13: the driver says whether it needs a network. */
+/** The driver says whether it needs a network. */
 export const health: Case = defineCase(
   'ST-710',
   'an open database is healthy, and says whether it needs a network',

@@ -21,7 +21,7 @@ import {
 
 const HOUR = 3_600_000
 
-/** EN-1: with all fields. */
+/** With all fields. */
 export const roundTrip: Case = defineCase('ST-601', 'a snapshot comes back as it was saved', async (t) => {
   const { state } = stores(t)
   const document = { stepOutputs: {}, variables: new Map(), user: undefined, ...structured() }
@@ -32,7 +32,7 @@ export const roundTrip: Case = defineCase('ST-601', 'a snapshot comes back as it
   ok(Number.isSafeInteger(updatedAt), 'Milliseconds')
 })
 
-/** EN-1: with only the required fields; an unknown run has none. */
+/** With only the required fields; an unknown run has none. */
 export const bare: Case = defineCase('ST-602', 'a snapshot without options has none when loaded', async (t) => {
   const { state } = stores(t)
   equal(await state.loadSnapshot(RUN), undefined)
@@ -45,7 +45,7 @@ export const bare: Case = defineCase('ST-602', 'a snapshot without options has n
   equal(await state.loadSnapshot('unknown'), undefined)
 })
 
-/** EN-2: the last save counts. */
+/** The last save counts. */
 export const replaces: Case = defineCase('ST-603', 'saving again replaces, and counts', async (t) => {
   const { state } = stores(t)
   for (const n of upTo(3)) equal((await state.saveSnapshot({ runId: RUN, state: { n } })).version, n)
@@ -53,7 +53,7 @@ export const replaces: Case = defineCase('ST-603', 'saving again replaces, and c
   equal((await state.listSnapshots()).items.length, 1)
 })
 
-/** EN-2, LangGraph #8810: an older state must not overwrite a newer snapshot. */
+/** LangGraph #8810: an older state must not overwrite a newer snapshot. */
 export const lowerSeq: Case = defineCase('ST-604', 'a snapshot that includes less of the log is refused', async (t) => {
   const [one, two] = [stores(t).state, stores(t).state]
   await one.saveSnapshot({ runId: RUN, state: 'a', throughSeq: 5 })
@@ -171,7 +171,7 @@ export const deletes: Case = defineCase('ST-610', 'a deleted snapshot is gone, a
   equal((await state.saveSnapshot({ runId: 'Wolframite', state: 3 }, { expectedVersion: 0 })).version, 1)
 })
 
-/** EN-7: summaries without states, in order of ids. */
+/** Summaries without states, in order of ids. */
 export const lists: Case = defineCase('ST-611', 'listSnapshots lists every snapshot of the tenant', async (t) => {
   const { state } = stores(t)
   equal(await state.listSnapshots(), { items: [] })
@@ -184,7 +184,7 @@ export const lists: Case = defineCase('ST-611', 'listSnapshots lists every snaps
   equal(await collect(state.snapshots({ limit: 9 })), expected)
 })
 
-/** EN-7: to the end without gaps or repeats, whatever happens meanwhile. */
+/** To the end without gaps or repeats, whatever happens meanwhile. */
 export const stablePages: Case = defineCase(
   'ST-612',
   'pages of snapshots are stable under saves and deletes',
@@ -217,7 +217,7 @@ export const iterateOn: Case = defineCase('ST-617', 'an iterator of snapshots ca
   )
 })
 
-/** EN-11: a snapshot is a cache of the log, and says how much it includes. */
+/** A snapshot is a cache of the log, and says how much it includes. */
 export const freshness: Case = defineCase('ST-613', 'a stale snapshot says where to read on', async (t) => {
   const { state, log } = stores(t)
   await log.appendBatch([event('a'), event('b')])

@@ -12,7 +12,6 @@ const outlive = (t: Context): Promise<void> => t.sleep(LIFE + 50)
 
 const SCOPES = [{}, { runId: 'r' }]
 
-/** EN-4: readable before, gone after. */
 export const expires: Case = defineCase('ST-301', 'a value exists for its time to live, and not after', async (t) => {
   const { state } = stores(t)
   for (const scope of SCOPES) {
@@ -28,7 +27,6 @@ export const expires: Case = defineCase('ST-301', 'a value exists for its time t
   }
 })
 
-/** EN-4: set again without a time to live, it stays. */
 export const cleared: Case = defineCase('ST-302', 'setting again without a time to live keeps the value', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'v', { ttl: LIFE })
@@ -39,7 +37,6 @@ export const cleared: Case = defineCase('ST-302', 'setting again without a time 
   equal([await state.get('k'), await state.get('u')], ['w', 'w'])
 })
 
-/** EN-4: set again with a time to live, it restarts. */
 export const restarted: Case = defineCase('ST-303', 'setting again restarts the time to live', async (t) => {
   const { state } = stores(t)
   await state.set('longer', 'v', { ttl: LIFE })

@@ -4,7 +4,6 @@ import { atOnce, upTo, isNear } from '../build.ts'
 import { type Case, defineCase } from '../case.ts'
 import { changesNothing, RUN, spied, stores } from '../stores.ts'
 
-/** EN-3: a set value exists. */
 export const setAndGet: Case = defineCase('ST-101', 'a set value can be read', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'one')
@@ -15,7 +14,6 @@ export const setAndGet: Case = defineCase('ST-101', 'a set value can be read', a
   equal(await state.get('k'), new Uint8Array([3]), 'Replaced by bytes')
 })
 
-/** EN-3: a deleted value is gone. */
 export const deletes: Case = defineCase('ST-102', 'a deleted value is gone, and delete says so', async (t) => {
   const { state } = stores(t)
   await state.set('k', 'v')
@@ -41,7 +39,7 @@ export const missing: Case = defineCase('ST-103', 'a key without a value reads a
   }
 })
 
-/** EN-5: all 256 byte values, and empty bytes. */
+/** All 256 byte values, and empty bytes. */
 export const bytes: Case = defineCase('ST-104', 'bytes of every value survive, and so do empty bytes', async (t) => {
   const { state } = stores(t)
   const all = Uint8Array.from({ length: 256 }, (_, i) => i)

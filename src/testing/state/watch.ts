@@ -122,7 +122,7 @@ export const idle: Case = defineCase(
   },
 )
 
-/** Rows 23 and 24: hints may be lost, or come twice. */
+/** Hints may be lost, or come twice. */
 export const lost: Case = defineCase(
   'ST-905',
   'an announcement that is lost, repeated or false misleads no watch',

@@ -5,7 +5,7 @@ import { type Case, defineCase } from '../case.ts'
 import { changesNothing, ODD_IDS, RUN, several, spied, stores, structured, verdict } from '../stores.ts'
 import { create, runOf, contextOf } from './runs.ts'
 
-/** DI-2: only the context changes. */
+/** Only the context changes. */
 export const replaces: Case = defineCase('WF-301', 'an update replaces the context, and nothing else', async (t) => {
   const s = stores(t)
   const before = await create(s, { input: { a: 1 }, context: { a: 1, b: 2 } })
@@ -19,7 +19,7 @@ export const replaces: Case = defineCase('WF-301', 'an update replaces the conte
   equal((await runOf(s)).context, {})
 })
 
-/** D.5-1: merged at the root, not deeper. */
+/** Merged at the root, not deeper. */
 export const patches: Case = defineCase('WF-302', 'a patch sets members at the root of the context', async (t) => {
   const s = stores(t)
   await create(s)
@@ -30,7 +30,7 @@ export const patches: Case = defineCase('WF-302', 'a patch sets members at the r
   equal((await s.workflows.patchContext(RUN, { b: undefined })).context, { a: { y: 2 }, b: undefined })
 })
 
-/** Row 6: concurrent writes are not lost. */
+/** Concurrent writes are not lost. */
 export const concurrent: Case = defineCase('WF-303', 'concurrent patches are all kept', async (t) => {
   const handles = several(t, 4)
   await create(handles[0]!)
@@ -39,7 +39,7 @@ export const concurrent: Case = defineCase('WF-303', 'concurrent patches are all
   equal([Object.keys(context as object).length, contextVersion], [41, 40])
 })
 
-/** D.5-11: compare and set. */
+/** Compare and set. */
 export const versions: Case = defineCase(
   'WF-304',
   'a context is replaced only over the expected version',
@@ -114,7 +114,7 @@ export const fixedPoint: Case = defineCase('WF-307', 'a loaded context can be st
   equal([copy.input, copy.context], [context, context])
 })
 
-/** DI-2: distri accepts any JSON, holdfast any structured value. */
+/** Not only JSON. */
 export const anyValue: Case = defineCase('WF-308', 'a context can be any structured value', async (t) => {
   for (const [i, context] of [[1, [2]], 'text', null, 0, false, new Map([[1, new Date(5)]]), 7n].entries()) {
     const [s, runId] = [stores(t), `run ${i}`]

@@ -35,7 +35,6 @@ async function fill(s: Stores, runId: string = RUN): Promise<void> {
   await s.claims.claimTask({ runId, stepId: 'a', workerId: 'w' })
 }
 
-/** SY-3, SY-43, DI-5, DI-10: nothing is left. */
 export const nothing: Case = defineCase('WF-501', 'a deleted run leaves nothing', async (t) => {
   const s = stores(t)
   const before = await entriesOf(t)
@@ -54,7 +53,7 @@ export const nothing: Case = defineCase('WF-501', 'a deleted run leaves nothing'
   }
 })
 
-/** SY-73: idempotent, even if the run never existed. */
+/** Idempotent, even if the run never existed. */
 export const absent: Case = defineCase('WF-502', 'deleting an unknown run succeeds and returns false', async (t) => {
   const s = stores(t)
   await changesNothing(t, async () => {
@@ -102,7 +101,7 @@ export const others: Case = defineCase('WF-504', 'runs created by logs and snaps
   equal((await stores(t).log.load(RUN))?.workflow, 'other')
 })
 
-/** DI-12, SY-62: created again, it is another run. */
+/** Created again, it is another run. */
 export const again: Case = defineCase('WF-505', 'a run created again shows nothing of the old one', async (t) => {
   const s = stores(t)
   await fill(s)
@@ -210,7 +209,6 @@ export const startAndDelete: Case = defineCase(
   },
 )
 
-/** SY-43: earlier snapshots, too. */
 export const past: Case = defineCase('WF-510', 'a deleted run leaves no earlier snapshot', async (t) => {
   const s = stores(t)
   const before = await t.dump()

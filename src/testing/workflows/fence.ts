@@ -19,7 +19,7 @@ const ALL: Readonly<Record<string, (s: Stores, options: WriteOptions) => Promise
   deleteRun: (s, o) => STARTS['deleteRun']!(s, RUN, o),
 }
 
-/** Rows 7 and 8, LangGraph #8796: a worker without its claim changes nothing. */
+/** LangGraph #8796: a worker without its claim changes nothing. */
 export const lost: Case = defineCase(
   'WF-1001',
   'under a lost claim, every change of a run is refused by workflows',
@@ -37,7 +37,7 @@ export const lost: Case = defineCase(
   },
 )
 
-/** 7.4: while the claim is held, it has no effect. */
+/** While the claim is held, it has no effect. */
 export const held: Case = defineCase('WF-1002', 'under a held claim, every change of a run takes effect', async (t) => {
   for (const cold of [false, true]) {
     const s = stores(t)
@@ -55,7 +55,7 @@ export const held: Case = defineCase('WF-1002', 'under a held claim, every chang
   }
 })
 
-/** Rows 7 and 8: an expired claim, and one that was taken over. */
+/** An expired claim, and one that was taken over. */
 export const claimed: Case = defineCase(
   'WF-1003',
   'under an expired claim, or one taken over, nothing of a run changes',

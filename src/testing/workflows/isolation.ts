@@ -6,7 +6,7 @@ import { create, READS, runOf, stepIds, waiting, WRITES } from './runs.ts'
 
 const TENANTS = ['a', 'a:', 'aa', 'A', '%', '_', '*', 'a!run', '😀', 'default']
 
-/** C.5-1, EN-12: the run of another tenant does not exist here. */
+/** The run of another tenant does not exist here. */
 export const tenants: Case = defineCase(
   'WF-1201',
   'tenants with equal run and wait ids see nothing of each other',
@@ -41,7 +41,7 @@ export const tenants: Case = defineCase(
   },
 )
 
-/** Rows 11 and 12: neither separators nor wildcards reach into another run. */
+/** Neither separators nor wildcards reach into another run. */
 export const names: Case = defineCase(
   'WF-1202',
   'created runs of any name are kept apart, with their steps',
@@ -68,7 +68,7 @@ export const names: Case = defineCase(
   },
 )
 
-/** Row 41, D.1.2: each view shows all or nothing. */
+/** Each view shows all or nothing. */
 export const views: Case = defineCase('WF-1203', 'a run is read as of one moment', async (t) => {
   const [writer, reader] = [stores(t), stores(t)]
   let isOver = false

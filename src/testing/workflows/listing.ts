@@ -18,7 +18,7 @@ async function createInTurn(t: Context, s: Stores, runIds: readonly string[], st
   }
 }
 
-/** SY-4, DI-1: all of them, in order of ids. */
+/** All of them, in order of ids. */
 export const all: Case = defineCase('WF-401', 'all runs are listed in order of their ids', async (t) => {
   const { workflows, ...rest } = stores(t)
   await Promise.all(ODD_IDS.map((runId) => create({ workflows, ...rest }, { tags: ['x'] }, runId)))
@@ -31,7 +31,7 @@ export const all: Case = defineCase('WF-401', 'all runs are listed in order of t
   equal(summary, { runId: expected[0], workflow: 'order', createdAt, since: createdAt, status: 'pending', tags: ['x'] })
 })
 
-/** C.5-2: by status, oldest first. */
+/** By status, oldest first. */
 export const byStatus: Case = defineCase(
   'WF-402',
   'the runs of a status are listed in the order in which they reached it',
@@ -77,7 +77,7 @@ export const everyStatus: Case = defineCase(
   },
 )
 
-/** C.5-2: filters skip runs, and pages continue. */
+/** Filters skip runs, and pages continue. */
 export const filters: Case = defineCase('WF-404', 'workflow, tag and time filter, page by page', async (t) => {
   const s = stores(t)
   for (const n of upTo(12)) {
@@ -108,7 +108,7 @@ export const filters: Case = defineCase('WF-404', 'workflow, tag and time filter
   }
 })
 
-/** 7.4 listing: new runs do not shift the pages. */
+/** New runs do not shift the pages. */
 export const stable: Case = defineCase('WF-405', 'paging is stable while runs are created and deleted', async (t) => {
   const s = stores(t)
   const even = upTo(20).map((n) => `r${100 + 2 * n}`)

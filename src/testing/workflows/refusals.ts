@@ -25,7 +25,7 @@ async function refused(t: Context, calls: (s: SpiedStores) => Iterable<Promise<u
   })
 }
 
-/** SY-66, row 33: an empty text is not an id. */
+/** An empty text is not an id. */
 export const badRuns: Case = defineCase('WF-901', 'workflows refuse malformed run ids', (t) =>
   refused(t, (s) =>
     (BAD_IDS as string[]).flatMap((id) =>
@@ -37,7 +37,7 @@ export const badRuns: Case = defineCase('WF-901', 'workflows refuse malformed ru
   ),
 )
 
-/** SY-66: the longest ids, and all others. */
+/** The longest ids, and all others. */
 export const goodIds: Case = defineCase('WF-902', 'ids of up to 256 bytes are accepted everywhere', async (t) => {
   const s = stores(t)
   for (const id of ['é'.repeat(128), 'x'.repeat(256), ...ODD_IDS.slice(0, 12)]) {
@@ -152,7 +152,7 @@ export const notObjects: Case = defineCase(
     ]),
 )
 
-/** Row 15: refused on write, not on read. */
+/** Refused on write, not on read. */
 export const unstorable: Case = defineCase(
   'WF-907',
   'a value that cannot be stored is refused before any I/O',
@@ -209,7 +209,6 @@ export const aborted: Case = defineCase(
   },
 )
 
-/** EN-13: after close, nothing works. */
 export const afterClose: Case = defineCase('WF-910', 'after close every method of workflows is refused', async (t) => {
   const s = spied(t)
   await waiting(s)

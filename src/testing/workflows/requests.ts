@@ -6,7 +6,7 @@ import { type Case, defineCase } from '../case.ts'
 import { changesNothing, RUN, spied, stores } from '../stores.ts'
 import { create, newRun, READS, runOf, waiting, WRITES } from './runs.ts'
 
-/** 7.4 start: one insert-if-absent. */
+/** One insert-if-absent. */
 export const starts: Case = defineCase('WF-1101', 'a start is one request, or two if the run exists', async (t) => {
   const s = spied(t)
   await s.db.open()
@@ -69,7 +69,7 @@ export const together: Case = defineCase('WF-1104', 'changes of a run made toget
   equal([Object.keys(context as object).length, retries?.['a']?.attempts], [50, 50])
 })
 
-/** Row 4, D.5-5, D.5-7: an error of the backend does not mean that there is nothing. */
+/** An error of the backend does not mean that there is nothing. */
 export const faults: Case = defineCase(
   'WF-1105',
   'a failing backend is reported, and never taken for an empty one',

@@ -18,7 +18,7 @@ import { create, outcome, runOf, stepIds } from './runs.ts'
 
 const fork = (branches: readonly string[]) => ({ kind: 'fork', stepId: 'fork', branches }) as const
 
-/** SY-57, SY-74, SY-77: a task result is the result of its row. */
+/** A task result is the result of its row. */
 export const readable: Case = defineCase(
   'WF-701',
   'a saved result can be loaded, and is the result of its step',
@@ -40,7 +40,7 @@ export const readable: Case = defineCase(
   },
 )
 
-/** SY-58, SY-59: a missing result is a value, not an error. */
+/** A missing result is a value, not an error. */
 export const absent: Case = defineCase(
   'WF-702',
   'a step without a result has none, and neither has an unknown run',
@@ -58,7 +58,7 @@ export const absent: Case = defineCase(
   },
 )
 
-/** SY-60, SY-61, 7.4: an ended run keeps its results, and accepts no others. */
+/** An ended run keeps its results, and accepts no others. */
 export const afterEnd: Case = defineCase('WF-703', 'results can be loaded after the run has ended', async (t) => {
   for (const completion of ['completed', 'failed', 'cancelled', 'compensated'] as const) {
     const s = stores(t)
@@ -73,7 +73,7 @@ export const afterEnd: Case = defineCase('WF-703', 'results can be loaded after 
   }
 })
 
-/** 7.4: the first result wins, unless `overwrite` is given. */
+/** The first result wins, unless `overwrite` is given. */
 export const firstWins: Case = defineCase(
   'WF-704',
   'the first result of a step stays unless it is overwritten',
@@ -101,7 +101,7 @@ export const firstWins: Case = defineCase(
   },
 )
 
-/** Row 6, B.1.5: sixty-four branches at once, in as few requests as possible. */
+/** Sixty-four branches at once, in as few requests as possible. */
 export const siblings: Case = defineCase('WF-705', 'concurrent branches lose no result', async (t) => {
   const branches = upTo(64).map((n) => `b${n}`)
   const s = spied(t)
@@ -116,7 +116,6 @@ export const siblings: Case = defineCase('WF-705', 'concurrent branches lose no 
   equal(await stepIds(s), branches)
 })
 
-/** Row 6, from several workers. */
 export const workers: Case = defineCase('WF-706', 'branches of several workers lose no result', async (t) => {
   const branches = upTo(32).map((n) => `b${n}`)
   const handles = several(t, 4)
@@ -148,7 +147,7 @@ export const oneWinner: Case = defineCase(
   },
 )
 
-/** B.5-8, B.5-9: late work is not lost. */
+/** Late work is not lost. */
 export const whileStopped: Case = defineCase(
   'WF-708',
   'a branch that ends while its run is paused or cancelled counts',
@@ -177,7 +176,7 @@ export const healed: Case = defineCase('WF-709', 'saving a result again also upd
   await rejects(s.workflows.saveTaskResult(RUN, 'a', 2), 'CONFLICT')
 })
 
-/** Rows 2, 3 and 5: concurrent changes overwrite nothing of each other. */
+/** Concurrent changes overwrite nothing of each other. */
 export const orders: Case = defineCase(
   'WF-711',
   'results, context, snapshot and position are all kept, in any order',
@@ -220,7 +219,6 @@ const permutations = <T>(items: readonly T[]): T[][] =>
     ? [[]]
     : items.flatMap((item, i) => permutations(items.toSpliced(i, 1)).map((rest) => [item, ...rest]))
 
-/** Row 11: steps of any name. */
 export const names: Case = defineCase('WF-710', 'results of steps of any name are kept apart', async (t) => {
   const s = stores(t)
   await create(s, { position: fork(ODD_IDS), status: 'running' })

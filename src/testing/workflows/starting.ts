@@ -8,7 +8,7 @@ import { changesNothing, event, mentions, RUN, several, stores, structured, verd
 import { workflowStore } from '../../stores/workflows/store.ts'
 import { create, newRun, runOf, stepIds, waiting } from './runs.ts'
 
-/** DI-1, SY-1: with all fields. */
+/** With all fields. */
 export const roundTrip: Case = defineCase('WF-101', 'a run comes back as it was created', async (t) => {
   const { workflows, db } = stores(t)
   await db.health()
@@ -34,7 +34,7 @@ export const roundTrip: Case = defineCase('WF-101', 'a run comes back as it was 
   ok(Number.isSafeInteger(createdAt), 'Milliseconds')
 })
 
-/** DI-1, 7.4 start: with only the required fields. */
+/** With only the required fields. */
 export const bare: Case = defineCase(
   'WF-102',
   'a run without options is pending and has an empty context',
@@ -58,14 +58,14 @@ export const bare: Case = defineCase(
   },
 )
 
-/** SY-2: a missing run is a value, not an error. */
+/** A missing run is a value, not an error. */
 export const unknown: Case = defineCase('WF-103', 'an unknown run is undefined', async (t) => {
   const { workflows } = stores(t)
   equal(await workflows.getRun(RUN), undefined)
   equal([await workflows.listRuns(), await workflows.listSteps(RUN)], [{ items: [] }, { items: [] }])
 })
 
-/** D.5-6, vercel/workflow #2983: a start that comes second says so, and overwrites nothing. */
+/** vercel/workflow #2983: a start that comes second says so, and overwrites nothing. */
 export const once: Case = defineCase('WF-104', 'an existing run is not created again', async (t) => {
   const [one, two] = [stores(t), stores(t)]
   await create(one, { input: 1, definitionHash: 'h' })
@@ -83,7 +83,6 @@ export const once: Case = defineCase('WF-104', 'an existing run is not created a
   })
 })
 
-/** SY-95, B.1.3: by policy. */
 export const policies: Case = defineCase(
   'WF-105',
   'an existing run is refused, used or terminated, as the policy says',
@@ -109,7 +108,7 @@ export const policies: Case = defineCase(
   },
 )
 
-/** SY-95: an ended run can be started over, or used as it is. */
+/** An ended run can be started over, or used as it is. */
 export const endedRuns: Case = defineCase('WF-106', 'an ended run is used as it is, or started over', async (t) => {
   const s = stores(t)
   await create(s, { input: 1, position: { kind: 'step', stepId: 'a' } })
@@ -125,7 +124,7 @@ export const endedRuns: Case = defineCase('WF-106', 'an ended run is used as it 
   equal(await s.workflows.loadTaskResult(RUN, 'a'), undefined)
 })
 
-/** B.1.3: another definition is an error, whatever the policy. A missing field cannot differ. */
+/** Another definition is an error, whatever the policy. A missing field cannot differ. */
 export const definitions: Case = defineCase(
   'WF-107',
   'a run with another definition is refused by every policy',
@@ -157,7 +156,7 @@ export const definitions: Case = defineCase(
   },
 )
 
-/** B.5-3: terminating a run removes all its children. */
+/** Terminating a run removes all its children. */
 export const terminated: Case = defineCase('WF-108', 'a new run has nothing of the terminated one', async (t) => {
   const s = stores(t)
   const old = 'OLD-MARKER'
@@ -186,7 +185,7 @@ export const terminated: Case = defineCase('WF-108', 'a new run has nothing of t
   equal((await runOf(s, `${RUN}2`)).generation, 1)
 })
 
-/** B.5-3: a worker on the old run is fenced off. */
+/** A worker on the old run is fenced off. */
 export const fenced: Case = defineCase(
   'WF-109',
   'a worker on a terminated run writes nothing into the new one',
@@ -207,7 +206,6 @@ export const fenced: Case = defineCase(
   },
 )
 
-/** B.5-3, rows 22 and 29: one of N starters. */
 export const oneStarter: Case = defineCase(
   'WF-110',
   'of concurrent starters exactly one creates the run',
@@ -230,7 +228,7 @@ export const oneStarter: Case = defineCase(
   },
 )
 
-/** Row 22, like other processes. */
+/** A reopened driver stands for another process. */
 export const otherProcesses: Case = defineCase(
   'WF-111',
   'of starters in several processes exactly one creates the run',
@@ -246,7 +244,7 @@ export const otherProcesses: Case = defineCase(
   MANY_WRITERS,
 )
 
-/** B.5-3: every caller that terminates gets its turn. */
+/** Every caller that terminates gets its turn. */
 export const successors: Case = defineCase('WF-112', 'concurrent terminations count the generations', async (t) => {
   const handles = several(t, 4)
   const found = await atOnce(12, (i) =>
@@ -278,7 +276,7 @@ export const usable: Case = defineCase('WF-113', 'a created run accepts events, 
   equal([status, completion, completedAt], ['completed', 'completed', since])
 })
 
-/** Row 1: two runs that start from the same value diverge, and the original stays. */
+/** Two runs that start from the same value diverge, and the original stays. */
 export const forks: Case = defineCase('WF-115', "runs started from another's values share nothing", async (t) => {
   const s = stores(t)
   await create(s, { input: { n: 1 }, context: { list: [1], at: new Map([['a', 1]]) }, definition: { v: 1 } })
@@ -328,7 +326,7 @@ export const copies: Case = defineCase('WF-114', 'arguments and results can be c
   )
 })
 
-/** B.1.3: a run created in a wait behaves like one that enters it. */
+/** A run created in a wait behaves like one that enters it. */
 export const beginsWaiting: Case = defineCase(
   'WF-116',
   'a run created in a wait is due in time, and not offered before',

@@ -6,7 +6,7 @@ import { type Case, defineCase } from '../case.ts'
 import { byPage, changesNothing, collect, ODD_IDS, RUN, several, spied, stores, structured } from '../stores.ts'
 import { create, runOf, stepIds } from './runs.ts'
 
-/** DI-3: first running, then completed. */
+/** First running, then completed. */
 export const upserts: Case = defineCase('WF-601', 'a step is inserted, then replaced', async (t) => {
   const s = stores(t)
   await create(s)
@@ -23,7 +23,7 @@ export const upserts: Case = defineCase('WF-601', 'a step is inserted, then repl
   equal(await s.workflows.getStep('none', 'a'), undefined)
 })
 
-/** D.5-6: it replaces everything. */
+/** It replaces everything. */
 export const replaces: Case = defineCase('WF-602', 'a replaced step keeps only its place', async (t) => {
   const s = stores(t)
   await create(s)
@@ -40,7 +40,6 @@ export const replaces: Case = defineCase('WF-602', 'a replaced step keeps only i
   ok(Number.isSafeInteger(updatedAt), 'Milliseconds')
 })
 
-/** DI-13: other fields stay. */
 export const patches: Case = defineCase('WF-603', 'a patched step keeps its other fields', async (t) => {
   const s = stores(t)
   await create(s)
@@ -59,7 +58,7 @@ export const patches: Case = defineCase('WF-603', 'a patched step keeps its othe
   equal(await stepIds(s), ['a', 'new'])
 })
 
-/** D.5-6: by the backend's clock, set once. */
+/** By the backend's clock, set once. */
 export const times: Case = defineCase('WF-604', 'a step records when it first started and when it ended', async (t) => {
   const s = stores(t)
   await create(s)
@@ -85,7 +84,7 @@ export const times: Case = defineCase('WF-604', 'a step records when it first st
   equal([skipped.startedAt, skipped.completedAt], [undefined, skipped.updatedAt])
 })
 
-/** DI-4, DI-8: a changed row keeps its place. */
+/** A changed row keeps its place. */
 export const order: Case = defineCase('WF-605', 'steps are listed in the order of insertion, by run', async (t) => {
   const s = stores(t)
   await create(s)
@@ -115,7 +114,7 @@ export const order: Case = defineCase('WF-605', 'steps are listed in the order o
   for (const stepId of ids) equal((await workflows.getStep(RUN, stepId))?.stepId, stepId)
 })
 
-/** Row 6, row 19: one row for each step. */
+/** One row for each step. */
 export const concurrent: Case = defineCase('WF-606', 'steps inserted at once each exist once', async (t) => {
   const handles = several(t, 4)
   await create(handles[0]!)
@@ -138,7 +137,7 @@ export const concurrent: Case = defineCase('WF-606', 'steps inserted at once eac
   equal([step?.error, step?.result, step?.startedAt], ['E', 1, 3])
 })
 
-/** B.5-9, SY-72: late changes are kept while a run is stopped, but not once it has ended. */
+/** Late changes are kept while a run is stopped, but not once it has ended. */
 export const late: Case = defineCase(
   'WF-607',
   'steps of stopped runs still change, those of ended ones do not',
@@ -173,7 +172,7 @@ export const late: Case = defineCase(
   },
 )
 
-/** Row 15: the result is read as it was stored. */
+/** The result is read as it was stored. */
 export const values: Case = defineCase('WF-608', 'results of steps can be any structured value', async (t) => {
   const s = stores(t)
   await create(s)
@@ -208,7 +207,7 @@ export const pages: Case = defineCase(
   },
 )
 
-/** DI-13: a wait that timed out stays marked. */
+/** A wait that timed out stays marked. */
 export const timedOut: Case = defineCase('WF-610', 'a patched step keeps its timedOut', async (t) => {
   const s = stores(t)
   await s.db.health()

@@ -9,7 +9,7 @@ import { create, runOf, WRITES } from './runs.ts'
 const ENDED: readonly RunStatus[] = ['completed', 'failed', 'cancelled', 'compensated']
 const at = (stepId: string) => ({ kind: 'step', stepId }) as const
 
-/** A.1.4-1, B.5-2, Mastra #18004: field by field; a run keeps its creation time. */
+/** Mastra #18004: field by field; a run keeps its creation time. */
 export const fields: Case = defineCase('WF-201', 'an update changes only the given fields', async (t) => {
   const s = stores(t)
   const before = await create(s, { input: 1, context: { a: 1 }, tags: ['x'], definitionHash: 'h' })
@@ -53,7 +53,6 @@ export const copies: Case = defineCase(
   },
 )
 
-/** SY-71: the later update counts. */
 export const position: Case = defineCase('WF-202', 'a second update overwrites the position', async (t) => {
   const s = stores(t)
   await create(s)
@@ -63,7 +62,7 @@ export const position: Case = defineCase('WF-202', 'a second update overwrites t
   }
 })
 
-/** Row 26: of several callers that expect the same status, one succeeds. */
+/** Of several callers that expect the same status, one succeeds. */
 export const expected: Case = defineCase('WF-203', 'an update applies only from the expected status', async (t) => {
   const handles = several(t, 4)
   await create(handles[0]!)
@@ -86,7 +85,7 @@ export const expected: Case = defineCase('WF-203', 'an update applies only from 
   equal((await runOf(stores(t))).tags, [`w${found.indexOf('running')}`])
 })
 
-/** SY-72, row 8: a late caller does not revive the run. */
+/** A late caller does not revive the run. */
 export const ended: Case = defineCase(
   'WF-204',
   'no call changes an ended run, and every call is refused loudly',
@@ -115,7 +114,7 @@ export const ended: Case = defineCase(
   },
 )
 
-/** A.1.4-1: the workflow of a run cannot be changed. */
+/** The workflow of a run cannot be changed. */
 export const workflow: Case = defineCase('WF-205', 'a run keeps its workflow', async (t) => {
   const s = stores(t)
   await create(s)
@@ -127,7 +126,7 @@ export const workflow: Case = defineCase('WF-205', 'a run keeps its workflow', a
   await s.workflows.updateRun(RUN, { workflow: 'order', priority: 1 })
 })
 
-/** SY-2, DI-9, DI-11: a change does not create a run. */
+/** A change does not create a run. */
 export const unknown: Case = defineCase(
   'WF-206',
   'changing an unknown run is refused and leaves nothing',
@@ -164,7 +163,7 @@ export const attempts: Case = defineCase('WF-207', 'failed attempts are counted 
   equal(bare, { attempts: 1, lastError: '' })
 })
 
-/** B.5-12: a failed step is offered again when its time has come. */
+/** A failed step is offered again when its time has come. */
 export const backoff: Case = defineCase('WF-208', 'a failed step is offered again after its wait', async (t) => {
   const s = stores(t)
   await s.db.health()
@@ -178,7 +177,7 @@ export const backoff: Case = defineCase('WF-208', 'a failed step is offered agai
   equal(await offered(), 1)
 })
 
-/** B.5-2: concurrent changes of one run are all kept. */
+/** Concurrent changes of one run are all kept. */
 export const together: Case = defineCase('WF-209', 'concurrent changes of many kinds are all kept', async (t) => {
   const handles = several(t, 3)
   await create(handles[0]!)
@@ -196,7 +195,7 @@ export const together: Case = defineCase('WF-209', 'concurrent changes of many k
   equal(await s.log.getLatestSeq(RUN), 5)
 })
 
-/** DI-2, C.1: otherwise a worker could go on with another definition unnoticed. */
+/** Otherwise a worker could go on with another definition unnoticed. */
 export const definition: Case = defineCase('WF-213', 'a run keeps its definition hash', async (t) => {
   const s = stores(t)
   await create(s)

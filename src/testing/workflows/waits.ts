@@ -5,7 +5,7 @@ import { type Case, defineCase } from '../case.ts'
 import { changesNothing, ODD_IDS, RUN, several, spied, stores, structured, verdict } from '../stores.ts'
 import { create, runOf, waiting } from './runs.ts'
 
-/** D.5-11: without a scan. */
+/** Without a scan. */
 export const found: Case = defineCase('WF-801', 'a waiting step is found by its wait id', async (t) => {
   const s = stores(t)
   await waiting(s)
@@ -21,7 +21,7 @@ export const found: Case = defineCase('WF-801', 'a waiting step is found by its 
   equal(await s.workflows.findStepByWaitId('wait'), undefined, 'It does not wait any more')
 })
 
-/** D.1.3-6: all in one commit. */
+/** All in one commit. */
 export const completes: Case = defineCase('WF-802', 'ending a wait completes the step with its result', async (t) => {
   const s = stores(t)
   await waiting(s)
@@ -37,7 +37,7 @@ export const completes: Case = defineCase('WF-802', 'ending a wait completes the
   equal((await runOf(s)).status, 'pending')
 })
 
-/** D.5-2, D.5-10: later steps see the answer, and a failure is not a success. */
+/** Later steps see the answer, and a failure is not a success. */
 export const more: Case = defineCase('WF-803', 'a wait ends with context and position in one commit', async (t) => {
   const s = stores(t)
   await waiting(s, { context: { a: 1 }, status: 'waiting' })
@@ -60,7 +60,6 @@ export const more: Case = defineCase('WF-803', 'a wait ends with context and pos
   equal((await runOf(s)).position, { kind: 'fork', stepId: 'f', branches: ['x', 'y'], completed: ['x'] })
 })
 
-/** DI-14, D.5-10, row 26: a second caller gets an error. */
 export const once: Case = defineCase('WF-804', 'a wait ends once, and the second caller gets a conflict', async (t) => {
   const handles = several(t, 4)
   await waiting(handles[0]!)
@@ -118,7 +117,7 @@ export const again: Case = defineCase('WF-806', 'a step can wait again under its
   await s.workflows.upsertStep('other', { stepId: 'x', waitId: 'wait' })
 })
 
-/** B.5-9: kept while the run is stopped, but not once it has ended. */
+/** Kept while the run is stopped, but not once it has ended. */
 export const stopped: Case = defineCase(
   'WF-807',
   'the wait of a stopped run can end, that of an ended run cannot',
@@ -140,7 +139,6 @@ export const stopped: Case = defineCase(
   },
 )
 
-/** Row 11: ids of any kind. */
 export const names: Case = defineCase('WF-808', 'wait ids of any name are kept apart', async (t) => {
   const s = stores(t)
   await create(s)
