@@ -1,4 +1,4 @@
-/** What the runner did wrong when it was tried as a new user would; each by its number in the list of defects. */
+/** What the runner did wrong when it was tried as a new user would: each test is about one such fault. */
 import { describe, expect, test } from 'vitest'
 import type { Driver } from '../../src/core/driver.ts'
 import { HoldfastError } from '../../src/core/errors.ts'
@@ -21,7 +21,7 @@ import { RUN, deeds, dyingAfter, go, latch, logOf, named, on, pause, until } fro
 const mismatch = expect.objectContaining({ code: 'NON_DETERMINISTIC' })
 
 describe.each(engines)('the runner over $name', (engine) => {
-  test('1: books the winner of a race again after a crash, and no other', () =>
+  test('books the winner of a race again after a crash, and no other', () =>
     on(engine, async ({ begin }) => {
       for (let n = 3; n < 8; n++) {
         const { done } = deeds()
@@ -40,7 +40,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       }
     }))
 
-  test('2: pays every account of parallel branches once, under a key of its own', () =>
+  test('pays every account of parallel branches once, under a key of its own', () =>
     on(engine, async ({ begin }) => {
       for (let n = 3; n < 9; n++) {
         await (await begin()).workflows.deleteRun(RUN)
@@ -86,7 +86,7 @@ describe.each(engines)('the runner over $name', (engine) => {
     },
     'an early end': async (ctx, effect) => void (await ctx.step('charge', effect)),
   }
-  test.each(Object.entries(changes))('3: notices changed code before anything is done: %s', (_, change) =>
+  test.each(Object.entries(changes))('notices changed code before anything is done: %s', (_, change) =>
     on(engine, async ({ begin }) => {
       const { done } = deeds()
       expect((await go(await begin(), recorded)).status).toBe('waiting')
@@ -111,7 +111,7 @@ describe.each(engines)('the runner over $name', (engine) => {
     }),
   )
 
-  test('3: a run that was put aside is tried once by the workers of the next deploy', () =>
+  test('a run that was put aside is tried once by the workers of the next deploy', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       expect((await go(holdfast, recorded)).status).toBe('waiting')
@@ -128,7 +128,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect((await holdfast.workflows.getRun(RUN))?.status).toBe('completed')
     }))
 
-  test('3: ctx.patch has code change under runs that have begun', () =>
+  test('ctx.patch has code change under runs that have begun', () =>
     on(engine, async ({ begin }) => {
       const { done } = deeds()
       const old: Workflow = async (ctx) => {
@@ -154,7 +154,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       ])
     }))
 
-  test('3: ctx.patch is recorded although the step after it cannot be stored', () =>
+  test('ctx.patch is recorded although the step after it cannot be stored', () =>
     on(engine, async ({ begin }) => {
       const patched: Workflow = async (ctx) => {
         if (ctx.patch('fraud')) await ctx.step('check', () => new URL('https://example.com') as never).catch(() => {})
@@ -171,7 +171,7 @@ describe.each(engines)('the runner over $name', (engine) => {
     ['a sleep of NaN', (ctx) => ctx.sleep(Number.NaN)],
     ['an error of another store', () => Promise.reject(new HoldfastError('CLAIM_LOST', 'of something else'))],
     ['an aborted call', () => Promise.reject(new HoldfastError('ABORTED', 'by a timeout of its own'))],
-  ])('4: fails a run for %s, once and for all', (_, workflow) =>
+  ])('fails a run for %s, once and for all', (_, workflow) =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       expect(await go(holdfast, workflow)).toMatchObject({ status: 'failed' })
@@ -179,7 +179,7 @@ describe.each(engines)('the runner over $name', (engine) => {
     }),
   )
 
-  test('4: fails a run whose next life has an input too large to store, once and for all', () =>
+  test('fails a run whose next life has an input too large to store, once and for all', () =>
     on(engine, async ({ begin }) => {
       const small = (driver: Driver): Driver => {
         const { capabilities } = driver
@@ -189,7 +189,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(outcome).toMatchObject({ status: 'failed', error: expect.stringContaining('The input of the next life') })
     }))
 
-  test('4: puts a run aside whose step ends the process again and again, and counts its attempts', () =>
+  test('puts a run aside whose step ends the process again and again, and counts its attempts', () =>
     on(engine, async ({ begin }) => {
       const attempts: number[] = []
       let isDeadly = true
@@ -222,7 +222,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(await go(await begin(), workflow, options)).toEqual({ status: 'completed', result: 'alive' })
     }))
 
-  test('4: does at most once what must not be repeated', () =>
+  test('does at most once what must not be repeated', () =>
     on(engine, async ({ begin }) => {
       const { done } = deeds()
       const caught: unknown[] = []
@@ -238,7 +238,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(done).toEqual(['launch'])
     }))
 
-  test('4: ends the attempts of what no attempt helps, and of what takes too long', () =>
+  test('ends the attempts of what no attempt helps, and of what takes too long', () =>
     on(engine, async ({ begin }) => {
       const { done, count } = deeds()
       const retry = { maxAttempts: 9, initialDelay: 0 }
@@ -265,7 +265,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(['final', 'judged', 'aborted'].map(count)).toEqual([1, 1, 2])
     }))
 
-  test('5: does what is healthy beside a run that nobody can read', () =>
+  test('does what is healthy beside a run that nobody can read', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       const order = named(async (ctx) => ctx.step('a', () => ctx.runId))
@@ -291,7 +291,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(told.length).toBeLessThan(9)
     }))
 
-  test('5: does what is healthy beside a run that was put aside and cannot be read', () =>
+  test('does what is healthy beside a run that was put aside and cannot be read', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       await go(holdfast, recorded)
@@ -307,7 +307,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(told).toEqual([RUN])
     }))
 
-  test('5: does what is healthy beside runs under a key that this process does not have', () =>
+  test('does what is healthy beside runs under a key that this process does not have', () =>
     on(engine, async ({ begin }) => {
       const [a, b] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
       const order = named(async (ctx) => {
@@ -340,7 +340,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(await drain(theirs, [order], { onError: () => {} })).toBe(3)
     }))
 
-  test('4: says which value of a result cannot be stored, of which class, and where', () =>
+  test('says which value of a result cannot be stored, of which class, and where', () =>
     on(engine, async ({ begin }) => {
       class Receipt {
         cents = 1
@@ -350,7 +350,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(outcome).toMatchObject({ status: 'failed', error: expect.stringContaining('Receipt at $.receipts[0]') })
     }))
 
-  test('5: tells of an error on the console where nobody listens', () =>
+  test('tells of an error on the console where nobody listens', () =>
     on(engine, async ({ begin }) => {
       const lines: unknown[][] = []
       const { error } = console
@@ -368,7 +368,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(stack.join('\n')).toContain('defects.test.ts')
     }))
 
-  test('6: waits for a run that somebody holds, and goes on when that one is dead', () =>
+  test('waits for a run that somebody holds, and goes on when that one is dead', () =>
     on(engine, async ({ begin }) => {
       const { done } = deeds()
       let isDeadly = true
@@ -395,7 +395,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(done).toEqual(['a', 'b', 'b'])
     }))
 
-  test('6: a worker that names itself takes its runs back at once when it is started again', () =>
+  test('a worker that names itself takes its runs back at once when it is started again', () =>
     on(engine, async ({ begin }) => {
       const { done } = deeds()
       const { wait, open } = latch()
@@ -434,7 +434,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(await logOf(restarted)).toEqual(['step.completed a', 'run.completed'])
     }))
 
-  test('7: gives every step of every life of every run of every tenant a key of its own', () =>
+  test('gives every step of every life of every run of every tenant a key of its own', () =>
     on(engine, async ({ begin }) => {
       const keys: string[] = []
       const holdfast = await begin()
@@ -461,7 +461,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(new Set(keys).size).toBe(keys.length)
     }))
 
-  test('8: refuses at once what could never be replayed, and hangs nowhere', () =>
+  test('refuses at once what could never be replayed, and hangs nowhere', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       const codes: unknown[] = []
@@ -480,7 +480,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect((await logOf(holdfast)).filter((it) => /sleep|message|inner|late/.test(it))).toEqual([])
     }))
 
-  test('8: records what is under way at the end, and fails the run for what nobody has awaited', () =>
+  test('records what is under way at the end, and fails the run for what nobody has awaited', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       const { done } = deeds()
@@ -505,7 +505,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(done).toEqual(['mail', 'refund'])
     }))
 
-  test('9: gives the workflow in its first run what it will see in every later one', () =>
+  test('gives the workflow in its first run what it will see in every later one', () =>
     on(engine, async ({ begin }) => {
       const seen: unknown[][] = []
       const shared = { a: 1 }
@@ -537,7 +537,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(seen[1]).toEqual(seen[0])
     }))
 
-  test('11: hears a cancel of the same process at once, and one that came before the end wins', () =>
+  test('hears a cancel of the same process at once, and one that came before the end wins', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       const { wait, open } = latch()
@@ -570,7 +570,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(done).toEqual(['refund'])
     }))
 
-  test('12: needs no positions to enqueue, tells results and errors, and runs each version by its own code', () =>
+  test('needs no positions to enqueue, tells results and errors, and runs each version by its own code', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       const versions = ['1', '2'].map((version) => named(async (ctx) => ctx.step('a', () => version), 'order', version))
@@ -606,7 +606,7 @@ describe.each(engines)('the runner over $name', (engine) => {
       expect(error).toMatchObject({ status: 'failed', code: 'E1', error: { name: 'StepError', message: 'no' } })
     }))
 
-  test('13: keeps the rows of steps in the commits of their events', () =>
+  test('keeps the rows of steps in the commits of their events', () =>
     on(engine, async ({ begin }) => {
       const holdfast = await begin()
       const workflow: Workflow = async (ctx) => {
