@@ -258,3 +258,16 @@ function decodeTagged(value: unknown): unknown {
     ? Object.fromEntries(keys.map((key) => [RESERVED.test(key) ? key.slice(1) : key, record[key]]))
     : record
 }
+
+/** A deep copy of a value, as storage would return it. @throws `SERIALIZATION` for a value that cannot be stored */
+export function copyOf(value: unknown): unknown {
+  const stored = encode(value)
+  // Bytes are stored as they are.
+  return typeof stored === 'string' ? decode(stored) : Uint8Array.from(stored)
+}
+
+/** Whether two stored values are equal. */
+export const isSameValue = (a: Value, b: Value): boolean =>
+  typeof a === 'string' || typeof b === 'string'
+    ? a === b
+    : a.length === b.length && a.every((byte, i) => byte === b[i])

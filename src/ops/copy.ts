@@ -1,8 +1,9 @@
 /** Copies one store into another, with any two drivers. @module */
 import { type Known, requireOptions } from '../core/arguments.ts'
+import { isSameValue } from '../core/codec.ts'
 import { type Database, innerOf } from '../core/database.ts'
 import { FILL, type FillOptions, type FillResult, differences, mirror, requireRoom } from './mirror.ts'
-import { requireOrder, sameValue } from './options.ts'
+import { requireOrder } from './options.ts'
 import { scan } from './scan.ts'
 
 /** Options of {@link copy}. */
@@ -58,5 +59,5 @@ export async function copy(from: Database, to: Database, options: CopyOptions = 
     return mirror(source(), held, options)
   }, options)
   if (options.verify === false) return result
-  return { ...result, differing: await differences(source(), to, options, sameValue) }
+  return { ...result, differing: await differences(source(), to, options, (a, b) => isSameValue(a.value, b.value)) }
 }

@@ -1,6 +1,6 @@
 /** Options common to all operations. @module */
 import { type Known, requireInteger } from '../core/arguments.ts'
-import type { CallOptions, Driver, Entry, Limits } from '../core/driver.ts'
+import type { CallOptions, Driver, Limits } from '../core/driver.ts'
 import { HoldfastError } from '../core/errors.ts'
 
 /** The progress of an operation. */
@@ -55,10 +55,4 @@ export function requireOrder({ capabilities }: Pick<Driver, 'capabilities'>): vo
     'UNSUPPORTED',
     'The driver hides names, so stores cannot be compared in order; pass the driver inside it, and entries stay encrypted',
   )
-}
-
-/** Whether two entries hold the same value. */
-export function sameValue({ value: a }: Entry, { value: b }: Entry): boolean {
-  if (typeof a === 'string' || typeof b === 'string') return a === b
-  return a.length === b.length && a.every((byte, i) => byte === b[i])
 }

@@ -1,10 +1,10 @@
 /** Checks of indexes against the runs they name, in both directions. @module */
+import { isSameValue } from '../core/codec.ts'
 import type { Database } from '../core/database.ts'
 import type { CallOptions, Check, Entry, EntryKey, Op } from '../core/driver.ts'
 import { DIGITS, RUN, type TenantParts, decodeId, encodeNumber } from '../core/keys.ts'
 import { indexEntries } from '../runs/indexes.ts'
 import type { RunRecord } from '../runs/state.ts'
-import { sameValue } from './options.ts'
 import type { ProblemKind, Report } from './problems.ts'
 import { markedAtIn, readOr, runIn, waitingRunIn } from './readable.ts'
 
@@ -47,7 +47,7 @@ export async function checkRunIndexes(
       }
       for (const [i, want] of some.entries()) {
         const there = found[i] as Entry | null
-        if (there && sameValue(there, { ...there, value: want.value })) continue
+        if (there && isSameValue(there.value, want.value)) continue
         const { key, part } = want.at
         const checks = [
           { at, version: entry.version },

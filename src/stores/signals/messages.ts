@@ -5,7 +5,7 @@
  */
 import { type Known, requireGiven, requireOptions, shown } from '../../core/arguments.ts'
 import type { Committed } from '../../core/cells.ts'
-import { decode, encode } from '../../core/codec.ts'
+import { copyOf, decode, encode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
 import type { Check, Entry, Op } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
@@ -206,7 +206,7 @@ export function messageStore(
           const now = db.now()
           const { message, checks, along } = inbox.take(name)
           // A copy: the cached step must not change when the caller's object does.
-          const done = (): Message | undefined => message && { ...message, payload: decode(encode(message.payload)) }
+          const done = (): Message | undefined => message && { ...message, payload: copyOf(message.payload) }
           if (!message) return { checks, along, done, failed: inbox.learn }
           const step = completeStep(steps, runId, stepId, now, { result: message.payload })
           return {

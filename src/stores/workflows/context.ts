@@ -8,7 +8,7 @@
  */
 import { type Known, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import { type Along, type Cells, cells } from '../../core/cells.ts'
-import { decode, encode } from '../../core/codec.ts'
+import { copyOf, decode, encode } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
 import type { Entry, EntryKey } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
@@ -131,7 +131,7 @@ export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunReco
         const options = requireOptions(given, UPDATE)
         const { expectedVersion } = options
         if (expectedVersion !== undefined) requireInteger(expectedVersion, 'expectedVersion')
-        const kept = copied(context)
+        const kept = copyOf(context)
         const { version } = await changeContext(
           runId,
           (before) => {
@@ -149,7 +149,7 @@ export function runContexts(db: InnerDatabase, parts: TenantParts, runs: RunReco
       async patchContext(runId, patch, given) {
         const options = requireOptions(given, WRITE)
         const { version, context } = await changeContext(runId, patchWith(patch), options)
-        return { version, context: copied(context) as Readonly<Record<string, unknown>> }
+        return { version, context: copyOf(context) as Readonly<Record<string, unknown>> }
       },
     },
     patching(patch) {
@@ -176,16 +176,10 @@ function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
   return prototype === null || prototype === Object.prototype
 }
 
-/** A deep copy, in the form that storage would return. */
-function copied(value: unknown): unknown {
-  const stored = encode(value)
-  return typeof stored === 'string' ? decode(stored) : Uint8Array.from(stored)
-}
-
 /** @throws `INVALID_ARGUMENT` for anything but a plain object, `SERIALIZATION` for a member that cannot be stored */
 function patchWith(patch: Readonly<Record<string, unknown>>): (before: StoredContext) => StoredContext {
   if (!isPlain(patch)) throw invalid(`context must be a plain object, not ${shown(patch)}`)
-  const kept = copied(patch) as typeof patch
+  const kept = copyOf(patch) as typeof patch
   return ({ version, context }) => {
     if (!isPlain(context)) {
       throw new HoldfastError('CONFLICT', 'The context is not a plain object; replace it with updateContext', {

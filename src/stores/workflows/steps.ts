@@ -7,7 +7,7 @@
  */
 import { type Known, requireGiven, requireInteger, requireOptions, shown } from '../../core/arguments.ts'
 import type { Along } from '../../core/cells.ts'
-import { decode, encode } from '../../core/codec.ts'
+import { copyOf, decode, encode, isSameValue } from '../../core/codec.ts'
 import type { InnerDatabase } from '../../core/database.ts'
 import type { CallOptions, Entry } from '../../core/driver.ts'
 import { HoldfastError, invalid } from '../../core/errors.ts'
@@ -294,7 +294,7 @@ export function stepStore(
         (step, run, now) => {
           const hasEnded = isTerminal(run.status) && run.status !== 'cancelled'
           if (step?.status === 'completed' && !overwrite) {
-            if (!sameValue(encode(step.result), text)) {
+            if (!isSameValue(encode(step.result), text)) {
               return refused(
                 new HoldfastError('CONFLICT', 'The step already has another result; pass overwrite to replace it', {
                   details: { runId, stepId },
@@ -449,15 +449,3 @@ function requireStep(step: StepInput): StepInput {
   if (waitId !== undefined) encodeId(waitId, 'waitId')
   return { stepId, status, result: copyOf(result), error, startedAt, completedAt, waitId }
 }
-
-/** A deep copy, bytes included. */
-function copyOf(value: unknown): unknown {
-  const stored = encode(value)
-  return typeof stored === 'string' ? decode(stored) : Uint8Array.from(stored)
-}
-
-/** Whether two encoded values are equal. */
-const sameValue = (a: string | Uint8Array, b: string | Uint8Array): boolean =>
-  typeof a === 'string' || typeof b === 'string'
-    ? a === b
-    : a.length === b.length && a.every((byte, i) => byte === b[i])

@@ -206,5 +206,9 @@ export const ownCopy: Case = defineCase(
     ;(message!.payload as { a: number[] }).a.push(2)
     equal(await s.workflows.saveTaskResult(RUN, 's', { a: [1] }), { duplicate: true })
     equal((await stores(t).workflows.getStep(RUN, 's'))?.result, { a: [1] })
+    await s.signals.sendMessage(RUN, 'n', Uint8Array.of(1, 2))
+    const bytes = await s.signals.deliver(RUN, 'n', { stepId: 'bytes' })
+    ;(bytes!.payload as Uint8Array).fill(0)
+    equal(await s.workflows.saveTaskResult(RUN, 'bytes', Uint8Array.of(1, 2)), { duplicate: true })
   },
 )
