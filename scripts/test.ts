@@ -95,8 +95,8 @@ function runs({ name, node, env }: Run): boolean {
     `--outputFile.json=${report}`,
     `--reporter=${join(import.meta.dirname, 'reporter.ts')}`,
   ]
-  const left = isCi ? [] : LONG.map((files) => `--exclude=${files}`)
-  const isWell = start(node, [program, 'run', ...reporters, ...left], env)
+  const exclusions = isCi ? [] : LONG.map((files) => `--exclude=${files}`)
+  const isWell = start(node, [program, 'run', ...reporters, ...exclusions], env)
   return countTests(name, report) && isWell
 }
 

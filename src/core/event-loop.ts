@@ -27,6 +27,7 @@ const TURNED = 5
 const MAX_TURN = 10
 /** Batches wait for a turn after this many batches in any case: in Workers the clock stands still while code runs. */
 const MANY_BATCHES = 500
+/** The same for batches that take I/O. */
 const MANY_IO_BATCHES = 100
 
 /** Lets the event loop turn if it has not done so for a while. */
@@ -99,7 +100,7 @@ function turnsInWorkers(): Turns {
   let end: (() => void) | undefined
   /** The code that was running when the wait began has come to rest: whatever runs now is another event. */
   let hasRested = false
-  /** A timer has not fired although another event came. No wait until it does. */
+  /** A timer has not fired although another event came. Until it does, only many batches that take I/O wait again. */
   let isStuck = false
   let turnedAt = 0
   let takenAt = Number.NEGATIVE_INFINITY

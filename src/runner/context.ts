@@ -1,5 +1,5 @@
 /** Creates the context that is passed to a workflow. @module */
-import { decode, encode } from '../core/codec.ts'
+import { copyOf } from '../core/codec.ts'
 import { requireOptions } from '../core/arguments.ts'
 import { HoldfastError, invalid } from '../core/errors.ts'
 import { makeChild } from './children.ts'
@@ -104,7 +104,7 @@ export function createContext(parts: ContextParts): Context {
       ),
     continueAsNew: (next) =>
       call('continueAsNew', () => {
-        continueAs(decode(encode(next)))
+        continueAs(copyOf(next))
         return deferred<never>().promise
       }),
     patch(id) {

@@ -52,17 +52,17 @@ export const isUnstorable = (error: unknown): boolean =>
   isHoldfastError(error, 'SERIALIZATION') || isHoldfastError(error, 'PAYLOAD_TOO_LARGE')
 
 /**
- * The error of a result that cannot be stored. It names the place inside the result: the event that would hold the result
- * has a path of its own.
+ * The error of a value that cannot be stored. It names the place inside the value: the event that would hold the value has
+ * a path of its own.
  *
  * @param name - the name of the error
- * @param what - names the result, for the message
- * @param refusal - thrown when the event was recorded
+ * @param what - names the value, for the message
+ * @param refusal - thrown when the value was to be stored
  */
-export function unstorable(name: string, what: string, result: unknown, refusal: unknown): StoredError {
+export function unstorable(name: string, what: string, value: unknown, refusal: unknown): StoredError {
   let reason = refusal
   try {
-    encode(result)
+    encode(value)
   } catch (own) {
     reason = own
   }

@@ -144,15 +144,13 @@ export function journal(options: JournalOptions): Journal {
         },
         { claim },
       )
-      try {
-        const recorded = await recording
-        for (const event of recorded) onEvent(event)
-        return recorded
-      } catch (error) {
+      const recorded = await recording.catch((error: unknown) => {
         // Perhaps the entry alone cannot be stored, and another one will be recorded instead.
         deferred.unshift(...first)
         throw error
-      }
+      })
+      for (const event of recorded) onEvent(event)
+      return recorded
     },
   }
 }

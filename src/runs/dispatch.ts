@@ -197,7 +197,7 @@ export function finder(parts: TenantParts): Find {
           answers.push(...(await db.read(some, options)))
         } catch (error) {
           if (!isHoldfastError(error, 'SERIALIZATION')) throw error
-          for (const read of some) answers.push(await askReadable(read))
+          answers.push(...(await Promise.all(some.map(askReadable))))
         }
       }
       return answers

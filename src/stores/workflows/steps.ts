@@ -234,7 +234,7 @@ export function stepStore(
       timedOut: isStepTerminal(status) ? timedOut : undefined,
     })
     // A copy: the cached record must not change when the caller's object does.
-    return { next, result: () => decode(encode(next)) as StepRecord }
+    return { next, result: () => copyOf(next) as StepRecord }
   }
 
   const store: StepStore = {

@@ -176,7 +176,7 @@ export const neighbours: Case = defineCase('CL-608', 'a refused write does not a
   equal(await s.state.get('n'), '6')
 })
 
-/** Of all writes of all holders, those of the last one stay. */
+/** The writes of the last holder stay, whoever else wrote. */
 export const succession: Case = defineCase(
   'CL-609',
   'each holder can write until the next one takes over',

@@ -146,7 +146,7 @@ export const withEvent: Case = defineCase(
   },
 )
 
-/** Of many consumers, one records it. */
+/** If many try to consume it, one records it. */
 export const recordedOnce: Case = defineCase('PE-510', 'an intervention is recorded once', async (t) => {
   const handles = several(t, 4)
   const { log } = handles[0]!

@@ -62,7 +62,7 @@ export const position: Case = defineCase('WF-202', 'a second update overwrites t
   }
 })
 
-/** Of several callers that expect the same status, one succeeds. */
+/** If several callers expect the same status, one succeeds. */
 export const expected: Case = defineCase('WF-203', 'an update applies only from the expected status', async (t) => {
   const handles = several(t, 4)
   await create(handles[0]!)

@@ -10,13 +10,16 @@ import { startWorkers, workerOf } from './workerd.ts'
 
 /** Cases at once. Each lane is a process: in one that all share, timers would fire only when every case waits. */
 const LANES = 8
+/** A case that takes longer is given up. */
 const MOST_MS = 300_000
 
 /** Lanes that are free. */
 let lanes: { readonly worker: Miniflare; readonly lane: number }[] = []
-let stop = async (): Promise<void> => {}
+/** Each stops something that was started. */
+const stops: (() => Promise<unknown>)[] = []
 beforeAll(async () => {
   const servers = hasServers ? await startServers(LANES * DATABASES_PER_LANE) : undefined
+  if (servers) stops.push(servers.stop)
   const workers = [
     await workerOf(join(import.meta.dirname, 'worker.ts'), ['SuiteObject'], {
       name: 'suite',
@@ -31,24 +34,27 @@ beforeAll(async () => {
       durableObjects: { SERVED: { className: 'ServedObject', useSQLite: true } },
     }),
   ]
-  const started = await Promise.all(Array.from({ length: LANES }, () => startWorkers(workers)))
-  lanes = started.map((worker, lane) => ({ worker, lane }))
-  stop = async () => {
-    await Promise.all(started.map((worker) => worker.dispose()))
-    await servers?.stop()
-  }
+  const starting = Array.from({ length: LANES }, async (_, lane) => {
+    const worker = await startWorkers(workers)
+    stops.unshift(() => worker.dispose())
+    return { worker, lane }
+  })
+  lanes = await Promise.all(starting)
 })
-afterAll(() => stop())
+afterAll(async () => {
+  for (const stop of stops) await stop()
+})
 
 async function run(path: string, id: string): Promise<string | undefined> {
-  const lane = lanes.pop()
-  if (!lane) throw new Error('Earlier cases are stuck')
-  const answer = lane.worker
-    .dispatchFetch(`http://worker/${path}&case=${id}&lane=${lane.lane}`)
+  const free = lanes.pop()
+  if (!free) throw new Error('Earlier cases are stuck')
+  const { worker, lane } = free
+  const answer = worker
+    .dispatchFetch(`http://worker/${path}&case=${id}&lane=${lane}`)
     .then(async (response) => ((await response.json()) as { error?: string }).error)
   // A case that is given up goes on: its lane serves no other one.
   const error = await inTime(answer, MOST_MS)
-  lanes.push(lane)
+  lanes.push(free)
   return error
 }
 
